@@ -1,0 +1,144 @@
+// Package port is the contract between the workers of the dataplane and the
+// drivers that exchange frames with devices.
+//
+// A worker owns one [Pool] of frame buffers and the queues that it serves; all
+// three are used from the worker's thread alone, so nothing here locks. A frame
+// stays in one buffer from the queue that received it to the queue that sends
+// it: drivers that can (AF_XDP) never copy it.
+package port
+
+import (
+	"errors"
+	"fmt"
+)
+
+const (
+	// ChunkSize is the size of a buffer in octets; buffers lie at multiples of it.
+	ChunkSize = 2048
+	// Headroom is what a driver leaves free in front of a received frame, for
+	// longer L2 headers. It is also what XDP keeps for itself.
+	Headroom = 256
+	// MaxFrame is the largest frame that a buffer holds behind its headroom.
+	MaxFrame = ChunkSize - Headroom
+)
+
+// ErrGone says that the device behind a queue has disappeared.
+var ErrGone = errors.New("device is gone")
+
+// A Flag says something about one frame.
+type Flag uint16
+
+const (
+	// PartialChecksum marks a frame whose TCP or UDP checksum field holds only
+	// the pseudo-header's sum, as the driver knows for certain.
+	PartialChecksum Flag = 1 << iota
+)
+
+// A Buf is a frame in a buffer of a Pool: Len octets from offset Addr of the
+// pool's memory. The zero Buf is a frame of no octets in the first buffer; it
+// is not a marker for "none".
+type Buf struct {
+	Addr  uint32
+	Len   uint16
+	Flags Flag
+}
+
+// Chunk is the offset of the buffer that the frame lies in.
+func (b Buf) Chunk() uint32 { return b.Addr &^ (ChunkSize - 1) }
+
+// A Pool is a worker's frame memory, cut into buffers of ChunkSize octets. It
+// is used by one thread.
+type Pool struct {
+	mem  []byte
+	free []uint32
+}
+
+// NewPool cuts mem into buffers. mem must be page-aligned where it is to be
+// registered as a UMEM; octets beyond a multiple of ChunkSize stay unused.
+func NewPool(mem []byte) (*Pool, error) {
+	n := len(mem) / ChunkSize
+	if n == 0 || len(mem) > 1<<32-1 {
+		return nil, fmt.Errorf("frame memory of %d octets: want %d to %d", len(mem), ChunkSize, uint32(1<<32-1))
+	}
+	p := &Pool{mem: mem, free: make([]uint32, n)}
+	for i := range p.free {
+		// Low offsets are handed out first, so that an idle router touches few pages.
+		p.free[i] = uint32(n-1-i) * ChunkSize
+	}
+	return p, nil
+}
+
+// Mem is the whole memory, for registration as a UMEM.
+func (p *Pool) Mem() []byte { return p.mem }
+
+// Size is the number of buffers, in use or not.
+func (p *Pool) Size() int { return len(p.mem) / ChunkSize }
+
+// Free is the number of buffers that Get can still hand out.
+func (p *Pool) Free() int { return len(p.free) }
+
+// Get takes a buffer and returns its offset; ok is false when none is free.
+func (p *Pool) Get() (chunk uint32, ok bool) {
+	n := len(p.free)
+	if n == 0 {
+		return 0, false
+	}
+	chunk = p.free[n-1]
+	p.free = p.free[:n-1]
+	return chunk, true
+}
+
+// Put gives back the buffer that the octet at offset addr lies in.
+func (p *Pool) Put(addr uint32) {
+	p.free = append(p.free, addr&^(ChunkSize-1))
+}
+
+// Frame is the octets of b. The slice's capacity ends with the buffer.
+func (p *Pool) Frame(b Buf) []byte {
+	end := b.Chunk() + ChunkSize
+	return p.mem[b.Addr : b.Addr+uint32(b.Len) : end]
+}
+
+// Chunk is all octets of the buffer at offset chunk.
+func (p *Pool) Chunk(chunk uint32) []byte {
+	return p.mem[chunk : chunk+ChunkSize : chunk+ChunkSize]
+}
+
+// Stats counts what a queue did since it was opened. All counts only grow.
+type Stats struct {
+	RxDropped    uint64 // frames that the driver or the kernel dropped for want of room
+	RxOversize   uint64 // frames larger than a buffer
+	TxDropped    uint64 // frames accepted by Transmit that could not be sent
+	FillStarved  uint64 // times that the fill ring was empty when the kernel looked
+	WakeupsTaken uint64 // system calls made to wake the kernel
+}
+
+// A Queue is one receive and transmit queue of a device, owned by one worker.
+// Every method except Stats and Err is called from that worker's thread; no
+// method blocks, none allocates.
+type Queue interface {
+	// Receive stores up to len(bufs) received frames and returns their number.
+	// The caller owns the buffers of those frames from then on. The driver
+	// refills itself from the pool, and keeps what it took there until Close.
+	Receive(bufs []Buf) int
+	// Transmit takes frames in order and returns how many it took. Those
+	// buffers belong to the queue, which puts them back into the pool once sent
+	// (at once, or in a later Receive, Transmit or Flush). Frames not taken stay
+	// the caller's.
+	Transmit(bufs []Buf) int
+	// Flush makes sure that what Transmit took is on its way, and collects
+	// buffers whose frames have been sent. It is called once after a batch.
+	Flush()
+	// FD is a file descriptor that polls readable when frames wait, or -1 for
+	// a queue that is only ever polled by Receive.
+	FD() int
+	// Stats may be called from any goroutine.
+	Stats() Stats
+	// Err is nil while the queue works. ErrGone, possibly wrapped, says that
+	// the device has disappeared; the worker then stops serving the queue.
+	// It may be called from any goroutine.
+	Err() error
+	// Close gives every buffer that the queue holds back to the pool and
+	// releases the rest. Called from the worker's thread, once.
+	Close() error
+}
