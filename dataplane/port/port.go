@@ -116,6 +116,9 @@ type Stats struct {
 // A Queue is one receive and transmit queue of a device, owned by one worker.
 // Every method except Stats and Err is called from that worker's thread; no
 // method blocks, none allocates.
+//
+// A queue is opened by another goroutine while its worker runs, so opening it
+// must not touch the pool: the first Receive takes the first buffers.
 type Queue interface {
 	// Receive stores up to len(bufs) received frames and returns their number.
 	// The caller owns the buffers of those frames from then on. The driver
