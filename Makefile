@@ -1,0 +1,66 @@
+# Every target is one word; `make help` lists them.
+SHELL := /bin/bash
+GO    ?= go
+BIN   := bin
+# Binaries carry no paths of the machine that built them.
+BUILD := -trimpath -ldflags "-X router/cmd/routerd/version.Version=$(shell git describe --always --dirty 2>/dev/null || echo unknown)"
+# The packages that have goroutines or lock-free readers.
+RACE  := ./vrf/... ./routing/... ./intf/... ./dataplane ./dataplane/host ./dataplane/port ./cmd/routerd/...
+FUZZTIME ?= 60s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## build routerd and rcli into bin/
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 $(GO) build $(BUILD) -o $(BIN)/ ./cmd/routerd ./cmd/rcli
+
+.PHONY: demo
+demo: build ## a small world in network namespaces, and the router between its hosts (KEEP=1 leaves it up)
+	$(GO) run ./internal/demo $(if $(KEEP),-keep)
+
+.PHONY: test
+test: ## every test; as root the privileged ones too (REQUIRE_PRIVILEGED=1: a skip fails)
+	$(GO) test -timeout 20m ./...
+
+.PHONY: race
+race: ## tests of the concurrent packages under the race detector
+	$(GO) test -race -short -timeout 20m $(RACE)
+
+.PHONY: bench
+bench: ## benchmarks: tables, pipeline, commits, and (as root) packets per second through veth
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (60s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+.PHONY: generate
+generate: ## remake gen/ and the BPF objects (needs clang and llvm-strip)
+	$(GO) generate ./gen ./dataplane/bpf
+
+.PHONY: drift
+drift: ## fail when generated files differ from what generate makes
+	./internal/lint/drift
+
+.PHONY: yang
+yang: ## yanglint accepts the model and every example (Debian's libyang2-tools)
+	./internal/lint/yang
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, errorlint, exhaustive, misspell, layering
+	./internal/lint/run
+
+.PHONY: check
+check: drift yang lint ## everything but the tests
+
+.PHONY: clean
+clean: ## remove what build made
+	rm -rf $(BIN)
