@@ -1,0 +1,98 @@
+package packet
+
+import "encoding/binary"
+
+// CompleteChecksum finishes a partial TCP or UDP checksum of the packet l3,
+// which CheckIPv4 or CheckIPv6 has returned, and reports whether it did.
+//
+// Linux leaves only the folded sum of the pseudo-header in the field
+// (CHECKSUM_PARTIAL) and trusts a device to do the rest; a veth or a TAP passes
+// the packet on as it is. So a packet whose field equals that sum, and whose
+// checksum is not valid as it stands, gets a whole one. Anything else stays
+// untouched: other protocols, fragments, IPv4 UDP without checksum, and IPv6
+// with a routing header that still changes the destination.
+func CompleteChecksum(l3 []byte) bool {
+	t, pseudo, field, ok := transportChecksum(l3)
+	if !ok || binary.BigEndian.Uint16(t[field:]) != pseudo {
+		return false
+	}
+	if Sum(t, pseudo) == 0xffff {
+		return false
+	}
+	putTransportChecksum(t, pseudo, field)
+	return true
+}
+
+// SetTransportChecksum computes the TCP or UDP checksum of the packet l3, which
+// CheckIPv4 or CheckIPv6 has returned, whatever stood in the field, and reports
+// whether it did; packets that CompleteChecksum leaves alone stay untouched
+// here, too. It is for frames that the driver knows to be partial.
+func SetTransportChecksum(l3 []byte) bool {
+	t, pseudo, field, ok := transportChecksum(l3)
+	if !ok {
+		return false
+	}
+	putTransportChecksum(t, pseudo, field)
+	return true
+}
+
+// TransportChecksumValid reports whether the packet l3, which CheckIPv4 or
+// CheckIPv6 has returned, is whole TCP or UDP with a checksum that adds up.
+func TransportChecksumValid(l3 []byte) bool {
+	t, pseudo, _, ok := transportChecksum(l3)
+	return ok && Sum(t, pseudo) == 0xffff
+}
+
+// transportChecksum finds the octets that the checksum covers, the pseudo-header's
+// sum, and the offset of the field; ok is false where there is no checksum.
+func transportChecksum(l3 []byte) (t []byte, pseudo uint16, field int, ok bool) {
+	if len(l3) < IPv4MinHeaderLen {
+		return nil, 0, 0, false
+	}
+	var u Upper
+	v4 := l3[0]>>4 == 4
+	if v4 {
+		u = IPv4(l3).Upper()
+	} else {
+		var fault Fault
+		if u, fault = IPv6(l3).Upper(); fault != FaultNone {
+			return nil, 0, 0, false
+		}
+	}
+	if u.Fragment || u.Routing {
+		return nil, 0, 0, false
+	}
+	t = l3[u.Offset:]
+	switch u.Protocol {
+	case ProtocolTCP:
+		if len(t) < TCPMinHeaderLen {
+			return nil, 0, 0, false
+		}
+		field = 16
+	case ProtocolUDP:
+		d, fault := ParseUDP(t)
+		if fault != FaultNone || (v4 && d.Checksum() == 0) {
+			return nil, 0, 0, false
+		}
+		t, field = d, 6
+	default:
+		return nil, 0, 0, false
+	}
+	if v4 {
+		h := IPv4(l3)
+		pseudo = PseudoSum4(h.Src32(), h.Dst32(), u.Protocol, uint16(len(t)))
+	} else {
+		pseudo = PseudoSum6(l3[8:40], u.Protocol, uint32(len(t)))
+	}
+	return t, pseudo, field, true
+}
+
+func putTransportChecksum(t []byte, pseudo uint16, field int) {
+	t[field], t[field+1] = 0, 0
+	sum := ^Sum(t, pseudo)
+	// Zero would say "no checksum" in UDP (RFC 768); TCP has no such case.
+	if sum == 0 && field == 6 {
+		sum = 0xffff
+	}
+	binary.BigEndian.PutUint16(t[field:], sum)
+}
