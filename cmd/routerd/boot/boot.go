@@ -1,0 +1,184 @@
+// Package boot reads the settings that routerd needs before it has a
+// configuration: where it listens, its certificates, its state directory.
+// Router configuration never lives here.
+//
+// A setting comes, in order of precedence, from its flag, from the environment
+// (ROUTERD_STATE_DIR for state-dir), from the file (YAML, the flag's name is
+// the key), from its default.
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+)
+
+// DefaultFile is read when --config is not given, and may be absent.
+const DefaultFile = "/etc/routerd/routerd.yaml"
+
+// Settings are the boot settings, checked.
+type Settings struct {
+	StateDir   string     // directory of journal, certificate and if_index numbers
+	Listen     string     // address:port of gNMI over TCP; empty: none
+	Socket     string     // path of gNMI over a Unix socket; empty: none
+	Insecure   bool       // plaintext on Listen
+	TLSCert    string     // PEM files; empty: a self-signed certificate in StateDir
+	TLSKey     string     //
+	TLSCA      string     // PEM file of the authorities of client certificates; empty: none is asked for
+	LogLevel   slog.Level //
+	Flush      bool       // start with an empty configuration
+	Workers    int        // threads that forward packets
+	Buffers    int        // frame buffers of each worker, 2048 octets each
+	MaxMessage int        // octets of the largest gNMI message
+}
+
+// ErrHelp says that help was asked for and printed.
+var ErrHelp = pflag.ErrHelp
+
+// A UsageError is a mistake in how routerd was called.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
+
+func usage(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }
+
+func flags() *pflag.FlagSet {
+	f := pflag.NewFlagSet("routerd", pflag.ContinueOnError)
+	f.SortFlags = false
+	f.String("config", DefaultFile, "file with these settings, in YAML; each flag's name is a key")
+	f.String("state-dir", "/var/lib/routerd", "directory of the configuration's journal and the certificate")
+	f.String("listen", ":9339", `address and port of gNMI over TLS; "" for none`)
+	f.String("socket", "/run/routerd/routerd.sock", `path of gNMI over a Unix socket, for root; "" for none`)
+	f.Bool("insecure", false, "plaintext on --listen")
+	f.String("log-level", "info", "debug, info, warn or error")
+	f.Bool("flush", false, "start with an empty configuration; the old one is kept aside")
+	f.String("tls-cert", "", "certificate file (PEM); without one a self-signed certificate is made")
+	f.String("tls-key", "", "the certificate's private key file (PEM)")
+	f.String("tls-ca", "", "file of authorities (PEM) that a client's certificate must come from; without one no certificate is asked for")
+	f.Int("workers", defaultWorkers(), "threads that forward packets")
+	f.Int("buffers", 16384, "frame buffers of each worker, of 2048 octets")
+	f.Int("max-message-size", 64<<20, "largest gNMI message, in octets")
+	return f
+}
+
+// defaultWorkers leaves one processor to the host and the control plane.
+func defaultWorkers() int { return min(max(1, runtime.NumCPU()-1), 16) }
+
+// Load reads the settings. args are the command line without the program's
+// name. The error is ErrHelp, a *UsageError, or one about the file.
+func Load(args []string) (Settings, error) {
+	f := flags()
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			return Settings{}, ErrHelp
+		}
+		return Settings{}, &UsageError{err}
+	}
+	if f.NArg() > 0 {
+		return Settings{}, usage("unexpected argument %q: routerd takes flags only, see --help", f.Arg(0))
+	}
+
+	v := viper.New()
+	v.SetEnvPrefix("ROUTERD")
+	v.SetEnvKeyReplacer(strings.NewReplacer("-", "_"))
+	v.AutomaticEnv()
+	v.AllowEmptyEnv(true)
+	if err := v.BindPFlags(f); err != nil {
+		return Settings{}, err
+	}
+	file := v.GetString("config")
+	v.SetConfigFile(file)
+	v.SetConfigType("yaml")
+	if err := v.ReadInConfig(); err != nil {
+		// Only the default file may be absent: a file that was named is meant.
+		if !(errors.Is(err, fs.ErrNotExist) && file == DefaultFile) {
+			return Settings{}, fmt.Errorf("settings file %s: %w", file, err)
+		}
+	}
+	for _, key := range v.AllKeys() {
+		if f.Lookup(key) == nil {
+			return Settings{}, usage("settings file %s: unknown key %q; the keys are the flags of routerd --help (router configuration is set over gNMI or rcli)", file, key)
+		}
+	}
+	return read(v)
+}
+
+// read takes the settings out of v, checking each.
+func read(v *viper.Viper) (Settings, error) {
+	s := Settings{
+		StateDir:   v.GetString("state-dir"),
+		Listen:     v.GetString("listen"),
+		Socket:     v.GetString("socket"),
+		TLSCert:    v.GetString("tls-cert"),
+		TLSKey:     v.GetString("tls-key"),
+		TLSCA:      v.GetString("tls-ca"),
+	}
+	// viper turns what it can't read into zero: environment and file are text.
+	for key, to := range map[string]*bool{"insecure": &s.Insecure, "flush": &s.Flush} {
+		var err error
+		if *to, err = strconv.ParseBool(v.GetString(key)); err != nil {
+			return s, usage("%s %q: want true or false", key, v.GetString(key))
+		}
+	}
+	for key, to := range map[string]*int{"workers": &s.Workers, "buffers": &s.Buffers, "max-message-size": &s.MaxMessage} {
+		var err error
+		if *to, err = strconv.Atoi(v.GetString(key)); err != nil {
+			return s, usage("%s %q: want a number", key, v.GetString(key))
+		}
+	}
+	if err := s.LogLevel.UnmarshalText([]byte(v.GetString("log-level"))); err != nil || !slices.Contains([]slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}, s.LogLevel) {
+		return s, usage("log-level %q: want debug, info, warn or error", v.GetString("log-level"))
+	}
+	if s.StateDir == "" {
+		return s, usage("state-dir is empty: name a directory, such as /var/lib/routerd")
+	}
+	dir, err := filepath.Abs(s.StateDir)
+	if err != nil {
+		return s, fmt.Errorf("state-dir %s: %w", s.StateDir, err)
+	}
+	s.StateDir = dir
+	if s.Listen == "" && s.Socket == "" {
+		return s, usage("listen and socket are both empty: nobody could reach the router")
+	}
+	if s.Listen != "" {
+		if _, _, err := net.SplitHostPort(s.Listen); err != nil {
+			return s, usage("listen %q: want address:port, such as :9339: %w", s.Listen, err)
+		}
+	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		return s, usage("tls-cert and tls-key go together: give both or neither")
+	}
+	if s.Insecure && (s.TLSCert != "" || s.TLSCA != "") {
+		return s, usage("insecure means plaintext: it can't be combined with tls-cert, tls-key or tls-ca")
+	}
+	for _, file := range []string{s.TLSCert, s.TLSKey, s.TLSCA} {
+		if file == "" {
+			continue
+		}
+		if _, err := os.Stat(file); err != nil {
+			return s, fmt.Errorf("certificate file: %w", err)
+		}
+	}
+	if s.Workers < 1 || s.Workers > 64 {
+		return s, usage("workers %d: want 1 to 64", s.Workers)
+	}
+	if s.Buffers < 1024 || s.Buffers > 1<<20 {
+		return s, usage("buffers %d: want 1024 to 1048576", s.Buffers)
+	}
+	if s.MaxMessage < 1<<20 || s.MaxMessage > 1<<30 {
+		return s, usage("max-message-size %d: want 1048576 to 1073741824 octets", s.MaxMessage)
+	}
+	return s, nil
+}
