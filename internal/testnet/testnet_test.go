@@ -1,0 +1,70 @@
+package testnet
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"router/dataplane/ethtool"
+)
+
+func TestPairCarriesPings(t *testing.T) {
+	Require(t)
+	a, b := New(t, "a"), New(t, "b")
+	Veth{GRO: true, Queues: 2, MTU: 1400}.Pair(t, End{a, "west"}, End{b, "east"})
+	a.Address(t, "west", "192.0.2.1/24", "2001:db8::1/64")
+	b.Address(t, "east", "192.0.2.2/24", "2001:db8::2/64")
+	for _, target := range []string{"192.0.2.2", "2001:db8::2"} {
+		if _, err := a.Run("ping", "-c", "1", "-W", "2", target); err != nil {
+			t.Error(err)
+		}
+	}
+	if mtu := b.Link(t, "east").Attrs().MTU; mtu != 1400 {
+		t.Errorf("peer's MTU is %d, want 1400", mtu)
+	}
+	err := b.Do(func() error {
+		c, err := ethtool.Dial()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		ch, err := c.Channels("east")
+		if err == nil && ch != (ethtool.Channels{Rx: 2, Tx: 2}) {
+			t.Errorf("channels are %+v, want two each", ch)
+		}
+		driver, err := c.Driver("east")
+		if driver != "veth" {
+			t.Errorf("driver is %q (%v), want veth", driver, err)
+		}
+		if on, err := c.Active("east", ethtool.RxGRO); !on {
+			t.Errorf("GRO is off: %v", err)
+		}
+		former, err := c.Set("east", map[string]bool{ethtool.RxGRO: false, ethtool.TxTSO: true})
+		if err != nil || len(former) != 1 || !former[ethtool.RxGRO] {
+			t.Errorf("set GRO off: former settings %v, error %v; want GRO on alone", former, err)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNamespaceGoesWithItsTest(t *testing.T) {
+	Require(t)
+	var path string
+	t.Run("inside", func(t *testing.T) {
+		ns := New(t, "gone")
+		path = ns.Path()
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+		out, err := ns.Run("ip", "-o", "link")
+		if err != nil || strings.Count(out, "\n") != 1 || !strings.Contains(out, "LOOPBACK,UP") {
+			t.Errorf("want the loopback alone, up; got %q, %v", out, err)
+		}
+	})
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("%s is still there: %v", path, err)
+	}
+}
