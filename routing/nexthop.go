@@ -1,0 +1,146 @@
+package routing
+
+import (
+	"fmt"
+	"net/netip"
+
+	"router/intf"
+)
+
+// A Kind says what a next hop does with a packet. The set is closed.
+type Kind uint8
+
+// The kinds. The zero Kind belongs to no next hop.
+const (
+	// Forward sends to the neighbour Gateway on the unit IfIndex.
+	Forward Kind = 1 + iota
+	// Resolve (glean) sends to the destination itself, which is a neighbour on
+	// the unit IfIndex whose link-layer address may have to be asked for.
+	Resolve
+	// Receive delivers to the router itself. IfIndex is the unit that owns the
+	// address, 0 for addresses of no unit in particular (groups).
+	Receive
+	// Broadcast is a subnet's broadcast address on IfIndex, or the limited one
+	// (IfIndex 0). Received on its own link: deliver here; received from
+	// elsewhere: drop (RFC 2644); originated: link broadcast.
+	Broadcast
+	// LinkLocal recognises fe80::/10. Received: deliver if the address belongs to
+	// the ingress unit, else drop; originated: resolve on the originating unit
+	// (RFC 4291, 2.5.6).
+	LinkLocal
+	// Reject refuses with the ICMP error that the field Reject names.
+	Reject
+	// Discard drops and counts.
+	Discard
+	// Lookup looks the destination up again in Instance.
+	Lookup
+	// Indirect goes where Gateway, looked up in Instance, is reached now. Its
+	// record names the direct next hop that it resolves to, so that a change of
+	// path is one store however many routes stand behind it.
+	Indirect
+)
+
+func (k Kind) String() string {
+	switch k {
+	case Forward:
+		return "forward"
+	case Resolve:
+		return "resolve"
+	case Receive:
+		return "receive"
+	case Broadcast:
+		return "broadcast"
+	case LinkLocal:
+		return "link-local"
+	case Reject:
+		return "reject"
+	case Discard:
+		return "discard"
+	case Lookup:
+		return "lookup"
+	case Indirect:
+		return "indirect"
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// A RejectCode chooses the ICMP destination unreachable code of a Reject.
+type RejectCode uint8
+
+// The codes, with what they mean in ICMP (RFC 792, RFC 1812 5.2.7.1) and in
+// ICMPv6 (RFC 4443 3.1).
+const (
+	RejectNone    RejectCode = iota // the next hop is not a Reject
+	RejectNet                       // IPv4 0 network unreachable, IPv6 0 no route
+	RejectHost                      // IPv4 1 host unreachable, IPv6 3 address unreachable
+	RejectAdmin                     // IPv4 13 administratively prohibited, IPv6 1 the same
+	RejectNoRoute                   // IPv4 0 network unreachable, IPv6 0 no route
+)
+
+func (c RejectCode) String() string {
+	switch c {
+	case RejectNone:
+		return "none"
+	case RejectNet:
+		return "net-unreachable"
+	case RejectHost:
+		return "host-unreachable"
+	case RejectAdmin:
+		return "admin-prohibited"
+	case RejectNoRoute:
+		return "no-route"
+	}
+	return fmt.Sprintf("reject(%d)", uint8(c))
+}
+
+// A NextHop says what to do with a packet. It is a plain comparable value, and
+// its value is how it is found and shared; fields that its Kind does not name
+// are zero.
+type NextHop struct {
+	Kind     Kind
+	Reject   RejectCode // Reject
+	IfIndex  intf.Index // Forward, Resolve, Receive, Broadcast
+	Instance uint32     // Lookup, Indirect
+	Gateway  netip.Addr // Forward, Indirect; without zone
+}
+
+func (nh NextHop) String() string {
+	switch nh.Kind {
+	case Forward:
+		return fmt.Sprintf("forward to %v on %d", nh.Gateway, nh.IfIndex)
+	case Resolve:
+		return fmt.Sprintf("resolve on %d", nh.IfIndex)
+	case Receive:
+		return fmt.Sprintf("receive for %d", nh.IfIndex)
+	case Broadcast:
+		return fmt.Sprintf("broadcast on %d", nh.IfIndex)
+	case Reject:
+		return "reject " + nh.Reject.String()
+	case Lookup:
+		return fmt.Sprintf("lookup in instance %d", nh.Instance)
+	case Indirect:
+		return fmt.Sprintf("indirect %v in instance %d", nh.Gateway, nh.Instance)
+	case LinkLocal, Discard:
+	}
+	return nh.Kind.String()
+}
+
+// A NextHopID names a next hop to the data plane: a small number, stable while
+// the next hop lives. 0 names none.
+type NextHopID uint32
+
+// A Sink is the data plane's table of next hops. Calls come from the one
+// writer, in an order that never leaves a route pointing at nothing: a next
+// hop is set before the first route that uses it is inserted, and deleted
+// after the last one is gone.
+//
+// Ids are reused, the one deleted longest ago first. A reader may still hold a
+// deleted id, so it is the sink that keeps a reused id from taking effect
+// before such readers have passed.
+type Sink interface {
+	// SetNextHop creates or replaces next hop id. For an Indirect, via is the
+	// direct next hop that it resolves to now, 0 while it is unresolved (no
+	// route in a FIB uses it then); for all others via is 0.
+	SetNextHop(id NextHopID, nh NextHop, via NextHopID)
+	DeleteNextHop(id NextHopID)
+}

@@ -1,0 +1,121 @@
+package routing
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+
+	"router/intf"
+)
+
+// A Source says who added a route. It is the first key of preference: a lower
+// Source wins. (Ferguson calls it the route type.)
+type Source uint8
+
+// The sources, preferred ones first.
+const (
+	User                 Source = iota // configured, or learnt by a routing protocol
+	Permanent                          // there from the creation of an instance
+	InterfaceLocal                     // an address of the router
+	InterfaceDestination               // the prefix that an address puts on a link
+	Interface                          // what else an interface adds: broadcasts, neighbours
+	Clone                              // tracks the state of the route above it
+)
+
+// NumSources is the number of sources, for arrays indexed by Source.
+const NumSources = int(Clone) + 1
+
+func (s Source) String() string {
+	switch s {
+	case User:
+		return "user"
+	case Permanent:
+		return "permanent"
+	case InterfaceLocal:
+		return "interface-local"
+	case InterfaceDestination:
+		return "interface-destination"
+	case Interface:
+		return "interface"
+	case Clone:
+		return "clone"
+	}
+	return fmt.Sprintf("source(%d)", uint8(s))
+}
+
+// A Protocol says where a route comes from within its Source. It tells routes
+// apart; preference does not depend on it.
+type Protocol uint8
+
+// The protocols.
+const (
+	System   Protocol = iota // the router itself: permanent routes
+	Direct                   // addresses of interfaces
+	Neighbor                 // ARP and ND
+	Static                   // configured routes
+	Feed                     // routes handed in by a feed, in bulk
+)
+
+func (p Protocol) String() string {
+	switch p {
+	case System:
+		return "system"
+	case Direct:
+		return "direct"
+	case Neighbor:
+		return "neighbor"
+	case Static:
+		return "static"
+	case Feed:
+		return "feed"
+	}
+	return fmt.Sprintf("protocol(%d)", uint8(p))
+}
+
+// A Key is what tells the routes of an instance apart.
+type Key struct {
+	Prefix   netip.Prefix // masked
+	Source   Source
+	Protocol Protocol
+	// IfIndex is the unit that the route depends on (interface routes) or that
+	// the user gave; 0 for none.
+	IfIndex intf.Index
+}
+
+// A Route is one route of a RIB.
+type Route struct {
+	Key
+	Preference uint8 // orders User routes of one prefix: lower wins
+	Tag        uint32
+	NextHop    NextHop
+}
+
+// compare orders the routes of one prefix, the preferred one first: Source,
+// Preference, IfIndex, and Protocol so that the order is total.
+func (r Route) compare(o Route) int {
+	return cmp.Or(
+		cmp.Compare(r.Source, o.Source),
+		cmp.Compare(r.Preference, o.Preference),
+		cmp.Compare(r.IfIndex, o.IfIndex),
+		cmp.Compare(r.Protocol, o.Protocol),
+	)
+}
+
+// An Entry is a route with its state.
+type Entry struct {
+	Route
+	Usable bool   // the route takes part in the choice of the best
+	Active bool   // it is the best, and stands in the FIB
+	Reason string // why it isn't usable, or why the best is not in the FIB; else empty
+	ID     NextHopID
+	// Via is the direct next hop that an Indirect resolves to now; zero while
+	// it is unresolved, and for all other kinds.
+	Via NextHop
+}
+
+// A FIB holds the winner of each prefix of an instance, by the winner's next
+// hop. Insert replaces.
+type FIB interface {
+	Insert(netip.Prefix, uint32) error
+	Delete(netip.Prefix) bool
+}
