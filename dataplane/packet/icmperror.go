@@ -13,8 +13,11 @@ const (
 
 // Fields of the packets that carry our errors.
 const (
+	// internetControl is precedence 6, which our errors bear (RFC 1812, 4.3.2.5),
+	// and which keeps neighbour discovery alive through a congested switch.
+	internetControl = 0xc0
+
 	icmpErrorTTL   = 64
-	icmpErrorTOS   = 0xc0 // precedence 6, internetwork control (RFC 1812, 4.3.2.5)
 	icmpErrorClass = 0
 )
 
@@ -49,7 +52,7 @@ func PutICMPv4Error(dst []byte, typ, code uint8, rest uint32, src netip.Addr, id
 	binary.BigEndian.PutUint32(m[4:8], rest)
 	copy(m[ICMPHeaderLen:], pkt[:quote])
 	binary.BigEndian.PutUint16(m[2:4], ^Sum(m, 0))
-	PutIPv4(dst, icmpErrorTOS, id, false, icmpErrorTTL, ProtocolICMPv4, src, pkt.Src(), len(m))
+	PutIPv4(dst, internetControl, id, false, icmpErrorTTL, ProtocolICMPv4, src, pkt.Src(), len(m))
 	return head + quote
 }
 

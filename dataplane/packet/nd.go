@@ -155,7 +155,7 @@ func PutND(b []byte, src, dst netip.Addr, m ND) int {
 	if !m.LinkLayer.IsZero() {
 		n += ndOptionLen
 	}
-	PutIPv6(b, icmpErrorTOS, ProtocolICMPv6, ndHopLimit, src, dst, n)
+	PutIPv6(b, internetControl, ProtocolICMPv6, ndHopLimit, src, dst, n)
 	msg := b[IPv6HeaderLen : IPv6HeaderLen+n]
 	msg[0], msg[1] = m.Type, 0
 	var flags uint32
