@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/user"
+	"time"
+
+	gpb "github.com/openconfig/gnmi/proto/gnmi"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// maxMessage is the largest answer that is taken, in octets.
+const maxMessage = 1 << 30
+
+// A target says which router to talk to, and how.
+type target struct {
+	socket   string
+	address  string // host:port; empty: the socket
+	insecure bool
+	ca       string
+	cert     string
+	key      string
+	user     string
+}
+
+func (t target) String() string {
+	if t.address != "" {
+		return t.address
+	}
+	return t.socket
+}
+
+// credentials are those of the transport.
+func (t target) credentials() (credentials.TransportCredentials, error) {
+	if t.address == "" || t.insecure {
+		return insecure.NewCredentials(), nil
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	if t.ca != "" {
+		pem, err := os.ReadFile(t.ca)
+		if err != nil {
+			return nil, fmt.Errorf("--ca: %w", err)
+		}
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("--ca: %s holds no certificate in PEM form", t.ca)
+		}
+	}
+	if t.cert != "" {
+		pair, err := tls.LoadX509KeyPair(t.cert, t.key)
+		if err != nil {
+			return nil, fmt.Errorf("--cert and --key: %w", err)
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
+	return credentials.NewTLS(conf), nil
+}
+
+// A client is a connection to a router.
+type client struct {
+	target target
+	conn   *grpc.ClientConn
+	gnmi   gpb.GNMIClient
+}
+
+// dial prepares the connection; it is made by the first call.
+func dial(t target) (*client, error) {
+	creds, err := t.credentials()
+	if err != nil {
+		return nil, err
+	}
+	address := t.address
+	if address == "" {
+		address = "unix:" + t.socket
+	} else if _, _, err := net.SplitHostPort(address); err != nil {
+		address = net.JoinHostPort(address, "9339")
+	}
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(creds),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)))
+	if err != nil {
+		return nil, err
+	}
+	return &client{target: t, conn: conn, gnmi: gpb.NewGNMIClient(conn)}, nil
+}
+
+func (c *client) close() error { return c.conn.Close() }
+
+// context names the user, for the router's record of commits.
+func (c *client) context(ctx context.Context) context.Context {
+	name := c.target.user
+	if name == "" {
+		if u, err := user.Current(); err == nil {
+			name = u.Username
+		}
+	}
+	return metadata.AppendToOutgoingContext(ctx, "username", name)
+}
+
+// get fetches paths as JSON_IETF, one notification each.
+func (c *client) get(ctx context.Context, kind gpb.GetRequest_DataType, paths ...*gpb.Path) ([]*gpb.Notification, error) {
+	ctx, cancel := context.WithTimeout(c.context(ctx), time.Minute)
+	defer cancel()
+	resp, err := c.gnmi.Get(ctx, &gpb.GetRequest{Path: paths, Type: kind, Encoding: gpb.Encoding_JSON_IETF})
+	if err != nil {
+		return nil, err
+	}
+	return resp.GetNotification(), nil
+}
+
+// set makes one commit of req.
+func (c *client) set(ctx context.Context, req *gpb.SetRequest) error {
+	_, err := c.gnmi.Set(c.context(ctx), req)
+	return err
+}
+
+// explain turns a gRPC error into lines for people and an exit code.
+func explain(t target, err error) (lines []string, code int) {
+	st, ok := status.FromError(err)
+	if !ok {
+		return []string{err.Error()}, exitRefused
+	}
+	code = exitRefused
+	//exhaustive:ignore the other codes all mean a refusal
+	switch st.Code() {
+	case codes.Unavailable, codes.DeadlineExceeded:
+		code = exitNoConnection
+		hint := "is routerd running, and is --socket right?"
+		if t.address != "" {
+			hint = "is routerd listening there? a certificate that isn't trusted needs --ca; plaintext needs --insecure on both sides"
+		}
+		lines = append(lines, fmt.Sprintf("no connection to %s: %s (%s)", t, st.Message(), hint))
+	case codes.PermissionDenied, codes.Unauthenticated:
+		lines = append(lines, fmt.Sprintf("%s: %s", t, st.Message()))
+	default:
+		lines = append(lines, st.Message())
+	}
+	for _, d := range st.Details() {
+		if bad, ok := d.(*errdetails.BadRequest); ok {
+			for _, v := range bad.GetFieldViolations() {
+				line := v.GetField() + ": " + v.GetDescription()
+				if line != st.Message() {
+					lines = append(lines, "  "+line)
+				}
+			}
+		}
+	}
+	return lines, code
+}
+
+// isUsage reports whether err is about how rcli was called.
+func isUsage(err error) bool {
+	var u *usageError
+	return errors.As(err, &u)
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	gpb "github.com/openconfig/gnmi/proto/gnmi"
+	"github.com/openconfig/ygot/ygot"
+	"github.com/spf13/cobra"
+)
+
+// parsePath reads a path such as /interface[name=ge0]/unit[id=0].
+func parsePath(text string) (*gpb.Path, error) {
+	if !strings.HasPrefix(text, "/") {
+		text = "/" + text
+	}
+	p, err := ygot.StringToStructuredPath(text)
+	if err != nil {
+		return nil, usagef("path %s: %w; want a form such as /interface[name=ge0]/unit[id=0]", text, err)
+	}
+	return p, nil
+}
+
+// pathText is the reverse of parsePath.
+func pathText(p *gpb.Path) string {
+	s, err := ygot.PathToString(p)
+	if err != nil {
+		return p.String()
+	}
+	return s
+}
+
+// with runs do on a connection that it makes and closes.
+func (o *options) with(do func(*client) error) error {
+	c, err := dial(o.target)
+	if err != nil {
+		return err
+	}
+	err = do(c)
+	if cerr := c.close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+func getCommand(o *options) *cobra.Command {
+	var kind string
+	cmd := &cobra.Command{
+		Use:   "get [--type all|config|state] PATH...",
+		Short: "print what stands at a path, as RFC 7951 JSON",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			kinds := map[string]gpb.GetRequest_DataType{"all": gpb.GetRequest_ALL, "config": gpb.GetRequest_CONFIG, "state": gpb.GetRequest_STATE}
+			t, ok := kinds[kind]
+			if !ok {
+				return usagef("--type %s: want all, config or state", kind)
+			}
+			var paths []*gpb.Path
+			for _, a := range args {
+				p, err := parsePath(a)
+				if err != nil {
+					return err
+				}
+				paths = append(paths, p)
+			}
+			return o.with(func(c *client) error {
+				notes, err := c.get(cmd.Context(), t, paths...)
+				if err != nil {
+					return err
+				}
+				return printNotifications(o, notes)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&kind, "type", "all", "all, config or state")
+	return cmd
+}
+
+// printNotifications prints a single value bare, several behind their paths.
+func printNotifications(o *options, notes []*gpb.Notification) error {
+	var updates []*gpb.Update
+	for _, n := range notes {
+		updates = append(updates, n.GetUpdate()...)
+	}
+	if len(updates) == 1 {
+		return printJSON(o.out, rawValue(updates[0].GetVal()))
+	}
+	for _, u := range updates {
+		raw := rawValue(u.GetVal())
+		if o.json {
+			line, err := json.Marshal(map[string]json.RawMessage{pathText(u.GetPath()): raw})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(o.out, "%s\n", line)
+			continue
+		}
+		fmt.Fprintf(o.out, "%s ", pathText(u.GetPath()))
+		if err := printJSON(o.out, raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printJSON(w io.Writer, raw json.RawMessage) error {
+	var b bytes.Buffer
+	if err := json.Indent(&b, raw, "", "  "); err != nil {
+		return fmt.Errorf("the router's answer is no JSON: %w", err)
+	}
+	_, err := fmt.Fprintf(w, "%s\n", b.Bytes())
+	return err
+}
+
+// rawValue is a value as JSON, whatever form it came in.
+func rawValue(v *gpb.TypedValue) json.RawMessage {
+	switch x := v.GetValue().(type) {
+	case *gpb.TypedValue_JsonIetfVal:
+		return x.JsonIetfVal
+	case *gpb.TypedValue_JsonVal:
+		return x.JsonVal
+	case *gpb.TypedValue_StringVal:
+		return mustJSON(x.StringVal)
+	case *gpb.TypedValue_UintVal:
+		return mustJSON(x.UintVal)
+	case *gpb.TypedValue_IntVal:
+		return mustJSON(x.IntVal)
+	case *gpb.TypedValue_BoolVal:
+		return mustJSON(x.BoolVal)
+	case *gpb.TypedValue_DoubleVal:
+		return mustJSON(x.DoubleVal)
+	}
+	return mustJSON(v.String())
+}
+
+// mustJSON marshals a scalar, which can't fail.
+func mustJSON(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return json.RawMessage("null")
+	}
+	return b
+}
+
+func setCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "set PATH VALUE [PATH VALUE]...",
+		Short: "set leaves, or merge JSON into containers; one commit",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 || len(args)%2 != 0 {
+				return fmt.Errorf("want pairs of a path and a value, have %d words", len(args))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req := &gpb.SetRequest{}
+			for i := 0; i < len(args); i += 2 {
+				p, err := parsePath(args[i])
+				if err != nil {
+					return err
+				}
+				v, err := encodeValue(p, args[i+1])
+				if err != nil {
+					return err
+				}
+				req.Update = append(req.Update, &gpb.Update{Path: p, Val: v})
+			}
+			return o.with(func(c *client) error { return c.set(cmd.Context(), req) })
+		},
+	}
+}
+
+func deleteCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "delete PATH...",
+		Short: "delete what stands at the paths; one commit",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req := &gpb.SetRequest{}
+			for _, a := range args {
+				p, err := parsePath(a)
+				if err != nil {
+					return err
+				}
+				req.Delete = append(req.Delete, p)
+			}
+			return o.with(func(c *client) error { return c.set(cmd.Context(), req) })
+		},
+	}
+}
+
+func loadCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "load [merge|replace] FILE",
+		Short: "commit RFC 7951 JSON of the whole tree from a file (- is standard input); merge is the default",
+		Args:  cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			mode, file := "merge", args[len(args)-1]
+			if len(args) == 2 {
+				mode = args[0]
+			}
+			if mode != "merge" && mode != "replace" {
+				return usagef("load %s: want merge or replace", mode)
+			}
+			return load(cmd.Context(), o, mode, file)
+		},
+	}
+}
+
+func load(ctx context.Context, o *options, mode, file string) error {
+	var data []byte
+	var err error
+	if file == "-" {
+		file = "standard input"
+		data, err = io.ReadAll(o.in)
+	} else {
+		data, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return usagef("load: %w", err)
+	}
+	var tree map[string]json.RawMessage
+	if err := json.Unmarshal(data, &tree); err != nil {
+		return usagef("load: %s is not a JSON object: %w", file, err)
+	}
+	u := &gpb.Update{Path: &gpb.Path{}, Val: &gpb.TypedValue{Value: &gpb.TypedValue_JsonIetfVal{JsonIetfVal: data}}}
+	req := &gpb.SetRequest{}
+	if mode == "replace" {
+		req.Replace = []*gpb.Update{u}
+	} else {
+		req.Update = []*gpb.Update{u}
+	}
+	return o.with(func(c *client) error { return c.set(ctx, req) })
+}

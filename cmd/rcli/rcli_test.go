@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	gpb "github.com/openconfig/gnmi/proto/gnmi"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// A fake is a router that answers as the test tells it and remembers Sets.
+type fake struct {
+	gpb.UnimplementedGNMIServer
+	answers map[string]string // path -> JSON
+	refuse  error
+	sets    []*gpb.SetRequest
+}
+
+func (f *fake) Get(_ context.Context, req *gpb.GetRequest) (*gpb.GetResponse, error) {
+	resp := &gpb.GetResponse{}
+	for _, p := range req.GetPath() {
+		v, ok := f.answers[pathText(p)]
+		if !ok {
+			return nil, status.Errorf(codes.NotFound, "%s: nothing there", pathText(p))
+		}
+		resp.Notification = append(resp.Notification, &gpb.Notification{Update: []*gpb.Update{{
+			Path: p, Val: &gpb.TypedValue{Value: &gpb.TypedValue_JsonIetfVal{JsonIetfVal: []byte(v)}}}}})
+	}
+	return resp, nil
+}
+
+func (f *fake) Set(_ context.Context, req *gpb.SetRequest) (*gpb.SetResponse, error) {
+	f.sets = append(f.sets, req)
+	return &gpb.SetResponse{}, f.refuse
+}
+
+func start(t *testing.T, f *fake) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grpc.NewServer()
+	gpb.RegisterGNMIServer(s, f)
+	go s.Serve(l) //nolint:errcheck // ends with Stop
+	t.Cleanup(s.Stop)
+	return path
+}
+
+func rcli(t *testing.T, args ...string) (code int, out, errOut string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = run(t.Context(), args, strings.NewReader(""), &o, &e)
+	return code, o.String(), e.String()
+}
+
+func TestExitCodes(t *testing.T) {
+	f := &fake{answers: map[string]string{"/system/config/hostname": `"r1"`}}
+	socket := start(t, f)
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"done", []string{"--socket", socket, "get", "/system/config/hostname"}, exitDone, ""},
+		{"absent", []string{"--socket", socket, "get", "/system/config"}, exitRefused, "nothing there"},
+		{"no router", []string{"--socket", socket + "x", "get", "/"}, exitNoConnection, "is routerd running"},
+		{"unknown command", []string{"frobnicate"}, exitUsage, "frobnicate"},
+		{"unknown flag", []string{"get", "--deep", "/"}, exitUsage, "--deep"},
+		{"too few words", []string{"set", "/system/config/hostname"}, exitUsage, "pairs"},
+		{"malformed path", []string{"get", "/interface[name=ge0"}, exitUsage, "want a form such as"},
+		{"unknown node", []string{"set", "/nonsense", "x"}, exitUsage, "no such node"},
+		{"unknown type", []string{"get", "--type", "both", "/"}, exitUsage, "all, config or state"},
+		{"no file", []string{"load", "/nonexistent"}, exitUsage, "no such file"},
+		{"unknown table", []string{"show", "cables"}, exitUsage, "cables"},
+		{"not a prefix", []string{"show", "routes", "here"}, exitUsage, "want a prefix"},
+		{"absent interface", []string{"--socket", socket, "show", "interfaces", "ge9"}, exitRefused, "no interface ge9"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, _, errOut := rcli(t, c.args...)
+			if code != c.code || !strings.Contains(errOut, c.says) {
+				t.Errorf("exit %d, %q; want %d, %q", code, errOut, c.code, c.says)
+			}
+		})
+	}
+}
+
+func TestViolationsAreListed(t *testing.T) {
+	st, err := status.New(codes.InvalidArgument, "2 rules are broken").WithDetails(&errdetails.BadRequest{
+		FieldViolations: []*errdetails.BadRequest_FieldViolation{
+			{Field: "/interface[name=ge0]/config/mru", Description: "too small"},
+			{Field: "/instance[name=red]", Description: "in use"},
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := start(t, &fake{refuse: st.Err()})
+	code, _, errOut := rcli(t, "--socket", socket, "-c", "delete /instance[name=red]")
+	for _, want := range []string{"2 rules are broken", "/interface[name=ge0]/config/mru: too small", "/instance[name=red]: in use"} {
+		if !strings.Contains(errOut, want) {
+			t.Errorf("%q does not say %q", errOut, want)
+		}
+	}
+	if code != exitRefused {
+		t.Errorf("exit %d", code)
+	}
+}
+
+func TestSetEncodesByTheModel(t *testing.T) {
+	f := &fake{}
+	socket := start(t, f)
+	code, _, errOut := rcli(t, "--socket", socket, "set",
+		"/interface[name=ge0]/config/enabled", "false",
+		"/interface[name=ge0]/config/mru", "1500",
+		"/interface[name=ge0]/config/description", "1500",
+		"/interface[name=ge0]/unit[id=0]", `{"config":{"id":"0"}}`)
+	if code != exitDone {
+		t.Fatal(errOut)
+	}
+	var got []string
+	for _, u := range f.sets[0].GetUpdate() {
+		got = append(got, strings.ReplaceAll(u.GetVal().String(), "  ", " "))
+	}
+	want := []string{`bool_val:false`, `uint_val:1500`, `string_val:"1500"`, `json_ietf_val:"{\"config\":{\"id\":\"0\"}}"`}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestTables(t *testing.T) {
+	socket := start(t, &fake{answers: map[string]string{
+		"/interface[name=*]": `{"routerd:name":"ge0","routerd:state":{"oper-status":"up","driver-in-use":"af-xdp","xdp-mode":"native","counters":{"in-pkts":"7"}},
+			"routerd:unit":[{"id":"0","state":{"name":"ge0.0","oper-status":"up"},"family":[{"type":"inet","state":{"instance":"red","oper-status":"up"},
+			"address":[{"prefix":"192.0.2.1/24","state":{"status":"preferred"}}],
+			"neighbor":[{"address":"192.0.2.10","state":{"link-layer-address":"02:00:00:00:00:01","origin":"dynamic","state":"reachable"}}]}]}]}`,
+		"/instance[name=default]/rib": `{"routerd:afi":"inet","routerd:route":[{"prefix":"10.0.0.0/8","entry":[{"source":"user","if-index":0,
+			"state":{"protocol":"static","preference":5,"active":true,"next-hop-type":"forward","gateway":"192.0.2.9","egress":"ge0.0"}}]},
+			{"prefix":"0.0.0.0/0","entry":[{"source":"permanent","state":{"next-hop-type":"reject"}}]}]}`,
+	}})
+	for _, c := range []struct {
+		args        []string
+		want, never string
+	}{
+		{[]string{"show", "interfaces"}, "192.0.2.1/24 in red", "routerd:"},
+		{[]string{"show", "neighbors"}, "02:00:00:00:00:01", "routerd:"},
+		{[]string{"show", "routes"}, "* 10.0.0.0/8", "0.0.0.0/0"},
+		{[]string{"show", "routes", "--all"}, "  0.0.0.0/0", "routerd:"},
+	} {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			code, out, errOut := rcli(t, append([]string{"--socket", socket}, c.args...)...)
+			if code != exitDone || !strings.Contains(out, c.want) || strings.Contains(out, c.never) {
+				t.Errorf("exit %d %s:\n%s", code, errOut, out)
+			}
+		})
+		t.Run(strings.Join(c.args, " ")+" --json", func(t *testing.T) {
+			code, out, errOut := rcli(t, append([]string{"--socket", socket, "--json"}, c.args...)...)
+			if code != exitDone || !json.Valid([]byte(out)) {
+				t.Errorf("exit %d %s:\n%s", code, errOut, out)
+			}
+		})
+	}
+}
+
+func TestSplitWords(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		want []string
+	}{
+		{"get /system", []string{"get", "/system"}},
+		{`set /system/config/hostname "a b"`, []string{"set", "/system/config/hostname", "a b"}},
+		{`set /x ''`, []string{"set", "/x", ""}},
+		{"get /interface[name=a b]/config", []string{"get", "/interface[name=a b]/config"}},
+		{"  ", nil},
+	} {
+		if got, err := splitWords(c.line); err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%q: %q %v, want %q", c.line, got, err, c.want)
+		}
+	}
+	if _, err := splitWords(`get "x`); err == nil {
+		t.Error("an open quote was accepted")
+	}
+}
+
+func FuzzSplitWords(f *testing.F) {
+	f.Add(`set /interface[name=a b]/config/description "x y"`)
+	f.Fuzz(func(t *testing.T, line string) {
+		words, err := splitWords(line)
+		if err == nil && len(words) > len(line) {
+			t.Errorf("%q: more words than letters: %q", line, words)
+		}
+	})
+}

@@ -1,0 +1,417 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	gpb "github.com/openconfig/gnmi/proto/gnmi"
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// The trees below are what the tables need of the router's answers (RFC 7951
+// JSON; 64-bit numbers are strings there).
+
+type countersTree struct {
+	InPkts      string `json:"in-pkts"`
+	InOctets    string `json:"in-octets"`
+	InDiscards  string `json:"in-discards"`
+	OutPkts     string `json:"out-pkts"`
+	OutOctets   string `json:"out-octets"`
+	OutDiscards string `json:"out-discards"`
+}
+
+type interfaceTree struct {
+	Name  string `json:"name"`
+	State struct {
+		OperStatus   string       `json:"oper-status"`
+		OperReason   string       `json:"oper-reason"`
+		DriverInUse  string       `json:"driver-in-use"`
+		DriverReason string       `json:"driver-reason"`
+		XDPMode      string       `json:"xdp-mode"`
+		ZeroCopy     bool         `json:"zero-copy"`
+		MAC          string       `json:"mac-address"`
+		Counters     countersTree `json:"counters"`
+	} `json:"state"`
+	Unit []unitTree `json:"unit"`
+}
+
+type unitTree struct {
+	ID    string `json:"id"`
+	State struct {
+		Name       string       `json:"name"`
+		OperStatus string       `json:"oper-status"`
+		OperReason string       `json:"oper-reason"`
+		Counters   countersTree `json:"counters"`
+	} `json:"state"`
+	Family []familyTree `json:"family"`
+}
+
+type familyTree struct {
+	Type  string `json:"type"`
+	State struct {
+		Instance   string `json:"instance"`
+		MTU        int    `json:"mtu"`
+		OperStatus string `json:"oper-status"`
+		OperReason string `json:"oper-reason"`
+	} `json:"state"`
+	Address []struct {
+		Prefix string `json:"prefix"`
+		State  struct {
+			Status string `json:"status"`
+			Reason string `json:"reason"`
+		} `json:"state"`
+	} `json:"address"`
+	Neighbor []neighborTree `json:"neighbor"`
+}
+
+type neighborTree struct {
+	Address string `json:"address"`
+	State   struct {
+		LinkLayerAddress string `json:"link-layer-address"`
+		Origin           string `json:"origin"`
+		State            string `json:"state"`
+	} `json:"state"`
+}
+
+type ribTree struct {
+	AFI   string      `json:"afi"`
+	Route []routeTree `json:"route"`
+}
+
+type routeTree struct {
+	Prefix string      `json:"prefix"`
+	Entry  []entryTree `json:"entry"`
+}
+
+type entryTree struct {
+	Source string `json:"source"`
+	State  struct {
+		Protocol    string `json:"protocol"`
+		Preference  int    `json:"preference"`
+		Active      bool   `json:"active"`
+		Reason      string `json:"reason"`
+		NextHopType string `json:"next-hop-type"`
+		Gateway     string `json:"gateway"`
+		Egress      string `json:"egress"`
+		Instance    string `json:"instance"`
+		Resolved    string `json:"resolved"`
+	} `json:"state"`
+}
+
+func showCommand(o *options) *cobra.Command {
+	show := &cobra.Command{
+		Use:   "show interfaces|routes|neighbors",
+		Short: "print tables of what the router has and does",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("want interfaces, routes or neighbors")
+			}
+			return fmt.Errorf("unknown: %s; want interfaces, routes or neighbors", args[0])
+		},
+		RunE: func(*cobra.Command, []string) error { return nil },
+	}
+	sub := func(c *cobra.Command, do func(ctx context.Context, c *client, args []string) error) {
+		args := c.Args
+		c.Args = func(cmd *cobra.Command, a []string) error {
+			if err := args(cmd, a); err != nil {
+				return usagef("show %s: %w", cmd.Name(), err)
+			}
+			return nil
+		}
+		c.RunE = func(cmd *cobra.Command, a []string) error {
+			return o.with(func(c *client) error { return do(cmd.Context(), c, a) })
+		}
+		show.AddCommand(c)
+	}
+	sub(&cobra.Command{Use: "interfaces [NAME]", Aliases: []string{"interface"}, Short: "devices, units, addresses, counters", Args: cobra.MaximumNArgs(1)},
+		func(ctx context.Context, c *client, args []string) error { return showInterfaces(ctx, o, c, args) })
+	sub(&cobra.Command{Use: "neighbors [INTERFACE]", Aliases: []string{"neighbor"}, Short: "neighbours and their link-layer addresses", Args: cobra.MaximumNArgs(1)},
+		func(ctx context.Context, c *client, args []string) error { return showNeighbors(ctx, o, c, args) })
+	var instance string
+	var all bool
+	routes := &cobra.Command{Use: "routes [--instance NAME] [--all] [PREFIX]", Aliases: []string{"route"}, Short: "routes of an instance", Args: cobra.MaximumNArgs(1)}
+	routes.Flags().StringVar(&instance, "instance", "default", "routing instance")
+	routes.Flags().BoolVar(&all, "all", false, "permanent routes too")
+	sub(routes, func(ctx context.Context, c *client, args []string) error {
+		return showRoutes(ctx, o, c, instance, all, args)
+	})
+	return show
+}
+
+// fetch reads what stands at path and hands each value to take; absent is true
+// when nothing is there. With --json it prints the values as one array
+// instead, and done is true.
+func (o *options) fetch(ctx context.Context, c *client, kind gpb.GetRequest_DataType, path *gpb.Path, take func(json.RawMessage) error) (done, absent bool, err error) {
+	notes, err := c.get(ctx, kind, path)
+	absent = status.Code(err) == codes.NotFound
+	if err != nil && !absent {
+		return false, false, err
+	}
+	values := []json.RawMessage{}
+	for _, n := range notes {
+		for _, u := range n.GetUpdate() {
+			values = append(values, rawValue(u.GetVal()))
+		}
+	}
+	if o.json {
+		all, err := json.Marshal(values)
+		if err != nil {
+			return false, false, fmt.Errorf("the router's answer for %s is no JSON: %w", pathText(path), err)
+		}
+		return true, absent, printJSON(o.out, all)
+	}
+	for _, v := range values {
+		if err := take(unqualify(v)); err != nil {
+			return false, false, fmt.Errorf("the router's answer for %s: %w", pathText(path), err)
+		}
+	}
+	return false, absent || len(values) == 0, nil
+}
+
+// unqualify takes the module's name off the members of an object, where RFC
+// 7951 (section 4) asks for it at the top of a tree.
+func unqualify(raw json.RawMessage) json.RawMessage {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(raw, &members) != nil {
+		return raw // a bare value
+	}
+	plain := make(map[string]json.RawMessage, len(members))
+	for name, v := range members {
+		if _, local, ok := strings.Cut(name, ":"); ok {
+			name = local
+		}
+		plain[name] = v
+	}
+	out, err := json.Marshal(plain)
+	if err != nil {
+		return raw
+	}
+	return out
+}
+
+// collect appends each value, decoded, to list.
+func collect[T any](list *[]T) func(json.RawMessage) error {
+	return func(raw json.RawMessage) error {
+		var v T
+		if err := json.Unmarshal(raw, &v); err != nil {
+			return err
+		}
+		*list = append(*list, v)
+		return nil
+	}
+}
+
+// interfaces fetches all devices, or the one that is named.
+func (o *options) interfaces(ctx context.Context, c *client, args []string) (list []interfaceTree, done bool, err error) {
+	name := "*"
+	if len(args) > 0 {
+		name, _, _ = strings.Cut(args[0], ".")
+	}
+	path := &gpb.Path{Elem: []*gpb.PathElem{{Name: "interface", Key: map[string]string{"name": name}}}}
+	done, absent, err := o.fetch(ctx, c, gpb.GetRequest_ALL, path, collect(&list))
+	if err == nil && !done && absent && name != "*" {
+		err = status.Errorf(codes.NotFound, "there is no interface %s; show interfaces lists them", name)
+	}
+	slices.SortFunc(list, func(a, b interfaceTree) int { return strings.Compare(a.Name, b.Name) })
+	return list, done, err
+}
+
+// table prints rows under a heading, in columns.
+func table(w io.Writer, heading string, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, row := range append([][]string{strings.Fields(heading)}, rows...) {
+		fmt.Fprintln(t, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+	}
+	return t.Flush()
+}
+
+// dash stands for what is empty, so that columns can be counted.
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func showInterfaces(ctx context.Context, o *options, c *client, args []string) error {
+	list, done, err := o.interfaces(ctx, c, args)
+	if err != nil || done {
+		return err
+	}
+	var rows, reasons [][]string
+	add := func(name, status, reason, detail string, n countersTree) {
+		rows = append(rows, []string{name, dash(status), dash(detail), dash(n.InPkts), dash(n.InOctets), dash(n.OutPkts), dash(n.OutOctets)})
+		if reason != "" {
+			reasons = append(reasons, []string{name, reason})
+		}
+	}
+	for _, i := range list {
+		driver := i.State.DriverInUse
+		if i.State.XDPMode != "" && i.State.XDPMode != "none" {
+			driver += "/" + i.State.XDPMode
+		}
+		if i.State.ZeroCopy {
+			driver += "/zero-copy"
+		}
+		add(i.Name, i.State.OperStatus, i.State.OperReason, strings.TrimSpace(i.State.MAC+" "+driver), i.State.Counters)
+		for _, u := range i.Unit {
+			name := u.State.Name
+			if name == "" {
+				name = i.Name + "." + u.ID
+			}
+			add(name, u.State.OperStatus, u.State.OperReason, "", u.State.Counters)
+			for _, f := range u.Family {
+				line := func(what string, status string) {
+					rows = append(rows, []string{"  " + f.Type, dash(status), what})
+				}
+				in := ""
+				if f.State.Instance != "" && f.State.Instance != "default" {
+					in = " in " + f.State.Instance
+				}
+				if len(f.Address) == 0 {
+					line("(no address)"+in, f.State.OperStatus)
+				}
+				for _, a := range f.Address {
+					st := f.State.OperStatus
+					if a.State.Status != "" && a.State.Status != "preferred" {
+						st += "/" + a.State.Status
+					}
+					line(a.Prefix+in, st)
+					if a.State.Reason != "" {
+						reasons = append(reasons, []string{name + " " + a.Prefix, a.State.Reason})
+					}
+				}
+				if f.State.OperReason != "" && f.State.OperReason != u.State.OperReason {
+					reasons = append(reasons, []string{name + " " + f.Type, f.State.OperReason})
+				}
+			}
+		}
+	}
+	if err := table(o.out, "Interface State Address In-pkts In-octets Out-pkts Out-octets", rows); err != nil {
+		return err
+	}
+	for _, r := range reasons {
+		fmt.Fprintf(o.out, "%s: %s\n", r[0], r[1])
+	}
+	return nil
+}
+
+func showNeighbors(ctx context.Context, o *options, c *client, args []string) error {
+	list, done, err := o.interfaces(ctx, c, args)
+	if err != nil || done {
+		return err
+	}
+	var rows [][]string
+	for _, i := range list {
+		for _, u := range i.Unit {
+			for _, f := range u.Family {
+				slices.SortFunc(f.Neighbor, func(a, b neighborTree) int { return compareAddresses(a.Address, b.Address) })
+				for _, n := range f.Neighbor {
+					rows = append(rows, []string{n.Address, dash(n.State.LinkLayerAddress), i.Name + "." + u.ID, dash(n.State.State), dash(n.State.Origin), dash(f.State.Instance)})
+				}
+			}
+		}
+	}
+	return table(o.out, "Address Link-layer Interface State Origin Instance", rows)
+}
+
+func compareAddresses(a, b string) int {
+	x, errX := netip.ParseAddr(a)
+	y, errY := netip.ParseAddr(b)
+	if errX != nil || errY != nil {
+		return strings.Compare(a, b)
+	}
+	return x.Compare(y)
+}
+
+func showRoutes(ctx context.Context, o *options, c *client, instance string, all bool, args []string) error {
+	rib := &gpb.PathElem{Name: "rib"}
+	path := &gpb.Path{Elem: []*gpb.PathElem{{Name: "instance", Key: map[string]string{"name": instance}}, rib}}
+	var routes []routeTree
+	take := func(raw json.RawMessage) error {
+		var t ribTree
+		err := json.Unmarshal(raw, &t)
+		routes = append(routes, t.Route...)
+		return err
+	}
+	missing := "there is no instance " + instance
+	if len(args) > 0 {
+		p, err := netip.ParsePrefix(args[0])
+		if err != nil {
+			return usagef("show routes %s: want a prefix such as 192.0.2.0/24", args[0])
+		}
+		p = p.Masked()
+		afi := "inet"
+		if p.Addr().Is6() {
+			afi = "inet6"
+		}
+		rib.Key = map[string]string{"afi": afi}
+		path.Elem = append(path.Elem, &gpb.PathElem{Name: "route", Key: map[string]string{"prefix": p.String()}})
+		take, all = collect(&routes), true
+		missing = fmt.Sprintf("instance %s has no route %s", instance, p)
+	}
+	done, absent, err := o.fetch(ctx, c, gpb.GetRequest_STATE, path, take)
+	if err != nil || done {
+		return err
+	}
+	if absent {
+		return status.Error(codes.NotFound, missing)
+	}
+	slices.SortFunc(routes, func(a, b routeTree) int { return comparePrefixes(a.Prefix, b.Prefix) })
+	var rows [][]string
+	for _, r := range routes {
+		rows = append(rows, routeRows(r.Prefix, r.Entry, all)...)
+	}
+	return table(o.out, "Prefix Source Protocol Pref Next-hop Interface", rows)
+}
+
+func comparePrefixes(a, b string) int {
+	x, errX := netip.ParsePrefix(a)
+	y, errY := netip.ParsePrefix(b)
+	if errX != nil || errY != nil {
+		return strings.Compare(a, b)
+	}
+	if c := x.Addr().Compare(y.Addr()); c != 0 {
+		return c
+	}
+	return x.Bits() - y.Bits()
+}
+
+// routeRows are the lines of one prefix; * marks the route in force.
+func routeRows(prefix string, entries []entryTree, permanent bool) [][]string {
+	var rows [][]string
+	for _, e := range entries {
+		if e.Source == "permanent" && !permanent {
+			continue
+		}
+		mark := "  "
+		if e.State.Active {
+			mark = "* "
+		}
+		next := e.State.NextHopType
+		switch {
+		case e.State.Gateway != "":
+			next += " " + e.State.Gateway
+		case e.State.Instance != "":
+			next += " in " + e.State.Instance
+		}
+		if e.State.Resolved != "" {
+			next += " (" + e.State.Resolved + ")"
+		}
+		row := []string{mark + prefix, e.Source, dash(e.State.Protocol), fmt.Sprint(e.State.Preference), dash(next), dash(e.State.Egress)}
+		if e.State.Reason != "" {
+			row = append(row, e.State.Reason)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
