@@ -1,0 +1,189 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// A Mode is where in the receive path an XDP program runs.
+type Mode uint8
+
+// The modes.
+const (
+	Native  Mode = iota // in the device's driver
+	Generic             // in the kernel's common path, on socket buffers
+)
+
+func (m Mode) String() string {
+	switch m {
+	case Native:
+		return "native"
+	case Generic:
+		return "generic"
+	}
+	return fmt.Sprintf("mode(%d)", uint8(m))
+}
+
+func (m Mode) flags() link.XDPAttachFlags {
+	switch m {
+	case Native:
+		return link.XDPDriverMode
+	case Generic:
+		return link.XDPGenericMode
+	}
+	return 0
+}
+
+// AttachTake attaches the program that takes frames into the sockets to the
+// device with that index. With restoreTags it puts VLAN tags back that the
+// device hands over as metadata, where driver and kernel can say them.
+//
+// The error says why the kernel refused, in its words where it has some, and
+// who holds the device where that is the reason.
+func (s *Set) AttachTake(ifindex int, mode Mode, restoreTags bool) error {
+	if restoreTags && mode == Native {
+		bound := func(p *ebpf.ProgramSpec) {
+			p.Ifindex = uint32(ifindex)
+			p.Flags |= unix.BPF_F_XDP_DEV_BOUND_ONLY
+		}
+		// Without this (Linux before 6.8, drivers without metadata) the
+		// plain program serves all but tags the device strips.
+		if err := s.attachXDP("take_tagged", ifindex, mode, bound); err == nil {
+			return nil
+		}
+	}
+	return s.attachXDP("take", ifindex, mode, nil)
+}
+
+// AttachPass attaches, in the device's driver, a program that leaves all to
+// the kernel. A veth with it receives through NAPI, and its peer no longer
+// hands over TCP super-frames.
+func (s *Set) AttachPass(ifindex int) error {
+	return s.attachXDP("pass", ifindex, Native, nil)
+}
+
+func (s *Set) attachXDP(name string, ifindex int, mode Mode, edit func(*ebpf.ProgramSpec)) error {
+	var first error
+	// A program that understands frames of several buffers is admitted at MTUs
+	// that others are not, but not by every driver.
+	for _, frags := range []bool{false, true} {
+		prog, err := s.program(name, frags, edit)
+		if err == nil {
+			var l link.Link
+			l, err = link.AttachXDP(link.XDPOptions{Program: prog, Interface: ifindex, Flags: mode.flags()})
+			if err != nil {
+				err = refusal(ifindex, prog, mode, err)
+			}
+			_ = prog.Close() // the link holds it
+			if err == nil {
+				s.keep(l)
+				return nil
+			}
+		}
+		if first == nil {
+			first = err
+		}
+		if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EEXIST) {
+			break
+		}
+	}
+	return first
+}
+
+// refusal says why a program was not attached. The bpf system call gives a
+// number alone; rtnetlink also gives the driver's words.
+func refusal(ifindex int, prog *ebpf.Program, mode Mode, err error) error {
+	if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("attach XDP in %s mode: %w: %s", mode, err, owner(ifindex))
+	}
+	text, nlErr := setXDP(ifindex, prog.FD(), uint32(mode.flags()))
+	if nlErr == nil {
+		// What was refused a moment ago has been taken: give it back.
+		_, nlErr = setXDP(ifindex, -1, uint32(mode.flags()))
+		return errors.Join(fmt.Errorf("attach XDP in %s mode: %w", mode, err), nlErr)
+	}
+	if text != "" {
+		return fmt.Errorf("attach XDP in %s mode: %w: %s", mode, err, text)
+	}
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("attach XDP in %s mode: %w: the device's driver has no such mode", mode, err)
+	}
+	return fmt.Errorf("attach XDP in %s mode: %w", mode, err)
+}
+
+// owner names the program that holds the device.
+func owner(ifindex int) string {
+	l, err := netlink.LinkByIndex(ifindex)
+	if err != nil || l.Attrs().Xdp == nil || !l.Attrs().Xdp.Attached {
+		return "another program held the device"
+	}
+	id := l.Attrs().Xdp.ProgId
+	name := ""
+	if prog, err := ebpf.NewProgramFromID(ebpf.ProgramID(id)); err == nil {
+		if info, err := prog.Info(); err == nil {
+			name = " " + info.Name
+		}
+		_ = prog.Close()
+	}
+	return fmt.Sprintf("held by XDP program%s, id %d (see `bpftool prog show id %d`; `ip link set dev %s xdp off` removes it)",
+		name, id, id, l.Attrs().Name)
+}
+
+// AttachHide makes the kernel not see what is the router's on the device, for
+// AF_PACKET, whose sockets see frames earlier.
+func (s *Set) AttachHide(ifindex int) error {
+	prog, err := s.program("hide", false, nil)
+	if err != nil {
+		return err
+	}
+	defer prog.Close()
+	l, err := link.AttachTCX(link.TCXOptions{
+		Interface: ifindex, Program: prog, Attach: ebpf.AttachTCXIngress, Anchor: link.Head(),
+	})
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		return s.attachClsact(ifindex, prog)
+	}
+	if err != nil {
+		return fmt.Errorf("attach at tc ingress: %w", err)
+	}
+	s.keep(l)
+	return nil
+}
+
+// clsact is an attachment of kernels before 6.6. It outlives the process, so
+// whoever attaches next removes what was left.
+type clsact struct {
+	filter *netlink.BpfFilter
+}
+
+const clsactName, clsactPriority = "routerd-hide", 1
+
+func (c clsact) Close() error { return netlink.FilterDel(c.filter) }
+
+func (s *Set) attachClsact(ifindex int, prog *ebpf.Program) error {
+	qdisc := &netlink.GenericQdisc{
+		QdiscType:  "clsact",
+		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: ifindex, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT},
+	}
+	if err := netlink.QdiscAdd(qdisc); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("add qdisc clsact: %w", err)
+	}
+	filter := &netlink.BpfFilter{
+		FilterAttrs: netlink.FilterAttrs{
+			LinkIndex: ifindex, Parent: netlink.HANDLE_MIN_INGRESS, Handle: 1, Priority: clsactPriority, Protocol: unix.ETH_P_ALL,
+		},
+		Fd: prog.FD(), Name: clsactName, DirectAction: true,
+	}
+	if err := netlink.FilterReplace(filter); err != nil {
+		return fmt.Errorf("attach at clsact ingress: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.links = append(s.links, clsact{filter})
+	return nil
+}

@@ -1,0 +1,182 @@
+/* Which frames are the router's: one answer for the XDP program, for the tc
+ * program behind AF_PACKET and for the filter on its sockets.
+ *
+ * A frame is claimed when its tag stack stands in the map `claims`. Of a
+ * claimed stack, what is addressed to the kernel itself (an address of its own
+ * in pass4 or pass6, under the claim's number) is left to the kernel.
+ * Everything is in network byte order unless said otherwise.
+ */
+#pragma once
+
+#include <linux/types.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#define ETH_HEADER 14
+#define ETH_TYPE 12
+#define TAG 4
+
+#define TYPE_IPV4 0x0800
+#define TYPE_ARP 0x0806
+#define TYPE_IPV6 0x86dd
+
+/* A tag stack, in host byte order; a tag that is absent is all zeros. */
+struct stack {
+	__u16 outer_tpid, outer_id;
+	__u16 inner_tpid, inner_id;
+};
+
+struct claim {
+	__u32 number;     /* of this claim, for pass4 and pass6; never 0 */
+	__u32 has_passes; /* whether any address is passed to the kernel */
+};
+
+struct key4 {
+	__u32 claim;
+	__u8 address[4];
+};
+
+struct key6 {
+	__u32 claim;
+	__u8 address[16];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct stack);
+	__type(value, struct claim);
+} claims SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct key4);
+	__type(value, __u8);
+} pass4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct key6);
+	__type(value, __u8);
+} pass6 SEC(".maps");
+
+/* How the bytes of a frame are reached: constant in every use, so that the
+ * compiler keeps one way only. */
+enum access { IN_XDP, IN_SKB };
+
+static __always_inline int load(void *ctx, enum access how, __u32 at, void *to, __u32 len)
+{
+	if (how == IN_SKB)
+		return bpf_skb_load_bytes(ctx, at, to, len);
+	return bpf_xdp_load_bytes(ctx, at, to, len);
+}
+
+static __always_inline int is_tag(__u16 type)
+{
+	return type == 0x8100 || type == 0x88a8 || type == 0x9100 || type == 0x9200;
+}
+
+/* A frame's tags, the type behind them and where that type's payload starts. */
+struct l2 {
+	struct stack stack;
+	__u16 type;
+	__u32 payload;
+};
+
+/* parse fills l2 and returns 0, or -1 for a frame that ends before its type.
+ * A tag that the device has stripped is given as tpid (0 for none) and tci. */
+static __always_inline int parse(void *ctx, enum access how, __u16 tpid, __u16 tci, struct l2 *l2)
+{
+	__be16 word[2];
+
+	if (load(ctx, how, ETH_TYPE, word, 2))
+		return -1;
+	l2->type = bpf_ntohs(word[0]);
+	l2->payload = ETH_HEADER;
+	if (tpid) {
+		l2->stack.outer_tpid = tpid;
+		l2->stack.outer_id = tci & 0xfff;
+	} else if (is_tag(l2->type)) {
+		if (load(ctx, how, ETH_HEADER, word, 4))
+			return -1;
+		l2->stack.outer_tpid = l2->type;
+		l2->stack.outer_id = bpf_ntohs(word[0]) & 0xfff;
+		l2->type = bpf_ntohs(word[1]);
+		l2->payload = ETH_HEADER + TAG;
+	} else {
+		return 0;
+	}
+	if (!is_tag(l2->type))
+		return 0;
+	if (load(ctx, how, l2->payload, word, 4))
+		return -1;
+	l2->stack.inner_tpid = l2->type;
+	l2->stack.inner_id = bpf_ntohs(word[0]) & 0xfff;
+	l2->type = bpf_ntohs(word[1]);
+	l2->payload += TAG;
+	return 0;
+}
+
+static __always_inline int passed4(void *ctx, enum access how, __u32 number, __u32 at)
+{
+	struct key4 key = { .claim = number };
+
+	return !load(ctx, how, at, key.address, sizeof(key.address)) && bpf_map_lookup_elem(&pass4, &key);
+}
+
+static __always_inline int passed6(void *ctx, enum access how, __u32 number, __u32 at)
+{
+	struct key6 key = { .claim = number };
+
+	return !load(ctx, how, at, key.address, sizeof(key.address)) && bpf_map_lookup_elem(&pass6, &key);
+}
+
+/* to_kernel says whether a frame of claim `number` is addressed to the kernel:
+ * IPv4 or IPv6 to an address of its own (which covers ND answers), or a
+ * question by ARP or ND for such an address, or an ARP answer to it. */
+static __always_inline int to_kernel(void *ctx, enum access how, struct l2 *l2, __u32 number)
+{
+	__u32 at = l2->payload;
+
+	if (l2->type == TYPE_IPV4)
+		return passed4(ctx, how, number, at + 16);
+	if (l2->type == TYPE_ARP) {
+		/* Ethernet and IPv4: RFC 826. The target address is the last field. */
+		__be16 kind[3];
+
+		if (load(ctx, how, at, kind, sizeof(kind)) || kind[0] != bpf_htons(1) ||
+		    kind[1] != bpf_htons(TYPE_IPV4) || kind[2] != bpf_htons(0x0604))
+			return 0;
+		return passed4(ctx, how, number, at + 24);
+	}
+	if (l2->type == TYPE_IPV6) {
+		__u8 next, type;
+
+		if (passed6(ctx, how, number, at + 24))
+			return 1;
+		if (load(ctx, how, at + 6, &next, 1) || next != 58)
+			return 0;
+		/* Neighbour solicitation, RFC 4861, 4.3: the target follows 8 octets. */
+		if (load(ctx, how, at + 40, &type, 1) || type != 135)
+			return 0;
+		return passed6(ctx, how, number, at + 48);
+	}
+	return 0;
+}
+
+/* ours says whether the router takes the frame in shared mode. */
+static __always_inline int ours(void *ctx, enum access how, __u16 tpid, __u16 tci)
+{
+	struct l2 l2 = {};
+
+	if (parse(ctx, how, tpid, tci, &l2))
+		return 0;
+	struct claim *claim = bpf_map_lookup_elem(&claims, &l2.stack);
+
+	if (!claim)
+		return 0;
+	return !(claim->has_passes && to_kernel(ctx, how, &l2, claim->number));
+}
