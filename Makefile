@@ -20,8 +20,8 @@ build: ## build routerd and rcli into bin/
 	CGO_ENABLED=0 $(GO) build $(BUILD) -o $(BIN)/ ./cmd/routerd ./cmd/rcli
 
 .PHONY: demo
-demo: build ## a small world in network namespaces, and the router between its hosts (KEEP=1 leaves it up)
-	$(GO) run ./internal/demo $(if $(KEEP),-keep)
+demo: build ## a small world in network namespaces, and the router between its hosts (KEEP=1 leaves it up, DOWN=1 removes it)
+	$(GO) run ./internal/demo $(if $(KEEP),-keep) $(if $(DOWN),-down)
 
 .PHONY: test
 test: ## every test; as root the privileged ones too (REQUIRE_PRIVILEGED=1: a skip fails)
