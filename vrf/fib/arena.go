@@ -1,0 +1,247 @@
+package fib
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"router/vrf/epoch"
+)
+
+// ErrFull is returned by changes that need more memory than the arena has. The
+// table is unchanged then. The cure is a larger arena.
+var ErrFull = errors.New("fib: arena is full")
+
+const (
+	// reservedWords stand at the start of the arena and stay zero: they are
+	// the empty block that the zero reference names.
+	reservedWords = 8
+
+	// maxBlock is the size in words of the largest block: 1+64 leaves, two
+	// bitmaps, skipped bits, 1+64 children.
+	maxBlock = 33 + 2 + 1 + 33
+
+	// maxClass is the size set aside for it, the last that has a free list.
+	maxClass = 72
+
+	// reclaimEvery is how many blocks are retired between two looks at the
+	// readers.
+	reclaimEvery = 128
+
+	maxWords = 1 << 31 // what a 32-bit reference with one flag bit can name
+)
+
+// extent is a run of words in the arena.
+type extent struct{ start, words uint32 }
+
+// An Arena is the memory of any number of tables, and its allocator: a mark
+// that rises, and a free list for each size. Changes to the tables of one
+// arena take its lock, so that they may come from any goroutine; lookups take
+// none.
+type Arena struct {
+	mem []uint64 // never moves, never grows
+
+	mu      sync.Mutex
+	fresh   extent               // what the rising mark cuts from
+	free    [maxClass + 1]uint32 // heads of the lists of free blocks, by words
+	large   []extent             // free roots
+	limbo   *epoch.Limbo[extent]
+	retired int // since the last reclaim
+	stats   ArenaStats
+	shadow  shadow
+	w       writer
+}
+
+// ArenaStats says where an arena's memory is, in bytes.
+type ArenaStats struct {
+	Size   uint64 // all of the memory that the caller gave
+	Used   uint64 // in what readers can reach
+	Free   uint64 // given back by its users, not yet used again
+	Limbo  uint64 // unlinked, waiting for readers to pass
+	Rest   uint64 // not cut into blocks yet
+	Shadow uint64 // the writer's own memory, outside the arena
+	Tables int    // tables that are not closed
+}
+
+// NewArena returns an arena in words, which are zero and belong to it from now
+// on; mapped memory may lie behind them, and is touched only as far as it is
+// used. Readers of all its tables take part in domain. It fails when there are
+// fewer than 64 words, or more than 2^31.
+func NewArena(words []uint64, domain *epoch.Domain) (*Arena, error) {
+	if len(words) < 64 || len(words) > maxWords {
+		return nil, fmt.Errorf("fib: arena of %d words: give 64 to 2^31", len(words))
+	}
+	a := &Arena{
+		mem:   words,
+		fresh: extent{reservedWords, uint32(len(words)) - reservedWords},
+		limbo: epoch.NewLimbo[extent](domain),
+	}
+	a.w.a = a
+	a.stats.Size = 8 * uint64(len(words))
+	a.stats.Used = 8 * reservedWords
+	return a, nil
+}
+
+// NewHeapArena returns an arena of about size bytes in Go's heap.
+func NewHeapArena(size int, domain *epoch.Domain) (*Arena, error) {
+	return NewArena(make([]uint64, max(size, 0)/8), domain)
+}
+
+// Words returns the arena's memory, for those who read it by offset. They must
+// not write to it, and must take part in the domain.
+func (a *Arena) Words() []uint64 { return a.mem }
+
+// Stats returns where the memory is now.
+func (a *Arena) Stats() ArenaStats {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.stats
+	s.Rest = 8 * uint64(a.fresh.words)
+	s.Shadow = a.shadow.bytes()
+	return s
+}
+
+// Reclaim takes back the blocks whose grace period has passed. Changes do so
+// by themselves now and then; this is for idle times.
+func (a *Arena) Reclaim() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.reclaim()
+}
+
+func (a *Arena) reclaim() {
+	a.retired = 0
+	a.limbo.Reclaim(func(e extent) {
+		a.stats.Limbo -= 8 * uint64(e.words)
+		a.release(e)
+	})
+}
+
+// class returns how many words are set aside for a block that needs n.
+func class(n uint32) uint32 {
+	switch {
+	case n <= 16:
+		return (n + 1) &^ 1
+	case n <= maxBlock:
+		return (n + 3) &^ 3
+	}
+	return n
+}
+
+// alloc returns the start of n words with any content, or 0 when the arena is
+// full. n is a class.
+func (a *Arena) alloc(n uint32) uint32 {
+	if at := a.take(n); at != 0 {
+		return at
+	}
+	if a.fresh.words < n {
+		// Nothing of this size and nothing fresh. First what readers have
+		// passed, then a piece of something larger.
+		a.reclaim()
+		if at := a.take(n); at != 0 {
+			return at
+		}
+		if at := a.split(n); at != 0 {
+			return at
+		}
+		if !a.refresh(n) {
+			return 0
+		}
+	}
+	at := a.fresh.start
+	a.fresh.start += n
+	a.fresh.words -= n
+	a.stats.Used += 8 * uint64(n)
+	return at
+}
+
+// take finds free words of exactly size n.
+func (a *Arena) take(n uint32) uint32 {
+	var at uint32
+	if n <= maxClass {
+		if at = a.free[n]; at == 0 {
+			return 0
+		}
+		a.free[n] = uint32(a.mem[at])
+	} else {
+		i := slices.IndexFunc(a.large, func(e extent) bool { return e.words == n })
+		if i < 0 {
+			return 0
+		}
+		at = a.large[i].start
+		a.large = slices.Delete(a.large, i, i+1)
+	}
+	a.stats.Free -= 8 * uint64(n)
+	a.stats.Used += 8 * uint64(n)
+	return at
+}
+
+// split cuts n words off a larger free block.
+func (a *Arena) split(n uint32) uint32 {
+	// Remainders of two words would be of no use.
+	for m := n + 4; m <= maxClass; m += 2 {
+		if a.free[m] == 0 {
+			continue
+		}
+		at := a.take(m)
+		a.stats.Used -= 8 * uint64(m-n)
+		a.scatter(extent{at + n, m - n})
+		return at
+	}
+	return 0
+}
+
+// refresh makes a free root, at least n words large, the fresh memory.
+func (a *Arena) refresh(n uint32) bool {
+	i := slices.IndexFunc(a.large, func(e extent) bool { return e.words >= n })
+	if i < 0 {
+		return false
+	}
+	rest := a.fresh
+	a.fresh = a.large[i]
+	a.large = slices.Delete(a.large, i, i+1)
+	a.stats.Free -= 8 * uint64(a.fresh.words)
+	a.scatter(rest)
+	return true
+}
+
+// scatter puts words of any number on the free lists.
+func (a *Arena) scatter(e extent) {
+	for e.words > 0 {
+		n := min(e.words, 64)
+		if n > 16 && n%4 != 0 {
+			n = 16
+		}
+		a.release(extent{e.start, n})
+		e.start += n
+		e.words -= n
+	}
+}
+
+// release puts words that nobody reads on their free list.
+func (a *Arena) release(e extent) {
+	a.stats.Free += 8 * uint64(e.words)
+	if e.words > maxClass {
+		a.large = append(a.large, e)
+		return
+	}
+	a.mem[e.start] = uint64(a.free[e.words])
+	a.free[e.words] = e.start
+}
+
+// giveBack releases words that were allocated and never published.
+func (a *Arena) giveBack(e extent) {
+	a.stats.Used -= 8 * uint64(e.words)
+	a.release(e)
+}
+
+// retire releases words once the readers have passed.
+func (a *Arena) retire(e extent) {
+	a.stats.Used -= 8 * uint64(e.words)
+	a.stats.Limbo += 8 * uint64(e.words)
+	a.limbo.Retire(e)
+	if a.retired++; a.retired >= reclaimEvery {
+		a.reclaim()
+	}
+}

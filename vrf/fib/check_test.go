@@ -1,0 +1,214 @@
+package fib
+
+import (
+	"fmt"
+	"math/bits"
+	"net/netip"
+	"slices"
+	"sort"
+)
+
+// check walks all that an arena and its tables hold, compares it with what
+// the structure promises, and accounts for every word of the arena and every
+// entry of the shadow.
+func check(a *Arena, tables ...*Table) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := checker{a: a, shadows: map[uint32]bool{}}
+	c.add(0, reservedWords, "reserved")
+	for i, w := range a.mem[:reservedWords] {
+		if w != 0 {
+			return fmt.Errorf("reserved word %d is %#x", i, w)
+		}
+	}
+	open := 0
+	for _, t := range tables {
+		if t.closed {
+			continue
+		}
+		open++
+		c.add(t.rec, recordWords, "record")
+		for f := range t.family {
+			if err := c.root(&t.family[f]); err != nil {
+				return err
+			}
+		}
+	}
+	if open != a.stats.Tables {
+		return fmt.Errorf("%d tables counted, %d open", a.stats.Tables, open)
+	}
+	used := c.words
+	c.words = 0
+	for n, at := range a.free {
+		for ; at != 0; at = uint32(a.mem[at]) {
+			c.add(at, uint32(n), "free")
+		}
+	}
+	for _, e := range a.large {
+		c.add(e.start, e.words, "large")
+	}
+	free := c.words
+	c.words = 0
+	a.limbo.Each(func(e extent) { c.add(e.start, e.words, "limbo") })
+	limbo := c.words
+	c.add(a.fresh.start, a.fresh.words, "fresh")
+	if got, want := [3]uint64{a.stats.Used, a.stats.Free, a.stats.Limbo}, [3]uint64{8 * used, 8 * free, 8 * limbo}; got != want {
+		return fmt.Errorf("stats say used, free, limbo are %d, the arena %d", got, want)
+	}
+	sort.Slice(c.extents, func(i, j int) bool { return c.extents[i].start < c.extents[j].start })
+	next := uint32(0)
+	for _, e := range c.extents {
+		if e.words == 0 {
+			continue
+		}
+		if e.start != next {
+			return fmt.Errorf("%s at word %d, but what is before ends at %d", e.what, e.start, next)
+		}
+		next += e.words
+	}
+	if int(next) != len(a.mem) {
+		return fmt.Errorf("%d of %d words are accounted for", next, len(a.mem))
+	}
+	return c.shadow()
+}
+
+type checker struct {
+	a       *Arena
+	words   uint64
+	extents []named
+	shadows map[uint32]bool
+}
+
+type named struct {
+	start, words uint32
+	what         string
+}
+
+func (c *checker) add(start, words uint32, what string) {
+	c.words += uint64(words)
+	c.extents = append(c.extents, named{start, words, what})
+}
+
+func (c *checker) root(r *root) error {
+	if got := c.a.mem[r.word]; got != r.packed() {
+		return fmt.Errorf("record has root %#x, want %#x", got, r.packed())
+	}
+	if r.bits > 0 {
+		c.add(r.slots, 1<<r.bits, "root")
+	}
+	if got := c.a.load(nextHopPlace(r.inner)); got != r.array[1] {
+		return fmt.Errorf("record has default next hop %d, want %d", got, r.array[1])
+	}
+	count := 0
+	for _, nh := range r.array {
+		if nh != 0 {
+			count++
+		}
+	}
+	for s := range uint32(1) << r.bits {
+		if _, want := r.match(1<<r.bits | s); r.bits > 0 && c.a.load(nextHopPlace(r.slots+s)) != want {
+			return fmt.Errorf("slot %d has next hop %d, want %d", s, c.a.load(nextHopPlace(r.slots+s)), want)
+		}
+		n, err := c.block(c.a.load(referencePlace(r.slots+s)), r.bits)
+		if err != nil {
+			return fmt.Errorf("slot %d: %w", s, err)
+		}
+		count += n
+	}
+	if count != r.count {
+		return fmt.Errorf("%d routes counted, %d are there", r.count, count)
+	}
+	return nil
+}
+
+func (c *checker) block(ref uint32, depth uint) (int, error) {
+	if ref == 0 {
+		return 0, nil
+	}
+	e := c.a.extent(ref)
+	c.add(e.start, e.words, "block")
+	path, skip := c.a.skip(ref)
+	if ref&flagSkip != 0 && (skip == 0 || skip > maxSkip || skip%stride != 0) {
+		return 0, fmt.Errorf("block %d skips %d bits", ref, skip)
+	}
+	if skip > 0 && path&(1<<(64-skip)-1) != 0 {
+		return 0, fmt.Errorf("block %d: path %#x is longer than %d bits", ref, path, skip)
+	}
+	depth += skip
+	if depth >= 128 {
+		return 0, fmt.Errorf("block %d is at depth %d", ref, depth)
+	}
+	var n node
+	c.a.read(ref, &n)
+	if n.set.n == 0 && n.nkids == 0 {
+		return 0, fmt.Errorf("block %d at depth %d is empty", ref, depth)
+	}
+	if (n.set.n == 0) != (n.shadow == 0) || c.shadows[n.shadow] && n.shadow != 0 {
+		return 0, fmt.Errorf("block %d: shadow %d with %d prefixes, or seen twice", ref, n.shadow, n.set.n)
+	}
+	c.shadows[n.shadow] = true
+	var leaf [64]uint32
+	starts, leaves := n.set.leaves(&leaf)
+	if got := c.a.mem[ref>>1+atLeafBits]; got != starts {
+		return 0, fmt.Errorf("block %d: leaf bits %#x, want %#x", ref, got, starts)
+	}
+	for i := range leaves + 1 {
+		want := uint32(0)
+		if i > 0 {
+			want = leaf[i-1]
+		}
+		if got := c.a.load(leafPlace(ref, i)); got != want {
+			return 0, fmt.Errorf("block %d: leaf %d is %d, want %d", ref, i, got, want)
+		}
+	}
+	count := n.set.n
+	for _, kid := range n.kid[:n.nkids] {
+		if kid == 0 {
+			return 0, fmt.Errorf("block %d has a child bit without a child", ref)
+		}
+		below, err := c.block(kid, depth+stride)
+		if err != nil {
+			return 0, err
+		}
+		count += below
+	}
+	return count, nil
+}
+
+// shadow accounts for the shadow's entries.
+func (c *checker) shadow() error {
+	s := &c.a.shadow
+	var ends []named
+	for ref := range c.shadows {
+		if ref != 0 {
+			w := s.at(ref)
+			ends = append(ends, named{ref, shadowWords(bits.OnesCount64(w[0]) + bits.OnesCount64(w[1])), "entry"})
+		}
+	}
+	for n, ref := range s.free {
+		for ; ref != 0; ref = uint32(s.at(ref)[0]) {
+			ends = append(ends, named{ref, uint32(n), "free entry"})
+		}
+	}
+	slices.SortFunc(ends, func(a, b named) int { return int(a.start) - int(b.start) })
+	next := uint32(1)
+	for _, e := range ends {
+		if e.start != next && (e.start%shadowChunk != 0 || e.start-next >= maxShadow) {
+			return fmt.Errorf("%s at %d of the shadow, but what is before ends at %d", e.what, e.start, next)
+		}
+		next = e.start + e.words
+	}
+	if s.mark != 0 && s.mark != next {
+		return fmt.Errorf("the shadow ends at %d, its entries at %d", s.mark, next)
+	}
+	return nil
+}
+
+// lookup looks an address up as the packet path does.
+func (t *Table) lookup(addr netip.Addr) uint32 {
+	c := split(addr)
+	if addr.Is4() {
+		return t.Lookup4(uint32(c.hi >> 32))
+	}
+	return t.Lookup6(c.hi, c.lo)
+}

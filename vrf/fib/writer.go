@@ -1,0 +1,450 @@
+package fib
+
+import "math/bits"
+
+// change is one route to set, or with nh 0 to delete. The address is
+// left-aligned in 128 bits for both families; bits after length are zero.
+type change struct {
+	hi, lo uint64
+	nh     uint32
+	length uint8
+}
+
+// window returns 64 bits of the address from bit depth on.
+func (c *change) window(depth uint) uint64 {
+	if depth < 64 {
+		return c.hi<<depth | c.lo>>(64-depth)
+	}
+	return c.lo << (depth - 64)
+}
+
+// slot returns the six bits of the address at depth.
+func (c *change) slot(depth uint) uint { return uint(c.window(depth) >> (64 - stride)) }
+
+// compare orders changes as Walk does: by address, shorter prefixes first.
+func (c change) compare(d change) int {
+	switch {
+	case c.hi != d.hi:
+		if c.hi < d.hi {
+			return -1
+		}
+		return 1
+	case c.lo != d.lo:
+		if c.lo < d.lo {
+			return -1
+		}
+		return 1
+	}
+	return int(c.length) - int(d.length)
+}
+
+// writer is the journal of the transaction under way in an arena. It builds
+// fresh blocks at once, but what would be seen by readers, or could not be
+// undone, is noted and done by commit. So a transaction that runs out of memory
+// leaves no trace.
+type writer struct {
+	a       *Arena
+	stores  []store  // to make the fresh blocks reachable
+	built   []uint32 // fresh blocks
+	dead    []uint32 // blocks that the stores unlink
+	roots   []extent // slots of roots that go with the commit
+	news    []uint32 // fresh shadows
+	olds    []uint32 // shadows that go with the commit
+	direct  []direct // changes to a root's direct array, for undoing
+	added   int      // routes
+	removed int
+	scratch [24]node // one for each level: 128 bits are 22
+	leaf    [64]uint32
+}
+
+type store struct {
+	at    place
+	value uint32
+}
+
+// direct remembers what stood in a root's array.
+type direct struct {
+	in    []uint32
+	index uint32
+	old   uint32
+}
+
+// commit publishes the transaction and retires what it unlinked.
+func (w *writer) commit() {
+	w.publish()
+	w.retire()
+}
+
+// publish makes the stores.
+func (w *writer) publish() {
+	for _, s := range w.stores {
+		w.a.store(s.at, s.value)
+	}
+}
+
+// retire ends the transaction after publish.
+func (w *writer) retire() {
+	for _, e := range w.roots {
+		w.a.retire(e)
+	}
+	for _, ref := range w.dead {
+		w.a.retire(w.a.extent(ref))
+	}
+	for _, ref := range w.olds {
+		w.a.shadow.drop(ref)
+	}
+	w.clear()
+}
+
+// abort undoes everything since the last commit.
+func (w *writer) abort() {
+	for i := len(w.direct) - 1; i >= 0; i-- {
+		d := w.direct[i]
+		d.in[d.index] = d.old
+	}
+	for _, ref := range w.built {
+		w.a.giveBack(w.a.extent(ref))
+	}
+	for _, ref := range w.news {
+		w.a.shadow.drop(ref)
+	}
+	w.clear()
+}
+
+// keepJournal is how many entries of each kind stay allocated between
+// transactions.
+const keepJournal = 4096
+
+func (w *writer) clear() {
+	w.stores = trim(w.stores)
+	w.built = trim(w.built)
+	w.dead = trim(w.dead)
+	w.roots = trim(w.roots)
+	w.news = trim(w.news)
+	w.olds = trim(w.olds)
+	w.direct = trim(w.direct)
+	w.added, w.removed = 0, 0
+}
+
+func trim[T any](s []T) []T {
+	if cap(s) > keepJournal {
+		return nil
+	}
+	clear(s)
+	return s[:0]
+}
+
+func (w *writer) store(at place, v uint32) { w.stores = append(w.stores, store{at, v}) }
+
+// kill notes that ref will be unlinked.
+func (w *writer) kill(ref uint32) { w.dead = append(w.dead, ref) }
+
+// bury notes that ref and all below it will be unlinked.
+func (w *writer) bury(ref uint32) {
+	if ref == 0 {
+		return
+	}
+	w.kill(ref)
+	if shadow := w.a.load(childPlace(ref, 0)); shadow != 0 {
+		w.olds = append(w.olds, shadow)
+	}
+	for i := range bits.OnesCount64(w.a.mem[ref>>1+atChildBits]) {
+		w.bury(w.a.load(childPlace(ref, i+1)))
+	}
+}
+
+// write builds n, whose prefixes are as its shadow says unless dirty.
+func (w *writer) write(n *node, dirty bool) (uint32, error) {
+	if dirty {
+		w.reshadow(n)
+	}
+	ref := w.a.write(n)
+	if ref == 0 {
+		return 0, ErrFull
+	}
+	w.built = append(w.built, ref)
+	return ref, nil
+}
+
+// reshadow replaces the shadow of n by one of its present prefixes.
+func (w *writer) reshadow(n *node) {
+	if n.shadow != 0 {
+		w.olds = append(w.olds, n.shadow)
+	}
+	if n.shadow = w.a.shadow.put(&n.set); n.shadow != 0 {
+		w.news = append(w.news, n.shadow)
+	}
+}
+
+// clone replaces ref by a copy with other skipped bits.
+func (w *writer) clone(ref uint32, skip uint64) (uint32, error) {
+	fresh := w.a.clone(ref, skip)
+	if fresh == 0 {
+		return 0, ErrFull
+	}
+	w.built = append(w.built, fresh)
+	w.kill(ref)
+	return fresh, nil
+}
+
+// shorten drops the first n of the block's skipped bits, by cloning it.
+func (w *writer) shorten(ref uint32, n uint) (uint32, error) {
+	if n == 0 {
+		return ref, nil
+	}
+	path, have := w.a.skip(ref)
+	return w.clone(ref, skipWord(path<<n, have-n))
+}
+
+// apply makes the changes in the subtree that ref names, which begins at bit
+// depth, and returns what names it afterwards. The first used bits that ref
+// skips lie before depth and are dropped. All changes are longer than depth,
+// agree in the bits before it, and are sorted and unique; apply may reorder
+// the slice's memory.
+func (w *writer) apply(ref uint32, used, depth uint, ch []change, level int) (uint32, error) {
+	if ref == 0 {
+		return w.grow(depth, ch, level)
+	}
+	path, n := w.a.skip(ref)
+	path, n = path<<used, n-used
+	if n > 0 {
+		keep := n // how many of the skipped bits all new routes share
+		rest := ch[:0]
+		for _, c := range ch {
+			same := min(uint(bits.LeadingZeros64(c.window(depth)^path)), n)
+			same = min(same, uint(c.length)-1-depth)
+			same -= same % stride
+			switch {
+			case same >= n:
+			case c.nh == 0:
+				continue // not there: nothing to delete
+			default:
+				keep = min(keep, same)
+			}
+			rest = append(rest, c)
+		}
+		ch = rest
+		if keep < n {
+			return w.fork(ref, used, depth, keep, ch, level)
+		}
+	}
+	if len(ch) == 0 {
+		return w.shorten(ref, used)
+	}
+	base := depth + n
+
+	// The usual case, a change somewhere below a single child, does not touch
+	// the block itself.
+	first, last := &ch[0], &ch[len(ch)-1]
+	if slot := first.slot(base); used == 0 && uint(first.length) > base+stride && slot == last.slot(base) {
+		if at, ok := w.a.child(ref, slot); ok {
+			old := w.a.load(at)
+			fresh, err := w.apply(old, 0, base+stride, ch, level+1)
+			switch {
+			case err != nil || fresh == old:
+				return ref, err
+			case fresh != 0:
+				w.store(at, fresh)
+				return ref, nil
+			}
+			nd := &w.scratch[level]
+			w.a.read(ref, nd)
+			nd.skip = skipWord(path, n)
+			nd.link(slot, 0)
+			w.kill(ref)
+			return w.finish(nd, false, len(w.stores))
+		}
+	}
+
+	nd := &w.scratch[level]
+	w.a.read(ref, nd)
+	nd.skip = skipWord(path, n)
+	kids, mark := nd.kids, len(w.stores)
+	dirty, moved, err := w.edit(nd, base, ch, 0, 0, level)
+	switch {
+	case err != nil:
+		return 0, err
+	case used > 0 || nd.kids != kids || dirty && (moved != 0 || !w.inPlace(ref, nd)):
+		w.kill(ref)
+		return w.finish(nd, dirty, mark)
+	case dirty:
+		return ref, nil
+	}
+	for ; moved != 0; moved &= moved - 1 {
+		slot := uint(bits.TrailingZeros64(moved))
+		at, _ := w.a.child(ref, slot)
+		w.store(at, nd.kid[nd.rank(slot)])
+	}
+	return ref, nil
+}
+
+// edit makes the changes in the node that begins at bit base: in its own
+// prefixes, which dirty reports, and in its children's subtrees, where moved
+// has the slots of those that were there before and changed their name. The
+// child at slot odd, if any, is an old block of whose skipped bits used are
+// dropped.
+func (w *writer) edit(nd *node, base uint, ch []change, odd, used uint, level int) (dirty bool, moved uint64, err error) {
+	for len(ch) > 0 {
+		c := &ch[0]
+		slot := c.slot(base)
+		if uint(c.length) <= base+stride {
+			if w.setLocal(&nd.set, prefixIndex(slot, uint(c.length)-base), c.nh) {
+				dirty = true
+			}
+			ch = ch[1:]
+			continue
+		}
+		n := 1
+		for n < len(ch) && ch[n].slot(base) == slot {
+			n++
+		}
+		old, skipped := uint32(0), uint(0)
+		if nd.kids>>slot&1 != 0 {
+			old = nd.kid[nd.rank(slot)]
+			if slot == odd {
+				skipped = used
+			}
+		}
+		fresh, err := w.apply(old, skipped, base+stride, ch[:n], level+1)
+		if err != nil {
+			return false, 0, err
+		}
+		if fresh != old {
+			nd.link(slot, fresh)
+			if old != 0 && fresh != 0 {
+				moved |= 1 << slot
+			}
+		}
+		ch = ch[n:]
+	}
+	return dirty, moved, nil
+}
+
+// setLocal makes one change in a set and reports whether it did.
+func (w *writer) setLocal(set *prefixSet, index uint, nh uint32) bool {
+	if nh == 0 {
+		if set.remove(index) == 0 {
+			return false
+		}
+		w.removed++
+		return true
+	}
+	old := set.set(index, nh)
+	if old == 0 {
+		w.added++
+	}
+	return old != nh
+}
+
+// grow builds a subtree out of the routes among the changes.
+func (w *writer) grow(depth uint, ch []change, level int) (uint32, error) {
+	rest := ch[:0]
+	for _, c := range ch {
+		if c.nh != 0 {
+			rest = append(rest, c)
+		}
+	}
+	if len(rest) == 0 {
+		return 0, nil
+	}
+	// Sorted, so what the first and the last share, all do.
+	path := rest[0].window(depth)
+	n := uint(bits.LeadingZeros64(path ^ rest[len(rest)-1].window(depth)))
+	for i := range rest {
+		n = min(n, uint(rest[i].length)-1-depth)
+	}
+	n = min(n-n%stride, maxSkip)
+	nd := &w.scratch[level]
+	nd.empty()
+	nd.skip = skipWord(path, n)
+	if _, _, err := w.edit(nd, depth+n, rest, 0, 0, level); err != nil {
+		return 0, err
+	}
+	return w.write(nd, nd.set.n > 0)
+}
+
+// fork puts a node before ref, after keep of its skipped bits, and makes the
+// changes there.
+func (w *writer) fork(ref uint32, used, depth, keep uint, ch []change, level int) (uint32, error) {
+	path, _ := w.a.skip(ref)
+	path <<= used
+	nd := &w.scratch[level]
+	nd.empty()
+	nd.skip = skipWord(path, keep)
+	slot := uint(path << keep >> (64 - stride))
+	nd.link(slot, ref)
+	used += keep + stride
+	mark := len(w.stores)
+	dirty, moved, err := w.edit(nd, depth+keep, ch, slot, used, level)
+	if err != nil {
+		return 0, err
+	}
+	if nd.kids>>slot&1 != 0 && moved>>slot&1 == 0 && nd.kid[nd.rank(slot)] == ref {
+		// No change below it, so it still has bits that now lie before it.
+		fresh, err := w.shorten(ref, used)
+		if err != nil {
+			return 0, err
+		}
+		nd.link(slot, fresh)
+	}
+	return w.finish(nd, dirty, mark)
+}
+
+// finish builds the node, or what does the same with fewer blocks: nothing
+// for an empty one, the child for one that has no more than that. What was
+// done below the node stands in the journal from mark on.
+func (w *writer) finish(nd *node, dirty bool, mark int) (uint32, error) {
+	if nd.set.n > 0 || nd.nkids > 1 {
+		return w.write(nd, dirty)
+	}
+	if dirty {
+		w.reshadow(nd)
+	}
+	if nd.nkids == 0 {
+		return 0, nil
+	}
+	path, n := splitSkip(nd.skip)
+	below, m := w.a.skip(nd.kid[0])
+	if n+stride+m > maxSkip {
+		return w.write(nd, false)
+	}
+	slot := uint64(bits.TrailingZeros64(nd.kids))
+	path |= slot<<(64-stride)>>n | below>>(n+stride)
+	kid := nd.kid[0]
+	fresh, err := w.clone(kid, skipWord(path, n+stride+m))
+	if err != nil {
+		return 0, err
+	}
+	// What the journal would store in the child belongs into its copy.
+	for _, s := range w.stores[mark:] {
+		if to, ok := w.a.moved(s.at, kid, fresh); ok {
+			w.a.store(to, s.value)
+		}
+	}
+	return fresh, nil
+}
+
+// inPlace makes a change to the prefixes of a block that moves no run of
+// leaves and gives at most one of them another next hop, by storing that.
+func (w *writer) inPlace(ref uint32, nd *node) bool {
+	starts, n := nd.set.leaves(&w.leaf)
+	if starts != w.a.mem[ref>>1+atLeafBits] || nd.set.n == 0 {
+		return false
+	}
+	differs := 0
+	for i := 1; i <= n; i++ {
+		if w.a.load(leafPlace(ref, i)) == w.leaf[i-1] {
+			continue
+		}
+		if differs != 0 {
+			return false
+		}
+		differs = i
+	}
+	if differs != 0 {
+		w.store(leafPlace(ref, differs), w.leaf[differs-1])
+	}
+	w.reshadow(nd)
+	w.store(childPlace(ref, 0), nd.shadow)
+	return true
+}
