@@ -1,0 +1,149 @@
+package tree
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+
+	"github.com/openconfig/gnmi/proto/gnmi"
+	"github.com/openconfig/ygot/ygot"
+)
+
+// A Value is what a leaf or leaf-list holds. It shares memory with the tree
+// that it was read from, which is not changed in place: it stays valid after
+// the tree has moved on.
+type Value struct{ v reflect.Value }
+
+// scalar follows pointers and interfaces; ok is false for an unset value.
+func scalar(v reflect.Value) (reflect.Value, bool) {
+	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+		if v.IsNil() {
+			return v, false
+		}
+		v = v.Elem()
+	}
+	return v, true
+}
+
+// isSet reports whether the leaf's field holds a value.
+func isSet(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface, reflect.Slice, reflect.Map:
+		return !v.IsNil()
+	}
+	// Enumerations keep 0 for "unset"; an empty leaf is set when true.
+	return !v.IsZero()
+}
+
+func enumName(v reflect.Value) (string, bool) {
+	if v.Kind() != reflect.Int64 || !v.Type().Implements(goEnum) {
+		return "", false
+	}
+	return v.Interface().(ygot.GoEnum).String(), true
+}
+
+// Text is the value's lexical form (RFC 7950, section 9), as keys in paths use.
+func (l Value) Text() string { return textOf(l.v) }
+
+func textOf(v reflect.Value) string {
+	v, ok := scalar(v)
+	if !ok {
+		return ""
+	}
+	if name, ok := enumName(v); ok {
+		return name
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return v.String()
+	case reflect.Bool:
+		return strconv.FormatBool(v.Bool())
+	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return strconv.FormatInt(v.Int(), 10)
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return strconv.FormatUint(v.Uint(), 10)
+	case reflect.Float64:
+		return strconv.FormatFloat(v.Float(), 'f', -1, 64)
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return base64.StdEncoding.EncodeToString(v.Bytes())
+		}
+	}
+	return fmt.Sprint(v.Interface())
+}
+
+// Plain is the value as encoding/json writes it: RFC 7951 when ietf is set
+// (64-bit numbers and decimals are strings), else plain JSON numbers.
+func (l Value) Plain(ietf bool) any { return plainOf(l.v, ietf) }
+
+func plainOf(v reflect.Value, ietf bool) any {
+	v, ok := scalar(v)
+	if !ok {
+		return nil
+	}
+	if name, ok := enumName(v); ok {
+		return name
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return v.String()
+	case reflect.Bool:
+		if v.Type().Name() == ygot.EmptyTypeName {
+			return []any{nil}
+		}
+		return v.Bool()
+	case reflect.Int64, reflect.Uint64, reflect.Float64:
+		if ietf {
+			return textOf(v)
+		}
+		return json.Number(textOf(v))
+	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Uint8, reflect.Uint16, reflect.Uint32:
+		return json.Number(textOf(v))
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return textOf(v)
+		}
+		list := make([]any, v.Len())
+		for i := range list {
+			list[i] = plainOf(v.Index(i), ietf)
+		}
+		return list
+	}
+	return textOf(v)
+}
+
+// Typed is the value as a gNMI scalar (specification, section 2.3.3): decimal64
+// as double_val, an enumeration as string_val, a leaf-list as leaflist_val.
+func (l Value) Typed() *gnmi.TypedValue { return typedOf(l.v) }
+
+func typedOf(v reflect.Value) *gnmi.TypedValue {
+	v, ok := scalar(v)
+	if !ok {
+		return nil
+	}
+	if name, ok := enumName(v); ok {
+		return &gnmi.TypedValue{Value: &gnmi.TypedValue_StringVal{StringVal: name}}
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		return &gnmi.TypedValue{Value: &gnmi.TypedValue_BoolVal{BoolVal: v.Bool()}}
+	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return &gnmi.TypedValue{Value: &gnmi.TypedValue_IntVal{IntVal: v.Int()}}
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return &gnmi.TypedValue{Value: &gnmi.TypedValue_UintVal{UintVal: v.Uint()}}
+	case reflect.Float64:
+		return &gnmi.TypedValue{Value: &gnmi.TypedValue_DoubleVal{DoubleVal: v.Float()}}
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return &gnmi.TypedValue{Value: &gnmi.TypedValue_BytesVal{BytesVal: v.Bytes()}}
+		}
+		list := &gnmi.ScalarArray{Element: make([]*gnmi.TypedValue, v.Len())}
+		for i := range list.Element {
+			list.Element[i] = typedOf(v.Index(i))
+		}
+		return &gnmi.TypedValue{Value: &gnmi.TypedValue_LeaflistVal{LeaflistVal: list}}
+	}
+	return &gnmi.TypedValue{Value: &gnmi.TypedValue_StringVal{StringVal: textOf(v)}}
+}

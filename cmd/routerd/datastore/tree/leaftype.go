@@ -1,0 +1,378 @@
+package tree
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/openconfig/goyang/pkg/yang"
+	"github.com/openconfig/ygot/util"
+	"github.com/openconfig/ygot/ygot"
+	"github.com/openconfig/ygot/ytypes"
+)
+
+// A leafType checks and decodes the values of one YANG type.
+type leafType struct {
+	kind    yang.TypeKind
+	ranges  yang.YangRange
+	lengths yang.YangRange
+	match   []*regexp.Regexp
+	pattern []string // as the model writes them, for messages
+	members []*leafType
+}
+
+// text is a value in its lexical form, which fits every type: from a key in a
+// path, or a default.
+type text string
+
+func fromText(s string) any { return text(s) }
+
+func newLeafType(t *yang.YangType) (*leafType, error) {
+	l := &leafType{kind: t.Kind, ranges: t.Range, lengths: t.Length, pattern: t.Pattern}
+	patterns, posix := util.SanitizedPattern(t)
+	for _, p := range patterns {
+		compile := regexp.Compile
+		if posix {
+			compile = regexp.CompilePOSIX
+		}
+		re, err := compile(p)
+		if err != nil {
+			return nil, fmt.Errorf("pattern %q: %w", p, err)
+		}
+		l.match = append(l.match, re)
+	}
+	if posix {
+		l.pattern = t.POSIXPattern
+	}
+	for _, m := range t.Type {
+		c, err := newLeafType(m)
+		if err != nil {
+			return nil, err
+		}
+		l.members = append(l.members, c)
+	}
+	return l, nil
+}
+
+// set decodes value into the field of leaf n in the struct that holder points
+// to. value is a string, json.Number, bool, []any, nil, or text. A leaf-list
+// takes []any or one value and replaces what is there.
+func (n *Node) set(holder reflect.Value, value any) error {
+	field := holder.Elem().Field(n.field)
+	if n.Kind == Leaf {
+		return n.setOne(holder, field, value)
+	}
+	values, ok := value.([]any)
+	if !ok {
+		return fmt.Errorf("a leaf-list takes an array, not %s", describe(value))
+	}
+	list := reflect.MakeSlice(field.Type(), 0, len(values))
+	scratch := reflect.New(n.Parent.typ)
+	for i, v := range values {
+		one := scratch.Elem().Field(n.field)
+		if err := n.setElem(scratch, v); err != nil {
+			return fmt.Errorf("value %d: %w", i+1, err)
+		}
+		list = reflect.Append(list, one.Index(0))
+	}
+	field.Set(list)
+	return nil
+}
+
+// setElem makes the leaf-list a list of the one value.
+func (n *Node) setElem(holder reflect.Value, value any) error {
+	field := holder.Elem().Field(n.field)
+	field.SetZero()
+	if err := n.leaf.check(value, field.Type().Elem()); err != nil {
+		return err
+	}
+	if err := ytypes.Unmarshal(n.entry, holder.Interface(), []any{plainJSON(n.leaf, value)}); err != nil {
+		return fmt.Errorf("%s is no value of this type", describe(value))
+	}
+	return nil
+}
+
+func (n *Node) setOne(holder, field reflect.Value, value any) error {
+	t := field.Type()
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if err := n.leaf.check(value, t); err != nil {
+		return err
+	}
+	switch {
+	case t.Kind() == reflect.String:
+		s, _ := stringOf(value)
+		assign(field, reflect.ValueOf(s))
+		return nil
+	case t.Kind() == reflect.Bool && n.leaf.kind == yang.Ybool:
+		b, ok := value.(bool)
+		if !ok {
+			b = value.(text) == "true"
+		}
+		assign(field, reflect.ValueOf(b))
+		return nil
+	case t.Implements(goEnum):
+		s, _ := stringOf(value)
+		field.SetInt(enumValues(t)[localName(s)])
+		return nil
+	case t.Kind() >= reflect.Int8 && t.Kind() <= reflect.Int64:
+		i, _ := strconv.ParseInt(lexical(value), 10, 64)
+		v := reflect.New(t).Elem()
+		v.SetInt(i)
+		assign(field, v)
+		return nil
+	case t.Kind() >= reflect.Uint8 && t.Kind() <= reflect.Uint64:
+		u, _ := strconv.ParseUint(lexical(value), 10, 64)
+		v := reflect.New(t).Elem()
+		v.SetUint(u)
+		assign(field, v)
+		return nil
+	}
+	// Unions of several Go types, binary, empty and decimal64 are rare: ygot
+	// knows how to pick the generated type.
+	field.SetZero()
+	if err := ytypes.Unmarshal(n.entry, holder.Interface(), plainJSON(n.leaf, value)); err != nil {
+		return fmt.Errorf("%s is no value of this type", describe(value))
+	}
+	return nil
+}
+
+func assign(field, v reflect.Value) {
+	if field.Kind() != reflect.Pointer {
+		field.Set(v)
+		return
+	}
+	p := reflect.New(field.Type().Elem())
+	p.Elem().Set(v)
+	field.Set(p)
+}
+
+var goEnum = reflect.TypeFor[ygot.GoEnum]()
+
+// check reports why value is none of this type. t is the Go type that holds
+// such values; it tells the names of an enumeration.
+func (l *leafType) check(value any, t reflect.Type) error {
+	switch l.kind {
+	case yang.Yint8, yang.Yint16, yang.Yint32, yang.Yint64, yang.Yuint8, yang.Yuint16, yang.Yuint32, yang.Yuint64:
+		return l.checkInt(value)
+	case yang.Ystring:
+		return l.checkString(value)
+	case yang.Ybool:
+		switch v := value.(type) {
+		case bool:
+			return nil
+		case text:
+			if v == "true" || v == "false" {
+				return nil
+			}
+		}
+		return fmt.Errorf("must be true or false, not %s", describe(value))
+	case yang.Yenum, yang.Yidentityref:
+		return checkEnum(value, t)
+	case yang.Yunion:
+		return l.checkUnion(value, t)
+	case yang.Ydecimal64:
+		s := lexical(value)
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+			return fmt.Errorf("must be a decimal number, not %s", describe(value))
+		}
+		return nil
+	case yang.Ybinary:
+		s, ok := stringOf(value)
+		if !ok {
+			return fmt.Errorf("must be a base64 string, not %s", describe(value))
+		}
+		if _, err := base64.StdEncoding.DecodeString(s); err != nil {
+			return fmt.Errorf("must be base64: %w", err)
+		}
+		return nil
+	case yang.Yempty:
+		if a, ok := value.([]any); ok && len(a) == 1 && a[0] == nil {
+			return nil
+		}
+		return fmt.Errorf("an empty leaf is written [null], not %s", describe(value))
+	}
+	return fmt.Errorf("values of YANG type %v are not supported", l.kind)
+}
+
+func (l *leafType) checkInt(value any) error {
+	wide := l.kind == yang.Yint64 || l.kind == yang.Yuint64
+	switch value.(type) {
+	case json.Number, text:
+	case string:
+		// RFC 7951, section 6.1: only 64-bit numbers are strings.
+		if !wide {
+			return fmt.Errorf("must be a number, not the string %s", describe(value))
+		}
+	default:
+		return fmt.Errorf("must be a number, not %s", describe(value))
+	}
+	num, err := yang.ParseInt(lexical(value))
+	if err != nil || strings.ContainsAny(lexical(value), "xX_ ") {
+		return fmt.Errorf("must be a whole number, not %s", describe(value))
+	}
+	for _, r := range l.ranges {
+		if !num.Less(r.Min) && !r.Max.Less(num) {
+			return nil
+		}
+	}
+	if len(l.ranges) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s is outside the range %s", lexical(value), l.ranges)
+}
+
+func (l *leafType) checkString(value any) error {
+	s, ok := stringOf(value)
+	if !ok {
+		return fmt.Errorf("must be a string, not %s", describe(value))
+	}
+	if !utf8.ValidString(s) {
+		return errors.New("must be valid UTF-8")
+	}
+	if len(l.lengths) > 0 {
+		size := yang.FromUint(uint64(utf8.RuneCountInString(s)))
+		if !slices.ContainsFunc(l.lengths, func(r yang.YRange) bool { return !size.Less(r.Min) && !r.Max.Less(size) }) {
+			return fmt.Errorf("is %s characters long; allowed are %s", size, l.lengths)
+		}
+	}
+	for i, re := range l.match {
+		if !re.MatchString(s) {
+			return fmt.Errorf("%s does not match the pattern %s", describe(value), l.pattern[i])
+		}
+	}
+	return nil
+}
+
+func (l *leafType) checkUnion(value any, t reflect.Type) error {
+	var first error
+	for _, m := range l.members {
+		err := m.check(value, t)
+		if err == nil {
+			return nil
+		}
+		if m.kind == yang.Yenum || m.kind == yang.Yidentityref {
+			// The names live in a Go type that only ygot can pick; it decides.
+			if _, ok := stringOf(value); ok && t.Kind() == reflect.Interface {
+				return nil
+			}
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return fmt.Errorf("fits none of the allowed types; the first says: %w", first)
+}
+
+func checkEnum(value any, t reflect.Type) error {
+	if !t.Implements(goEnum) {
+		return fmt.Errorf("%s is no name of this enumeration", describe(value))
+	}
+	names := enumValues(t)
+	if s, ok := stringOf(value); ok {
+		if _, ok := names[localName(s)]; ok {
+			return nil
+		}
+	}
+	list := make([]string, 0, len(names))
+	for name := range names {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return fmt.Errorf("%s is none of %s", describe(value), strings.Join(list, ", "))
+}
+
+// enumValues maps the names of the generated enumeration type t to its values.
+func enumValues(t reflect.Type) map[string]int64 {
+	e := reflect.Zero(t).Interface().(ygot.GoEnum)
+	defs := e.ΛMap()[t.Name()]
+	m := make(map[string]int64, len(defs))
+	for v, d := range defs {
+		m[d.Name] = v
+	}
+	return m
+}
+
+// localName drops the module's name before an identity (RFC 7951, section 6.8).
+func localName(s string) string {
+	if i := strings.LastIndexByte(s, ':'); i >= 0 {
+		return s[i+1:]
+	}
+	return s
+}
+
+func stringOf(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case text:
+		return string(v), true
+	}
+	return "", false
+}
+
+func lexical(v any) string {
+	if n, ok := v.(json.Number); ok {
+		return n.String()
+	}
+	s, _ := stringOf(v)
+	return s
+}
+
+// plainJSON is the value in the form in which encoding/json decodes RFC 7951,
+// which is what ygot takes.
+func plainJSON(l *leafType, value any) any {
+	switch v := value.(type) {
+	case json.Number:
+		if l.kind == yang.Yint64 || l.kind == yang.Yuint64 || l.kind == yang.Ydecimal64 {
+			return v.String()
+		}
+		f, err := v.Float64()
+		if err != nil {
+			return v.String()
+		}
+		return f
+	case text:
+		if l.kind != yang.Yunion {
+			return string(v)
+		}
+		if f, err := strconv.ParseFloat(string(v), 64); err == nil {
+			return f
+		}
+		return string(v)
+	}
+	return value
+}
+
+// describe shows a value in a message, shortened.
+func describe(v any) string {
+	const most = 60
+	if t, ok := v.(text); ok {
+		v = string(t)
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "that value"
+	}
+	s := string(b)
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "..."
+	}
+	switch v.(type) {
+	case map[string]any:
+		return "an object"
+	case []any:
+		return "the array " + s
+	}
+	return s
+}

@@ -1,0 +1,157 @@
+package tree
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/openconfig/gnmi/proto/gnmi"
+)
+
+// newEntry makes an entry of list n with the keys of e, all of them, checked,
+// and returns it with its key in the map. The config copies of the keys are set.
+func (n *Node) newEntry(e *gnmi.PathElem) (entry, key reflect.Value, err error) {
+	entry = reflect.New(n.typ)
+	for _, k := range n.Keys {
+		v, ok := e.GetKey()[k.Name]
+		if !ok {
+			return entry, key, fmt.Errorf("list %s needs its key %q", n.Name, k.Name)
+		}
+		if err := k.set(entry, fromText(v)); err != nil {
+			return entry, key, fmt.Errorf("key %s: %w", k.Name, err)
+		}
+	}
+	n.copyKeys(entry)
+	return entry, n.keyOf(entry), nil
+}
+
+// keyOf makes the map key of an entry from its key leaves.
+func (n *Node) keyOf(entry reflect.Value) reflect.Value {
+	if len(n.Keys) == 1 {
+		v := entry.Elem().Field(n.Keys[0].field)
+		if v.Kind() == reflect.Pointer {
+			v = v.Elem()
+		}
+		return v
+	}
+	key := reflect.New(n.mapKey).Elem()
+	for _, k := range n.Keys {
+		v := entry.Elem().Field(k.field)
+		if v.Kind() == reflect.Pointer {
+			v = v.Elem()
+		}
+		key.FieldByName(n.typ.Field(k.field).Name).Set(v)
+	}
+	return key
+}
+
+// copyKeys sets the leaf config/K to the key K wherever the model has one.
+func (n *Node) copyKeys(entry reflect.Value) {
+	cfg := n.index["config"]
+	if cfg == nil || !n.Config {
+		return
+	}
+	for _, k := range n.Keys {
+		c := cfg.index[k.Name]
+		if c == nil {
+			continue
+		}
+		holder := cfg.make(entry)
+		dst := holder.Elem().Field(c.field)
+		if src := entry.Elem().Field(k.field); src.Type() == dst.Type() {
+			dst.Set(src)
+		} else if err := c.set(holder, fromText(textOf(src))); err != nil {
+			// The key leaf is a reference to this leaf and was checked with its type.
+			dst.SetZero()
+		}
+	}
+}
+
+// make returns container n in the struct that parent points to, made if absent.
+func (n *Node) make(parent reflect.Value) reflect.Value {
+	f := parent.Elem().Field(n.field)
+	if f.IsNil() {
+		f.Set(reflect.New(n.typ))
+	}
+	return f
+}
+
+// elem is the path element of an entry.
+func (n *Node) elem(entry reflect.Value) *gnmi.PathElem {
+	e := &gnmi.PathElem{Name: n.Name, Key: make(map[string]string, len(n.Keys))}
+	for _, k := range n.Keys {
+		e.Key[k.Name] = textOf(entry.Elem().Field(k.field))
+	}
+	return e
+}
+
+// matches reports whether the entry has the keys that the pattern asks for; an
+// absent key and "*" ask for nothing.
+func (n *Node) matches(entry reflect.Value, pattern map[string]string) bool {
+	for _, k := range n.Keys {
+		want, ok := pattern[k.Name]
+		if ok && want != anyName && textOf(entry.Elem().Field(k.field)) != want {
+			return false
+		}
+	}
+	return true
+}
+
+// exact reports whether the pattern gives every key of the list.
+func (n *Node) exact(pattern map[string]string) bool {
+	for _, k := range n.Keys {
+		if v, ok := pattern[k.Name]; !ok || v == anyName {
+			return false
+		}
+	}
+	return true
+}
+
+// find lists the entries of map m that match the pattern, in the order of their
+// keys. A pattern with every key costs one look-up.
+func (n *Node) find(m reflect.Value, pattern map[string]string) []reflect.Value {
+	if m.Len() == 0 {
+		return nil
+	}
+	if n.exact(pattern) {
+		_, key, err := n.newEntry(&gnmi.PathElem{Key: pattern})
+		if err != nil {
+			return nil
+		}
+		if v := m.MapIndex(key); v.IsValid() {
+			return []reflect.Value{v}
+		}
+		return nil
+	}
+	var list []reflect.Value
+	for it := m.MapRange(); it.Next(); {
+		if n.matches(it.Value(), pattern) {
+			list = append(list, it.Value())
+		}
+	}
+	slices.SortFunc(list, n.compare)
+	return list
+}
+
+// compare orders entries by their keys: numbers by value, the rest as text.
+func (n *Node) compare(a, b reflect.Value) int {
+	for _, k := range n.Keys {
+		x, _ := scalar(a.Elem().Field(k.field))
+		y, _ := scalar(b.Elem().Field(k.field))
+		c := 0
+		switch {
+		case x.CanUint() && y.CanUint():
+			c = cmp.Compare(x.Uint(), y.Uint())
+		case x.CanInt() && y.CanInt():
+			c = cmp.Compare(x.Int(), y.Int())
+		default:
+			c = strings.Compare(textOf(x), textOf(y))
+		}
+		if c != 0 {
+			return c
+		}
+	}
+	return 0
+}
