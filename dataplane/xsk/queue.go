@@ -1,0 +1,272 @@
+package xsk
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"router/dataplane/port"
+)
+
+// A Queue is an AF_XDP socket bound to one queue of a device. It implements
+// [port.Queue].
+type Queue struct {
+	umem *UMEM
+	pool *port.Pool
+
+	rx, tx           *ring[unix.XDPDesc]
+	fill, completion *ring[uint64]
+	// held says for each buffer of the pool whether it is this queue's: in a
+	// ring, or taken from one by the kernel, which never tells.
+	held     []bool
+	zeroCopy bool
+	empty    uint32 // Receives in a row without a frame
+
+	gone      atomic.Bool
+	txDropped atomic.Uint64
+	wakeups   atomic.Uint64
+
+	mu     sync.Mutex // of fd and last, against Close while Stats reads
+	fd     int
+	closed bool
+	last   unix.XDPStatistics
+}
+
+var _ port.Queue = (*Queue)(nil)
+
+// txBudget is how many frames one system call sends in copy mode; the kernel's
+// own figure is 32.
+const txBudget = 64
+
+// sendBuffer bounds the copies of frames in copy mode that devices have not
+// sent yet, in octets. Rings bound them already, so it is ample: the kernel's
+// default would stop after some 250 frames.
+const sendBuffer = 16 << 20
+
+// Every how many empty Receives the socket is asked whether its device lives.
+const checkEvery = 64
+
+// tune sets what helps and need not succeed: older kernels know less.
+func (q *Queue) tune() {
+	_ = unix.SetsockoptInt(q.fd, unix.SOL_XDP, unix.XDP_MAX_TX_SKB_BUDGET, txBudget)
+	_ = unix.SetsockoptInt(q.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBuffer)
+}
+
+// ZeroCopy says whether the device reads and writes the buffers itself.
+func (q *Queue) ZeroCopy() bool { return q.zeroCopy }
+
+// FD polls readable when frames wait; it is also what an XSKMAP takes.
+func (q *Queue) FD() int { return q.fd }
+
+// Receive implements port.Queue.
+func (q *Queue) Receive(bufs []port.Buf) int {
+	n := q.rx.ready(uint32(len(bufs)))
+	for i := range n {
+		d := q.rx.at(q.rx.cons + i)
+		bufs[i] = port.Buf{Addr: uint32(d.Addr), Len: uint16(d.Len)}
+		q.held[uint32(d.Addr)/port.ChunkSize] = false
+	}
+	if n > 0 {
+		q.rx.release(n)
+		q.empty = 0
+	} else {
+		q.idle()
+	}
+	q.refill()
+	return int(n)
+}
+
+// idle does what must be done now and then when no frames come.
+func (q *Queue) idle() {
+	if q.tx.waiting() > 0 {
+		q.wakeTx()
+	}
+	if q.empty++; q.empty%checkEvery != 0 || q.gone.Load() {
+		return
+	}
+	// The kernel marks a socket once, when its device is unregistered.
+	if errno, err := unix.GetsockoptInt(q.fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && errno != 0 {
+		q.gone.Store(true)
+	}
+}
+
+// refill gives the kernel buffers to receive into.
+func (q *Queue) refill() {
+	n := q.fill.room(q.fill.mask + 1)
+	if free := uint32(q.pool.Free()); free < n {
+		q.reap()
+		n = min(n, uint32(q.pool.Free()))
+	}
+	for i := range n {
+		chunk, ok := q.pool.Get()
+		if !ok {
+			n = i
+			break
+		}
+		*q.fill.at(q.fill.prod + i) = uint64(chunk)
+		q.held[chunk/port.ChunkSize] = true
+	}
+	if n > 0 {
+		q.fill.publish(n)
+	}
+	if q.fill.needWakeup() {
+		_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(q.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
+		q.wakeups.Add(1)
+		q.note(errno)
+	}
+}
+
+// Transmit implements port.Queue. The frames leave with Flush.
+func (q *Queue) Transmit(bufs []port.Buf) int {
+	if q.gone.Load() {
+		return 0
+	}
+	n := q.tx.room(uint32(len(bufs)))
+	if n < uint32(len(bufs)) {
+		q.wakeTx()
+		n = q.tx.room(uint32(len(bufs)))
+	}
+	for i := range n {
+		b := bufs[i]
+		*q.tx.at(q.tx.prod + i) = unix.XDPDesc{Addr: uint64(b.Addr), Len: uint32(b.Len)}
+		q.held[b.Addr/port.ChunkSize] = true
+	}
+	if n > 0 {
+		q.tx.publish(n)
+	}
+	return int(n)
+}
+
+// Flush implements port.Queue.
+func (q *Queue) Flush() {
+	if q.tx.waiting() > 0 {
+		q.wakeTx()
+	}
+	q.reap()
+}
+
+// wakeTx has the kernel send what stands in the ring. In copy mode it works
+// through the ring within the call, a budget at a time.
+func (q *Queue) wakeTx() {
+	// In the worst case every frame is refused by a call of its own, so the
+	// number of calls is bounded; what is left goes with the next Flush.
+	for calls := 8 + q.tx.waiting()/32; calls > 0 && q.tx.needWakeup(); calls-- {
+		before := q.tx.waiting()
+		if before == 0 {
+			return
+		}
+		// Raw: the call does not block, and at one call a batch the scheduler's
+		// bookkeeping around a system call would cost more than it saves.
+		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(q.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
+		q.wakeups.Add(1)
+		if errno == 0 {
+			return
+		}
+		q.note(errno)
+		// The completion ring, full, stops sending as well.
+		q.reap()
+		if q.tx.waiting() == before {
+			return
+		}
+	}
+}
+
+// note takes account of the answer of a wake-up.
+func (q *Queue) note(errno unix.Errno) {
+	switch errno {
+	case unix.EBUSY:
+		// The device dropped a frame, whose buffer comes back all the same.
+		q.txDropped.Add(1)
+	case unix.ENXIO:
+		// The socket has been unbound from its device.
+		q.gone.Store(true)
+	}
+}
+
+// reap puts buffers whose frames have been sent back into the pool.
+func (q *Queue) reap() {
+	n := q.completion.ready(q.completion.mask + 1)
+	for i := range n {
+		addr := uint32(*q.completion.at(q.completion.cons + i))
+		q.held[addr/port.ChunkSize] = false
+		q.pool.Put(addr)
+	}
+	if n > 0 {
+		q.completion.release(n)
+	}
+}
+
+// Stats implements port.Queue.
+func (q *Queue) Stats() port.Stats {
+	s := q.statistics()
+	return port.Stats{
+		RxDropped:    s.Rx_dropped + s.Rx_ring_full,
+		TxDropped:    q.txDropped.Load() + s.Tx_invalid_descs,
+		FillStarved:  s.Rx_fill_ring_empty_descs,
+		WakeupsTaken: q.wakeups.Load(),
+	}
+}
+
+func (q *Queue) statistics() unix.XDPStatistics {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		var s unix.XDPStatistics
+		if getsockopt(q.fd, unix.XDP_STATISTICS, unsafe.Pointer(&s), unsafe.Sizeof(s)) == nil {
+			q.last = s
+		}
+	}
+	return q.last
+}
+
+// Err implements port.Queue.
+func (q *Queue) Err() error {
+	if q.gone.Load() {
+		return port.ErrGone
+	}
+	return nil
+}
+
+// zeroCopySettle is how long the kernel may need after a socket's close until
+// the device has let go of the buffers: it is done by a deferred work item
+// that nothing can wait for.
+const zeroCopySettle = 50 * time.Millisecond
+
+// Close implements port.Queue. With zero-copy it takes 50 milliseconds.
+func (q *Queue) Close() error {
+	q.statistics()
+	q.umem.forget(q)
+	err := q.release()
+	if q.zeroCopy {
+		time.Sleep(zeroCopySettle)
+	}
+	for i, held := range q.held {
+		if held {
+			q.held[i] = false
+			q.pool.Put(uint32(i) * port.ChunkSize)
+		}
+	}
+	return err
+}
+
+// release frees what the kernel gave, buffers aside.
+func (q *Queue) release() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return errors.New("AF_XDP socket is closed already")
+	}
+	q.closed = true
+	err := errors.Join(q.rx.unmap(), q.tx.unmap(), q.fill.unmap(), q.completion.unmap(),
+		os.NewSyscallError("close", unix.Close(q.fd)))
+	if err != nil {
+		return fmt.Errorf("close AF_XDP socket: %w", err)
+	}
+	return nil
+}
