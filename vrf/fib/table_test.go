@@ -61,6 +61,7 @@ func compare(t *testing.T, table *Table, want naive, addrs []netip.Addr) {
 			t.Fatalf("get %s: %d, want %d", p, v, nh)
 		}
 	}
+	batches(t, table, addrs)
 	for _, addr := range addrs {
 		p, nh, ok := want.lookup(addr)
 		if v := table.lookup(addr); v != nh {
