@@ -1,0 +1,309 @@
+package dataplane
+
+import (
+	"router/dataplane/packet"
+	"router/intf"
+	"router/routing"
+)
+
+// maxLookups bounds the tables that one packet is looked up in.
+const maxLookups = 8
+
+// act does what the packet's next hop says, knowing whether the packet was
+// received or originated.
+func (w *worker) act(p *pkt) {
+	id := p.nh
+	for range maxLookups {
+		nh := w.engine.nexthops.at(id)
+		if nh == nil {
+			w.drop(p, DropNoRoute)
+			return
+		}
+		switch nh.kind {
+		case routing.Forward:
+			w.forward(p, nh.adj)
+			return
+		case routing.Resolve:
+			w.resolve(p, nh.ifindex)
+			return
+		case routing.Receive:
+			w.deliver(p, nh.ifindex)
+			return
+		case routing.Broadcast:
+			w.broadcast(p, nh.ifindex)
+			return
+		case routing.LinkLocal:
+			w.linkLocal(p)
+			return
+		case routing.Reject:
+			w.reject(p, nh.reject)
+			w.drop(p, DropRejected)
+			return
+		case routing.Discard:
+			w.drop(p, DropDiscarded)
+			return
+		case routing.Lookup:
+			r := w.snap.instances.at(nh.instance)
+			if r == nil {
+				w.drop(p, DropNoInstance)
+				return
+			}
+			p.instance, p.table = nh.instance, r.table
+			p.lookup()
+			id = p.nh
+		case routing.Indirect:
+			id = uint32(nh.via)
+		}
+	}
+	w.drop(p, DropLookupLoop)
+}
+
+// forward sends a packet to a neighbour.
+func (w *worker) forward(p *pkt, a *adjacency) {
+	rw := a.rewrite.Load()
+	if rw == nil {
+		w.unresolved(p, a.key)
+		return
+	}
+	if p.flags != 0 && !w.mayForward(p, a.key.ifindex) {
+		return
+	}
+	if p.n > rw.mtu[p.fam] {
+		w.emit(p, egress{unit: rw.unit, rw: rw})
+		return
+	}
+	if p.flags&flagOriginated == 0 && !w.decrement(p) {
+		return
+	}
+	w.sendRewritten(p, rw)
+}
+
+// ttl is the packet's TTL or hop limit.
+func (w *worker) ttl(p *pkt) uint8 {
+	if p.fam == intf.Inet {
+		return w.mem[p.at+8]
+	}
+	return w.mem[p.at+7]
+}
+
+// decrement lowers the TTL or hop limit, or ends the packet's way with "time
+// exceeded" (RFC 1812, 5.3.1; RFC 8200, 3).
+func (w *worker) decrement(p *pkt) bool {
+	h := w.mem[p.at:]
+	if p.fam == intf.Inet {
+		if packet.DecrementTTL(h) {
+			return true
+		}
+		w.icmpError(p, packet.ICMPv4TimeExceeded, packet.ICMPv4CodeTTL, 0)
+	} else {
+		if packet.DecrementHopLimit(h) {
+			return true
+		}
+		w.icmpError(p, packet.ICMPv6TimeExceeded, packet.ICMPv6CodeHopLimit, 0)
+	}
+	w.drop(p, DropTTL)
+	return false
+}
+
+// mayForward refuses packets that must stay on their link. Only packets with
+// some flag need to be asked about.
+func (w *worker) mayForward(p *pkt, to intf.Index) bool {
+	switch {
+	case p.flags&flagOriginated != 0:
+		return true
+	case p.flags&flagGroup != 0:
+		w.drop(p, DropLinkBroadcast)
+		return false
+	case p.flags&flagNoSource != 0:
+		w.drop(p, DropMartianSource)
+		return false
+	case p.flags&flagLinkLocal != 0 && to != p.in.index:
+		w.icmpError(p, packet.ICMPv6Unreachable, packet.ICMPv6CodeBeyondScope, 0)
+		w.drop(p, DropScope)
+		return false
+	}
+	return true
+}
+
+// resolve sends to the packet's destination, which is a neighbour on unit i.
+func (w *worker) resolve(p *pkt, i intf.Index) {
+	key := p.dstKey(i)
+	if a := w.engine.adjacencies.find(key); a != nil {
+		w.forward(p, a)
+		return
+	}
+	w.unresolved(p, key)
+}
+
+// unresolved gives a packet whose neighbour is unknown to the control plane,
+// in the form in which it will be sent.
+func (w *worker) unresolved(p *pkt, key adjacencyKey) {
+	u := w.snap.units.at(uint32(key.ifindex))
+	if u == nil || u.port == 0 || !u.fam[p.fam].up {
+		w.drop(p, DropEgressDown)
+		return
+	}
+	if p.flags != 0 && !w.mayForward(p, key.ifindex) {
+		return
+	}
+	w.emit(p, egress{unit: u, key: key})
+}
+
+// broadcast handles the broadcast address of unit i, or the limited one when i
+// is 0.
+func (w *worker) broadcast(p *pkt, i intf.Index) {
+	if p.flags&flagReply != 0 {
+		// A source that is a broadcast address names no single host.
+		w.drop(p, DropBroadcast)
+		return
+	}
+	if p.flags&flagOriginated == 0 {
+		if i != 0 && i != p.in.index {
+			w.drop(p, DropBroadcast)
+			return
+		}
+		w.deliverTo(p, p.in.index)
+		return
+	}
+	u := p.in
+	if i != 0 {
+		u = w.snap.units.at(uint32(i))
+	}
+	if u == nil {
+		w.drop(p, DropEgressDown)
+		return
+	}
+	w.emit(p, egress{unit: u, mac: intf.Broadcast})
+}
+
+// linkLocal handles destinations that mean something on their link only.
+func (w *worker) linkLocal(p *pkt) {
+	if p.flags&flagOriginated != 0 {
+		w.resolve(p, p.in.index)
+		return
+	}
+	if !p.in.fam[p.fam].own.has6(p.hi, p.lo) {
+		w.drop(p, DropScope)
+		return
+	}
+	w.deliver(p, p.in.index)
+}
+
+// deliver hands a packet to the host: to the unit it came in by when its own
+// instance recognised it, else to the unit that owns the address.
+func (w *worker) deliver(p *pkt, owner intf.Index) {
+	to := p.in.index
+	if p.in.fam[p.fam].instance != p.instance {
+		to = owner
+	}
+	if to == 0 {
+		w.drop(p, DropNoOwner)
+		return
+	}
+	if p.flags&flagGroup != 0 && !p.isGroup() {
+		w.drop(p, DropLinkBroadcast)
+		return
+	}
+	if p.fam == intf.Inet6 && p.flags&flagOriginated == 0 {
+		if nd, fault := isND(w.l3(p)); fault != packet.FaultNone {
+			w.drop(p, Reason(fault))
+			return
+		} else if nd {
+			w.puntNeighbor(p, packet.EtherTypeIPv6)
+			return
+		}
+	}
+	w.deliverTo(p, to)
+}
+
+// isND reports whether a packet for us is a message of neighbour discovery. One
+// in fragments is a fault (RFC 6980, 5).
+func isND(ip packet.IPv6) (bool, packet.Fault) {
+	next := ip.NextHeader()
+	if next == packet.ProtocolTCP || next == packet.ProtocolUDP {
+		return false, packet.FaultNone
+	}
+	u, fault := ip.Upper()
+	if fault != packet.FaultNone {
+		return false, fault
+	}
+	if u.Protocol != packet.ProtocolICMPv6 || !u.First || u.Offset >= len(ip) || !packet.IsND(ip[u.Offset]) {
+		return false, packet.FaultNone
+	}
+	if u.Fragment {
+		return false, packet.FaultType
+	}
+	return true, packet.FaultNone
+}
+
+// deliverTo puts a packet into the host's ring.
+func (w *worker) deliverTo(p *pkt, i intf.Index) {
+	if !w.policers[numPunts].take(w.instant(), w.engine.config.Host) {
+		w.drop(p, DropPuntPoliced)
+		return
+	}
+	s := w.hostOut.next()
+	if s == nil || int(p.n) > len(s.data) {
+		w.drop(p, DropHostFull)
+		return
+	}
+	s.ifindex, s.fam = i, p.fam
+	s.n = uint16(copy(s.data[:], w.l3(p)))
+	w.hostOut.commit()
+	w.rang[1] = true
+	w.totals.pend[totalDelivered]++
+	w.pool.Put(p.buf.Addr)
+}
+
+// puntNeighbor gives an ARP packet or a message of neighbour discovery to the
+// control plane.
+func (w *worker) puntNeighbor(p *pkt, etherType uint16) {
+	s := w.punt(p, PuntNeighbor)
+	if s == nil {
+		return
+	}
+	frame := w.mem[p.buf.Addr:]
+	s.ifindex, s.etherType = p.in.index, etherType
+	s.dst, s.src = intf.MAC(frame[0:6]), intf.MAC(frame[6:12])
+	w.puntPacket(p, s, PuntNeighbor)
+}
+
+// punt returns an empty slot for a packet, or drops the packet.
+func (w *worker) punt(p *pkt, k PuntKind) *puntSlot {
+	rate := w.engine.puntRates[k]
+	if !w.policers[k].take(w.instant(), rate) {
+		w.drop(p, DropPuntPoliced)
+		return nil
+	}
+	s := w.punts[k].next()
+	if s == nil || int(p.n) > len(s.data) {
+		w.drop(p, DropPuntFull)
+		return nil
+	}
+	s.kind, s.key, s.from, s.originated, s.src, s.dst = k, adjacencyKey{}, 0, false, intf.MAC{}, intf.MAC{}
+	return s
+}
+
+// puntPacket copies the packet into the slot and hands it over.
+func (w *worker) puntPacket(p *pkt, s *puntSlot, k PuntKind) {
+	s.n = uint16(copy(s.data[:], w.l3(p)))
+	w.punts[k].commit()
+	w.rang[0] = true
+	w.totals.pend[totalPunted]++
+	w.pool.Put(p.buf.Addr)
+}
+
+// reportStale tells the control plane, once, that a stale neighbour is in use.
+func (w *worker) reportStale(rw *rewrite) {
+	s := w.punts[PuntStaleUse].next()
+	if s == nil || !w.policers[PuntStaleUse].take(w.instant(), w.engine.puntRates[PuntStaleUse]) {
+		return // the next packet reports it
+	}
+	if !rw.stale.CompareAndSwap(true, false) {
+		return // another worker was first
+	}
+	s.kind, s.key, s.ifindex, s.from, s.originated, s.n = PuntStaleUse, rw.key, rw.key.ifindex, 0, false, 0
+	s.src, s.dst, s.etherType = intf.MAC{}, intf.MAC{}, 0
+	w.punts[PuntStaleUse].commit()
+	w.rang[0] = true
+}

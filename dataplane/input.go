@@ -1,0 +1,305 @@
+package dataplane
+
+import (
+	"encoding/binary"
+
+	"router/dataplane/packet"
+	"router/dataplane/port"
+	"router/intf"
+)
+
+// receive takes a batch from a queue: every frame is parsed once, then all are
+// looked up, so that the cache misses of one hide behind those of the others,
+// and then each one's next hop acts.
+func (w *worker) receive(q *rxQueue) int {
+	if q.failed {
+		return 0
+	}
+	n := q.queue.Receive(w.bufs[:])
+	if n == 0 {
+		if err := q.queue.Err(); err != nil {
+			w.fail(q, err)
+		}
+		return 0
+	}
+	view := w.snap.ports.at(uint32(q.port))
+	w.touch(q.block)
+	w.totals.pend[totalReceived] += uint64(n)
+	for _, f := range intf.Families {
+		w.batch[f].n = 0
+	}
+	for _, b := range w.bufs[:n] {
+		w.classify(q, view, b)
+	}
+	b4 := &w.batch[intf.Inet]
+	for i := range b4.n {
+		p := &b4.pkts[i]
+		p.nh = p.table.Lookup4(uint32(p.lo))
+	}
+	for i := range b4.n {
+		w.act(&b4.pkts[i])
+	}
+	b6 := &w.batch[intf.Inet6]
+	for i := range b6.n {
+		p := &b6.pkts[i]
+		p.nh = p.table.Lookup6(p.hi, p.lo)
+	}
+	for i := range b6.n {
+		w.act(&b6.pkts[i])
+	}
+	return n
+}
+
+const stationMask = 1<<48 - 1
+
+// classify finds the unit and the family of a frame, checks the packet's form
+// and source, and adds it to its family's batch; or ends its way.
+func (w *worker) classify(q *rxQueue, view *portView, b port.Buf) {
+	end := b.Addr + uint32(b.Len)
+	frame := w.mem[b.Addr:end:end]
+	q.block.pend[inOctets] += uint64(b.Len)
+	// What a drop has to know, until the packet has its place in the batch.
+	early := pkt{buf: b, block: q.block, drops: q.drops}
+	if view == nil {
+		w.drop(&early, DropUnknownTag)
+		return
+	}
+	if len(frame) < packet.EthernetHeaderLen {
+		w.drop(&early, Reason(packet.FaultTruncated))
+		return
+	}
+	etherType := binary.BigEndian.Uint16(frame[12:])
+	headerLen := packet.EthernetHeaderLen
+	u := view.untagged
+	if etherType != packet.EtherTypeIPv4 && etherType != packet.EtherTypeIPv6 {
+		l2, fault := packet.ParseEthernet(frame)
+		if fault != packet.FaultNone {
+			w.drop(&early, Reason(fault))
+			return
+		}
+		etherType, headerLen = l2.EtherType, l2.HeaderLen
+		u = view.unit(l2.VLAN)
+	}
+	if u == nil {
+		w.drop(&early, DropUnknownTag)
+		return
+	}
+	early.in = u
+	cast := unicast
+	if frame[0]&1 != 0 {
+		cast = castOf(frame)
+		early.flags = flagGroup
+	} else if binary.LittleEndian.Uint64(frame)&stationMask != u.station {
+		// Frames of others that a promiscuous port shows us.
+		w.drop(&early, DropNotForUs)
+		return
+	}
+	ub := &u.stats.blocks[w.id]
+	w.touch(ub)
+	ub.pend[inUnicast+cast]++
+	ub.pend[inOctets] += uint64(b.Len)
+	q.block.pend[inUnicast+cast]++
+
+	early.at = b.Addr + uint32(headerLen)
+	l3 := frame[headerLen:]
+	switch etherType {
+	case packet.EtherTypeIPv4:
+		w.classify4(&early, q, l3)
+	case packet.EtherTypeIPv6:
+		w.classify6(&early, q, l3)
+	case packet.EtherTypeARP:
+		if !u.fam[intf.Inet].up {
+			w.drop(&early, DropFamilyDown)
+			return
+		}
+		early.n = uint16(len(l3))
+		w.puntNeighbor(&early, packet.EtherTypeARP)
+	default:
+		w.drop(&early, DropUnknownType)
+	}
+}
+
+func (w *worker) classify4(p *pkt, q *rxQueue, l3 []byte) {
+	ip, fault := packet.CheckIPv4(l3)
+	if fault != packet.FaultNone {
+		w.drop(p, Reason(fault))
+		return
+	}
+	f := &p.in.fam[intf.Inet]
+	if !f.up {
+		w.drop(p, DropFamilyDown)
+		return
+	}
+	if f.table == nil {
+		w.drop(p, DropNoInstance)
+		return
+	}
+	src := ip.Src32()
+	if !packet.IsHost4(src) || f.own.has4(src) {
+		if src != 0 {
+			w.drop(p, DropMartianSource)
+			return
+		}
+		p.flags |= flagNoSource
+	}
+	w.complete(p, q, ip)
+	p.n = uint16(len(ip))
+	p.fam, p.instance, p.table = intf.Inet, f.instance, f.table
+	p.lo = uint64(ip.Dst32())
+	b := &w.batch[intf.Inet]
+	b.pkts[b.n] = *p
+	b.n++
+}
+
+func (w *worker) classify6(p *pkt, q *rxQueue, l3 []byte) {
+	ip, fault := packet.CheckIPv6(l3)
+	if fault != packet.FaultNone {
+		w.drop(p, Reason(fault))
+		return
+	}
+	f := &p.in.fam[intf.Inet6]
+	if !f.up {
+		w.drop(p, DropFamilyDown)
+		return
+	}
+	if f.table == nil {
+		w.drop(p, DropNoInstance)
+		return
+	}
+	hi, lo := ip.Src64()
+	if !packet.IsHost6(hi, lo) || f.own.has6(hi, lo) {
+		if hi|lo != 0 {
+			w.drop(p, DropMartianSource)
+			return
+		}
+		p.flags |= flagNoSource
+	}
+	if packet.IsLinkLocal6(hi) {
+		p.flags |= flagLinkLocal
+	}
+	w.complete(p, q, ip)
+	p.n = uint16(len(ip))
+	p.fam, p.instance, p.table = intf.Inet6, f.instance, f.table
+	p.hi, p.lo = ip.Dst64()
+	b := &w.batch[intf.Inet6]
+	b.pkts[b.n] = *p
+	b.n++
+}
+
+// complete finishes the transport checksum where the sender left it to a device.
+func (w *worker) complete(p *pkt, q *rxQueue, l3 []byte) {
+	if p.buf.Flags&port.PartialChecksum != 0 {
+		packet.SetTransportChecksum(l3)
+		p.buf.Flags &^= port.PartialChecksum
+	} else if q.complete {
+		packet.CompleteChecksum(l3)
+	}
+}
+
+// drain takes up to limit packets from a ring.
+func (w *worker) drain(r *injectRing, limit int) (n int) {
+	for ; n < limit; n++ {
+		s := r.peek()
+		if s == nil {
+			break
+		}
+		w.totals.pend[totalInjected]++
+		w.injected(s)
+		r.release()
+	}
+	return n
+}
+
+// injected acts on a packet out of a ring.
+func (w *worker) injected(s *injectSlot) {
+	h := &s.head
+	p := pkt{flags: flagOriginated, n: s.n}
+	chunk, ok := w.pool.Get()
+	if !ok {
+		w.countDrop(&p, DropNoBuffer)
+		return
+	}
+	p.at = chunk + port.Headroom
+	p.buf = port.Buf{Addr: p.at, Len: s.n}
+	copy(w.mem[p.at:chunk+port.ChunkSize], s.data[:s.n])
+	if h.op == opFrame {
+		w.enqueue(PortID(h.number), p.buf)
+		return
+	}
+	if p.in = w.snap.units.at(uint32(h.ifindex)); p.in == nil {
+		w.drop(&p, DropEgressDown)
+		return
+	}
+	switch h.op {
+	case opFrame:
+	case opSendUnit:
+		w.sendLink(&p, p.in, h.mac, h.etherType)
+	case opOriginate:
+		if w.parseInjected(&p, h.number) {
+			w.originate(&p)
+		}
+	case opReject:
+		if w.parseInjected(&p, 0) {
+			f := &p.in.fam[p.fam]
+			p.instance, p.table = f.instance, f.table
+			w.reject(&p, h.reject)
+			w.drop(&p, DropUnresolved)
+		}
+	}
+}
+
+// parseInjected checks a network-layer packet that did not come from a port.
+func (w *worker) parseInjected(p *pkt, instance uint32) bool {
+	l3 := w.l3(p)
+	if len(l3) == 0 {
+		w.drop(p, Reason(packet.FaultTruncated))
+		return false
+	}
+	p.instance = instance
+	if r := w.snap.instances.at(instance); r != nil {
+		p.table = r.table
+	}
+	var fault packet.Fault
+	if l3[0]>>4 == 4 {
+		var ip packet.IPv4
+		if ip, fault = packet.CheckIPv4(l3); fault == packet.FaultNone {
+			p.fam, p.lo, p.n = intf.Inet, uint64(ip.Dst32()), uint16(len(ip))
+		}
+	} else {
+		var ip packet.IPv6
+		if ip, fault = packet.CheckIPv6(l3); fault == packet.FaultNone {
+			p.fam, p.n = intf.Inet6, uint16(len(ip))
+			p.hi, p.lo = ip.Dst64()
+		}
+	}
+	if fault != packet.FaultNone {
+		w.drop(p, Reason(fault))
+		return false
+	}
+	return true
+}
+
+// originate sends a packet of this host. Groups and the limited broadcast are
+// bound to the unit that the host chose; all else is in the route table.
+func (w *worker) originate(p *pkt) {
+	switch {
+	case p.isGroup():
+		w.emit(p, egress{unit: p.in, mac: p.groupMAC()})
+	case p.fam == intf.Inet && uint32(p.lo) == 0xffffffff:
+		w.emit(p, egress{unit: p.in, mac: intf.Broadcast})
+	case p.table == nil:
+		w.drop(p, DropNoInstance)
+	default:
+		p.lookup()
+		w.act(p)
+	}
+}
+
+// lookup finds the packet's next hop in its table.
+func (p *pkt) lookup() {
+	if p.fam == intf.Inet {
+		p.nh = p.table.Lookup4(uint32(p.lo))
+	} else {
+		p.nh = p.table.Lookup6(p.hi, p.lo)
+	}
+}

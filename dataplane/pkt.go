@@ -1,0 +1,113 @@
+package dataplane
+
+import (
+	"router/dataplane/packet"
+	"router/dataplane/port"
+	"router/intf"
+	"router/vrf/fib"
+)
+
+// A pkt is one packet on its way through the pipeline. Whoever handles it last
+// puts its buffer back, passes it on to a queue, or copies it into a ring.
+type pkt struct {
+	buf      port.Buf // the whole frame
+	at       uint32   // offset of the network-layer header in the pool's memory
+	n        uint16   // octets of the network-layer packet, padding excluded
+	fam      intf.Family
+	flags    pktFlag
+	nh       uint32 // what the lookup found
+	instance uint32 // in which it was looked up last
+	in       *unit  // where it came in, or the unit that the host sent it by
+	table    *fib.Table
+	hi, lo   uint64 // destination in host byte order; IPv4 in lo
+	block    *counterBlock
+	drops    *dropCounts // with block, of the ingress port; nil for what came from no port
+}
+
+// A pktFlag is a reason to look closer.
+type pktFlag uint8
+
+const (
+	flagOriginated pktFlag = 1 << iota // not received from a port
+	flagReply                          // one of our ICMP errors
+	flagGroup                          // came in a link-layer multicast or broadcast
+	flagNoSource                       // unspecified source: for us or for nobody
+	flagLinkLocal                      // link-local source
+)
+
+// A batch is the packets of one family out of one receive call.
+type batch struct {
+	n    int
+	pkts [batchSize]pkt
+}
+
+// l3 is the packet's octets from the network-layer header on.
+func (w *worker) l3(p *pkt) []byte {
+	end := p.at + uint32(p.n)
+	return w.mem[p.at:end:end]
+}
+
+// drop ends a packet's way.
+func (w *worker) drop(p *pkt, r Reason) {
+	w.pool.Put(p.buf.Addr)
+	w.countDrop(p, r)
+}
+
+// countDrop counts a packet whose buffer is already in other hands.
+func (w *worker) countDrop(p *pkt, r Reason) {
+	w.totals.pend[totalDropped]++
+	if p.drops == nil {
+		w.ownDrops[r].Add(1)
+		return
+	}
+	p.drops[r].Add(1)
+	place := inDiscards
+	switch {
+	case r.isError():
+		place = inErrors
+	case r == DropUnknownType:
+		place = inUnknown
+	}
+	w.touch(p.block)
+	p.block.pend[place]++
+	if p.in != nil {
+		b := &p.in.stats.blocks[w.id]
+		w.touch(b)
+		b.pend[place]++
+	}
+}
+
+// castOf classifies a frame by the destination it starts with.
+func castOf(frame []byte) castClass {
+	switch {
+	case frame[0]&1 == 0:
+		return unicast
+	case intf.MAC(frame[:6]) == intf.Broadcast:
+		return broadcast
+	}
+	return multicast
+}
+
+// isGroup reports whether the packet's destination is an IP multicast group.
+func (p *pkt) isGroup() bool {
+	if p.fam == intf.Inet {
+		return p.lo>>28 == 0xe
+	}
+	return p.hi>>56 == 0xff
+}
+
+// dstKey names the packet's destination as a neighbour on unit i.
+func (p *pkt) dstKey(i intf.Index) adjacencyKey {
+	if p.fam == intf.Inet {
+		return adjacencyKey{i, notIPv6, p.lo}
+	}
+	return adjacencyKey{i, p.hi, p.lo}
+}
+
+// groupMAC is the link-layer group of the packet's multicast destination.
+func (p *pkt) groupMAC() intf.MAC {
+	if p.fam == intf.Inet {
+		return packet.MulticastMAC(addrFrom4(uint32(p.lo)))
+	}
+	return packet.MulticastMAC(addrFrom6(p.hi, p.lo))
+}

@@ -1,0 +1,115 @@
+package dataplane
+
+import (
+	"net/netip"
+
+	"router/dataplane/packet"
+	"router/intf"
+	"router/vrf/fib"
+)
+
+// A PortID names a port of an Engine. 0 names none. Ids of removed ports are
+// used again.
+type PortID uint32
+
+// A Unit is what the packet path has to know of a unit (ifl).
+type Unit struct {
+	Index    intf.Index
+	Port     PortID    // 0: the unit has no port; its packets are dropped as "egress-down"
+	VLAN     intf.VLAN // the whole tag stack, outermost first
+	MAC      intf.MAC  // its station address
+	Families [2]UnitFamily
+}
+
+// A UnitFamily is a family (iff) of a Unit; the zero UnitFamily is down.
+type UnitFamily struct {
+	Up       bool
+	Instance uint32       // routing instance in which lookups begin
+	MTU      uint16       // octets of the largest network-layer packet to send
+	Primary  netip.Addr   // source of ICMP errors about what arrives here; may be zero
+	Locals   []netip.Addr // this unit's own addresses, link-local ones included
+}
+
+// unit is a Unit as workers read it: immutable, and complete for one packet.
+type unit struct {
+	index   intf.Index
+	port    PortID
+	station uint64 // MAC as the little-endian number that a frame starts with
+	fam     [2]family
+	stats   *unitStats // shared by all versions of the unit
+	spec    Unit
+}
+
+type family struct {
+	up       bool
+	instance uint32
+	table    *fib.Table // of instance; nil while it has none
+	mtu      uint16
+	own      addressSet
+}
+
+// unitStats has a block for each worker.
+type unitStats struct {
+	blocks []counterBlock
+}
+
+// addressSet is the few addresses of a unit. A filter of 64 bits spares nearly
+// every foreign address the search.
+type addressSet struct {
+	filter uint64
+	v4     []uint32
+	v6     [][2]uint64
+}
+
+func newAddressSet(addrs []netip.Addr) addressSet {
+	var s addressSet
+	for _, a := range addrs {
+		if a.Is4() {
+			x := addr4(a)
+			s.v4 = append(s.v4, x)
+			s.filter |= 1 << (x & 63)
+			continue
+		}
+		hi, lo := addr6(a)
+		s.v6 = append(s.v6, [2]uint64{hi, lo})
+		s.filter |= 1 << (lo & 63)
+	}
+	return s
+}
+
+func (s *addressSet) has4(a uint32) bool {
+	if s.filter>>(a&63)&1 == 0 {
+		return false
+	}
+	for _, x := range s.v4 {
+		if x == a {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *addressSet) has6(hi, lo uint64) bool {
+	if s.filter>>(lo&63)&1 == 0 {
+		return false
+	}
+	for i := range s.v6 {
+		if s.v6[i][1] == lo && s.v6[i][0] == hi {
+			return true
+		}
+	}
+	return false
+}
+
+// header writes the unit's Ethernet header for a frame to dst and returns its
+// length.
+func (u *unit) header(b []byte, dst intf.MAC, etherType uint16) int {
+	return packet.PutEthernet(b, dst, u.spec.MAC, u.spec.VLAN, etherType)
+}
+
+// maxHeader is the longest header that a unit writes: two tags.
+const maxHeader = packet.EthernetHeaderLen + 2*packet.TagLen
+
+func stationOf(m intf.MAC) uint64 {
+	return uint64(m[0]) | uint64(m[1])<<8 | uint64(m[2])<<16 | uint64(m[3])<<24 | uint64(m[4])<<32 | uint64(m[5])<<40
+}
