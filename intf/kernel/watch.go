@@ -1,0 +1,119 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// An EventKind is the kind of object that an event tells of.
+type EventKind uint8
+
+// The kinds of events. A default route and a rule are reported only where the
+// protocol number says that a router made them.
+const (
+	LinkEvent EventKind = iota
+	AddressEvent
+	RouteEvent
+	RuleEvent
+)
+
+// An Event says that something was added, changed or removed. It is a hint to
+// look: what stands now is what a request answers.
+type Event struct {
+	Kind    EventKind
+	Removed bool
+	Index   int // of the link concerned; 0 where the message names none
+}
+
+// ErrOverrun says that the kernel had more events than the socket took, so
+// that everything watched has to be read again.
+var ErrOverrun = errors.New("events were lost")
+
+// watchBuffer is room for some ten thousand events.
+const watchBuffer = 4 << 20
+
+// A Watch receives events of one namespace.
+type Watch struct {
+	sock *nl.NetlinkSocket
+}
+
+// Watch subscribes to links and addresses and, where rules is set, to routes
+// and rules.
+func (n *Namespace) Watch(rules bool) (*Watch, error) {
+	groups := []uint{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR}
+	if rules {
+		groups = append(groups, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE,
+			unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE)
+	}
+	w := &Watch{}
+	err := n.Do(func() (err error) {
+		w.sock, err = nl.Subscribe(unix.NETLINK_ROUTE, groups...)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("watch network namespace %q: %w", n.name, err)
+	}
+	// Without CAP_NET_ADMIN over the host the size stays what the system allows.
+	if w.sock.SetReceiveBufferSize(watchBuffer, true) != nil {
+		_ = w.sock.SetReceiveBufferSize(watchBuffer, false)
+	}
+	return w, nil
+}
+
+// Close ends the subscription and a Next that waits.
+func (w *Watch) Close() { w.sock.Close() }
+
+// Next waits for events. ErrOverrun is not final: call Next again. Any other
+// error is: os.ErrClosed after Close.
+func (w *Watch) Next() ([]Event, error) {
+	msgs, from, err := w.sock.Receive()
+	if errors.Is(err, unix.ENOBUFS) {
+		return nil, ErrOverrun
+	}
+	if err != nil {
+		return nil, fmt.Errorf("watch: %w", err)
+	}
+	if from.Pid != nl.PidKernel {
+		return nil, nil
+	}
+	var events []Event
+	for _, m := range msgs {
+		if e, ok := parseEvent(m.Header.Type, m.Data); ok {
+			events = append(events, e)
+		}
+	}
+	return events, nil
+}
+
+// parseEvent reads a notification; ok is false where it tells of nothing that
+// a router has to do with.
+func parseEvent(typ uint16, b []byte) (e Event, ok bool) {
+	switch typ {
+	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+		if len(b) < ifinfoLen {
+			return Event{}, false
+		}
+		// Wireless extensions and bridge ports send link messages of families
+		// of their own.
+		if b[0] != unix.AF_UNSPEC {
+			return Event{}, false
+		}
+		return Event{LinkEvent, typ == unix.RTM_DELLINK, int(int32(binary.NativeEndian.Uint32(b[4:])))}, true
+	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+		if len(b) < ifaddrLen {
+			return Event{}, false
+		}
+		return Event{AddressEvent, typ == unix.RTM_DELADDR, int(int32(binary.NativeEndian.Uint32(b[4:])))}, true
+	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+		r, ok := parseDefault(b)
+		return Event{RouteEvent, typ == unix.RTM_DELROUTE, r.Index}, ok
+	case unix.RTM_NEWRULE, unix.RTM_DELRULE:
+		_, ok := parseRule(b)
+		return Event{RuleEvent, typ == unix.RTM_DELRULE, 0}, ok
+	}
+	return Event{}, false
+}
