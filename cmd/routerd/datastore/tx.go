@@ -1,0 +1,125 @@
+package datastore
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/openconfig/gnmi/proto/gnmi"
+
+	"router/cmd/routerd/datastore/tree"
+	"router/models"
+)
+
+// A Violation is one thing wrong with a request.
+type Violation struct {
+	Op   int            // index of the operation at fault, -1 when it is the whole result
+	Kind tree.ErrorKind // Invalid for a broken rule
+	Path string
+	Rule string // the model's error-app-tag, "" for an operation that can't be carried out
+	Err  error
+}
+
+// A Rejected is the answer to a request that breaks the model. Nothing has
+// changed. Violations of operations come in the operations' order, those of rules in
+// the order of their paths.
+type Rejected struct {
+	Violations []Violation
+}
+
+func (r *Rejected) Error() string {
+	v := r.Violations[0]
+	text := fmt.Sprintf("%s: %v", v.Path, v.Err)
+	if n := len(r.Violations) - 1; n > 0 {
+		text += fmt.Sprintf(" (and %d more)", n)
+	}
+	return text
+}
+
+// An ApplyError says why a valid request could not be put in place. Nothing
+// has changed.
+type ApplyError struct{ Err error }
+
+func (e *ApplyError) Error() string { return "the change could not be put in place: " + e.Err.Error() }
+
+// Unwrap gives the applier's error.
+func (e *ApplyError) Unwrap() error { return e.Err }
+
+// A tx is one commit under way. The candidate is the store's; the tx knows
+// which parts of it differ from running.
+type tx struct {
+	s       *Store
+	touched []tree.Path
+	seen    map[string]bool
+	objects map[models.Object]bool
+}
+
+func newTx(s *Store) *tx {
+	return &tx{s: s, seen: make(map[string]bool), objects: make(map[models.Object]bool)}
+}
+
+// touch notes a subtree that is about to change, and the objects that stand
+// there before the change.
+func (t *tx) touch(p tree.Path) {
+	id := p.String()
+	if t.seen[id] {
+		return
+	}
+	t.seen[id] = true
+	t.touched = append(t.touched, slices.Clone(p))
+	t.addObjects(p)
+}
+
+func (t *tx) addObjects(p tree.Path) {
+	for _, o := range models.Objects(t.s.candidate, &gnmi.Path{Elem: p}) {
+		t.objects[o] = true
+	}
+}
+
+// prepare edits the candidate and checks the result. After an error the
+// caller undoes.
+func (t *tx) prepare(ops []tree.Op) (models.Change, error) {
+	var rejected Rejected
+	e := t.s.schema.Editor(t.s.candidate, t.touch)
+	for i, op := range ops {
+		for _, err := range e.Apply(op) {
+			rejected.Violations = append(rejected.Violations, Violation{Op: i, Kind: err.Kind, Path: err.Path, Err: err.Err})
+		}
+	}
+	if len(rejected.Violations) > 0 {
+		// Rules are not asked about a tree that is half edited.
+		return models.Change{}, &rejected
+	}
+	for _, p := range t.touched {
+		t.addObjects(p)
+	}
+	objects := make([]models.Object, 0, len(t.objects))
+	for o := range t.objects {
+		objects = append(objects, o)
+	}
+	slices.SortFunc(objects, models.Object.Compare)
+	change, broken := t.s.compiled.Update(t.s.candidate, objects)
+	for _, b := range broken {
+		rejected.Violations = append(rejected.Violations, Violation{Op: -1, Kind: tree.Invalid, Path: b.Path, Rule: b.Rule, Err: b.Err})
+	}
+	if len(rejected.Violations) > 0 {
+		return models.Change{}, &rejected
+	}
+	return change, nil
+}
+
+// undo makes the candidate equal to running again.
+func (t *tx) undo() {
+	for _, p := range t.touched {
+		t.s.schema.Copy(t.s.candidate, t.s.running, p)
+	}
+}
+
+// publish makes running equal to the candidate, in one step for readers.
+func (t *tx) publish(c Commit) {
+	t.s.view.Lock()
+	defer t.s.view.Unlock()
+	for _, p := range t.touched {
+		t.s.schema.Copy(t.s.running, t.s.candidate, p)
+	}
+	t.s.last = c
+}
