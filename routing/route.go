@@ -1,7 +1,6 @@
 package routing
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 
@@ -90,17 +89,6 @@ type Route struct {
 	NextHop    NextHop
 }
 
-// compare orders the routes of one prefix, the preferred one first: Source,
-// Preference, IfIndex, and Protocol so that the order is total.
-func (r Route) compare(o Route) int {
-	return cmp.Or(
-		cmp.Compare(r.Source, o.Source),
-		cmp.Compare(r.Preference, o.Preference),
-		cmp.Compare(r.IfIndex, o.IfIndex),
-		cmp.Compare(r.Protocol, o.Protocol),
-	)
-}
-
 // An Entry is a route with its state.
 type Entry struct {
 	Route
@@ -111,11 +99,15 @@ type Entry struct {
 	// Via is the direct next hop that an Indirect resolves to now; zero while
 	// it is unresolved, and for all other kinds.
 	Via NextHop
+	// Through is the prefix of the route by which the gateway of an Indirect was
+	// found; zero where Via is.
+	Through netip.Prefix
 }
 
 // A FIB holds the winner of each prefix of an instance, by the winner's next
-// hop. Insert replaces.
+// hop. Insert replaces. A change that fails leaves the FIB as it was; replacing
+// a next hop should not fail.
 type FIB interface {
-	Insert(netip.Prefix, uint32) error
-	Delete(netip.Prefix) bool
+	Insert(p netip.Prefix, id uint32) error
+	Delete(p netip.Prefix) (had bool, err error)
 }

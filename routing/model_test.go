@@ -1,0 +1,423 @@
+package routing
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+
+	"router/intf"
+)
+
+// A plane is a data plane that checks the order of what it is told.
+type plane struct {
+	tb    testing.TB
+	hops  map[NextHopID]struct{ nh, via NextHop }
+	ids   map[NextHopID]NextHopID // via
+	fibs  []*fakeFIB
+	sets  int // SetNextHop calls
+	used  map[NextHop]bool
+	told  map[string]int // OnRoute calls
+	quiet bool           // check nothing
+}
+
+func newPlane(tb testing.TB) *plane {
+	return &plane{
+		tb: tb, hops: map[NextHopID]struct{ nh, via NextHop }{}, ids: map[NextHopID]NextHopID{},
+		used: map[NextHop]bool{}, told: map[string]int{},
+	}
+}
+
+func (p *plane) config() Config {
+	return Config{
+		Sink: p,
+		OnGateway: func(i intf.Index, a netip.Addr, used bool) {
+			nh := NextHop{Kind: Forward, IfIndex: i, Gateway: a}
+			if p.used[nh] == used {
+				p.tb.Errorf("OnGateway(%v, %v) told twice", nh, used)
+			}
+			p.used[nh] = used
+			if !used {
+				delete(p.used, nh)
+			}
+		},
+		OnRoute: func(instance uint32, prefix netip.Prefix) { p.told[fmt.Sprint(instance, " ", prefix)]++ },
+	}
+}
+
+func (p *plane) SetNextHop(id NextHopID, nh NextHop, via NextHopID) {
+	p.sets++
+	if id == 0 {
+		p.tb.Error("next hop 0 set")
+	}
+	if via != 0 && nh.Kind != Indirect {
+		p.tb.Errorf("next hop %v has via %d", nh, via)
+	}
+	v, ok := p.hops[via]
+	if via != 0 && !ok {
+		p.tb.Errorf("next hop %v set before its via %d", nh, via)
+	}
+	p.hops[id] = struct{ nh, via NextHop }{nh, v.nh}
+	p.ids[id] = via
+	if via == 0 && nh.Kind == Indirect {
+		p.unreferenced(id, "left unresolved")
+	}
+}
+
+func (p *plane) DeleteNextHop(id NextHopID) {
+	if _, ok := p.hops[id]; !ok {
+		p.tb.Errorf("next hop %d deleted, but it isn't there", id)
+	}
+	delete(p.hops, id)
+	delete(p.ids, id)
+	p.unreferenced(id, "deleted")
+	if p.quiet {
+		return
+	}
+	for other, via := range p.ids {
+		if via == id {
+			p.tb.Errorf("next hop %d deleted while %d goes through it", id, other)
+		}
+	}
+}
+
+func (p *plane) unreferenced(id NextHopID, what string) {
+	if p.quiet {
+		return
+	}
+	for _, f := range p.fibs {
+		for prefix, got := range f.routes {
+			if got == id {
+				p.tb.Errorf("next hop %d %s while %v uses it", id, what, prefix)
+			}
+		}
+	}
+}
+
+// A fakeFIB is a map that checks what it is given.
+type fakeFIB struct {
+	plane            *plane
+	routes           map[netip.Prefix]NextHopID
+	inserts, deletes int
+	room             int  // prefixes, 0 for any number
+	stuck            bool // nothing can be deleted
+}
+
+var errFull = errors.New("full")
+
+func (p *plane) fib() *fakeFIB {
+	f := &fakeFIB{plane: p, routes: map[netip.Prefix]NextHopID{}}
+	p.fibs = append(p.fibs, f)
+	return f
+}
+
+func (f *fakeFIB) Insert(prefix netip.Prefix, id uint32) error {
+	f.inserts++
+	nh, ok := f.plane.hops[NextHopID(id)]
+	if !ok {
+		f.plane.tb.Errorf("%v inserted with next hop %d that the sink doesn't know", prefix, id)
+	}
+	if nh.nh.Kind == Indirect && nh.via.Kind == 0 {
+		f.plane.tb.Errorf("%v inserted with an unresolved %v", prefix, nh.nh)
+	}
+	if _, there := f.routes[prefix]; !there && f.room > 0 && len(f.routes) >= f.room {
+		return errFull
+	}
+	f.routes[prefix] = NextHopID(id)
+	return nil
+}
+
+func (f *fakeFIB) Delete(prefix netip.Prefix) (bool, error) {
+	f.deletes++
+	if f.stuck {
+		return false, errFull
+	}
+	if _, ok := f.routes[prefix]; !ok {
+		f.plane.tb.Errorf("%v deleted, but it isn't there", prefix)
+	}
+	delete(f.routes, prefix)
+	return true, nil
+}
+
+// A world is a Store with an oracle beside it.
+type world struct {
+	tb     testing.TB
+	plane  *plane
+	store  *Store
+	oracle *oracle
+	fibs   map[uint32]*fakeFIB
+}
+
+func newWorld(tb testing.TB) *world {
+	p := newPlane(tb)
+	return &world{tb: tb, plane: p, store: NewStore(p.config()), oracle: newOracle(), fibs: map[uint32]*fakeFIB{}}
+}
+
+func (w *world) addRIB(instance uint32) {
+	if w.oracle.routes[instance] != nil {
+		return
+	}
+	w.fibs[instance] = w.plane.fib()
+	if _, err := w.store.AddRIB(instance, w.fibs[instance]); err != nil {
+		w.tb.Fatal(err)
+	}
+	w.oracle.routes[instance] = map[Key]Route{}
+}
+
+func (w *world) removeRIB(instance uint32) {
+	if w.oracle.routes[instance] == nil {
+		return
+	}
+	if err := w.store.RemoveRIB(w.store.RIB(instance)); err != nil {
+		w.tb.Fatal(err)
+	}
+	if n := len(w.fibs[instance].routes); n != 0 {
+		w.tb.Errorf("instance %d removed, but its FIB has %d routes", instance, n)
+	}
+	delete(w.oracle.routes, instance)
+	delete(w.fibs, instance)
+}
+
+func (w *world) set(instance uint32, r Route) {
+	if w.oracle.routes[instance] == nil {
+		return
+	}
+	if err := w.store.RIB(instance).Set(r); err != nil {
+		w.tb.Fatal(err)
+	}
+	w.oracle.routes[instance][r.Key] = r
+}
+
+func (w *world) delete(instance uint32, k Key) {
+	if w.oracle.routes[instance] == nil {
+		return
+	}
+	if err := w.store.RIB(instance).Delete(k); err != nil {
+		w.tb.Fatal(err)
+	}
+	delete(w.oracle.routes[instance], k)
+}
+
+func (w *world) setLink(i intf.Index, f intf.Family, up bool) {
+	if err := w.store.SetLink(i, f, up); err != nil {
+		w.tb.Fatal(err)
+	}
+	w.oracle.up[link{i, f}] = up
+}
+
+// check compares everything that can be seen of the Store with the oracle.
+func (w *world) check() {
+	w.tb.Helper()
+	want := w.oracle.want()
+	records := 0
+	for instance, routes := range w.oracle.routes {
+		rib, fib := w.store.RIB(instance), w.fibs[instance]
+		if len(fib.routes) != len(want.active[instance]) {
+			w.tb.Errorf("instance %d: FIB has %d prefixes, want %d", instance, len(fib.routes), len(want.active[instance]))
+		}
+		for prefix, r := range want.active[instance] {
+			hop := w.plane.hops[fib.routes[prefix]]
+			if hop.nh != r.NextHop {
+				w.tb.Errorf("instance %d %v: FIB has %v, want %v", instance, prefix, hop.nh, r.NextHop)
+			}
+			if got := want.resolved[instance][prefix]; hop.nh.Kind == Indirect && hop.via != got {
+				w.tb.Errorf("instance %d %v: %v goes through %v, want %v", instance, prefix, hop.nh, hop.via, got)
+			}
+		}
+		var counts [2]Counts
+		seen := 0
+		for _, f := range intf.Families {
+			var last Route
+			rib.Walk(f, func(e Entry) bool {
+				if seen++; e.Route != routes[e.Key] {
+					w.tb.Errorf("instance %d: walk finds %v, want %v", instance, e.Route, routes[e.Key])
+				}
+				if last.Prefix.IsValid() && cmpPrefix(last.Prefix, e.Prefix) > 0 {
+					w.tb.Errorf("walk finds %v after %v", e.Prefix, last.Prefix)
+				}
+				if last.Prefix == e.Prefix && order(last, e.Route) >= 0 {
+					w.tb.Errorf("walk finds %v after %v", e.Route, last)
+				}
+				last = e.Route
+				if e.Usable != want.usable[instance][e.Key] || e.Usable == (e.Reason != "") {
+					w.tb.Errorf("instance %d %+v: usable %v (%s), want %v", instance, e.Route, e.Usable, e.Reason, want.usable[instance][e.Key])
+				}
+				if active := want.active[instance][e.Prefix] == e.Route && e.Usable; e.Active != active {
+					w.tb.Errorf("instance %d %v: active %v, want %v", instance, e.Route, e.Active, active)
+				}
+				counts[f].Routes[e.Source]++
+				if e.Active {
+					counts[f].Active[e.Source]++
+				}
+				return true
+			})
+			if counts[f] != rib.Counts(f) {
+				w.tb.Errorf("instance %d: counts %v, want %v", instance, rib.Counts(f), counts[f])
+			}
+		}
+		if seen != len(routes) {
+			w.tb.Errorf("instance %d: walk finds %d routes, want %d", instance, seen, len(routes))
+		}
+		records += len(routes)
+	}
+	if len(w.plane.used) != len(want.used) {
+		w.tb.Errorf("gateways in use %v, want %v", w.plane.used, want.used)
+	}
+	for nh := range want.used {
+		if !w.plane.used[nh] {
+			w.tb.Errorf("gateway %v is not in use", nh)
+		}
+	}
+	if n := w.store.records.used(); n != records {
+		w.tb.Errorf("%d records for %d routes", n, records)
+	}
+	if len(w.plane.hops) != w.store.NextHops() {
+		w.tb.Errorf("the sink knows %d next hops, the store %d", len(w.plane.hops), w.store.NextHops())
+	}
+}
+
+func cmpPrefix(a, b netip.Prefix) int {
+	if c := a.Addr().Compare(b.Addr()); c != 0 {
+		return c
+	}
+	return a.Bits() - b.Bits()
+}
+
+// empty deletes everything, and checks that nothing is left.
+func (w *world) empty() {
+	w.tb.Helper()
+	for instance := range w.oracle.routes {
+		w.removeRIB(instance)
+	}
+	s := w.store
+	if s.nodes.used() != 0 || s.records.used() != 0 || s.NextHops() != 0 || len(s.gateways) != 0 ||
+		len(w.plane.hops) != 0 || len(s.hops.links) != 0 || len(s.hops.lookups) != 0 || len(w.plane.used) != 0 {
+		w.tb.Errorf("left over: %d nodes, %d records, %d next hops, %d gateways, %d in the sink",
+			s.nodes.used(), s.records.used(), s.NextHops(), len(s.gateways), len(w.plane.hops))
+	}
+}
+
+// play does what the bytes say: a small world of few addresses, so that routes
+// meet, cover each other's gateways and go in circles.
+func (w *world) play(script []byte) {
+	next := func(n int) int {
+		if len(script) == 0 {
+			return 0
+		}
+		b := script[0]
+		script = script[1:]
+		return int(b) % n
+	}
+	addr := func(v6 bool) netip.Addr {
+		if v6 {
+			return netip.AddrFrom16([16]byte{0x20, 1, 15: byte(next(8))})
+		}
+		return netip.AddrFrom4([4]byte{10, 0, 0, byte(next(8))})
+	}
+	route := func() Route {
+		v6 := next(4) == 0
+		a := addr(v6)
+		bits := [...]int{0, a.BitLen() - 3, a.BitLen() - 2, a.BitLen() - 1, a.BitLen(), a.BitLen()}[next(6)]
+		p, _ := a.Prefix(bits)
+		r := Route{Key: Key{Prefix: p}, Tag: uint32(next(2))}
+		if next(3) == 0 {
+			r.Source = Source(1 + next(NumSources-1))
+			r.IfIndex = intf.Index(next(3))
+		} else {
+			r.Protocol = Static + Protocol(next(2))
+			r.Preference = uint8(next(3))
+		}
+		switch kind := Kind(1 + next(12)); kind {
+		case Forward:
+			r.NextHop = NextHop{Kind: kind, IfIndex: intf.Index(1 + next(3)), Gateway: addr(v6)}
+		case Resolve, Broadcast:
+			r.NextHop = NextHop{Kind: kind, IfIndex: intf.Index(1 + next(3))}
+		case Receive:
+			r.NextHop = NextHop{Kind: kind, IfIndex: intf.Index(next(3))}
+		case LinkLocal, Discard:
+			r.NextHop = NextHop{Kind: kind}
+		case Reject:
+			r.NextHop = NextHop{Kind: kind, Reject: RejectCode(1 + next(4))}
+		case Lookup:
+			r.NextHop = NextHop{Kind: kind, Instance: uint32(next(3))}
+		default:
+			r.NextHop = NextHop{Kind: Indirect, Instance: uint32(next(3)), Gateway: addr(v6)}
+		}
+		return r
+	}
+	w.addRIB(0)
+	step := func() {
+		switch instance := uint32(next(3)); next(16) {
+		case 0:
+			w.addRIB(instance)
+		case 1:
+			if next(8) == 0 {
+				w.removeRIB(instance)
+			} else {
+				w.addRIB(instance)
+			}
+		case 2, 3:
+			w.setLink(intf.Index(1+next(3)), intf.Family(next(2)), next(3) > 0)
+		case 4, 5, 6, 7:
+			// One of the routes that are there, if possible: the n-th in order.
+			n := next(16)
+			var k Key
+			if rib := w.store.RIB(instance); rib != nil {
+				rib.Walk(intf.Family(next(2)), func(e Entry) bool { k = e.Key; n--; return n >= 0 })
+			}
+			w.delete(instance, k)
+		default:
+			w.set(instance, route())
+		}
+	}
+	for len(script) > 0 {
+		if next(5) == 0 {
+			n := next(8)
+			if err := w.store.Batch(func() error {
+				for range n {
+					step()
+				}
+				return nil
+			}); err != nil {
+				w.tb.Fatal(err)
+			}
+		} else {
+			step()
+		}
+		w.check()
+		if w.tb.Failed() {
+			w.tb.FailNow()
+		}
+	}
+	w.empty()
+}
+
+func TestStoreAgainstOracle(t *testing.T) {
+	rounds := 300
+	if testing.Short() {
+		rounds = 30
+	}
+	for seed := range rounds {
+		rnd := rand.New(rand.NewPCG(uint64(seed), 1))
+		script := make([]byte, 1500)
+		for i := range script {
+			script[i] = byte(rnd.UintN(256))
+		}
+		ok := t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { newWorld(t).play(script) })
+		if !ok {
+			return
+		}
+	}
+}
+
+func FuzzStore(f *testing.F) {
+	f.Add([]byte("a route, another, and a gateway between them"))
+	f.Add([]byte{1, 0, 9, 1, 1, 4, 0, 1, 0, 0, 8, 0, 2, 1, 0, 9, 1, 2, 4, 0, 1, 0, 0, 8, 0, 1})
+	f.Fuzz(func(t *testing.T, script []byte) {
+		if len(script) > 4096 {
+			return
+		}
+		newWorld(t).play(script)
+	})
+}

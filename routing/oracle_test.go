@@ -1,0 +1,235 @@
+package routing
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"router/intf"
+)
+
+// An oracle knows the routes and links, and works everything out from scratch.
+// It resolves gateways all at once and step by step, where the Store goes from
+// one to the next: each gateway looks at its candidate of the moment, and moves
+// on when that is known to be unusable; who waits in a circle is unresolved.
+type oracle struct {
+	routes map[uint32]map[Key]Route // by instance
+	up     map[link]bool
+}
+
+func newOracle() *oracle {
+	return &oracle{routes: map[uint32]map[Key]Route{}, up: map[link]bool{}}
+}
+
+func order(a, b Route) int {
+	pref := 0
+	if a.Source == User && b.Source == User {
+		pref = cmp.Compare(a.Preference, b.Preference)
+	}
+	return cmp.Or(cmp.Compare(a.Source, b.Source), pref, cmp.Compare(a.IfIndex, b.IfIndex), cmp.Compare(a.Protocol, b.Protocol))
+}
+
+// A verdict is what the oracle knows of a gateway.
+type verdict struct {
+	candidates []Route
+	final      bool
+	target     NextHop
+	depth      int
+}
+
+func (o *oracle) candidates(k gatewayKey) []Route {
+	var list []Route
+	for _, r := range o.routes[k.instance] {
+		if r.Prefix.Contains(k.addr) {
+			list = append(list, r)
+		}
+	}
+	off := func(r Route) int {
+		if r.Source == InterfaceDestination {
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(list, func(a, b Route) int {
+		return cmp.Or(cmp.Compare(b.Prefix.Bits(), a.Prefix.Bits()), cmp.Compare(off(a), off(b)), order(a, b))
+	})
+	return list
+}
+
+// resolve is what every gateway resolves to that a route needs.
+func (o *oracle) resolve() map[gatewayKey]*verdict {
+	all := map[gatewayKey]*verdict{}
+	var need func(k gatewayKey)
+	need = func(k gatewayKey) {
+		if all[k] != nil {
+			return
+		}
+		v := &verdict{candidates: o.candidates(k)}
+		all[k] = v
+		for _, r := range v.candidates {
+			switch r.NextHop.Kind {
+			case Indirect:
+				need(gatewayKey{r.NextHop.Instance, r.NextHop.Gateway})
+			case Lookup:
+				if o.routes[r.NextHop.Instance] != nil && r.NextHop.Instance != k.instance {
+					need(gatewayKey{r.NextHop.Instance, k.addr})
+				}
+			default:
+			}
+		}
+	}
+	for _, routes := range o.routes {
+		for _, r := range routes {
+			if r.NextHop.Kind == Indirect {
+				need(gatewayKey{r.NextHop.Instance, r.NextHop.Gateway})
+			}
+		}
+	}
+	for {
+		progress := false
+		waits := map[gatewayKey]gatewayKey{}
+		for k, v := range all {
+			if v.final {
+				continue
+			}
+			on, moved := o.step(k, v, all)
+			if moved {
+				progress = true
+			} else {
+				waits[k] = on
+			}
+		}
+		if progress {
+			continue
+		}
+		if len(waits) == 0 {
+			return all
+		}
+		for k := range waits {
+			// k is in a circle if following the waits leads back to it.
+			at := waits[k]
+			for range all {
+				if at == k {
+					break
+				}
+				at = waits[at]
+			}
+			if at == k {
+				all[k].final = true
+			}
+		}
+	}
+}
+
+// step looks at v's candidate; on is the gateway that it waits for if nothing moved.
+func (o *oracle) step(k gatewayKey, v *verdict, all map[gatewayKey]*verdict) (on gatewayKey, moved bool) {
+	if len(v.candidates) == 0 {
+		v.final = true
+		return on, true
+	}
+	r := v.candidates[0]
+	next := func() (gatewayKey, bool) {
+		v.candidates = v.candidates[1:]
+		return on, true
+	}
+	final := func(nh NextHop, depth int) (gatewayKey, bool) {
+		v.final, v.target, v.depth = true, nh, depth
+		if depth > maxDepth {
+			v.target = NextHop{}
+		}
+		return on, true
+	}
+	family := intf.FamilyOf(k.addr)
+	switch nh := r.NextHop; nh.Kind {
+	case Forward:
+		if !o.up[link{nh.IfIndex, family}] {
+			return next()
+		}
+		return final(nh, 1)
+	case Resolve:
+		if !o.up[link{nh.IfIndex, family}] {
+			return next()
+		}
+		return final(NextHop{Kind: Forward, IfIndex: nh.IfIndex, Gateway: k.addr}, 1)
+	case Receive, Broadcast, LinkLocal:
+		return final(NextHop{}, 0)
+	case Reject, Discard:
+		if r.Source == User {
+			return final(nh, 1)
+		}
+		return final(NextHop{}, 0)
+	case Lookup:
+		if o.routes[nh.Instance] == nil || nh.Instance == k.instance {
+			return next()
+		}
+		m := gatewayKey{nh.Instance, k.addr}
+		if !all[m].final {
+			return m, false
+		}
+		if all[m].target.Kind == 0 {
+			return final(NextHop{}, 0)
+		}
+		return final(all[m].target, all[m].depth+1)
+	case Indirect:
+		m := gatewayKey{nh.Instance, nh.Gateway}
+		if m == k {
+			return next()
+		}
+		if !all[m].final {
+			return m, false
+		}
+		if all[m].target.Kind == 0 {
+			return next()
+		}
+		return final(all[m].target, all[m].depth+1)
+	}
+	panic(fmt.Sprintf("kind %v", r.NextHop.Kind))
+}
+
+// A want is what the oracle expects.
+type want struct {
+	active   map[uint32]map[netip.Prefix]Route
+	resolved map[uint32]map[netip.Prefix]NextHop // what packets get in the end
+	usable   map[uint32]map[Key]bool
+	used     map[NextHop]bool // Forward next hops that OnGateway should have told
+}
+
+func (o *oracle) want() want {
+	w := want{map[uint32]map[netip.Prefix]Route{}, map[uint32]map[netip.Prefix]NextHop{}, map[uint32]map[Key]bool{}, map[NextHop]bool{}}
+	gateways := o.resolve()
+	for instance, routes := range o.routes {
+		w.active[instance] = map[netip.Prefix]Route{}
+		w.resolved[instance] = map[netip.Prefix]NextHop{}
+		w.usable[instance] = map[Key]bool{}
+		for k, r := range routes {
+			nh := r.NextHop
+			usable := true
+			end := nh
+			switch nh.Kind {
+			case Forward, Resolve:
+				usable = o.up[link{nh.IfIndex, intf.FamilyOf(k.Prefix.Addr())}]
+				if nh.Kind == Forward && usable && r.Source == User {
+					w.used[nh] = true
+				}
+			case Lookup:
+				usable = o.routes[nh.Instance] != nil && nh.Instance != instance
+			case Indirect:
+				end = gateways[gatewayKey{nh.Instance, nh.Gateway}].target
+				usable = end.Kind != 0
+				if end.Kind == Forward {
+					w.used[end] = true
+				}
+			case Receive, Broadcast, LinkLocal, Reject, Discard:
+			}
+			w.usable[instance][k] = usable
+			if !usable {
+				continue
+			}
+			if best, ok := w.active[instance][k.Prefix]; !ok || order(r, best) < 0 {
+				w.active[instance][k.Prefix], w.resolved[instance][k.Prefix] = r, end
+			}
+		}
+	}
+	return w
+}

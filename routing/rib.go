@@ -1,0 +1,318 @@
+package routing
+
+import (
+	"errors"
+	"fmt"
+
+	"router/intf"
+)
+
+// What is known of a route beside its metadata.
+const (
+	routeActive = 1 << iota // the FIB has it
+	routeNoRoom             // the FIB should have it, but had no room
+)
+
+// A record is a route in the RIB. 32 octets.
+type record struct {
+	tag              uint32
+	ifindex          intf.Index
+	hop              NextHopID
+	node             uint32
+	next             uint32 // the next worse route to the prefix
+	hopNext, hopPrev uint32 // the other routes with this next hop
+	source           Source
+	protocol         Protocol
+	preference       uint8
+	flags            uint8
+}
+
+// Counts are the numbers of routes by source.
+type Counts struct {
+	Routes [NumSources]int // all
+	Active [NumSources]int // in the FIB: one per prefix at most
+}
+
+// Total is the number of all routes and of those in the FIB.
+func (c Counts) Total() (routes, active int) {
+	for i := range c.Routes {
+		routes += c.Routes[i]
+		active += c.Active[i]
+	}
+	return routes, active
+}
+
+// A RIB holds the routes of one instance, both families. [Store.AddRIB] makes
+// one. Its methods follow the rules of the Store that it belongs to.
+type RIB struct {
+	store    *Store
+	instance uint32
+	slot     uint16 // in store.slots
+	fib      FIB
+	routes   [len(intf.Families)]trie // heads are records
+	gateways [len(intf.Families)]trie // heads are gateways looked up in this instance
+	counts   [len(intf.Families)]Counts
+}
+
+// Instance is the index of the RIB's instance.
+func (r *RIB) Instance() uint32 { return r.instance }
+
+// Counts are the numbers of a family's routes. They cost nothing to ask for.
+func (r *RIB) Counts(f intf.Family) Counts { return r.counts[f] }
+
+// check refuses what isn't a route.
+func (rt *Route) check() error {
+	p, nh := rt.Prefix, rt.NextHop
+	switch {
+	case !p.IsValid():
+		return errors.New("the prefix is not valid")
+	case p != p.Masked():
+		return fmt.Errorf("prefix %v has host bits: write %v", p, p.Masked())
+	case int(rt.Source) >= NumSources:
+		return fmt.Errorf("prefix %v: source %d is unknown", p, rt.Source)
+	}
+	switch nh.Kind {
+	case Forward, Indirect:
+		switch {
+		case !nh.Gateway.IsValid():
+			return fmt.Errorf("prefix %v: next hop %v needs a gateway", p, nh.Kind)
+		case nh.Gateway.Zone() != "":
+			return fmt.Errorf("prefix %v: gateway %v has a zone: name the unit by its index", p, nh.Gateway)
+		case nh.Gateway.Is4() != p.Addr().Is4():
+			return fmt.Errorf("prefix %v: gateway %v is of the other family", p, nh.Gateway)
+		case nh.Kind == Forward && nh.IfIndex == 0:
+			return fmt.Errorf("prefix %v: next hop %v needs a unit", p, nh.Kind)
+		}
+	case Resolve:
+		if nh.IfIndex == 0 {
+			return fmt.Errorf("prefix %v: next hop %v needs a unit", p, nh.Kind)
+		}
+	case Reject:
+		if nh.Reject == RejectNone {
+			return fmt.Errorf("prefix %v: next hop %v needs a code", p, nh.Kind)
+		}
+	case Receive, Broadcast, LinkLocal, Discard, Lookup:
+	default: // values from outside the set come from callers, not from the model
+		return fmt.Errorf("prefix %v: next hop of unknown kind %d", p, nh.Kind)
+	}
+	return nil
+}
+
+// Set adds a route, or changes the one with the same Key. Outside a Batch it
+// settles at once. It refuses what isn't a route, changing nothing; other errors
+// say that the FIB had no room.
+func (r *RIB) Set(rt Route) error {
+	if err := rt.check(); err != nil {
+		return err
+	}
+	s, f := r.store, intf.FamilyOf(rt.Prefix.Addr())
+	if s.slots[r.slot] != r {
+		return fmt.Errorf("prefix %v: instance %d has been removed", rt.Prefix, r.instance)
+	}
+	var flags uint8
+	if f == intf.Inet6 {
+		flags = nodeInet6
+	}
+	i := r.routes[f].insert(&s.nodes, keyOf(rt.Prefix.Addr()), uint8(rt.Prefix.Bits()), r.slot, flags)
+	n := s.nodes.at(i)
+	if link := s.find(n, rt.Key); *link != 0 {
+		j := *link
+		rec := s.records.at(j)
+		same := s.hops.byID[rec.hop].NextHop == rt.NextHop
+		if same && rec.tag == rt.Tag && rec.preference == rt.Preference {
+			return nil
+		}
+		rec.tag = rt.Tag
+		if !same {
+			h := s.acquire(rt.NextHop)
+			s.detach(j, rec)
+			s.attach(j, rec, h)
+			if rec.flags&routeActive != 0 {
+				n.flags |= nodeStale
+			}
+		}
+		if rec.preference != rt.Preference {
+			*link = rec.next
+			rec.preference = rt.Preference
+			s.chain(n, j, rec)
+		}
+	} else {
+		j := s.records.get()
+		rec := s.records.at(j)
+		*rec = record{
+			tag: rt.Tag, ifindex: rt.IfIndex, node: i,
+			source: rt.Source, protocol: rt.Protocol, preference: rt.Preference,
+		}
+		s.attach(j, rec, s.acquire(rt.NextHop))
+		s.chain(n, j, rec)
+		r.counts[f].Routes[rt.Source]++
+	}
+	s.enqueue(i, n)
+	return s.settleUnlessBatch()
+}
+
+// Delete removes the route with the given key. Outside a Batch it settles at
+// once. Deleting what is absent is no error.
+func (r *RIB) Delete(k Key) error {
+	if !k.Prefix.IsValid() || r.store.slots[r.slot] != r {
+		return nil
+	}
+	s, f := r.store, intf.FamilyOf(k.Prefix.Addr())
+	p := k.Prefix.Masked()
+	i := r.routes[f].find(&s.nodes, keyOf(p.Addr()), uint8(p.Bits()))
+	if i == 0 {
+		return nil
+	}
+	n := s.nodes.at(i)
+	link := s.find(n, k)
+	if *link == 0 {
+		return nil
+	}
+	s.remove(r, i, n, link)
+	return s.settleUnlessBatch()
+}
+
+// remove takes the record at link out of node i.
+func (s *Store) remove(r *RIB, i uint32, n *node, link *uint32) {
+	j := *link
+	rec := s.records.at(j)
+	*link = rec.next
+	s.detach(j, rec)
+	c := &r.counts[n.family()]
+	c.Routes[rec.source]--
+	if rec.flags&routeActive != 0 {
+		c.Active[rec.source]--
+		n.flags |= nodeStale
+	}
+	s.records.put(j)
+	s.enqueue(i, n)
+}
+
+// find is where the number of the record with the key stands: in the node's
+// head or another record. What stands there is 0 when there is none.
+func (s *Store) find(n *node, k Key) *uint32 {
+	link := &n.head
+	for *link != 0 {
+		rec := s.records.at(*link)
+		if rec.source == k.Source && rec.protocol == k.Protocol && rec.ifindex == k.IfIndex {
+			break
+		}
+		link = &rec.next
+	}
+	return link
+}
+
+// chain puts record j into its place among the routes of n, the best one first.
+func (s *Store) chain(n *node, j uint32, rec *record) {
+	link := &n.head
+	for *link != 0 && s.records.at(*link).before(rec) {
+		link = &s.records.at(*link).next
+	}
+	rec.next = *link
+	*link = j
+}
+
+// before reports whether rec is preferred to o. The order is total, since keys
+// differ in one of the other fields where Preference is the same.
+func (rec *record) before(o *record) bool {
+	switch {
+	case rec.source != o.source:
+		return rec.source < o.source
+	case rec.source == User && rec.preference != o.preference:
+		return rec.preference < o.preference
+	case rec.ifindex != o.ifindex:
+		return rec.ifindex < o.ifindex
+	}
+	return rec.protocol < o.protocol
+}
+
+// attach makes h, a reference to which the caller has acquired, the next hop of
+// record j.
+func (s *Store) attach(j uint32, rec *record, h *hop) {
+	rec.hop, rec.hopPrev, rec.hopNext = h.id, 0, h.routes
+	if h.routes != 0 {
+		s.records.at(h.routes).hopPrev = j
+	}
+	h.routes = j
+	if rec.source == User {
+		s.want(h, 1)
+	}
+}
+
+// detach takes record j's next hop away, and its reference.
+func (s *Store) detach(j uint32, rec *record) {
+	h := s.hops.byID[rec.hop]
+	if rec.hopPrev != 0 {
+		s.records.at(rec.hopPrev).hopNext = rec.hopNext
+	} else {
+		h.routes = rec.hopNext
+	}
+	if rec.hopNext != 0 {
+		s.records.at(rec.hopNext).hopPrev = rec.hopPrev
+	}
+	if rec.source == User {
+		s.want(h, -1)
+	}
+	s.release(h)
+}
+
+// usable reports whether a record of node n can be used.
+func (s *Store) usable(n *node, rec *record) bool {
+	h := s.hops.byID[rec.hop]
+	// A lookup in the instance itself would find itself for ever.
+	return !h.dead[n.family()] && (h.Kind != Lookup || h.Instance != s.slots[n.rib].instance)
+}
+
+// best is the first usable record of n, 0 when there is none.
+func (s *Store) best(n *node) uint32 {
+	for j := n.head; j != 0; {
+		rec := s.records.at(j)
+		if s.usable(n, rec) {
+			return j
+		}
+		j = rec.next
+	}
+	return 0
+}
+
+// entry is what a record looks like from outside.
+func (s *Store) entry(n *node, rec *record) Entry {
+	h := s.hops.byID[rec.hop]
+	e := Entry{
+		Route: Route{
+			Key:        Key{Prefix: n.prefix(), Source: rec.source, Protocol: rec.protocol, IfIndex: rec.ifindex},
+			Preference: rec.preference, Tag: rec.tag, NextHop: h.NextHop,
+		},
+		Usable: s.usable(n, rec),
+		Active: rec.flags&routeActive != 0,
+		ID:     h.id,
+		Via:    h.resolved(),
+	}
+	switch {
+	case !e.Usable:
+		e.Reason = s.reason(n, h)
+	case rec.flags&routeNoRoom != 0:
+		e.Reason = "the forwarding table has no room for it"
+	}
+	if h.gateway != nil && e.Usable {
+		e.Through = h.gateway.through
+	}
+	return e
+}
+
+// reason says why routes of n can't use h.
+func (s *Store) reason(n *node, h *hop) string {
+	switch h.Kind {
+	case Forward, Resolve:
+		return fmt.Sprintf("%v is not up on the outgoing unit", n.family())
+	case Lookup:
+		if h.Instance == s.slots[n.rib].instance {
+			return "the lookup leads back to the instance itself"
+		}
+		return "the instance to look up in does not exist"
+	case Indirect:
+		return fmt.Sprintf("gateway %v: %s", h.Gateway, h.gateway.reason)
+	case Receive, Broadcast, LinkLocal, Reject, Discard:
+	}
+	return ""
+}

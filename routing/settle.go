@@ -1,0 +1,175 @@
+package routing
+
+import (
+	"errors"
+	"fmt"
+)
+
+// maxKept is the capacity that the queue keeps between changes.
+const maxKept = 1 << 12
+
+// settle brings gateways, sink and FIBs up to date with the routes.
+func (s *Store) settle() error {
+	for _, i := range s.queue {
+		s.touchCovered(s.nodes.at(i))
+	}
+	// This can queue more: routes whose gateway is found, or lost.
+	turned := s.resolveAll()
+
+	// New answers before old ones go: next hops, their paths, routes.
+	for _, h := range s.fresh {
+		if h.Kind != Indirect && h.refs > 0 {
+			s.publish(h)
+		}
+	}
+	for _, g := range turned {
+		if g.via != nil {
+			s.publish(g.hop)
+		}
+	}
+	for _, h := range s.fresh {
+		if !h.known && h.refs > 0 {
+			s.publish(h)
+		}
+	}
+	var full fullError
+	for _, i := range s.queue {
+		full.add(s.insert(s.nodes.at(i)))
+	}
+	for _, i := range s.queue {
+		if err := s.withdraw(s.nodes.at(i)); err != nil {
+			full.add(err)
+			s.stuck = append(s.stuck, i)
+		}
+	}
+	for _, g := range turned {
+		if g.via == nil {
+			s.publish(g.hop)
+		}
+	}
+	s.fresh = s.fresh[:0]
+
+	for _, i := range s.queue {
+		n := s.nodes.at(i)
+		n.flags &^= nodeQueued
+		r := s.slots[n.rib]
+		if s.config.OnRoute != nil {
+			s.config.OnRoute(r.instance, n.prefix())
+		}
+		r.routes[n.family()].prune(&s.nodes, i)
+	}
+	if s.queue = s.queue[:0]; cap(s.queue) > maxKept {
+		s.queue = nil
+	}
+	// What the FIB couldn't let go is tried again with the next change.
+	for _, i := range s.stuck {
+		s.enqueue(i, s.nodes.at(i))
+	}
+	s.stuck = s.stuck[:0]
+	s.bury()
+	s.sweep()
+	s.bury() // what swept gateways resolved to
+	s.tellWanted()
+	return full.err()
+}
+
+// publish tells the sink what h is now.
+func (s *Store) publish(h *hop) {
+	h.known = true
+	if s.config.Sink == nil {
+		return
+	}
+	var via NextHopID
+	if h.gateway != nil && h.gateway.via != nil {
+		via = h.gateway.via.id
+	}
+	s.config.Sink.SetNextHop(h.id, h.NextHop, via)
+}
+
+// insert gives the FIB the winner of n, if it hasn't got it.
+func (s *Store) insert(n *node) error {
+	r := s.slots[n.rib]
+	active := &r.counts[n.family()].Active
+	best := s.best(n)
+	var err error
+	for j := n.head; j != 0; {
+		rec := s.records.at(j)
+		rec.flags &^= routeNoRoom
+		switch {
+		case j != best:
+			if rec.flags&routeActive != 0 {
+				rec.flags &^= routeActive
+				active[rec.source]--
+				n.flags |= nodeStale
+			}
+		case rec.flags&routeActive == 0 || n.flags&nodeStale != 0:
+			if err = r.fib.Insert(n.prefix(), uint32(rec.hop)); err != nil {
+				err = fmt.Errorf("instance %d prefix %v: %w", r.instance, n.prefix(), err)
+				rec.flags |= routeNoRoom
+				if rec.flags&routeActive != 0 {
+					rec.flags &^= routeActive
+					active[rec.source]--
+				}
+				break
+			}
+			n.flags = n.flags&^nodeStale | nodeInstalled
+			if rec.flags&routeActive == 0 {
+				rec.flags |= routeActive
+				active[rec.source]++
+			}
+		}
+		j = rec.next
+	}
+	return err
+}
+
+// withdraw takes n's prefix out of the FIB if it has no winner there. If the FIB
+// has no room even for that, the prefix discards until it has.
+func (s *Store) withdraw(n *node) error {
+	if n.flags&nodeInstalled == 0 {
+		n.flags &^= nodeStale
+		return nil
+	}
+	for j := n.head; j != 0; {
+		rec := s.records.at(j)
+		if rec.flags&routeActive != 0 {
+			return nil
+		}
+		j = rec.next
+	}
+	r := s.slots[n.rib]
+	_, err := r.fib.Delete(n.prefix())
+	if err == nil {
+		n.flags &^= nodeInstalled | nodeStale
+		return nil
+	}
+	err = fmt.Errorf("instance %d prefix %v: %w", r.instance, n.prefix(), err)
+	if s.discard == nil {
+		s.discard = s.acquire(NextHop{Kind: Discard})
+		s.publish(s.discard)
+	}
+	return errors.Join(err, r.fib.Insert(n.prefix(), uint32(s.discard.id)))
+}
+
+// A fullError is the first of many errors alike.
+type fullError struct {
+	first error
+	more  int
+}
+
+func (f *fullError) add(err error) {
+	switch {
+	case err == nil:
+	case f.first == nil:
+		f.first = err
+	default:
+		f.more++
+	}
+}
+
+func (f *fullError) err() error {
+	if f.more > 0 {
+		return fmt.Errorf("%w (and %d prefixes more)", f.first, f.more)
+	}
+	return f.first
+}

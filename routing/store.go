@@ -1,0 +1,224 @@
+package routing
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+
+	"router/intf"
+)
+
+// Config says whom a Store tells. Calls come from within the methods that cause
+// them, and must not call the Store; each may be nil.
+type Config struct {
+	// Sink is the data plane's table of next hops.
+	Sink Sink
+	// OnGateway tells which neighbours usable user routes go through, directly
+	// or after resolution: used when the first such route appears, not used when
+	// the last is gone.
+	OnGateway func(ifindex intf.Index, gateway netip.Addr, used bool)
+	// OnRoute tells of each prefix whose routes or whose choice of the best has
+	// changed, when the FIB is up to date. A change of path of an Indirect that
+	// stays resolved is not told route by route.
+	OnRoute func(instance uint32, prefix netip.Prefix)
+}
+
+// A Store holds the RIBs of all instances, in memory that they share, and the
+// next hops and gateways that link them.
+//
+// Each change settles before the call returns, or with the Batch around it:
+// gateways are resolved anew where a route that covers them has changed, the
+// sink learns of next hops, the FIBs get what is added, then lose what is gone,
+// and last the sink forgets next hops. So no packet finds neither the old
+// answer nor the new, and each prefix changes at most once.
+//
+// A gateway resolves to what its longest match among the usable routes leads
+// to; among routes to one prefix, those of source InterfaceDestination come
+// first. Routes that go through the gateway itself don't count. Gateways that
+// wait for each other in a circle are all unresolved. That makes resolution a
+// function of the routes: every gateway follows its longest match until that
+// turns out to be unresolved, then the next one, and a circle ends the search.
+//
+// One goroutine at a time, for reading too.
+type Store struct {
+	config  Config
+	nodes   slab[node]
+	records slab[record]
+	hops    hops
+	ribs    map[uint32]*RIB // by instance
+	slots   []*RIB          // by number, which is shorter than the instance's
+	up      map[link]bool
+
+	gateways map[gatewayKey]*gateway
+	numbers  []*gateway // by number; 0 is nobody's
+	unused   []uint32   // numbers free for use
+
+	discard *hop // for prefixes that a FIB can't let go; nil until there was one
+
+	depth int      // of Batches
+	queue []uint32 // nodes to settle
+	fresh []*hop   // hops that the sink doesn't know
+	stuck []uint32 // nodes to settle again the next time
+	dying []*hop   // hops that perhaps nobody refers to
+	wants []*hop   // hops whose use has perhaps changed
+	dirty []*gateway
+	idle  []*gateway // gateways that perhaps nobody needs
+	path  []*gateway // of the resolution under way
+	steps []uint32   // nodes that the gateways of path may follow
+}
+
+// A link is a family of a unit.
+type link struct {
+	ifindex intf.Index
+	family  intf.Family
+}
+
+// NewStore returns a Store without RIBs.
+func NewStore(c Config) *Store {
+	return &Store{
+		config:   c,
+		hops:     newHops(),
+		ribs:     map[uint32]*RIB{},
+		up:       map[link]bool{},
+		gateways: map[gatewayKey]*gateway{},
+		numbers:  make([]*gateway, 1),
+	}
+}
+
+// AddRIB makes an empty RIB for an instance, whose winners go to fib.
+func (s *Store) AddRIB(instance uint32, fib FIB) (*RIB, error) {
+	if s.ribs[instance] != nil {
+		return nil, fmt.Errorf("instance %d has a RIB already", instance)
+	}
+	r := &RIB{store: s, instance: instance, fib: fib}
+	slot := 0
+	for slot < len(s.slots) && s.slots[slot] != nil {
+		slot++
+	}
+	if slot > math.MaxUint16 {
+		return nil, fmt.Errorf("instance %d: there are %d instances already, the most there can be", instance, slot)
+	}
+	if slot == len(s.slots) {
+		s.slots = append(s.slots, nil)
+	}
+	s.slots[slot], r.slot = r, uint16(slot)
+	s.ribs[instance] = r
+	for _, g := range s.numbers {
+		if g != nil && g.instance == instance {
+			s.index(r, g)
+			s.touch(g)
+		}
+	}
+	return r, s.instanceChanged(instance)
+}
+
+// RemoveRIB removes a RIB with all its routes.
+func (s *Store) RemoveRIB(r *RIB) error {
+	return s.Batch(func() error {
+		for _, f := range intf.Families {
+			walk(&s.nodes, r.routes[f].root, func(i uint32) bool {
+				n := s.nodes.at(i)
+				for n.head != 0 {
+					s.remove(r, i, n, &n.head)
+				}
+				return true
+			})
+		}
+		// Settle while the RIB can still be found by what is queued.
+		err := s.settle()
+		// What its FIB couldn't let go goes with the FIB.
+		s.queue = slices.DeleteFunc(s.queue, func(i uint32) bool { return s.nodes.at(i).rib == r.slot })
+		delete(s.ribs, r.instance)
+		s.slots[r.slot] = nil
+		for _, g := range s.numbers {
+			if g != nil && g.instance == r.instance {
+				s.touch(g)
+			}
+		}
+		for f := range r.gateways {
+			s.clear(r.gateways[f].root)
+			s.clear(r.routes[f].root)
+			r.gateways[f].root, r.routes[f].root = 0, 0
+		}
+		return errors.Join(err, s.instanceChanged(r.instance))
+	})
+}
+
+// clear frees the nodes at and below i.
+func (s *Store) clear(i uint32) {
+	if i == 0 {
+		return
+	}
+	child := s.nodes.at(i).child
+	s.nodes.put(i)
+	s.clear(child[0])
+	s.clear(child[1])
+}
+
+// RIB is the RIB of an instance, nil when there is none.
+func (s *Store) RIB(instance uint32) *RIB { return s.ribs[instance] }
+
+// instanceChanged follows up that an instance has appeared or gone.
+func (s *Store) instanceChanged(instance uint32) error {
+	for h := range s.hops.lookups[instance] {
+		h.kill(s.ribs[instance] == nil)
+		s.enqueueRoutes(h)
+	}
+	return s.settleUnlessBatch()
+}
+
+// SetLink tells whether packets of a family can leave through a unit. They can't
+// until it is told that they can.
+func (s *Store) SetLink(ifindex intf.Index, f intf.Family, up bool) error {
+	l := link{ifindex, f}
+	if s.up[l] == up {
+		return nil
+	}
+	if up {
+		s.up[l] = true
+	} else {
+		delete(s.up, l)
+	}
+	for h := range s.hops.links[ifindex] {
+		h.dead[f] = !up
+		s.checkWanted(h)
+		s.enqueueRoutes(h)
+	}
+	return s.settleUnlessBatch()
+}
+
+// Batch runs f, and settles all that f changes together. The error joins f's
+// and that of settling; f's does not undo what f did. Batches nest, and the
+// outermost settles.
+func (s *Store) Batch(f func() error) error {
+	s.depth++
+	err := f()
+	s.depth--
+	return errors.Join(err, s.settleUnlessBatch())
+}
+
+func (s *Store) settleUnlessBatch() error {
+	if s.depth > 0 {
+		return nil
+	}
+	return s.settle()
+}
+
+// enqueue has node i settled.
+func (s *Store) enqueue(i uint32, n *node) {
+	if n.flags&nodeQueued == 0 {
+		n.flags |= nodeQueued
+		s.queue = append(s.queue, i)
+	}
+}
+
+// enqueueRoutes has all nodes settled that have routes with h.
+func (s *Store) enqueueRoutes(h *hop) {
+	for j := h.routes; j != 0; {
+		rec := s.records.at(j)
+		s.enqueue(rec.node, s.nodes.at(rec.node))
+		j = rec.hopNext
+	}
+}
