@@ -1,0 +1,160 @@
+package vrf
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"net/netip"
+
+	"router/intf"
+	"router/routing"
+)
+
+// An Action says what a static route does with packets.
+type Action uint8
+
+// The actions.
+const (
+	ActionForward Action = iota // to a gateway, out of a unit, or to another instance's lookup
+	ActionReject                // refuse with ICMP host (IPv6: address) unreachable
+	ActionDiscard               // drop silently
+	ActionReceive               // deliver here
+)
+
+func (a Action) String() string {
+	switch a {
+	case ActionForward:
+		return "forward"
+	case ActionReject:
+		return "reject"
+	case ActionDiscard:
+		return "discard"
+	case ActionReceive:
+		return "receive"
+	}
+	return fmt.Sprintf("action(%d)", uint8(a))
+}
+
+// A StaticRoute is a configured route to a prefix. With ActionForward it has a
+// Gateway, an IfIndex or both, or else a Lookup; the others have none of them.
+type StaticRoute struct {
+	Preference uint8
+	Action     Action
+	Tag        uint32
+	Gateway    netip.Addr // without IfIndex it may be any number of routes away
+	IfIndex    intf.Index // alone: every destination is a neighbour on the unit
+	Lookup     string     // the instance to look the destination up in
+}
+
+// nextHop is what the route does, in an instance's RIB.
+func (m *Manager) nextHop(ri *instance, prefix netip.Prefix, s StaticRoute) (routing.NextHop, error) {
+	switch s.Action {
+	case ActionReject:
+		return routing.NextHop{Kind: routing.Reject, Reject: routing.RejectHost}, nil
+	case ActionDiscard:
+		return discard, nil
+	case ActionReceive:
+		return receive, nil
+	case ActionForward:
+	}
+	switch {
+	case s.Lookup != "" && (s.Gateway.IsValid() || s.IfIndex != 0):
+		return routing.NextHop{}, errors.New("a lookup in another instance excludes a gateway and an interface")
+	case s.Lookup != "":
+		other, err := m.instance(s.Lookup)
+		if err != nil {
+			return routing.NextHop{}, err
+		}
+		return routing.NextHop{Kind: routing.Lookup, Instance: other.index}, nil
+	case s.Gateway.IsValid() && intf.FamilyOf(s.Gateway) != intf.FamilyOf(prefix.Addr()):
+		return routing.NextHop{}, fmt.Errorf("gateway %v is not of the prefix's family", s.Gateway)
+	case s.Gateway.IsValid() && s.IfIndex != 0:
+		return routing.NextHop{Kind: routing.Forward, IfIndex: s.IfIndex, Gateway: s.Gateway.WithZone("")}, nil
+	case s.Gateway.IsValid():
+		return routing.NextHop{Kind: routing.Indirect, Gateway: s.Gateway.WithZone(""), Instance: ri.index}, nil
+	case s.IfIndex != 0:
+		return routing.NextHop{Kind: routing.Resolve, IfIndex: s.IfIndex}, nil
+	}
+	return routing.NextHop{}, errors.New("a forward route needs a gateway, an interface or an instance")
+}
+
+// SetStatic adds or replaces the static route to a prefix.
+func (m *Manager) SetStatic(instance string, prefix netip.Prefix, s StaticRoute) error {
+	ri, err := m.instance(instance)
+	if err != nil {
+		return fmt.Errorf("static route %v: %w", prefix, err)
+	}
+	nh, err := m.nextHop(ri, prefix, s)
+	if err == nil {
+		err = ri.rib.Set(routing.Route{Key: staticKey(prefix), Preference: s.Preference, Tag: s.Tag, NextHop: nh})
+	}
+	if err != nil {
+		return fmt.Errorf("instance %s static route %v: %w", instance, prefix, err)
+	}
+	return nil
+}
+
+// DeleteStatic removes the static route to a prefix. Deleting what is absent is
+// no error.
+func (m *Manager) DeleteStatic(instance string, prefix netip.Prefix) error {
+	if ri := m.byName[instance]; ri != nil {
+		if err := ri.rib.Delete(staticKey(prefix)); err != nil {
+			return fmt.Errorf("instance %s static route %v: %w", instance, prefix, err)
+		}
+	}
+	return nil
+}
+
+// staticKey has no interface: that would be the one that packets must come in
+// from, and a static route doesn't care.
+func staticKey(prefix netip.Prefix) routing.Key {
+	return routing.Key{Prefix: prefix.Masked(), Source: routing.User, Protocol: routing.Static}
+}
+
+// A UserRoute is a route from a feed.
+type UserRoute struct {
+	Prefix     netip.Prefix
+	Preference uint8
+	Tag        uint32
+	NextHop    routing.NextHop
+}
+
+// Load adds or replaces routes of a feed in an instance, and publishes them at
+// the end. It stops at the first route that isn't one, and publishes what came
+// before it.
+func (m *Manager) Load(instance string, p routing.Protocol, routes iter.Seq[UserRoute]) error {
+	ri, err := m.instance(instance)
+	if err != nil {
+		return fmt.Errorf("%v routes: %w", p, err)
+	}
+	return m.store.Batch(func() error {
+		for r := range routes {
+			err := ri.rib.Set(routing.Route{
+				Key:        routing.Key{Prefix: r.Prefix.Masked(), Source: routing.User, Protocol: p},
+				Preference: r.Preference, Tag: r.Tag, NextHop: r.NextHop,
+			})
+			if err != nil {
+				return fmt.Errorf("instance %s %v route %v: %w", instance, p, r.Prefix, err)
+			}
+		}
+		return nil
+	})
+}
+
+// Unload removes the routes of a feed to the given prefixes, and publishes that
+// at the end. A prefix that has none is no error.
+func (m *Manager) Unload(instance string, p routing.Protocol, prefixes iter.Seq[netip.Prefix]) error {
+	ri := m.byName[instance]
+	if ri == nil {
+		return nil
+	}
+	return m.store.Batch(func() error {
+		for prefix := range prefixes {
+			err := ri.rib.Delete(routing.Key{Prefix: prefix.Masked(), Source: routing.User, Protocol: p})
+			if err != nil {
+				return fmt.Errorf("instance %s %v route %v: %w", instance, p, prefix, err)
+			}
+		}
+		return nil
+	})
+}
