@@ -1,0 +1,97 @@
+package models
+
+import (
+	"slices"
+	"strings"
+
+	"router/intf"
+)
+
+// A Delta is what becomes of one object. Old is nil for a new one, New for one
+// that goes.
+type Delta[K, V any] struct {
+	Key      K
+	Old, New *V
+}
+
+// A Change is what an update makes of an Intent: the objects that differ,
+// sorted by key. It is only as good as the Compiled that it came from: another
+// commit in between makes it void.
+type Change struct {
+	System    *Delta[struct{}, SystemSpec] // nil when it stays
+	Devices   []Delta[string, intf.DeviceSpec]
+	Units     []Delta[intf.UnitKey, intf.UnitSpec]
+	Instances []Delta[string, InstanceSpec]
+	Static    []Delta[StaticKey, StaticSpec]
+
+	generation uint64
+}
+
+// Empty reports whether the change changes nothing.
+func (c *Change) Empty() bool { return c.Len() == 0 }
+
+// Len is the number of objects that change.
+func (c *Change) Len() int {
+	n := len(c.Devices) + len(c.Units) + len(c.Instances) + len(c.Static)
+	if c.System != nil {
+		n++
+	}
+	return n
+}
+
+// Inverse is the change that undoes c, after c was committed to x.
+func (x *Compiled) Inverse(c Change) Change {
+	r := c.inverse()
+	r.generation = x.generation
+	return r
+}
+
+func (c *Change) inverse() Change {
+	var r Change
+	if c.System != nil {
+		s := inverse(*c.System)
+		r.System = &s
+	}
+	r.Devices = inverses(c.Devices)
+	r.Units = inverses(c.Units)
+	r.Instances = inverses(c.Instances)
+	r.Static = inverses(c.Static)
+	return r
+}
+
+func inverse[K, V any](d Delta[K, V]) Delta[K, V] {
+	return Delta[K, V]{Key: d.Key, Old: d.New, New: d.Old}
+}
+
+func inverses[K, V any](ds []Delta[K, V]) []Delta[K, V] {
+	r := make([]Delta[K, V], len(ds))
+	for i, d := range ds {
+		r[i] = inverse(d)
+	}
+	return r
+}
+
+func (c *Change) sort() {
+	slices.SortFunc(c.Devices, func(a, b Delta[string, intf.DeviceSpec]) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(c.Units, func(a, b Delta[intf.UnitKey, intf.UnitSpec]) int { return a.Key.Compare(b.Key) })
+	slices.SortFunc(c.Instances, func(a, b Delta[string, InstanceSpec]) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(c.Static, func(a, b Delta[StaticKey, StaticSpec]) int { return a.Key.Compare(b.Key) })
+}
+
+// delta compares what old has under key with what is wanted there, nil for
+// nothing. ok is false where they are the same.
+func delta[K comparable, V any](old map[K]V, key K, want *V, equal func(a, b V) bool) (d Delta[K, V], ok bool) {
+	d = Delta[K, V]{Key: key, New: want}
+	if have, there := old[key]; there {
+		d.Old = &have
+	}
+	switch {
+	case d.Old == nil && d.New == nil:
+		return d, false
+	case d.Old != nil && d.New != nil:
+		return d, !equal(*d.Old, *d.New)
+	}
+	return d, true
+}
+
+func equal[T comparable](a, b T) bool { return a == b }

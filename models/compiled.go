@@ -1,0 +1,228 @@
+package models
+
+import (
+	"errors"
+	"slices"
+
+	"router/gen"
+	"router/intf"
+)
+
+// A Compiled is an intent that breaks no rule, with the indexes by which a
+// change to it is checked at the cost of the change. Make one with NewCompiled.
+// It belongs to one goroutine at a time; the intent may be read by all of them
+// between commits.
+type Compiled struct {
+	intent     Intent
+	index      indexes
+	generation uint64 // counts commits
+}
+
+// NewCompiled returns what an empty configuration compiles to: the instance
+// "default" and nothing else.
+func NewCompiled() *Compiled {
+	c := &Compiled{
+		intent: Intent{
+			Devices:   map[string]intf.DeviceSpec{},
+			Units:     map[intf.UnitKey]intf.UnitSpec{},
+			Instances: map[string]InstanceSpec{},
+			Static:    map[StaticKey]StaticSpec{},
+		},
+		index: newIndexes(),
+	}
+	s := compileInstance(DefaultInstance, nil, new(violations))
+	c.intent.Instances[s.Name] = s
+	c.index.instance(true, s)
+	return c
+}
+
+// Intent is the intent as of the last commit, to be read only.
+func (c *Compiled) Intent() *Intent { return &c.intent }
+
+// Update compiles the objects that a change of dev has touched, and returns
+// what that makes of the intent, or else all violations, in order of path.
+// Either way c stays as it was until Commit. Touched objects that dev doesn't
+// have are gone. Only configuration counts; state in dev is not looked at.
+//
+// Every object that differs from what c holds has to be among touched.
+func (c *Compiled) Update(dev *gen.Device, touched []Object) (Change, []PathError) {
+	var v violations
+	change := c.compile(dev, touched, &v)
+	c.apply(change)
+	c.check(change, &v)
+	c.apply(change.inverse())
+	if len(v) > 0 {
+		sortErrors(v)
+		return Change{}, v
+	}
+	change.generation = c.generation
+	return change, nil
+}
+
+// Compile compiles the whole of dev.
+func Compile(dev *gen.Device) (*Compiled, []PathError) {
+	c := NewCompiled()
+	change, errs := c.Update(dev, AllObjects(dev))
+	if errs != nil {
+		return nil, errs
+	}
+	c.take(change)
+	return c, nil
+}
+
+var errStale = errors.New("the change was made for an earlier intent: update again")
+
+// Commit takes change, which Update or Inverse returned since the last commit,
+// into the intent. It fails, changing nothing, for any other.
+func (c *Compiled) Commit(change Change) error {
+	if change.generation != c.generation {
+		return errStale
+	}
+	c.take(change)
+	return nil
+}
+
+func (c *Compiled) take(change Change) {
+	c.apply(change)
+	c.generation++
+}
+
+// compile compiles what was touched. What can't be compiled at all counts as
+// gone, with a violation; so more rules are checked, and reported together.
+func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Change {
+	touched = slices.Clone(touched)
+	slices.SortFunc(touched, Object.Compare)
+	var change Change
+	for _, o := range slices.Compact(touched) {
+		switch o.Kind {
+		case System:
+			if s := compileSystem(dev, v); s != c.intent.System {
+				old := c.intent.System
+				change.System = &Delta[struct{}, SystemSpec]{Old: &old, New: &s}
+			}
+		case Device:
+			var want *intf.DeviceSpec
+			if g := dev.Interface[o.Device]; g != nil {
+				s := compileDevice(o.Device, g, v)
+				want = &s
+			}
+			if d, ok := delta(c.intent.Devices, o.Device, want, equal); ok {
+				change.Devices = append(change.Devices, d)
+			}
+		case Unit:
+			key := intf.UnitKey{Device: o.Device, ID: o.Unit}
+			var want *intf.UnitSpec
+			if g := dev.GetInterface(o.Device).GetUnit(o.Unit); g != nil {
+				s := compileUnit(key, g, v)
+				want = &s
+			}
+			if d, ok := delta(c.intent.Units, key, want, intf.UnitSpec.Equal); ok {
+				change.Units = append(change.Units, d)
+			}
+		case Instance:
+			var want *InstanceSpec
+			if g := dev.Instance[o.Instance]; g != nil || o.Instance == DefaultInstance {
+				s := compileInstance(o.Instance, g, v)
+				want = &s
+			}
+			if d, ok := delta(c.intent.Instances, o.Instance, want, equal); ok {
+				change.Instances = append(change.Instances, d)
+			}
+		case Static:
+			var want *StaticSpec
+			if g := dev.GetInstance(o.Instance).GetStaticRoute(o.Prefix); g != nil {
+				if s, ok := compileStatic(o.Instance, o.Prefix, g, v); ok {
+					want = &s
+				}
+			}
+			key, ok := o.staticKey()
+			if !ok {
+				continue
+			}
+			if d, ok := delta(c.intent.Static, key, want, equal); ok {
+				change.Static = append(change.Static, d)
+			}
+		}
+	}
+	change.sort()
+	return change
+}
+
+// apply makes the intent and the indexes what change says, without a check.
+func (c *Compiled) apply(change Change) {
+	if change.System != nil {
+		c.intent.System = *change.System.New
+	}
+	for _, d := range change.Devices {
+		replace(c.intent.Devices, d, nil)
+	}
+	for _, d := range change.Instances {
+		replace(c.intent.Instances, d, c.index.instance)
+	}
+	c.applyUnits(change.Units)
+	for _, d := range change.Static {
+		replace(c.intent.Static, d, c.index.static)
+	}
+}
+
+// applyUnits replaces units. A unit's stack depends on its parents, so those of
+// all units below go out of the index before, and in after.
+func (c *Compiled) applyUnits(deltas []Delta[intf.UnitKey, intf.UnitSpec]) {
+	below := map[intf.UnitKey]struct{}{}
+	for _, d := range deltas {
+		c.below(d.Key, below)
+	}
+	c.indexStacks(false, below)
+	for _, d := range deltas {
+		replace(c.intent.Units, d, c.index.unit)
+	}
+	c.indexStacks(true, below)
+}
+
+func (c *Compiled) indexStacks(add bool, units map[intf.UnitKey]struct{}) {
+	for key := range units {
+		if _, ok := c.intent.Units[key]; !ok {
+			continue
+		}
+		if stack, ok := c.stack(key); ok {
+			c.index.stacks.set(add, stackKey{key.Device, stack}, key)
+		}
+	}
+}
+
+// below adds key and all units under it to out.
+func (c *Compiled) below(key intf.UnitKey, out map[intf.UnitKey]struct{}) {
+	if _, done := out[key]; done {
+		return
+	}
+	out[key] = struct{}{}
+	for child := range c.index.children[key] {
+		c.below(child, out)
+	}
+}
+
+// stack is all tags of a unit's frames, the parents' first; ok is false when
+// there are more than a frame carries.
+func (c *Compiled) stack(key intf.UnitKey) (stack intf.VLAN, ok bool) {
+	if parent, has := parentOf(key); has {
+		if stack, ok = c.stack(parent); !ok {
+			return stack, false
+		}
+	}
+	return stackOf(stack, c.intent.Units[key].VLAN)
+}
+
+func replace[K comparable, V any](m map[K]V, d Delta[K, V], index func(add bool, v V)) {
+	if d.Old != nil {
+		if index != nil {
+			index(false, *d.Old)
+		}
+		delete(m, d.Key)
+	}
+	if d.New != nil {
+		if index != nil {
+			index(true, *d.New)
+		}
+		m[d.Key] = *d.New
+	}
+}

@@ -1,0 +1,290 @@
+package models
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/openconfig/ygot/ygot"
+
+	"router/gen"
+	"router/intf"
+)
+
+// The Fill functions write state into dst, next to what stands there already.
+// They make the list entries that they need, and in these they set keys and
+// state only; config stays as it was.
+
+// FillSystem writes the state of the router as a whole.
+func FillSystem(dst *gen.Device, s SystemState) {
+	hostname := s.Hostname
+	if s.Applied != nil && s.Applied.Hostname != "" {
+		hostname = s.Applied.Hostname
+	}
+	dst.GetOrCreateSystem().State = &gen.Routerd_System_State{
+		Hostname: text(hostname),
+		Version:  text(s.Version),
+		BootTime: moment(s.BootTime),
+		Dataplane: &gen.Routerd_System_State_Dataplane{
+			Workers:     ygot.Uint16(s.Workers),
+			Buffers:     ygot.Uint32(s.Buffers),
+			BuffersFree: ygot.Uint32(s.BuffersFree),
+			FibOctets:   ygot.Uint64(s.FIBOctets),
+			NextHops:    ygot.Uint32(s.NextHops),
+		},
+		Datastore: &gen.Routerd_System_State_Datastore{
+			CommitNumber:   ygot.Uint64(s.CommitNumber),
+			LastCommitTime: moment(s.LastCommitTime),
+			PendingObjects: ygot.Uint32(s.PendingObjects),
+		},
+	}
+}
+
+// FillDevice writes the state of a device, without its units.
+func FillDevice(dst *gen.Device, s DeviceState) {
+	d := dst.GetOrCreateInterface(s.Name)
+	st := &gen.Routerd_Interface_State{
+		Name:         ygot.String(s.Name),
+		IfIndex:      index(s.IfIndex),
+		OperStatus:   operStatus(s.Oper),
+		OperReason:   text(s.OperReason),
+		LastChange:   moment(s.LastChange),
+		DriverInUse:  driverInUse(s.Driver),
+		DriverReason: text(s.DriverReason),
+		Speed:        count(s.Speed),
+		Counters:     deviceCounters(s.Counters),
+	}
+	if a := s.Applied; a != nil {
+		st.Description = text(a.Description)
+		st.Enabled = ygot.Bool(a.Enabled)
+		st.Type = gen.Routerd_InterfaceType_ethernet
+		st.Mru = ygot.Uint16(a.MRU)
+		st.Attach = attach(a.Attach)
+		st.Driver = driver(a.Driver)
+		if a.Queues != 0 {
+			st.Queues = ygot.Uint16(a.Queues)
+		}
+		st.MacAddress = mac(a.MAC)
+	}
+	if !s.MAC.IsZero() {
+		st.MacAddress = mac(s.MAC)
+	}
+	if s.LinkMTU != 0 {
+		st.LinkMtu = ygot.Uint32(s.LinkMTU)
+	}
+	if s.Driver != intf.DriverAuto {
+		st.QueuesInUse = ygot.Uint16(s.QueuesInUse)
+		st.XdpMode = xdpMode(s.XDPMode)
+		st.ZeroCopy = ygot.Bool(s.ZeroCopy)
+		st.TxChecksum = gen.Routerd_TxChecksum_trusted
+		if s.CompletesChecksums {
+			st.TxChecksum = gen.Routerd_TxChecksum_complete
+		}
+	}
+	d.State = st
+	d.Drops = nil
+	for reason, n := range s.Drops {
+		d.GetOrCreateDrops(reason).State = &gen.Routerd_Interface_Drops_State{
+			Reason: ygot.String(reason), Count: ygot.Uint64(n),
+		}
+	}
+}
+
+// FillUnit writes the state of a unit, with its families, addresses and
+// neighbours.
+func FillUnit(dst *gen.Device, s UnitState) {
+	u := dst.GetOrCreateInterface(s.Key.Device).GetOrCreateUnit(s.Key.ID)
+	st := &gen.Routerd_Interface_Unit_State{
+		Id:         ygot.String(s.Key.ID),
+		Name:       ygot.String(s.Key.Name()),
+		IfIndex:    index(s.IfIndex),
+		OperStatus: operStatus(s.Oper),
+		OperReason: text(s.OperReason),
+		LastChange: moment(s.LastChange),
+		Counters:   unitCounters(s.Counters),
+	}
+	if a := s.Applied; a != nil {
+		st.Description = text(a.Description)
+		st.Enabled = ygot.Bool(a.Enabled)
+		u.GetOrCreateVlan().State = vlanState(a.VLAN)
+	}
+	u.State = st
+	for _, f := range s.Families {
+		fillFamily(u, f)
+	}
+}
+
+func vlanState(v intf.VLAN) *gen.Routerd_Interface_Unit_Vlan_State {
+	st := &gen.Routerd_Interface_Unit_Vlan_State{}
+	if v.OuterTPID != 0 {
+		st.OuterTpid, st.OuterVlanId = tpidState(v.OuterTPID), ygot.Uint16(v.OuterID)
+	}
+	if v.InnerTPID != 0 {
+		st.InnerTpid, st.InnerVlanId = tpidState(v.InnerTPID), ygot.Uint16(v.InnerID)
+	}
+	return st
+}
+
+func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
+	typ := familyType(s.Family)
+	f := u.GetOrCreateFamily(typ)
+	st := &gen.Routerd_Interface_Unit_Family_State{
+		Type:          typ,
+		OperStatus:    operStatus(s.Oper),
+		OperReason:    text(s.OperReason),
+		HostInterface: text(s.HostInterface),
+		HostReason:    text(s.HostReason),
+	}
+	if s.MTU != 0 {
+		st.Mtu = ygot.Uint16(s.MTU)
+	}
+	if a := s.Applied; a != nil {
+		st.Enabled = ygot.Bool(a.Enabled)
+		st.Instance = ygot.String(a.Instance)
+	}
+	f.State = st
+	for _, a := range s.Addresses {
+		p := a.Spec.Prefix.String()
+		f.GetOrCreateAddress(p).State = &gen.Routerd_Interface_Unit_Family_Address_State{
+			Prefix:    ygot.String(p),
+			Primary:   ygot.Bool(a.Spec.Primary),
+			Preferred: ygot.Bool(a.Spec.Preferred),
+			Peer:      address(a.Spec.Peer),
+			Status:    addressStatus(a.Status),
+			Reason:    text(a.Reason),
+		}
+	}
+	for _, n := range s.Neighbors {
+		key := n.Address.String()
+		st := &gen.Routerd_Interface_Unit_Family_Neighbor_State{
+			Address:          ygot.String(key),
+			LinkLayerAddress: mac(n.MAC),
+			Origin:           gen.Routerd_NeighborOrigin_dynamic,
+			State:            neighborState(n.State),
+			LastChange:       moment(n.LastChange),
+		}
+		if n.Static {
+			st.Origin = gen.Routerd_NeighborOrigin_static
+		}
+		if s.Family == intf.Inet6 {
+			st.IsRouter = ygot.Bool(n.IsRouter)
+		}
+		f.GetOrCreateNeighbor(key).State = st
+	}
+}
+
+// FillInstance writes the state of an instance and the counts of its routes,
+// without the routes.
+func FillInstance(dst *gen.Device, s InstanceState) {
+	i := dst.GetOrCreateInstance(s.Name)
+	i.State = &gen.Routerd_Instance_State{
+		Name:          ygot.String(s.Name),
+		Index:         ygot.Uint32(s.Index),
+		HostNamespace: ygot.String(s.HostNamespace),
+		HostReason:    text(s.HostReason),
+	}
+	if s.Applied != nil {
+		i.State.Description = text(s.Applied.Description)
+	}
+	for _, r := range s.RIBs {
+		afi := familyType(r.Family)
+		i.GetOrCreateRib(afi).State = ribState(afi, r)
+	}
+}
+
+// FillRoute writes the state of one route of an instance.
+func FillRoute(dst *gen.Device, instance string, s RouteState) {
+	prefix := s.Prefix.String()
+	route := dst.GetOrCreateInstance(instance).GetOrCreateRib(familyType(intf.FamilyOf(s.Prefix.Addr()))).GetOrCreateRoute(prefix)
+	route.State = &gen.Routerd_Instance_Rib_Route_State{Prefix: ygot.String(prefix)}
+	source, protocol := routeSource(s.Source), routeProtocol(s.Protocol)
+	st := &gen.Routerd_Instance_Rib_Route_Entry_State{
+		Source:      source,
+		Protocol:    protocol,
+		IfIndex:     index(s.IfIndex),
+		Preference:  ygot.Uint8(s.Preference),
+		Active:      ygot.Bool(s.Active),
+		Reason:      text(s.Reason),
+		NextHopType: nextHopType(s.NextHop),
+		Gateway:     address(s.Gateway),
+		Egress:      text(s.Egress),
+		Instance:    text(s.Lookup),
+		LastChange:  moment(s.LastChange),
+	}
+	if s.Resolved.IsValid() {
+		st.Resolved = ygot.String(s.Resolved.String())
+	}
+	if s.Tag != 0 {
+		st.Tag = ygot.Uint32(s.Tag)
+	}
+	route.GetOrCreateEntry(source, protocol, uint32(s.IfIndex)).State = st
+}
+
+// FillStatic mirrors a static route that has been handed to the RIB. Whether
+// it is in use stands at its entry in the RIB.
+func FillStatic(dst *gen.Device, s StaticSpec) {
+	prefix := s.Key.Prefix.String()
+	r := dst.GetOrCreateInstance(s.Key.Instance).GetOrCreateStaticRoute(prefix)
+	st := &gen.Routerd_Instance_StaticRoute_State{
+		Prefix:      ygot.String(prefix),
+		Preference:  ygot.Uint8(s.Preference),
+		Action:      routeAction(s.Action),
+		Description: text(s.Description),
+	}
+	if s.HasTag {
+		st.Tag = ygot.Uint32(s.Tag)
+	}
+	r.State = st
+	if !s.HasNextHop {
+		return
+	}
+	nh := s.NextHop
+	n := &gen.Routerd_Instance_StaticRoute_NextHop_State{
+		Index:    ygot.Uint8(nh.Index),
+		Gateway:  address(nh.Gateway),
+		Instance: text(nh.Instance),
+	}
+	if nh.Interface != (intf.UnitKey{}) {
+		n.Interface = ygot.String(nh.Interface.Name())
+	}
+	r.GetOrCreateNextHop(nh.Index).State = n
+}
+
+// The helpers below turn zero values into absent leaves.
+
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func count(n uint64) *uint64 {
+	if n == 0 {
+		return nil
+	}
+	return &n
+}
+
+func moment(t time.Time) *uint64 {
+	if t.IsZero() {
+		return nil
+	}
+	n := uint64(t.UnixNano())
+	return &n
+}
+
+func address(a netip.Addr) *string {
+	if !a.IsValid() {
+		return nil
+	}
+	return ygot.String(a.String())
+}
+
+func mac(m intf.MAC) *string {
+	if m.IsZero() {
+		return nil
+	}
+	return ygot.String(m.String())
+}
+
+func index(i intf.Index) *uint32 { return ygot.Uint32(uint32(i)) }

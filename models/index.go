@@ -1,0 +1,151 @@
+package models
+
+import (
+	"net/netip"
+
+	"router/intf"
+)
+
+// A multimap is an index from a key to the set of objects that it concerns.
+type multimap[K, V comparable] map[K]map[V]struct{}
+
+func (m multimap[K, V]) add(k K, v V) {
+	set := m[k]
+	if set == nil {
+		set = make(map[V]struct{}, 1)
+		m[k] = set
+	}
+	set[v] = struct{}{}
+}
+
+func (m multimap[K, V]) remove(k K, v V) {
+	set := m[k]
+	delete(set, v)
+	if len(set) == 0 {
+		delete(m, k)
+	}
+}
+
+// set adds or removes.
+func (m multimap[K, V]) set(add bool, k K, v V) {
+	if add {
+		m.add(k, v)
+	} else {
+		m.remove(k, v)
+	}
+}
+
+type instanceAddr struct {
+	instance string
+	addr     netip.Addr
+}
+
+// A familyKey names a family of a unit.
+type familyKey struct {
+	unit   intf.UnitKey
+	family intf.Family
+}
+
+// An addressKey names an address of a unit.
+type addressKey struct {
+	unit   intf.UnitKey
+	prefix netip.Prefix
+}
+
+type stackKey struct {
+	device string
+	stack  intf.VLAN
+}
+
+// indexes find what a change can affect. All of them follow from the intent.
+type indexes struct {
+	units      multimap[string, intf.UnitKey]       // by device
+	children   multimap[intf.UnitKey, intf.UnitKey] // by parent, there or not
+	stacks     multimap[stackKey, intf.UnitKey]     // by all tags of the unit's frames
+	addresses  multimap[instanceAddr, addressKey]   // the routers' own, but for link-local ones
+	networks   map[StaticKey]int                    // how many addresses make a prefix known in an instance
+	families   multimap[string, familyKey]          // by instance
+	namespaces multimap[string, string]             // instances by host namespace
+	byUnit     multimap[intf.UnitKey, StaticKey]    // routes through a unit
+	byGateway  multimap[instanceAddr, StaticKey]    // routes to a gateway
+	byTarget   multimap[string, StaticKey]          // routes that look up in an instance
+}
+
+func newIndexes() indexes {
+	return indexes{
+		units:      multimap[string, intf.UnitKey]{},
+		children:   multimap[intf.UnitKey, intf.UnitKey]{},
+		stacks:     multimap[stackKey, intf.UnitKey]{},
+		addresses:  multimap[instanceAddr, addressKey]{},
+		networks:   map[StaticKey]int{},
+		families:   multimap[string, familyKey]{},
+		namespaces: multimap[string, string]{},
+		byUnit:     multimap[intf.UnitKey, StaticKey]{},
+		byGateway:  multimap[instanceAddr, StaticKey]{},
+		byTarget:   multimap[string, StaticKey]{},
+	}
+}
+
+// unit adds or removes what the index says of s, but for its stack.
+func (x *indexes) unit(add bool, s intf.UnitSpec) {
+	x.units.set(add, s.Key.Device, s.Key)
+	if parent, ok := parentOf(s.Key); ok {
+		x.children.set(add, parent, s.Key)
+	}
+	for _, f := range s.Families {
+		x.families.set(add, f.Instance, familyKey{s.Key, f.Family})
+		for _, a := range f.Addresses {
+			if !isLinkLocal6(a.Prefix.Addr()) {
+				x.addresses.set(add, instanceAddr{f.Instance, a.Prefix.Addr()}, addressKey{s.Key, a.Prefix})
+			}
+		}
+	}
+	networksOf(&s, func(k StaticKey) { x.network(add, k) })
+}
+
+// networksOf visits the prefixes that the addresses of s, nil for none, make
+// known in their instances; the same one more than once where they share it.
+func networksOf(s *intf.UnitSpec, visit func(StaticKey)) {
+	if s == nil {
+		return
+	}
+	for _, f := range s.Families {
+		for _, a := range f.Addresses {
+			visit(StaticKey{f.Instance, a.Prefix.Masked()})
+			visit(StaticKey{f.Instance, hostPrefix(a.Prefix.Addr())})
+			if a.Peer.IsValid() {
+				visit(StaticKey{f.Instance, hostPrefix(a.Peer)})
+			}
+		}
+	}
+}
+
+func (x *indexes) network(add bool, k StaticKey) {
+	if add {
+		x.networks[k]++
+		return
+	}
+	if x.networks[k]--; x.networks[k] == 0 {
+		delete(x.networks, k)
+	}
+}
+
+func (x *indexes) instance(add bool, s InstanceSpec) {
+	x.namespaces.set(add, s.HostNamespace, s.Name)
+}
+
+func (x *indexes) static(add bool, s StaticSpec) {
+	if !s.HasNextHop {
+		return
+	}
+	nh := s.NextHop
+	if nh.Interface != (intf.UnitKey{}) {
+		x.byUnit.set(add, nh.Interface, s.Key)
+	}
+	if nh.Gateway.IsValid() {
+		x.byGateway.set(add, instanceAddr{s.Key.Instance, nh.Gateway}, s.Key)
+	}
+	if nh.Instance != "" {
+		x.byTarget.set(add, nh.Instance, s.Key)
+	}
+}

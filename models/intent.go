@@ -1,0 +1,105 @@
+package models
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"router/intf"
+)
+
+// An Intent is all that was declared, as plain data. Every value is complete:
+// defaults stand where nothing was said.
+type Intent struct {
+	System    SystemSpec
+	Devices   map[string]intf.DeviceSpec
+	Units     map[intf.UnitKey]intf.UnitSpec
+	Instances map[string]InstanceSpec // "default" is always there
+	Static    map[StaticKey]StaticSpec
+}
+
+// A SystemSpec is what is declared of the router as a whole. It is comparable.
+type SystemSpec struct {
+	Hostname string // empty: the machine's name is shown
+}
+
+// An InstanceSpec is the intended state of a routing instance. It is comparable.
+type InstanceSpec struct {
+	Name        string
+	Description string
+	// HostNamespace names the network namespace of the instance's TAPs; empty
+	// is the namespace that the process runs in.
+	HostNamespace string
+}
+
+// A StaticKey names a static route.
+type StaticKey struct {
+	Instance string
+	Prefix   netip.Prefix // masked
+}
+
+// Compare orders keys by instance, then by prefix.
+func (k StaticKey) Compare(o StaticKey) int {
+	return cmp.Or(strings.Compare(k.Instance, o.Instance), k.Prefix.Compare(o.Prefix))
+}
+
+// An Action says what a static route does with a packet. The set is closed.
+type Action uint8
+
+// The actions.
+const (
+	Forward Action = iota // by the next hop, or by another look-up
+	Reject                // drop, and tell the sender
+	Discard               // drop silently
+	Receive               // deliver here
+)
+
+func (a Action) String() string {
+	switch a {
+	case Forward:
+		return "forward"
+	case Reject:
+		return "reject"
+	case Discard:
+		return "discard"
+	case Receive:
+		return "receive"
+	}
+	return fmt.Sprintf("action(%d)", uint8(a))
+}
+
+// A StaticSpec is the intended state of a static route. It is comparable.
+type StaticSpec struct {
+	Key         StaticKey
+	Preference  uint8 // lower wins
+	Action      Action
+	Tag         uint32
+	HasTag      bool
+	Description string
+	NextHop     StaticNextHop
+	HasNextHop  bool // true exactly for Forward
+}
+
+// A StaticNextHop is where a static route leads: to Gateway through Interface
+// (either may be zero), or, when Instance is set, to another look-up there. It
+// is comparable.
+type StaticNextHop struct {
+	Index     uint8
+	Gateway   netip.Addr
+	Interface intf.UnitKey
+	Instance  string
+}
+
+// IsLookup reports whether the route looks up again in NextHop.Instance.
+func (s StaticSpec) IsLookup() bool { return s.HasNextHop && s.NextHop.Instance != "" }
+
+// ParseUnitName splits a unit's full name, "ge0.100", into device and id. Where
+// the id is left out it is "0". The syntax is the model's, and not checked here.
+func ParseUnitName(name string) intf.UnitKey {
+	device, id, ok := strings.Cut(name, ".")
+	if !ok {
+		id = "0"
+	}
+	return intf.UnitKey{Device: device, ID: id}
+}

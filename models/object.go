@@ -1,0 +1,185 @@
+package models
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+
+	gpb "github.com/openconfig/gnmi/proto/gnmi"
+
+	"router/gen"
+	"router/intf"
+)
+
+// A Kind is a kind of Object. The set is closed.
+type Kind uint8
+
+// The kinds, in the order in which objects are put in place.
+const (
+	System Kind = iota
+	Device
+	Unit // with its families, addresses and neighbours
+	Instance
+	Static
+)
+
+func (k Kind) String() string {
+	switch k {
+	case System:
+		return "system"
+	case Device:
+		return "device"
+	case Unit:
+		return "unit"
+	case Instance:
+		return "instance"
+	case Static:
+		return "static"
+	}
+	return "kind(" + uintText(uint64(k)) + ")"
+}
+
+// An Object names what is compiled as one. It is comparable; only the fields
+// that its Kind calls for are set. Prefix is the key as it is spelled in the
+// configuration, which for a mistaken one is not a prefix.
+type Object struct {
+	Kind     Kind
+	Device   string // Device, Unit
+	Unit     string // Unit
+	Instance string // Instance, Static
+	Prefix   string // Static
+}
+
+// Compare orders objects by kind, then by name.
+func (o Object) Compare(p Object) int {
+	return cmp.Or(
+		cmp.Compare(o.Kind, p.Kind),
+		strings.Compare(o.Device, p.Device), strings.Compare(o.Unit, p.Unit),
+		strings.Compare(o.Instance, p.Instance), strings.Compare(o.Prefix, p.Prefix),
+	)
+}
+
+// Path is the gNMI path of the object.
+func (o Object) Path() string {
+	switch o.Kind {
+	case System:
+		return "/system"
+	case Device:
+		return devicePath(o.Device)
+	case Unit:
+		return unitPath(intf.UnitKey{Device: o.Device, ID: o.Unit})
+	case Instance:
+		return instancePath(o.Instance)
+	case Static:
+		return staticPathText(o.Instance, o.Prefix)
+	}
+	return "/"
+}
+
+// Objects lists, in order, the objects of dev that path covers: those that a
+// change at path can change. Names and keys may be left out or "*"; "..." stands
+// for any number of elements, and everything from there on is taken to be
+// covered. Paths to nothing that is compiled, and to objects that dev doesn't
+// have, give none; so take the union of before and after a change. nil covers
+// all.
+func Objects(dev *gen.Device, path *gpb.Path) []Object {
+	w := walker{dev: dev}
+	w.root(path.GetElem())
+	slices.SortFunc(w.out, Object.Compare)
+	return slices.Compact(w.out)
+}
+
+// AllObjects lists, in order, all objects of dev. The instance "default" and
+// the system are among them, declared or not.
+func AllObjects(dev *gen.Device) []Object { return Objects(dev, nil) }
+
+type walker struct {
+	dev *gen.Device
+	out []Object
+}
+
+// at splits off the first element: its name ("" for all names) and the rest.
+// all says that the path ends here or can't be followed further.
+func at(elems []*gpb.PathElem) (name string, first *gpb.PathElem, rest []*gpb.PathElem, all bool) {
+	if len(elems) == 0 || elems[0].GetName() == "..." {
+		return "", nil, nil, true
+	}
+	name = elems[0].GetName()
+	if name == "*" {
+		name = ""
+	}
+	return name, elems[0], elems[1:], false
+}
+
+func covers(all bool, name string, want string) bool { return all || name == "" || name == want }
+
+func (w *walker) root(elems []*gpb.PathElem) {
+	name, first, rest, all := at(elems)
+	if covers(all, name, "system") {
+		w.out = append(w.out, Object{Kind: System})
+	}
+	if covers(all, name, "interface") {
+		each(w.dev.Interface, first, "name", func(key string, d *gen.Routerd_Interface) { w.device(key, d, rest) })
+	}
+	if covers(all, name, "instance") {
+		each(w.dev.Instance, first, "name", func(key string, i *gen.Routerd_Instance) { w.instance(key, i, rest) })
+		if key, ok := exactKey(first, "name"); (!ok || key == DefaultInstance) && w.dev.Instance[DefaultInstance] == nil {
+			w.out = append(w.out, Object{Kind: Instance, Instance: DefaultInstance})
+		}
+	}
+}
+
+func (w *walker) device(key string, d *gen.Routerd_Interface, elems []*gpb.PathElem) {
+	name, first, _, all := at(elems)
+	if all || name != "unit" {
+		w.out = append(w.out, Object{Kind: Device, Device: key})
+	}
+	if d != nil && covers(all, name, "unit") {
+		each(d.Unit, first, "id", func(id string, _ *gen.Routerd_Interface_Unit) {
+			w.out = append(w.out, Object{Kind: Unit, Device: key, Unit: id})
+		})
+	}
+}
+
+func (w *walker) instance(key string, i *gen.Routerd_Instance, elems []*gpb.PathElem) {
+	name, first, _, all := at(elems)
+	if all || name != "static-route" {
+		w.out = append(w.out, Object{Kind: Instance, Instance: key})
+	}
+	if i != nil && covers(all, name, "static-route") {
+		each(i.StaticRoute, first, "prefix", func(prefix string, _ *gen.Routerd_Instance_StaticRoute) {
+			w.out = append(w.out, Object{Kind: Static, Instance: key, Prefix: prefix})
+		})
+	}
+}
+
+// exactKey is the value of a key in elem; ok is false for none and for "*".
+func exactKey(elem *gpb.PathElem, key string) (value string, ok bool) {
+	value, ok = elem.GetKey()[key]
+	return value, ok && value != "*"
+}
+
+// each calls f for the entries that elem selects: one, without a walk through
+// the others, when the key is given.
+func each[V any](list map[string]V, elem *gpb.PathElem, key string, f func(string, V)) {
+	if value, ok := exactKey(elem, key); ok {
+		if entry, ok := list[value]; ok {
+			f(value, entry)
+		}
+		return
+	}
+	for value, entry := range list {
+		f(value, entry)
+	}
+}
+
+// staticKey is the key of a Static object; ok is false when its prefix isn't the
+// canonical spelling of one without host bits, so that no object has another's key.
+func (o Object) staticKey() (k StaticKey, ok bool) {
+	p, err := netip.ParsePrefix(o.Prefix)
+	if err != nil || p != p.Masked() || p.String() != o.Prefix {
+		return StaticKey{}, false
+	}
+	return StaticKey{Instance: o.Instance, Prefix: p}, true
+}

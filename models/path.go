@@ -1,0 +1,43 @@
+package models
+
+import (
+	"net/netip"
+	"strings"
+
+	"router/intf"
+)
+
+// pathEscaper escapes the value of a key in a gNMI path.
+var pathEscaper = strings.NewReplacer(`\`, `\\`, `]`, `\]`)
+
+func keyed(path, list, key, value string) string {
+	return path + "/" + list + "[" + key + "=" + pathEscaper.Replace(value) + "]"
+}
+
+func devicePath(name string) string { return keyed("", "interface", "name", name) }
+
+func unitPath(k intf.UnitKey) string { return keyed(devicePath(k.Device), "unit", "id", k.ID) }
+
+func familyPath(unit string, f intf.Family) string { return keyed(unit, "family", "type", f.String()) }
+
+func addressPath(family, prefix string) string { return keyed(family, "address", "prefix", prefix) }
+
+func neighborPath(family, address string) string {
+	return keyed(family, "neighbor", "address", address)
+}
+
+func instancePath(name string) string { return keyed("", "instance", "name", name) }
+
+func staticPath(k StaticKey) string { return staticPathText(k.Instance, k.Prefix.String()) }
+
+func staticPathText(instance, prefix string) string {
+	return keyed(instancePath(instance), "static-route", "prefix", prefix)
+}
+
+// nextHopPath is the path of the only next hop of a route, by its index.
+func nextHopPath(k StaticKey, index uint8) string {
+	return keyed(staticPath(k), "next-hop", "index", uintText(uint64(index)))
+}
+
+// hostPrefix is the prefix that holds a and nothing else.
+func hostPrefix(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }

@@ -1,0 +1,69 @@
+package models
+
+import "slices"
+
+// The rules of the model, by their error-app-tags.
+const (
+	ruleAddressCanonical   = "address-canonical"
+	ruleAddressFamily      = "address-family-match"
+	ruleAddressLinkLocal   = "address-link-local-length"
+	ruleAddressUnicast     = "address-unicast"
+	ruleAddressUnique      = "address-unique-in-instance"
+	ruleDeviceMAC          = "device-mac-unicast"
+	ruleFamilyInstance     = "family-instance-exists"
+	ruleFamilyMTU          = "family-mtu-fits-mru"
+	ruleGatewayLinkLocal   = "gateway-link-local-interface"
+	ruleGatewayOwn         = "gateway-not-own-address"
+	ruleGatewayUnicast     = "gateway-unicast"
+	ruleHostNamespace      = "host-namespace-unique"
+	ruleInet6MTU           = "inet6-mtu-minimum"
+	ruleNeighborFamily     = "neighbor-family-match"
+	ruleNeighborMAC        = "neighbor-mac-unicast"
+	ruleNeighborNeedsMAC   = "neighbor-needs-mac"
+	ruleNeighborOnLink     = "neighbor-on-link"
+	ruleNeighborOwn        = "neighbor-not-own-address"
+	ruleNexthopFamily      = "nexthop-family-match"
+	ruleNexthopInstance    = "nexthop-instance-exists"
+	ruleNexthopIfExists    = "nexthop-interface-exists"
+	ruleNexthopIfFamily    = "nexthop-interface-family"
+	ruleNexthopKind        = "nexthop-kind"
+	ruleNexthopOwnInstance = "nexthop-instance-not-own"
+	rulePeerHostPrefix     = "peer-needs-host-prefix"
+	rulePeerUnicast        = "peer-unicast"
+	rulePreferredUnique    = "preferred-unique"
+	rulePrefixHostBits     = "prefix-host-bits-zero"
+	rulePrimaryUnique      = "primary-unique"
+	ruleStaticAction       = "static-action-nexthop"
+	ruleStaticLoop         = "static-lookup-loop"
+	ruleUnitParent         = "unit-parent-exists"
+	ruleUnitUntagged       = "unit-untagged-unique"
+	ruleUnitVLAN           = "unit-vlan-unique"
+	ruleVLANDepth          = "vlan-depth"
+	ruleVLANInner          = "vlan-inner-needs-outer"
+)
+
+// What YANG itself asks for, by the names that RFC 7950 (15) and RFC 6241
+// (appendix A) give.
+const (
+	ruleKey      = "instance-required" // a key leafref with another value in config
+	ruleTooMany  = "too-many-elements" // max-elements
+	ruleBadValue = "invalid-value"     // type, range, length, pattern
+)
+
+// Rules lists the names of all rules that the model states by an
+// error-app-tag, sorted.
+func Rules() []string { return slices.Clone(allRules) }
+
+var allRules = []string{
+	ruleAddressCanonical, ruleAddressFamily, ruleAddressLinkLocal,
+	ruleAddressUnicast, ruleAddressUnique, ruleDeviceMAC, ruleFamilyInstance,
+	ruleFamilyMTU, ruleGatewayLinkLocal, ruleGatewayOwn, ruleGatewayUnicast,
+	ruleHostNamespace, ruleInet6MTU, ruleNeighborFamily, ruleNeighborMAC,
+	ruleNeighborNeedsMAC, ruleNeighborOwn, ruleNeighborOnLink,
+	ruleNexthopFamily, ruleNexthopInstance, ruleNexthopOwnInstance,
+	ruleNexthopIfExists, ruleNexthopIfFamily, ruleNexthopKind,
+	rulePeerHostPrefix, rulePeerUnicast, rulePreferredUnique,
+	rulePrefixHostBits, rulePrimaryUnique, ruleStaticAction, ruleStaticLoop,
+	ruleUnitParent, ruleUnitUntagged, ruleUnitVLAN, ruleVLANDepth,
+	ruleVLANInner,
+}

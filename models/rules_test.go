@@ -1,0 +1,497 @@
+package models
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/openconfig/ygot/ygot"
+
+	"router/gen"
+)
+
+// base is a configuration that breaks no rule and has one of everything.
+const base = `{
+ "routerd:interface": [
+  {"name": "ge0", "config": {"name": "ge0"}, "unit": [
+   {"id": "0", "config": {"id": "0"}, "family": [
+    {"type": "inet", "config": {"type": "inet"},
+     "address": [{"prefix": "192.0.2.1/24", "config": {"prefix": "192.0.2.1/24"}}],
+     "neighbor": [{"address": "192.0.2.9", "config": {"address": "192.0.2.9", "link-layer-address": "02:00:00:00:00:09"}}]},
+    {"type": "inet6", "config": {"type": "inet6"},
+     "address": [{"prefix": "2001:db8::1/64", "config": {"prefix": "2001:db8::1/64"}}]}]},
+   {"id": "100", "config": {"id": "100"}, "vlan": {"config": {"outer-vlan-id": 100}}},
+   {"id": "100.1", "config": {"id": "100.1"}, "vlan": {"config": {"outer-vlan-id": 1}}, "family": [
+    {"type": "inet", "config": {"type": "inet", "instance": "red"},
+     "address": [{"prefix": "198.51.100.1/24", "config": {"prefix": "198.51.100.1/24"}}]}]},
+   {"id": "200", "config": {"id": "200"}, "vlan": {"config": {"outer-vlan-id": 200, "inner-vlan-id": 1}}}]}],
+ "routerd:instance": [
+  {"name": "default", "config": {"name": "default"}, "static-route": [
+   {"prefix": "0.0.0.0/0", "config": {"prefix": "0.0.0.0/0"}, "next-hop": [
+    {"index": 0, "config": {"index": 0, "gateway": "192.0.2.2", "interface": "ge0"}}]},
+   {"prefix": "198.51.100.0/24", "config": {"prefix": "198.51.100.0/24"}, "next-hop": [
+    {"index": 0, "config": {"index": 0, "instance": "red"}}]},
+   {"prefix": "2001:db8:1::/48", "config": {"prefix": "2001:db8:1::/48"}, "next-hop": [
+    {"index": 0, "config": {"index": 0, "gateway": "2001:db8::2"}}]},
+   {"prefix": "10.0.0.0/8", "config": {"prefix": "10.0.0.0/8", "action": "discard"}}]},
+  {"name": "red", "config": {"name": "red"}, "static-route": [
+   {"prefix": "0.0.0.0/0", "config": {"prefix": "0.0.0.0/0"}, "next-hop": [
+    {"index": 0, "config": {"index": 0, "instance": "default"}}]}]}]
+}`
+
+// A world is base, with shorthands to spoil it by.
+type world struct{ *gen.Device }
+
+func (w world) ge0() *gen.Routerd_Interface                { return w.GetOrCreateInterface("ge0") }
+func (w world) unit(id string) *gen.Routerd_Interface_Unit { return w.ge0().GetOrCreateUnit(id) }
+func (w world) inet(unit string) *gen.Routerd_Interface_Unit_Family {
+	return w.unit(unit).GetOrCreateFamily(gen.Routerd_FamilyType_inet)
+}
+func (w world) inet6(unit string) *gen.Routerd_Interface_Unit_Family {
+	return w.unit(unit).GetOrCreateFamily(gen.Routerd_FamilyType_inet6)
+}
+func (w world) route(instance, prefix string) *gen.Routerd_Instance_StaticRoute {
+	return w.GetOrCreateInstance(instance).GetOrCreateStaticRoute(prefix)
+}
+func (w world) via(instance, prefix string) *gen.Routerd_Instance_StaticRoute_NextHop_Config {
+	return w.route(instance, prefix).GetOrCreateNextHop(0).GetOrCreateConfig()
+}
+func (w world) vlan(unit string, outer, inner uint16) {
+	c := w.unit(unit).GetOrCreateVlan().GetOrCreateConfig()
+	c.OuterVlanId, c.InnerVlanId = nil, nil
+	if outer != 0 {
+		c.OuterVlanId = &outer
+	}
+	if inner != 0 {
+		c.InnerVlanId = &inner
+	}
+}
+
+// complete gives every list entry the config leaf that its key refers to, which
+// yanglint asks for.
+func (w world) complete() {
+	for name, i := range w.Interface {
+		i.GetOrCreateConfig().Name = ygot.String(name)
+		for id, u := range i.Unit {
+			u.GetOrCreateConfig().Id = ygot.String(id)
+			for typ, f := range u.Family {
+				f.GetOrCreateConfig().Type = typ
+				for p, a := range f.Address {
+					a.GetOrCreateConfig().Prefix = ygot.String(p)
+				}
+				for a, n := range f.Neighbor {
+					n.GetOrCreateConfig().Address = ygot.String(a)
+				}
+			}
+		}
+	}
+	for name, i := range w.Instance {
+		i.GetOrCreateConfig().Name = ygot.String(name)
+		for p, r := range i.StaticRoute {
+			r.GetOrCreateConfig().Prefix = ygot.String(p)
+			for index, n := range r.NextHop {
+				n.GetOrCreateConfig().Index = ygot.Uint8(index)
+			}
+		}
+	}
+}
+
+const (
+	unit0    = "/interface[name=ge0]/unit[id=0]"
+	inet0    = unit0 + "/family[type=inet]"
+	inet60   = unit0 + "/family[type=inet6]"
+	default4 = "/instance[name=default]/static-route[prefix=0.0.0.0/0]"
+	nh0      = "/next-hop[index=0]"
+)
+
+// ruleCases spoil base. rule is empty for what is allowed. xpath says that the
+// rule is a must that XPath can evaluate, so that yanglint finds it too.
+var ruleCases = []struct {
+	name  string
+	spoil func(w world)
+	rule  string
+	path  string
+	xpath bool
+}{
+	{name: "nothing", spoil: func(w world) {}},
+
+	{name: "device with a group MAC", rule: ruleDeviceMAC, xpath: true, path: "/interface[name=ge0]/config/mac-address",
+		spoil: func(w world) { w.ge0().Config.MacAddress = ygot.String("01:00:00:00:00:01") }},
+	{name: "device with a zero MAC", rule: ruleDeviceMAC, xpath: true, path: "/interface[name=ge0]/config/mac-address",
+		spoil: func(w world) { w.ge0().Config.MacAddress = ygot.String("00:00:00:00:00:00") }},
+	{name: "device with its own MAC", spoil: func(w world) { w.ge0().Config.MacAddress = ygot.String("02:00:00:00:00:01") }},
+
+	{name: "child without a parent", rule: ruleUnitParent, xpath: true, path: "/interface[name=ge0]/unit[id=300.1]",
+		spoil: func(w world) { w.vlan("300.1", 5, 0) }},
+	{name: "child whose parent goes", rule: ruleUnitParent, xpath: true, path: "/interface[name=ge0]/unit[id=100.1]",
+		spoil: func(w world) { w.ge0().DeleteUnit("100") }},
+	{name: "grandchild without a parent", rule: ruleUnitParent, xpath: true, path: "/interface[name=ge0]/unit[id=100.2.3]",
+		spoil: func(w world) { w.unit("100.2.3") }},
+	{name: "another child", spoil: func(w world) { w.vlan("100.2", 2, 0) }},
+
+	{name: "two units with one VLAN", rule: ruleUnitVLAN, xpath: true, path: "/interface[name=ge0]/unit[id=101]/vlan",
+		spoil: func(w world) { w.vlan("101", 100, 0) }},
+	{name: "two children with one VLAN", rule: ruleUnitVLAN, xpath: true, path: "/interface[name=ge0]/unit[id=100.2]/vlan",
+		spoil: func(w world) { w.vlan("100.2", 1, 0) }},
+	{name: "both tags of a parent and its child", rule: ruleUnitVLAN, path: "/interface[name=ge0]/unit[id=101]/vlan",
+		spoil: func(w world) { w.vlan("101", 100, 1) }},
+	{name: "child without a tag of its own", rule: ruleUnitVLAN, path: "/interface[name=ge0]/unit[id=100.2]/vlan",
+		spoil: func(w world) { w.unit("100.2") }},
+	{name: "one VLAN id under two protocol ids", spoil: func(w world) {
+		w.vlan("101", 100, 0)
+		w.unit("101").Vlan.Config.OuterTpid = gen.Routerd_Tpid_0x88a8
+	}},
+	{name: "one inner VLAN id under two protocol ids", spoil: func(w world) {
+		w.vlan("201", 200, 1)
+		w.unit("201").Vlan.Config.InnerTpid = gen.Routerd_Tpid_0x9100
+	}},
+	{name: "one VLAN on two devices", spoil: func(w world) {
+		w.GetOrCreateInterface("ge1").GetOrCreateUnit("100").GetOrCreateVlan().GetOrCreateConfig().OuterVlanId = ygot.Uint16(100)
+	}},
+
+	{name: "two untagged units", rule: ruleUnitUntagged, xpath: true, path: "/interface[name=ge0]/unit[id=1]",
+		spoil: func(w world) { w.unit("1") }},
+	{name: "an untagged unit on another device", spoil: func(w world) { w.GetOrCreateInterface("ge1").GetOrCreateUnit("1") }},
+
+	{name: "three tags", rule: ruleVLANDepth, xpath: true, path: "/interface[name=ge0]/unit[id=200.1]/vlan",
+		spoil: func(w world) { w.vlan("200.1", 5, 0) }},
+	{name: "three tags by a change of the parent", rule: ruleVLANDepth, xpath: true, path: "/interface[name=ge0]/unit[id=100.1]/vlan",
+		spoil: func(w world) { w.vlan("100", 100, 7) }},
+	{name: "inner tag alone", rule: ruleVLANInner, xpath: true, path: "/interface[name=ge1]/unit[id=5]/vlan/config/inner-vlan-id",
+		spoil: func(w world) {
+			w.GetOrCreateInterface("ge1").GetOrCreateUnit("5").GetOrCreateVlan().GetOrCreateConfig().InnerVlanId = ygot.Uint16(7)
+		}},
+
+	{name: "family in an unknown instance", rule: ruleFamilyInstance, xpath: true, path: inet0 + "/config/instance",
+		spoil: func(w world) { w.inet("0").Config.Instance = ygot.String("blue") }},
+	{name: "family whose instance goes", rule: ruleFamilyInstance, xpath: true, path: "/interface[name=ge0]/unit[id=100.1]/family[type=inet]/config/instance",
+		spoil: func(w world) {
+			w.DeleteInstance("red")
+			delete(w.GetInstance("default").StaticRoute, "198.51.100.0/24")
+		}},
+	{name: "family in a new instance", spoil: func(w world) {
+		w.GetOrCreateInstance("blue")
+		w.inet("200").GetOrCreateConfig().Instance = ygot.String("blue")
+	}},
+
+	{name: "MTU too large", rule: ruleFamilyMTU, xpath: true, path: inet0 + "/config/mtu",
+		spoil: func(w world) { w.inet("0").Config.Mtu = ygot.Uint16(1505) }},
+	{name: "MTU as large as can be", spoil: func(w world) { w.inet("0").Config.Mtu = ygot.Uint16(1504) }},
+	{name: "MTU too large with two tags", rule: ruleFamilyMTU, xpath: true, path: "/interface[name=ge0]/unit[id=100.1]/family[type=inet]/config/mtu",
+		spoil: func(w world) { w.inet("100.1").Config.Mtu = ygot.Uint16(1497) }},
+	{name: "MTU as large as can be with two tags", spoil: func(w world) { w.inet("100.1").Config.Mtu = ygot.Uint16(1496) }},
+	{name: "MRU too small for an MTU", rule: ruleFamilyMTU, xpath: true, path: inet0 + "/config/mtu",
+		spoil: func(w world) { w.inet("0").Config.Mtu = ygot.Uint16(1500); w.ge0().Config.Mru = ygot.Uint16(1500) }},
+	{name: "IPv6 with a small MTU", rule: ruleInet6MTU, xpath: true, path: inet60,
+		spoil: func(w world) { w.inet6("0").Config.Mtu = ygot.Uint16(1279) }},
+	{name: "IPv6 with a small MRU", rule: ruleInet6MTU, xpath: true, path: inet60,
+		spoil: func(w world) { w.ge0().Config.Mru = ygot.Uint16(1297) }},
+	{name: "IPv6 with the least MRU", spoil: func(w world) { w.ge0().Config.Mru = ygot.Uint16(1298) }},
+
+	{name: "two primary addresses", rule: rulePrimaryUnique, xpath: true, path: inet0 + "/address[prefix=192.0.2.5/24]/config/primary",
+		spoil: func(w world) {
+			w.inet("0").GetOrCreateAddress("192.0.2.4/24").GetOrCreateConfig().Primary = ygot.Bool(true)
+			w.inet("0").GetOrCreateAddress("192.0.2.5/24").GetOrCreateConfig().Primary = ygot.Bool(true)
+		}},
+	{name: "two preferred addresses of a network", rule: rulePreferredUnique, path: inet0 + "/address[prefix=192.0.2.5/24]/config/preferred",
+		spoil: func(w world) {
+			w.inet("0").GetOrCreateAddress("192.0.2.4/24").GetOrCreateConfig().Preferred = ygot.Bool(true)
+			w.inet("0").GetOrCreateAddress("192.0.2.5/24").GetOrCreateConfig().Preferred = ygot.Bool(true)
+		}},
+	{name: "preferred addresses of two networks, one primary", spoil: func(w world) {
+		w.inet("0").GetOrCreateAddress("192.0.2.4/24").GetOrCreateConfig().Preferred = ygot.Bool(true)
+		w.inet("0").GetOrCreateAddress("203.0.113.1/24").GetOrCreateConfig().Preferred = ygot.Bool(true)
+		w.inet("0").GetOrCreateAddress("203.0.113.1/24").GetOrCreateConfig().Primary = ygot.Bool(true)
+	}},
+
+	{name: "IPv6 address under inet", rule: ruleAddressFamily, xpath: true, path: inet0 + "/address[prefix=2001:db8:5::1/64]",
+		spoil: func(w world) { w.inet("0").GetOrCreateAddress("2001:db8:5::1/64") }},
+	{name: "IPv4 address under inet6", rule: ruleAddressFamily, xpath: true, path: inet60 + "/address[prefix=192.0.2.7/24]",
+		spoil: func(w world) { w.inet6("0").GetOrCreateAddress("192.0.2.7/24") }},
+	{name: "multicast address", rule: ruleAddressUnicast, xpath: true, path: inet0 + "/address[prefix=224.0.0.9/24]",
+		spoil: func(w world) { w.inet("0").GetOrCreateAddress("224.0.0.9/24") }},
+	{name: "loopback address", rule: ruleAddressUnicast, xpath: true, path: inet0 + "/address[prefix=127.0.0.1/8]",
+		spoil: func(w world) { w.inet("0").GetOrCreateAddress("127.0.0.1/8") }},
+	{name: "address of network zero", rule: ruleAddressUnicast, xpath: true, path: inet0 + "/address[prefix=0.0.0.1/8]",
+		spoil: func(w world) { w.inet("0").GetOrCreateAddress("0.0.0.1/8") }},
+	{name: "limited broadcast", rule: ruleAddressUnicast, xpath: true, path: inet0 + "/address[prefix=255.255.255.255/32]",
+		spoil: func(w world) { w.inet("0").GetOrCreateAddress("255.255.255.255/32") }},
+	{name: "network's own address", rule: ruleAddressUnicast, path: inet0 + "/address[prefix=203.0.113.0/24]",
+		spoil: func(w world) { w.inet("0").GetOrCreateAddress("203.0.113.0/24") }},
+	{name: "network's broadcast address", rule: ruleAddressUnicast, path: inet0 + "/address[prefix=203.0.113.127/25]",
+		spoil: func(w world) { w.inet("0").GetOrCreateAddress("203.0.113.127/25") }},
+	{name: "address of length zero", rule: ruleAddressUnicast, path: inet0 + "/address[prefix=203.0.113.1/0]",
+		spoil: func(w world) { w.inet("0").GetOrCreateAddress("203.0.113.1/0") }},
+	{name: "subnet-router anycast address", rule: ruleAddressUnicast, path: inet60 + "/address[prefix=2001:db8:5::/64]",
+		spoil: func(w world) { w.inet6("0").GetOrCreateAddress("2001:db8:5::/64") }},
+	{name: "IPv6 multicast address", rule: ruleAddressUnicast, xpath: true, path: inet60 + "/address[prefix=ff02::1/64]",
+		spoil: func(w world) { w.inet6("0").GetOrCreateAddress("ff02::1/64") }},
+	{name: "IPv6 loopback", rule: ruleAddressUnicast, xpath: true, path: inet60 + "/address[prefix=::1/128]",
+		spoil: func(w world) { w.inet6("0").GetOrCreateAddress("::1/128") }},
+	{name: "mapped IPv4 address", rule: ruleAddressUnicast, path: inet60 + "/address[prefix=::ffff:192.0.2.1/128]",
+		spoil: func(w world) { w.inet6("0").GetOrCreateAddress("::ffff:192.0.2.1/128") }},
+	{name: "both addresses of a /31, /127 and host prefixes", spoil: func(w world) {
+		for _, p := range []string{"203.0.113.0/31", "203.0.113.3/31", "203.0.113.8/32", "203.0.113.255/32"} {
+			w.inet("0").GetOrCreateAddress(p)
+		}
+		for _, p := range []string{"2001:db8:5::/127", "2001:db8:6::1/127", "2001:db8:7::/128"} {
+			w.inet6("0").GetOrCreateAddress(p)
+		}
+	}},
+	{name: "link-local address of a wrong length", rule: ruleAddressLinkLocal, xpath: true, path: inet60 + "/address[prefix=fe80::1/10]",
+		spoil: func(w world) { w.inet6("0").GetOrCreateAddress("fe80::1/10") }},
+	{name: "one link-local address on two units", spoil: func(w world) {
+		w.inet6("0").GetOrCreateAddress("fe80::1/64")
+		w.inet6("200").GetOrCreateAddress("fe80::1/64")
+	}},
+	{name: "one address on two units", rule: ruleAddressUnique, xpath: true, path: "/interface[name=ge0]/unit[id=200]/family[type=inet]/address[prefix=192.0.2.1/32]",
+		spoil: func(w world) { w.inet("200").GetOrCreateAddress("192.0.2.1/32") }},
+	{name: "one address twice on a unit", rule: ruleAddressUnique, xpath: true, path: inet0 + "/address[prefix=192.0.2.1/25]",
+		spoil: func(w world) { w.inet("0").GetOrCreateAddress("192.0.2.1/25") }},
+	{name: "one address on two units by a change of instance", rule: ruleAddressUnique, xpath: true, path: "/interface[name=ge0]/unit[id=200]/family[type=inet]/address[prefix=198.51.100.1/24]",
+		spoil: func(w world) {
+			w.inet("200").GetOrCreateAddress("198.51.100.1/24")
+			w.inet("200").GetOrCreateConfig().Instance = ygot.String("red")
+		}},
+	{name: "one address in two instances", spoil: func(w world) { w.inet("100.1").GetOrCreateAddress("192.0.2.1/24") }},
+	{name: "address in capitals", rule: ruleAddressCanonical, path: inet60 + "/address[prefix=2001:DB8:5::1/64]",
+		spoil: func(w world) { w.inet6("0").GetOrCreateAddress("2001:DB8:5::1/64") }},
+	{name: "address with zeros", rule: ruleAddressCanonical, path: inet60 + "/address[prefix=2001:db8:5:0::1/64]",
+		spoil: func(w world) { w.inet6("0").GetOrCreateAddress("2001:db8:5:0::1/64") }},
+	{name: "peer of a network", rule: rulePeerHostPrefix, xpath: true, path: inet0 + "/address[prefix=203.0.113.1/24]/config/peer",
+		spoil: func(w world) {
+			w.inet("0").GetOrCreateAddress("203.0.113.1/24").GetOrCreateConfig().Peer = ygot.String("203.0.113.2")
+		}},
+	{name: "peer of the other family", rule: rulePeerUnicast, xpath: true, path: inet0 + "/address[prefix=203.0.113.1/32]/config/peer",
+		spoil: func(w world) {
+			w.inet("0").GetOrCreateAddress("203.0.113.1/32").GetOrCreateConfig().Peer = ygot.String("2001:db8::2")
+		}},
+	{name: "peer that is a group", rule: rulePeerUnicast, xpath: true, path: inet0 + "/address[prefix=203.0.113.1/32]/config/peer",
+		spoil: func(w world) {
+			w.inet("0").GetOrCreateAddress("203.0.113.1/32").GetOrCreateConfig().Peer = ygot.String("224.0.0.5")
+		}},
+	{name: "address with a peer", spoil: func(w world) {
+		w.inet("0").GetOrCreateAddress("203.0.113.1/32").GetOrCreateConfig().Peer = ygot.String("203.0.113.2")
+		w.inet("0").GetOrCreateNeighbor("203.0.113.2").GetOrCreateConfig().LinkLayerAddress = ygot.String("02:00:00:00:00:02")
+	}},
+
+	{name: "IPv6 neighbour under inet", rule: ruleNeighborFamily, xpath: true, path: inet0 + "/neighbor[address=2001:db8::2]",
+		spoil: func(w world) {
+			w.inet("0").GetOrCreateNeighbor("2001:db8::2").GetOrCreateConfig().LinkLayerAddress = ygot.String("02:00:00:00:00:02")
+		}},
+	{name: "neighbour without a MAC", rule: ruleNeighborNeedsMAC, xpath: true, path: inet0 + "/neighbor[address=192.0.2.2]",
+		spoil: func(w world) { w.inet("0").GetOrCreateNeighbor("192.0.2.2").GetOrCreateConfig() }},
+	{name: "neighbour with a broadcast MAC", rule: ruleNeighborMAC, xpath: true, path: inet0 + "/neighbor[address=192.0.2.9]/config/link-layer-address",
+		spoil: func(w world) {
+			w.inet("0").GetNeighbor("192.0.2.9").Config.LinkLayerAddress = ygot.String("ff:ff:ff:ff:ff:ff")
+		}},
+	{name: "neighbour with our address", rule: ruleNeighborOwn, xpath: true, path: inet0 + "/neighbor[address=192.0.2.1]",
+		spoil: func(w world) {
+			w.inet("0").GetOrCreateNeighbor("192.0.2.1").GetOrCreateConfig().LinkLayerAddress = ygot.String("02:00:00:00:00:02")
+		}},
+	{name: "neighbour off the link", rule: ruleNeighborOnLink, path: inet0 + "/neighbor[address=203.0.113.2]",
+		spoil: func(w world) {
+			w.inet("0").GetOrCreateNeighbor("203.0.113.2").GetOrCreateConfig().LinkLayerAddress = ygot.String("02:00:00:00:00:02")
+		}},
+	{name: "neighbour whose network goes", rule: ruleNeighborOnLink, path: inet0 + "/neighbor[address=192.0.2.9]",
+		spoil: func(w world) { delete(w.inet("0").Address, "192.0.2.1/24") }},
+	{name: "link-local neighbour", spoil: func(w world) {
+		w.inet6("0").GetOrCreateNeighbor("fe80::2").GetOrCreateConfig().LinkLayerAddress = ygot.String("02:00:00:00:00:02")
+	}},
+
+	{name: "two instances in one namespace", rule: ruleHostNamespace, xpath: true, path: "/instance[name=blue]/config/host-namespace",
+		spoil: func(w world) { w.GetOrCreateInstance("blue").GetOrCreateConfig().HostNamespace = ygot.String("red") }},
+	{name: "default in another instance's namespace", rule: ruleHostNamespace, xpath: true, path: "/instance[name=default]/config/host-namespace",
+		spoil: func(w world) { w.GetInstance("default").Config.HostNamespace = ygot.String("red") }},
+	{name: "namespace of an instance that has moved out", spoil: func(w world) {
+		w.GetInstance("red").Config.HostNamespace = ygot.String("elsewhere")
+		w.GetOrCreateInstance("blue").GetOrCreateConfig().HostNamespace = ygot.String("red")
+	}},
+
+	{name: "route with host bits", rule: rulePrefixHostBits, path: "/instance[name=default]/static-route[prefix=10.0.0.1/8]",
+		spoil: func(w world) {
+			w.route("default", "10.0.0.1/8").GetOrCreateConfig().Action = gen.Routerd_RouteAction_discard
+		}},
+	{name: "route in capitals", rule: ruleAddressCanonical, path: "/instance[name=default]/static-route[prefix=2001:DB8:2::/48]",
+		spoil: func(w world) {
+			w.route("default", "2001:DB8:2::/48").GetOrCreateConfig().Action = gen.Routerd_RouteAction_discard
+		}},
+	{name: "forward without a next hop", rule: ruleStaticAction, xpath: true, path: "/instance[name=default]/static-route[prefix=172.16.0.0/12]",
+		spoil: func(w world) { w.route("default", "172.16.0.0/12") }},
+	{name: "reject with a next hop", rule: ruleStaticAction, xpath: true, path: default4,
+		spoil: func(w world) {
+			w.route("default", "0.0.0.0/0").GetOrCreateConfig().Action = gen.Routerd_RouteAction_reject
+		}},
+	{name: "reject and receive", spoil: func(w world) {
+		w.route("default", "172.16.0.0/12").GetOrCreateConfig().Action = gen.Routerd_RouteAction_reject
+		w.route("red", "203.0.113.53/32").GetOrCreateConfig().Action = gen.Routerd_RouteAction_receive
+	}},
+	{name: "two next hops", rule: ruleTooMany, path: default4 + "/next-hop",
+		spoil: func(w world) {
+			w.route("default", "0.0.0.0/0").GetOrCreateNextHop(1).GetOrCreateConfig().Gateway = ygot.String("192.0.2.3")
+		}},
+	{name: "empty next hop", rule: ruleNexthopKind, xpath: true, path: default4 + nh0,
+		spoil: func(w world) { c := w.via("default", "0.0.0.0/0"); c.Gateway, c.Interface = nil, nil }},
+	{name: "gateway and instance", rule: ruleNexthopKind, xpath: true, path: default4 + nh0,
+		spoil: func(w world) { w.via("default", "0.0.0.0/0").Instance = ygot.String("red") }},
+	{name: "gateway of the other family", rule: ruleNexthopFamily, xpath: true, path: default4 + nh0 + "/config/gateway",
+		spoil: func(w world) { w.via("default", "0.0.0.0/0").Gateway = ygot.String("2001:db8::2") }},
+	{name: "gateway that is a group", rule: ruleGatewayUnicast, xpath: true, path: default4 + nh0 + "/config/gateway",
+		spoil: func(w world) { w.via("default", "0.0.0.0/0").Gateway = ygot.String("224.0.0.2") }},
+	{name: "gateway in capitals", rule: ruleAddressCanonical, path: "/instance[name=default]/static-route[prefix=2001:db8:1::/48]" + nh0 + "/config/gateway",
+		spoil: func(w world) { w.via("default", "2001:db8:1::/48").Gateway = ygot.String("2001:DB8::2") }},
+	{name: "link-local gateway alone", rule: ruleGatewayLinkLocal, xpath: true, path: "/instance[name=default]/static-route[prefix=2001:db8:1::/48]" + nh0 + "/config/gateway",
+		spoil: func(w world) { w.via("default", "2001:db8:1::/48").Gateway = ygot.String("fe80::2") }},
+	{name: "link-local gateway on an interface", spoil: func(w world) {
+		c := w.via("default", "2001:db8:1::/48")
+		c.Gateway, c.Interface = ygot.String("fe80::2"), ygot.String("ge0.0")
+	}},
+	{name: "gateway that is ours", rule: ruleGatewayOwn, xpath: true, path: default4 + nh0 + "/config/gateway",
+		spoil: func(w world) { w.via("default", "0.0.0.0/0").Gateway = ygot.String("192.0.2.1") }},
+	{name: "gateway that becomes ours", rule: ruleGatewayOwn, xpath: true, path: default4 + nh0 + "/config/gateway",
+		spoil: func(w world) { w.inet("0").GetOrCreateAddress("192.0.2.2/24") }},
+	{name: "gateway that is ours in another instance", spoil: func(w world) { w.inet("100.1").GetOrCreateAddress("192.0.2.2/24") }},
+	{name: "unknown unit", rule: ruleNexthopIfExists, xpath: true, path: default4 + nh0 + "/config/interface",
+		spoil: func(w world) { w.via("default", "0.0.0.0/0").Interface = ygot.String("ge0.7") }},
+	{name: "unit that goes", rule: ruleNexthopIfExists, xpath: true, path: default4 + nh0 + "/config/interface",
+		spoil: func(w world) { w.ge0().DeleteUnit("0") }},
+	{name: "unit without the family", rule: ruleNexthopIfFamily, xpath: true, path: default4 + nh0 + "/config/interface",
+		spoil: func(w world) { w.via("default", "0.0.0.0/0").Interface = ygot.String("ge0.200") }},
+	{name: "unit of another instance", rule: ruleNexthopIfFamily, xpath: true, path: default4 + nh0 + "/config/interface",
+		spoil: func(w world) { w.via("default", "0.0.0.0/0").Interface = ygot.String("ge0.100.1") }},
+	{name: "unit that moves to another instance", rule: ruleNexthopIfFamily, xpath: true, path: default4 + nh0 + "/config/interface",
+		spoil: func(w world) { w.inet("0").Config.Instance = ygot.String("red") }},
+	{name: "unit alone, by its full name", spoil: func(w world) {
+		c := w.via("default", "0.0.0.0/0")
+		c.Gateway, c.Interface = nil, ygot.String("ge0.0")
+	}},
+	{name: "look-up in an unknown instance", rule: ruleNexthopInstance, xpath: true, path: "/instance[name=red]/static-route[prefix=0.0.0.0/0]" + nh0 + "/config/instance",
+		spoil: func(w world) { w.via("red", "0.0.0.0/0").Instance = ygot.String("blue") }},
+	{name: "look-up in an instance that goes", rule: ruleNexthopInstance, xpath: true, path: "/instance[name=default]/static-route[prefix=198.51.100.0/24]" + nh0 + "/config/instance",
+		spoil: func(w world) { w.DeleteInstance("red"); w.ge0().DeleteUnit("100.1") }},
+	{name: "look-up in the own instance", rule: ruleNexthopOwnInstance, xpath: true, path: "/instance[name=red]/static-route[prefix=0.0.0.0/0]" + nh0 + "/config/instance",
+		spoil: func(w world) { w.via("red", "0.0.0.0/0").Instance = ygot.String("red") }},
+	{name: "look-up and look-up back", rule: ruleStaticLoop, path: default4,
+		spoil: func(w world) {
+			c := w.via("default", "0.0.0.0/0")
+			c.Gateway, c.Interface, c.Instance = nil, nil, ygot.String("red")
+		}},
+	{name: "look-up that comes back by a shorter prefix", rule: ruleStaticLoop, path: "/instance[name=default]/static-route[prefix=203.0.113.0/24]",
+		spoil: func(w world) { w.via("default", "203.0.113.0/24").Instance = ygot.String("red") }},
+	{name: "look-up whose far network goes", rule: ruleStaticLoop, path: "/instance[name=default]/static-route[prefix=198.51.100.0/24]",
+		spoil: func(w world) { w.ge0().DeleteUnit("100.1") }},
+	{name: "look-up that a discard route ends", spoil: func(w world) {
+		w.via("default", "203.0.113.0/24").Instance = ygot.String("red")
+		w.route("red", "203.0.0.0/16").GetOrCreateConfig().Action = gen.Routerd_RouteAction_discard
+	}},
+
+	{name: "key and config that differ", rule: ruleKey, path: "/interface[name=ge0]/config/name",
+		spoil: func(w world) { w.ge0().Config.Name = ygot.String("ge1") }},
+	{name: "MRU out of range", rule: ruleBadValue, path: "/interface[name=ge0]/config/mru",
+		spoil: func(w world) { w.ge0().Config.Mru = ygot.Uint16(9000) }},
+	{name: "device with a dot in its name", rule: ruleBadValue, path: "/interface[name=ge0.5]/config/name",
+		spoil: func(w world) { w.GetOrCreateInterface("ge0.5") }},
+	{name: "unit id with a leading zero", rule: ruleBadValue, path: "/interface[name=ge0]/unit[id=01]/config/id",
+		spoil: func(w world) { w.vlan("01", 7, 0) }},
+	{name: "address that is none", rule: ruleBadValue, path: inet0 + "/address[prefix=192.0.2.300/24]/config/prefix",
+		spoil: func(w world) { w.inet("0").GetOrCreateAddress("192.0.2.300/24") }},
+	{name: "host name with a space", rule: ruleBadValue, path: "/system/config/hostname",
+		spoil: func(w world) { w.GetOrCreateSystem().GetOrCreateConfig().Hostname = ygot.String("a router") }},
+}
+
+func TestRules(t *testing.T) {
+	for _, c := range ruleCases {
+		t.Run(c.name, func(t *testing.T) {
+			w := world{load(t, []byte(base))}
+			compiled, errs := Compile(w.Device)
+			if errs != nil {
+				t.Fatalf("base: %v", errs)
+			}
+			before := AllObjects(w.Device)
+			c.spoil(w)
+			touched := append(before, AllObjects(w.Device)...)
+
+			change, incremental := compiled.Update(w.Device, touched)
+			_, full := Compile(w.Device)
+			if c.rule == "" {
+				for _, err := range full {
+					t.Error(err)
+				}
+				if incremental != nil {
+					t.Errorf("as a change: %v", incremental)
+				}
+				if err := compiled.Commit(change); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			wantViolation(t, "as a change", incremental, c.rule, c.path)
+			wantRule(t, "as a whole", full, c.rule)
+		})
+	}
+}
+
+func wantViolation(t *testing.T, how string, errs []PathError, rule, path string) {
+	t.Helper()
+	for _, e := range errs {
+		if e.Rule == rule && e.Path == path {
+			if !strings.Contains(e.Err.Error(), ":") {
+				t.Errorf("%q names no cure", e.Err)
+			}
+			return
+		}
+	}
+	t.Errorf("%s: got %v\nwant %s at %s", how, errs, rule, path)
+}
+
+func wantRule(t *testing.T, how string, errs []PathError, rule string) {
+	t.Helper()
+	if !rulesOf(errs)[rule] {
+		t.Errorf("%s: got %v\nwant %s", how, errs, rule)
+	}
+}
+
+// The musts of the model and the rules here say the same of all cases.
+func TestRulesAgreeWithYanglint(t *testing.T) {
+	messages := map[string]string{}
+	for _, m := range tagAndMessage.FindAllStringSubmatch(yangText(t), -1) {
+		messages[m[1]] = m[2]
+	}
+	dir := t.TempDir()
+	for _, c := range ruleCases {
+		if c.rule != "" && !c.xpath {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			w := world{load(t, []byte(base))}
+			c.spoil(w)
+			w.complete()
+			file := filepath.Join(dir, "case.json")
+			if err := os.WriteFile(file, emit(t, w.Device), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			complaint, ok := yanglint(t, file)
+			switch {
+			case ok && c.rule != "":
+				t.Errorf("yanglint accepts what breaks %s", c.rule)
+			case !ok && c.rule == "":
+				t.Errorf("yanglint: %s", complaint)
+			case !ok && !strings.Contains(complaint, messages[c.rule]):
+				t.Errorf("yanglint says %s\nwant %q", complaint, messages[c.rule])
+			}
+		})
+	}
+}
+
+func TestEveryRuleIsTested(t *testing.T) {
+	tested := map[string]bool{}
+	for _, c := range ruleCases {
+		tested[c.rule] = true
+	}
+	for _, r := range Rules() {
+		if !tested[r] {
+			t.Errorf("no case breaks %s", r)
+		}
+	}
+}

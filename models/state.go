@@ -1,0 +1,190 @@
+package models
+
+import (
+	"net/netip"
+	"time"
+
+	"router/intf"
+	"router/routing"
+	"router/routing/neighbor"
+)
+
+// This file has operational state as plain data, for the control plane to fill
+// in. A field left zero becomes an absent leaf where the model says "absent",
+// and a zero elsewhere. Applied is the spec that is in place, nil for none; it
+// becomes the leaves that state shares with config.
+
+// A SystemState is the state of the router as a whole.
+type SystemState struct {
+	Applied  *SystemSpec
+	Hostname string // shown when the applied spec has none: the machine's
+	Version  string
+	BootTime time.Time
+
+	Workers     uint16
+	Buffers     uint32
+	BuffersFree uint32
+	FIBOctets   uint64
+	NextHops    uint32
+
+	CommitNumber   uint64
+	LastCommitTime time.Time
+	PendingObjects uint32
+}
+
+// Counters count packets and octets (RFC 8343). What passed in all, in-pkts and
+// out-pkts, is the sum of the three kinds.
+type Counters struct {
+	InOctets, InUnicast, InMulticast, InBroadcast     uint64
+	InDiscards, InErrors, InUnknownProtos             uint64
+	OutOctets, OutUnicast, OutMulticast, OutBroadcast uint64
+	OutDiscards, OutErrors                            uint64
+}
+
+// An XDPMode says where a device's XDP program runs. The set is closed.
+type XDPMode uint8
+
+// The modes.
+const (
+	XDPNone    XDPMode = iota // no program
+	XDPNative                 // in the device's driver
+	XDPGeneric                // in the kernel's stack
+)
+
+func (m XDPMode) String() string {
+	switch m {
+	case XDPNone:
+		return "none"
+	case XDPNative:
+		return "native"
+	case XDPGeneric:
+		return "generic"
+	}
+	return "xdp-mode(" + uintText(uint64(m)) + ")"
+}
+
+// A DeviceState is the state of a device.
+type DeviceState struct {
+	Name       string
+	Applied    *intf.DeviceSpec
+	IfIndex    intf.Index
+	Oper       intf.OperStatus
+	OperReason string // empty when up
+	LastChange time.Time
+
+	Driver             intf.Driver // in use; DriverAuto while the device isn't open
+	DriverReason       string
+	QueuesInUse        uint16
+	XDPMode            XDPMode
+	ZeroCopy           bool
+	CompletesChecksums bool // tx-checksum is "complete", else "trusted"
+
+	MAC      intf.MAC // observed; zero leaves the applied one
+	Speed    uint64   // bits per second, 0 when not known
+	LinkMTU  uint32   // octets, 0 when there is no link
+	Counters Counters
+	Drops    map[string]uint64 // packets by reason
+}
+
+// A UnitState is the state of a unit with its families.
+type UnitState struct {
+	Key        intf.UnitKey
+	Applied    *intf.UnitSpec
+	IfIndex    intf.Index
+	Oper       intf.OperStatus
+	OperReason string // empty when up
+	LastChange time.Time
+	Counters   Counters
+	Families   []FamilyState
+}
+
+// A FamilyState is the state of a family of a unit.
+type FamilyState struct {
+	Family        intf.Family
+	Applied       *intf.FamilySpec
+	MTU           uint16 // octets in effect, 0 when none is
+	Oper          intf.OperStatus
+	OperReason    string // empty when up
+	HostInterface string // empty when there is none
+	HostReason    string // empty when all is well
+	Addresses     []AddressState
+	Neighbors     []NeighborState
+}
+
+// An AddressStatus is the condition of an address. The set is closed.
+type AddressStatus uint8
+
+// The conditions.
+const (
+	AddressPreferred AddressStatus = iota // in use
+	AddressTentative                      // being checked for duplicates
+	AddressDuplicate                      // another node has it
+	AddressPending                        // waits for its unit
+)
+
+func (s AddressStatus) String() string {
+	switch s {
+	case AddressPreferred:
+		return "preferred"
+	case AddressTentative:
+		return "tentative"
+	case AddressDuplicate:
+		return "duplicate"
+	case AddressPending:
+		return "pending"
+	}
+	return "address-status(" + uintText(uint64(s)) + ")"
+}
+
+// An AddressState is the state of an address.
+type AddressState struct {
+	Spec   intf.AddressSpec
+	Status AddressStatus
+	Reason string // empty when preferred
+}
+
+// A NeighborState is the state of a neighbour, declared or learned.
+type NeighborState struct {
+	Address    netip.Addr
+	MAC        intf.MAC // zero while not known
+	Static     bool
+	State      neighbor.State
+	IsRouter   bool // IPv6 only
+	LastChange time.Time
+}
+
+// An InstanceState is the state of a routing instance.
+type InstanceState struct {
+	Name          string
+	Applied       *InstanceSpec
+	Index         uint32
+	HostNamespace string // in use; empty is the process's own
+	HostReason    string // empty when it is in use
+	RIBs          []RIBState
+}
+
+// A RIBState counts the routes of one family of an instance.
+type RIBState struct {
+	Family   intf.Family
+	Total    uint32
+	Active   uint32
+	BySource [routing.NumSources]uint32
+}
+
+// A RouteState is the state of one route.
+type RouteState struct {
+	Prefix     netip.Prefix
+	Source     routing.Source
+	Protocol   routing.Protocol
+	IfIndex    intf.Index // 0 for none
+	Preference uint8
+	Tag        uint32
+	Active     bool
+	Reason     string // empty when it can be used
+	NextHop    routing.Kind
+	Gateway    netip.Addr   // zero for none
+	Egress     string       // a unit's name, empty for none
+	Lookup     string       // the instance to look up in, empty for none
+	Resolved   netip.Prefix // of the route that the gateway was found through; zero for none
+	LastChange time.Time    // zero when not known
+}
