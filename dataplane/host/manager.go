@@ -153,6 +153,12 @@ func (m *Manager) Ensure(spec Spec) error {
 		m.units[spec.IfIndex] = u
 		m.paths.Store(spec.IfIndex, u.path)
 	}
+	// The caller may go on using its slices.
+	spec.Families = slices.Clone(spec.Families)
+	for i := range spec.Families {
+		f := &spec.Families[i]
+		f.Addresses = slices.Clone(f.Addresses)
+	}
 	u.spec = spec
 	_, err := m.place(u, settled)
 	return err
@@ -320,7 +326,7 @@ func (m *Manager) Status(ifindex intf.Index, family intf.Family) (s Status, ok b
 }
 
 // Observe lists the units that the manager keeps, with their specs as they
-// were given last.
+// were given last. The specs' slices are not to be changed.
 func (m *Manager) Observe() map[intf.Index]Spec {
 	m.mu.Lock()
 	defer m.mu.Unlock()

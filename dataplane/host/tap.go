@@ -46,7 +46,7 @@ type tap struct {
 func (t *tap) converge(s *space, look depth) (fixed []string, err error) {
 	if t.dev != nil && (t.space != s || t.dev.dead.Load()) {
 		err := t.abandon()
-		fixed = append(fixed, "the TAP was gone")
+		fixed = append(fixed, "the TAP was removed")
 		if err != nil {
 			return fixed, err
 		}
@@ -194,19 +194,22 @@ func (t *tap) convergeLink(l kernel.Link, fresh bool, look depth) (fixed []strin
 		ch.Name = t.dev.name
 		differs("the name was "+l.Name, true)
 	}
-	if l.AdminUp && l.MTU < minMTU6 && t.want.mtu >= minMTU6 {
+	renewed := l.MTU < minMTU6 && t.want.mtu >= minMTU6
+	if renewed && l.AdminUp {
 		// IPv6 comes back to the link with the kernel's defaults: it must not
 		// act on them before the sysctls are set.
 		down := false
-		ch.Up, l.AdminUp = &down, false
-		t.wasUp = false
+		if err := conn.SetLink(t.link, kernel.LinkChange{Up: &down}); err != nil {
+			return fixed, fmt.Errorf("TAP %s: set down to raise the MTU: %w", t.dev.name, err)
+		}
+		l.AdminUp, t.wasUp = false, false
 	}
 	if changed {
 		if err := conn.SetLink(t.link, ch); err != nil {
 			return fixed, fmt.Errorf("TAP %s: %w", t.dev.name, err)
 		}
 	}
-	if fresh || look == audit || before.mtu != t.want.mtu || before.families != t.dev.view.Load().families {
+	if fresh || renewed || look == audit || before.families != t.dev.view.Load().families {
 		if err := t.sysctls(); err != nil {
 			return fixed, err
 		}

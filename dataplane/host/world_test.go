@@ -72,6 +72,12 @@ func (w *world) start(t *testing.T) {
 
 func (w *world) onInject(f func(instance uint32, ifindex intf.Index, l3 []byte)) { w.out.Store(&f) }
 
+func (w *world) drifted() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string(nil), w.drifts...)
+}
+
 func (w *world) told(sub string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
