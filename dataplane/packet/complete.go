@@ -1,36 +1,64 @@
 package packet
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"hash/crc32"
+)
 
-// CompleteChecksum finishes a partial TCP or UDP checksum of the packet l3,
-// which CheckIPv4 or CheckIPv6 has returned, and reports whether it did.
+// castagnoli is the polynomial of SCTP's checksum (RFC 9260, appendix A).
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// CompleteChecksum finishes a partial TCP, UDP or SCTP checksum of the packet
+// l3, which CheckIPv4 or CheckIPv6 has returned, and reports whether it did.
 //
 // Linux leaves only the folded sum of the pseudo-header in the field
-// (CHECKSUM_PARTIAL) and trusts a device to do the rest; a veth or a TAP passes
-// the packet on as it is. So a packet whose field equals that sum, and whose
-// checksum is not valid as it stands, gets a whole one. Anything else stays
-// untouched: other protocols, fragments, IPv4 UDP without checksum, and IPv6
-// with a routing header that still changes the destination.
+// (CHECKSUM_PARTIAL), or zero for SCTP, and trusts a device to do the rest; a
+// veth or a TAP passes the packet on as it is. So a packet whose field holds
+// that, and whose checksum is not valid as it stands, gets a whole one. Anything
+// else stays untouched: other protocols, fragments, IPv4 UDP without checksum,
+// and IPv6 with a routing header that still changes the destination.
+//
+// One damaged packet in 65,536 looks like a partial one, so it is for packets
+// from devices that are known to pass partial ones on.
 func CompleteChecksum(l3 []byte) bool {
 	t, pseudo, field, ok := transportChecksum(l3)
-	if !ok || binary.BigEndian.Uint16(t[field:]) != pseudo {
-		return false
+	if !ok {
+		return completeSCTP(l3, false)
 	}
-	if Sum(t, pseudo) == 0xffff {
+	if binary.BigEndian.Uint16(t[field:]) != pseudo || Sum(t, pseudo) == 0xffff {
 		return false
 	}
 	putTransportChecksum(t, pseudo, field)
 	return true
 }
 
-// SetTransportChecksum computes the TCP or UDP checksum of the packet l3, which
+// completeSCTP is CompleteChecksum, or with always SetTransportChecksum, for SCTP.
+func completeSCTP(l3 []byte, always bool) bool {
+	u, ok := wholeUpper(l3)
+	if !ok || u.Protocol != ProtocolSCTP {
+		return false
+	}
+	t := l3[u.Offset:]
+	if len(t) < sctpHeaderLen {
+		return false
+	}
+	sum := t[8:12]
+	if !always && binary.LittleEndian.Uint32(sum) != 0 {
+		return false
+	}
+	clear(sum)
+	binary.LittleEndian.PutUint32(sum, crc32.Checksum(t, castagnoli))
+	return true
+}
+
+// SetTransportChecksum computes the TCP, UDP or SCTP checksum of the packet l3, which
 // CheckIPv4 or CheckIPv6 has returned, whatever stood in the field, and reports
 // whether it did; packets that CompleteChecksum leaves alone stay untouched
 // here, too. It is for frames that the driver knows to be partial.
 func SetTransportChecksum(l3 []byte) bool {
 	t, pseudo, field, ok := transportChecksum(l3)
 	if !ok {
-		return false
+		return completeSCTP(l3, true)
 	}
 	putTransportChecksum(t, pseudo, field)
 	return true
@@ -43,25 +71,32 @@ func TransportChecksumValid(l3 []byte) bool {
 	return ok && Sum(t, pseudo) == 0xffff
 }
 
-// transportChecksum finds the octets that the checksum covers, the pseudo-header's
-// sum, and the offset of the field; ok is false where there is no checksum.
-func transportChecksum(l3 []byte) (t []byte, pseudo uint16, field int, ok bool) {
+// wholeUpper finds the transport header of a packet; ok is false for one whose
+// transport checksum can't be computed.
+func wholeUpper(l3 []byte) (u Upper, ok bool) {
 	if len(l3) < IPv4MinHeaderLen {
-		return nil, 0, 0, false
+		return u, false
 	}
-	var u Upper
-	v4 := l3[0]>>4 == 4
-	if v4 {
+	if l3[0]>>4 == 4 {
 		u = IPv4(l3).Upper()
 	} else {
 		var fault Fault
 		if u, fault = IPv6(l3).Upper(); fault != FaultNone {
-			return nil, 0, 0, false
+			return u, false
 		}
 	}
-	if u.Fragment || u.Routing {
+	return u, !u.Fragment && !u.Routing
+}
+
+// transportChecksum finds the octets that the checksum of TCP or UDP covers, the
+// pseudo-header's sum, and the offset of the field; ok is false where there is
+// no such checksum.
+func transportChecksum(l3 []byte) (t []byte, pseudo uint16, field int, ok bool) {
+	u, ok := wholeUpper(l3)
+	if !ok {
 		return nil, 0, 0, false
 	}
+	v4 := l3[0]>>4 == 4
 	t = l3[u.Offset:]
 	switch u.Protocol {
 	case ProtocolTCP:

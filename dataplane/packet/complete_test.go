@@ -131,10 +131,10 @@ func FuzzCompleteChecksum(f *testing.F) {
 		if valid && done {
 			t.Fatal("a valid checksum was touched")
 		}
-		if done && !TransportChecksumValid(b) {
+		if u, _ := wholeUpper(b); done && u.Protocol != ProtocolSCTP && !TransportChecksumValid(b) {
 			t.Fatal("completed, but not valid")
 		}
-		if SetTransportChecksum(b) {
+		if u, ok := wholeUpper(b); SetTransportChecksum(b) && ok && u.Protocol != ProtocolSCTP {
 			if !TransportChecksumValid(b) {
 				t.Fatal("set, but not valid")
 			}
@@ -143,6 +143,37 @@ func FuzzCompleteChecksum(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestCompleteSCTP(t *testing.T) {
+	b := make([]byte, 20+12+16)
+	PutIPv4(b, 0, 1, true, 64, ProtocolSCTP, ip4A, ip4B, 28)
+	fill(b[32:])
+	if !CompleteChecksum(b) {
+		t.Fatal("an SCTP packet without checksum was not completed")
+	}
+	want := slowCRC32C(append(append(bytes.Clone(b[20:28]), 0, 0, 0, 0), b[32:]...))
+	if got := binary.LittleEndian.Uint32(b[28:32]); got != want {
+		t.Fatalf("CRC %08x, want %08x", got, want)
+	}
+	if CompleteChecksum(b) {
+		t.Fatal("a whole checksum was touched")
+	}
+	if got := slowCRC32C([]byte("123456789")); got != 0xe3069283 {
+		t.Fatalf("the slow CRC is wrong itself: %08x", got)
+	}
+}
+
+// slowCRC32C is the definition, bit by bit.
+func slowCRC32C(b []byte) uint32 {
+	crc := ^uint32(0)
+	for _, c := range b {
+		crc ^= uint32(c)
+		for range 8 {
+			crc = crc>>1 ^ 0x82f63b78*(crc&1)
+		}
+	}
+	return ^crc
 }
 
 func TestParseTransport(t *testing.T) {

@@ -28,17 +28,18 @@ const (
 
 // Protocol numbers (IPv4 protocol, IPv6 next header; IANA).
 const (
-	ProtocolHopByHop    = 0  // RFC 8200, 4.3
-	ProtocolICMPv4      = 1  // RFC 792
-	ProtocolTCP         = 6  // RFC 9293
-	ProtocolUDP         = 17 // RFC 768
-	ProtocolRouting     = 43 // RFC 8200, 4.4
-	ProtocolFragment    = 44 // RFC 8200, 4.5
-	ProtocolESP         = 50 // RFC 4303
-	ProtocolAH          = 51 // RFC 4302
-	ProtocolICMPv6      = 58 // RFC 4443
-	ProtocolNoNext      = 59 // RFC 8200, 4.7
-	ProtocolDestOptions = 60 // RFC 8200, 4.6
+	ProtocolHopByHop    = 0   // RFC 8200, 4.3
+	ProtocolICMPv4      = 1   // RFC 792
+	ProtocolTCP         = 6   // RFC 9293
+	ProtocolUDP         = 17  // RFC 768
+	ProtocolRouting     = 43  // RFC 8200, 4.4
+	ProtocolFragment    = 44  // RFC 8200, 4.5
+	ProtocolESP         = 50  // RFC 4303
+	ProtocolAH          = 51  // RFC 4302
+	ProtocolICMPv6      = 58  // RFC 4443
+	ProtocolNoNext      = 59  // RFC 8200, 4.7
+	ProtocolDestOptions = 60  // RFC 8200, 4.6
+	ProtocolSCTP        = 132 // RFC 9260
 	ProtocolMobility    = 135
 	ProtocolHIP         = 139
 	ProtocolShim6       = 140

@@ -6,6 +6,7 @@ import "encoding/binary"
 const (
 	UDPHeaderLen    = 8  // RFC 768
 	TCPMinHeaderLen = 20 // RFC 9293, 3.1
+	sctpHeaderLen   = 12 // RFC 9260, 3.1
 )
 
 // A UDP starts with a UDP header (RFC 768).
