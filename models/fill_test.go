@@ -1,0 +1,213 @@
+package models
+
+import (
+	"net/netip"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/openconfig/goyang/pkg/yang"
+	"github.com/openconfig/ygot/ygot"
+	"github.com/openconfig/ygot/ytypes"
+
+	"router/gen"
+	"router/intf"
+	"router/routing"
+	"router/routing/neighbor"
+)
+
+var (
+	now    = time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
+	someIP = netip.MustParseAddr("2001:db8::2")
+)
+
+// filled is state with every field set.
+func filled() *gen.Device {
+	dst := &gen.Device{}
+	counters := Counters{InOctets: 640, InUnicast: 7, InMulticast: 2, InBroadcast: 1}
+	device := intf.DeviceSpec{
+		Name: "ge0", Description: "uplink", Enabled: true, MRU: 1518,
+		Attach: intf.Shared, Driver: intf.DriverAFXDP, Queues: 2, MAC: intf.MAC{2, 0, 0, 0, 0, 1},
+	}
+	address := intf.AddressSpec{Prefix: netip.MustParsePrefix("2001:db8::1/128"), Primary: true, Preferred: true, Peer: someIP}
+	family := intf.FamilySpec{Family: intf.Inet6, Enabled: true, Instance: "red"}
+	unit := intf.UnitSpec{
+		Key: intf.UnitKey{Device: "ge0", ID: "100.1"}, Description: "customer", Enabled: true,
+		VLAN: intf.VLAN{OuterTPID: 0x88a8, OuterID: 100, InnerTPID: 0x8100, InnerID: 1},
+	}
+	FillSystem(dst, SystemState{
+		Applied: &SystemSpec{Hostname: "r1"}, Version: "1.0", BootTime: now,
+		Workers: 2, Buffers: 8192, BuffersFree: 8000, FIBOctets: 4096, NextHops: 9,
+		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1,
+	})
+	FillDevice(dst, DeviceState{
+		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now,
+		Driver: intf.DriverAFXDP, DriverReason: "native zero-copy: not supported", QueuesInUse: 2,
+		XDPMode: XDPNative, ZeroCopy: true, CompletesChecksums: true,
+		Speed: 10e9, LinkMTU: 1500, Counters: counters, Drops: map[string]uint64{"ttl-exceeded": 4},
+	})
+	FillUnit(dst, UnitState{
+		Key: unit.Key, Applied: &unit, IfIndex: 2, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Counters: counters,
+		Families: []FamilyState{{
+			Family: intf.Inet6, Applied: &family, MTU: 1496, Oper: intf.OperDown, OperReason: "link down",
+			HostInterface: "ge0.100.1", HostReason: "no address",
+			Addresses: []AddressState{{Spec: address, Status: AddressDuplicate, Reason: "02:00:00:00:00:02 has it"}},
+			Neighbors: []NeighborState{{
+				Address: someIP, MAC: intf.MAC{2, 0, 0, 0, 0, 2}, State: neighbor.Reachable, IsRouter: true, LastChange: now,
+			}},
+		}},
+	})
+	FillInstance(dst, InstanceState{
+		Name: "red", Applied: &InstanceSpec{Name: "red", Description: "customers"}, Index: 1,
+		HostNamespace: "red", HostReason: "no permission",
+		RIBs: []RIBState{{Family: intf.Inet6, Total: 7, Active: 6, BySource: [routing.NumSources]uint32{1, 2, 3, 4, 5, 6}}},
+	})
+	route := StaticSpec{
+		Key:        StaticKey{Instance: "red", Prefix: netip.MustParsePrefix("2001:db8:1::/48")},
+		Preference: 5, Tag: 20, HasTag: true, Description: "far away", HasNextHop: true,
+		NextHop: StaticNextHop{Index: 1, Gateway: someIP, Interface: unit.Key, Instance: "default"},
+	}
+	FillStatic(dst, route)
+	FillRoute(dst, "red", RouteState{
+		Prefix: route.Key.Prefix, Source: routing.User, Protocol: routing.Static, IfIndex: 2, Preference: 5, Tag: 20,
+		Active: true, Reason: "gateway unresolved", NextHop: routing.Indirect, Gateway: someIP, Egress: "ge0.100.1",
+		Lookup: "default", Resolved: netip.MustParsePrefix("2001:db8::/64"), LastChange: now,
+	})
+	return dst
+}
+
+// Whatever the model says of state can be filled in, and is valid.
+func TestEveryStateLeafCanBeFilled(t *testing.T) {
+	dst := filled()
+	leaves := 0
+	var walk func(s reflect.Value, entry *yang.Entry, path string, state bool)
+	walk = func(s reflect.Value, entry *yang.Entry, path string, state bool) {
+		for i := range s.NumField() {
+			name := s.Type().Field(i).Tag.Get("path")
+			f, e := s.Field(i), entry.Dir[name]
+			p := path + "/" + name
+			inState := state || name == "state" && e.IsContainer()
+			switch {
+			case e.IsLeaf():
+				if !inState {
+					continue
+				}
+				if leaves++; f.IsZero() {
+					t.Errorf("%s is not filled in", p)
+				}
+			case e.IsList():
+				if f.Len() == 0 {
+					t.Errorf("%s has no entry", p)
+				}
+				for _, key := range f.MapKeys() {
+					walk(f.MapIndex(key).Elem(), e, p, inState)
+				}
+			case name == "config":
+				if !f.IsNil() {
+					t.Errorf("%s was touched", p)
+				}
+			case f.IsNil():
+				t.Errorf("%s is not filled in", p)
+			default:
+				walk(f.Elem(), e, p, inState)
+			}
+		}
+	}
+	walk(reflect.ValueOf(dst).Elem(), gen.SchemaTree["Device"], "", false)
+	if leaves < 100 {
+		t.Errorf("only %d leaves found", leaves)
+	}
+	if err := dst.Validate(&ytypes.LeafrefOptions{IgnoreMissingData: true}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFillLeavesOutWhatIsAbsent(t *testing.T) {
+	dst := &gen.Device{}
+	FillDevice(dst, DeviceState{Name: "ge0", IfIndex: 1, Oper: intf.OperPending, OperReason: "no such link"})
+	st := dst.GetInterface("ge0").GetState()
+	if st.Mru != nil || st.Speed != nil || st.MacAddress != nil || st.LinkMtu != nil ||
+		st.DriverInUse != gen.Routerd_DriverInUse_UNSET || st.ZeroCopy != nil {
+		t.Errorf("a device that isn't there has %+v", st)
+	}
+	if st.OperStatus != gen.Routerd_OperStatus_pending || *st.OperReason != "no such link" {
+		t.Errorf("oper status %v, reason %v", st.OperStatus, st.OperReason)
+	}
+}
+
+func TestFillKeepsConfigAndNeighbours(t *testing.T) {
+	dst := load(t, []byte(base))
+	FillUnit(dst, UnitState{Key: intf.UnitKey{Device: "ge0", ID: "0"}, Families: []FamilyState{{
+		Family: intf.Inet,
+		Neighbors: []NeighborState{
+			{Address: netip.MustParseAddr("192.0.2.9"), Static: true, State: neighbor.Permanent},
+			{Address: netip.MustParseAddr("192.0.2.10"), State: neighbor.Incomplete},
+		},
+	}}})
+	f := dst.GetInterface("ge0").GetUnit("0").GetFamily(gen.Routerd_FamilyType_inet)
+	static, learned := f.GetNeighbor("192.0.2.9"), f.GetNeighbor("192.0.2.10")
+	if static.GetConfig() == nil || static.GetState().Origin != gen.Routerd_NeighborOrigin_static {
+		t.Errorf("the declared neighbour became %+v", static)
+	}
+	if learned.GetConfig() != nil || learned.GetState().Origin != gen.Routerd_NeighborOrigin_dynamic || learned.State.LinkLayerAddress != nil {
+		t.Errorf("the learned neighbour is %+v", learned)
+	}
+	if _, errs := Compile(dst); errs != nil {
+		t.Errorf("with state in it, the configuration no longer compiles: %v", errs)
+	}
+}
+
+// Each value of ours has the value of the model with the same name.
+func TestEnumerationsBearTheSameNames(t *testing.T) {
+	check := func(ours string, theirs ygot.GoEnum) {
+		t.Helper()
+		name, err := ygot.EnumName(theirs)
+		if err != nil || name != ours {
+			t.Errorf("%s became %q (%v)", ours, name, err)
+		}
+	}
+	for _, f := range intf.Families {
+		check(f.String(), familyType(f))
+	}
+	for s := intf.OperUp; s <= intf.OperPending; s++ {
+		check(s.String(), operStatus(s))
+	}
+	for a := intf.Exclusive; a <= intf.Shared; a++ {
+		check(a.String(), attach(a))
+	}
+	for d := intf.DriverAuto; d <= intf.DriverAFPacket; d++ {
+		check(d.String(), driver(d))
+		if d != intf.DriverAuto {
+			check(d.String(), driverInUse(d))
+		}
+	}
+	for m := XDPNone; m <= XDPGeneric; m++ {
+		check(m.String(), xdpMode(m))
+	}
+	for s := AddressPreferred; s <= AddressPending; s++ {
+		check(s.String(), addressStatus(s))
+	}
+	for s := neighbor.Incomplete; s <= neighbor.Permanent; s++ {
+		check(s.String(), neighborState(s))
+	}
+	for a := Forward; a <= Receive; a++ {
+		check(a.String(), routeAction(a))
+	}
+	for s := routing.User; s <= routing.Clone; s++ {
+		check(s.String(), routeSource(s))
+	}
+	for p := routing.System; p <= routing.Feed; p++ {
+		check(p.String(), routeProtocol(p))
+	}
+	for k := routing.Forward; k <= routing.Indirect; k++ {
+		check(k.String(), nextHopType(k))
+	}
+	for _, tpid := range []uint16{0x8100, 0x88a8, 0x9100} {
+		check("0x"+hex(tpid), tpidState(tpid))
+	}
+}
+
+func hex(n uint16) string {
+	const digits = "0123456789abcdef"
+	return string([]byte{digits[n>>12], digits[n>>8&15], digits[n>>4&15], digits[n&15]})
+}
