@@ -78,7 +78,7 @@ func (t *Table) set(u *unit, e *entry, s State) {
 
 // recount keeps the counts that limits apply to in step with the entry.
 func (t *Table) recount(u *unit, e *entry) {
-	if counts := !e.state.Usable() && e.holds == 0; counts != e.counted {
+	if counts := e.state == Incomplete && e.holds == 0; counts != e.counted {
 		e.counted = counts
 		d := 1
 		if !counts {

@@ -38,7 +38,7 @@ const tickBatch = 4096
 type Limits struct {
 	QueuePerNeighbor  int     // packets that wait for one neighbour (RFC 4861, 7.2.2 asks for one or more); at most MaxQueue
 	Packets           int     // packets that wait in all
-	UnresolvedPerUnit int     // incomplete and failed entries of a unit
+	UnresolvedPerUnit int     // incomplete entries of a unit; as many again can be failed ones
 	Unresolved        int     // the same in all
 	UnitRate          float64 // new unresolved entries a second on a unit
 	UnitBurst         float64 // of which so many may come at once

@@ -49,12 +49,12 @@ func TestUnresolvedLimit(t *testing.T) {
 	w.state("192.0.2.254", Incomplete)
 	w.Input(w.now, arpRequest("192.0.2.12", "192.0.2.1", others))
 	w.state("192.0.2.12", Stale) // a host that asks for us needs no place among the unresolved
-	// An answer makes room, and so does the end of a failure.
+	// An answer makes room, and so does a failure.
 	w.Input(w.now, arpReply("192.0.2.10", "192.0.2.1", theirs))
 	w.Resolve(w.now, key("192.0.2.13"), Packet{})
 	w.state("192.0.2.13", Incomplete)
-	w.pass(3*time.Second + FailedTime)
-	w.none("192.0.2.11")
+	w.pass(3 * time.Second)
+	w.state("192.0.2.11", Failed)
 	w.Resolve(w.now, key("192.0.2.14"), Packet{})
 	w.state("192.0.2.14", Incomplete)
 }
@@ -260,6 +260,7 @@ func TestStormOfUnresolvedAddresses(t *testing.T) {
 	w.Hold(w.now, Key{ge0, gateway})
 	w.Input(w.now, advert(gateway.String(), theirs, "SO"))
 	var in, out, most uint64
+	all := 0
 	var heap [2]uint64
 	count := func(actions []Action) {
 		for _, a := range actions {
@@ -290,7 +291,7 @@ func TestStormOfUnresolvedAddresses(t *testing.T) {
 					count(w.Input(w.now, advert(gateway.String(), theirs, "S")))
 				}
 			}
-			most = max(most, uint64(w.unresolved))
+			most, all = max(most, uint64(w.unresolved)), max(all, w.entries)
 		}
 		if round == 1 || round == 9 {
 			runtime.GC()
@@ -301,6 +302,9 @@ func TestStormOfUnresolvedAddresses(t *testing.T) {
 	}
 	if most > uint64(DefaultLimits.UnresolvedPerUnit) {
 		t.Errorf("%d unresolved entries", most)
+	}
+	if all > 2*DefaultLimits.UnresolvedPerUnit+101 {
+		t.Errorf("%d entries", all)
 	}
 	if w.packets > DefaultLimits.Packets {
 		t.Errorf("%d packets wait", w.packets)
@@ -319,6 +323,6 @@ func TestStormOfUnresolvedAddresses(t *testing.T) {
 	if heap[1] > heap[0]+1<<20 {
 		t.Errorf("heap grew from %d to %d octets", heap[0], heap[1])
 	}
-	t.Logf("%d packets, at most %d unresolved, heap %d kB then %d kB, drops %v, rejects %d",
-		in, most, heap[0]>>10, heap[1]>>10, w.Counters().Drops, w.Counters().Rejects)
+	t.Logf("%d packets, at most %d unresolved of %d entries, heap %d kB then %d kB, drops %v, rejects %d",
+		in, most, all, heap[0]>>10, heap[1]>>10, w.Counters().Drops, w.Counters().Rejects)
 }
