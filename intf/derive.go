@@ -1,9 +1,6 @@
 package intf
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // deriveDevice makes name's Device from spec (nil: there is none any more), and
 // derives everything beneath it anew if something changed.
@@ -23,7 +20,6 @@ func (t *Tree) deriveDevice(name string, spec *DeviceSpec, c *Changes) {
 	}
 	c.Devices = append(c.Devices, name)
 	t.deriveChildren(UnitKey{Device: name}, c)
-	slices.SortFunc(c.Units, UnitKey.Compare)
 }
 
 // device derives a device from its spec and what was observed.
@@ -82,7 +78,6 @@ func (t *Tree) deriveUnit(key UnitKey, c *Changes) {
 		return
 	}
 	t.deriveChildren(key, c)
-	slices.SortFunc(c.Units, UnitKey.Compare)
 }
 
 func (t *Tree) deriveChildren(parent UnitKey, c *Changes) {

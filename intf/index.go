@@ -3,6 +3,7 @@ package intf
 import (
 	"fmt"
 	"maps"
+	"math"
 )
 
 // Indexes hands out the if_index of each device and unit, by name, from one
@@ -19,12 +20,12 @@ type Indexes struct {
 }
 
 // NewIndexes returns Indexes that remember what remembered says. It refuses
-// number 0 and a number that stands for two names. The map is not kept.
+// numbers out of range and a number that stands for two names. The map is not kept.
 func NewIndexes(remembered map[string]Index) (*Indexes, error) {
 	x := &Indexes{byName: make(map[string]Index, len(remembered)), byNum: make(map[Index]string, len(remembered)), next: 1}
 	for name, i := range remembered {
-		if i == 0 {
-			return nil, fmt.Errorf("if_index of %s is 0: numbers start at 1", name)
+		if i == 0 || i == math.MaxUint32 {
+			return nil, fmt.Errorf("if_index %d of %s is out of range: numbers start at 1", i, name)
 		}
 		if other, taken := x.byNum[i]; taken {
 			return nil, fmt.Errorf("if_index %d stands for both %s and %s: remove one of them", i, min(name, other), max(name, other))

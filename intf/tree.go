@@ -53,6 +53,11 @@ func (c *Changes) Add(o Changes) {
 	}
 }
 
+func (c Changes) sorted() Changes {
+	slices.SortFunc(c.Units, UnitKey.Compare)
+	return c
+}
+
 // NewTree returns an empty tree whose devices and units are numbered by x.
 func NewTree(x *Indexes) *Tree {
 	return &Tree{
@@ -76,7 +81,7 @@ func (t *Tree) SetDevice(s DeviceSpec) (Changes, error) {
 	}
 	var c Changes
 	t.deriveDevice(s.Name, &s, &c)
-	return c, nil
+	return c.sorted(), nil
 }
 
 // DeleteDevice removes a device's spec; what was observed of it is remembered.
@@ -84,7 +89,7 @@ func (t *Tree) SetDevice(s DeviceSpec) (Changes, error) {
 func (t *Tree) DeleteDevice(name string) Changes {
 	var c Changes
 	t.deriveDevice(name, nil, &c)
-	return c
+	return c.sorted()
 }
 
 // Observe tells what was seen of a device, configured or not.
@@ -101,7 +106,7 @@ func (t *Tree) Observe(name string, o Observed) Changes {
 	if d := t.devices[name]; d != nil {
 		t.deriveDevice(name, &d.Spec, &c)
 	}
-	return c
+	return c.sorted()
 }
 
 // SetUnit adds a unit or changes its spec. It fails, changing nothing, for a
@@ -118,7 +123,7 @@ func (t *Tree) SetUnit(s UnitSpec) (Changes, error) {
 	t.children[parent][s.Key] = struct{}{}
 	t.specs[s.Key] = s
 	t.deriveUnit(s.Key, &c)
-	return c, nil
+	return c.sorted(), nil
 }
 
 // DeleteUnit removes a unit; its children stay, without a parent. Deleting what
@@ -135,7 +140,7 @@ func (t *Tree) DeleteUnit(key UnitKey) Changes {
 	}
 	delete(t.specs, key)
 	t.deriveUnit(key, &c)
-	return c
+	return c.sorted()
 }
 
 // Device is the device called name, nil when it is not configured.
