@@ -1,0 +1,314 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"router/dataplane"
+	"router/dataplane/bpf"
+	"router/dataplane/port"
+	"router/intf"
+	"router/intf/kernel"
+	"router/models"
+)
+
+// Drivers open devices.
+type Drivers interface {
+	// Open opens a device's queues, one for each that is to be used. The error
+	// says what was tried and why each failed.
+	Open(ctx context.Context, spec DriverSpec) (Opened, error)
+}
+
+// A DriverSpec says what to open.
+type DriverSpec struct {
+	Name   string
+	Attach intf.Attach
+	Driver intf.Driver
+	Queues int // 0: all
+	Claims []bpf.Claim
+}
+
+// Opened is an open device.
+type Opened interface {
+	// Queues are to be served each by the worker of its position.
+	Queues() []port.Queue
+	// Report says what was chosen and why.
+	Report() DriverReport
+	// SetClaims replaces what a shared device's frames are taken by.
+	SetClaims([]bpf.Claim) error
+	// Close gives the device back. The queues must have been closed.
+	Close() error
+}
+
+// A DriverReport is what state shows of how a device was opened.
+type DriverReport struct {
+	Driver   intf.Driver
+	XDPMode  models.XDPMode
+	ZeroCopy bool
+	Queues   int
+	Reason   string // why it isn't something better
+	// Completes says that the device can hand over partial checksums, which the
+	// router completes; Marked that the driver marks such frames.
+	Completes, Marked bool
+}
+
+// retryFirst and retryMost bound the time between attempts to open a device
+// that is there but can't be opened.
+const (
+	retryFirst = time.Second
+	retryMost  = 30 * time.Second
+)
+
+// A device is an ifd: what is wanted of it, and how it is open.
+type device struct {
+	name    string
+	want    *intf.DeviceSpec
+	open    Opened // nil: closed
+	port    dataplane.PortID
+	spec    intf.DeviceSpec // of open
+	link    int             // the kernel's index, of open
+	claimed bool            // taken over from the kernel
+	warning string
+	err     error // of the last attempt
+	retry   time.Time
+	backoff time.Duration
+	claims  []bpf.Claim
+	changed time.Time // of the last change of its state
+	status  intf.OperStatus
+}
+
+func (r *Router) wantDevice(name string, spec *intf.DeviceSpec) error {
+	d := r.devices[name]
+	if d == nil {
+		d = &device{name: name, changed: r.now(), status: intf.OperPending}
+		r.devices[name] = d
+	}
+	if spec == nil {
+		r.dirty.tree(r.tree.DeleteDevice(name))
+	} else {
+		changes, err := r.tree.SetDevice(*spec)
+		if err != nil {
+			return err
+		}
+		r.dirty.tree(changes)
+		if err := r.saveIndex(name, r.tree.Device(name).Index); err != nil {
+			return err
+		}
+	}
+	d.want, d.err, d.retry, d.backoff = spec, nil, time.Time{}, 0
+	r.dirty.devices[name] = struct{}{}
+	return nil
+}
+
+// keeps reports whether d, which is open, can stay so.
+func (d *device) keeps(l kernel.Link) bool {
+	w := d.want
+	return w != nil && w.Enabled && l.Present && l.Index == d.link && l.Reason() == "" &&
+		w.Attach == d.spec.Attach && w.Driver == d.spec.Driver && w.Queues == d.spec.Queues
+}
+
+// buildDevice opens a device that is wanted and there, and lets the tree know.
+func (r *Router) buildDevice(ctx context.Context, name string, strict bool) error {
+	d := r.devices[name]
+	if d == nil || d.want == nil {
+		return nil
+	}
+	l := r.links.Get(name)
+	if d.open != nil && !d.keeps(l) {
+		r.closeDevice(d)
+	}
+	var err error
+	if d.want.Enabled && l.Present && !r.now().Before(d.retry) {
+		err = r.openDevice(ctx, d, l)
+		d.err = err
+		if err != nil {
+			d.backoff = min(max(2*d.backoff, retryFirst), retryMost)
+			d.retry = r.now().Add(d.backoff)
+		} else {
+			d.retry, d.backoff = time.Time{}, 0
+		}
+	}
+	if !l.Present || !d.want.Enabled {
+		d.err, d.retry, d.backoff = nil, time.Time{}, 0
+	}
+	r.observe(d)
+	if err != nil && strict {
+		return fmt.Errorf("interface %s: %w", name, err)
+	}
+	return nil
+}
+
+// openDevice opens d, or brings one that is open up to date.
+func (r *Router) openDevice(ctx context.Context, d *device, l kernel.Link) error {
+	if why := l.Reason(); why != "" {
+		return errors.New(why)
+	}
+	w := *d.want
+	warning, err := r.links.Claim(d.name, kernel.DeviceClaim{Attach: w.Attach, Up: true, MTU: int(w.MRU) - intf.MTUReserve, MAC: w.MAC})
+	if err != nil {
+		return err
+	}
+	d.claimed = true
+	if warning != "" && warning != d.warning {
+		r.log.Warn("interface needs attention", "ifd", d.name, "warning", warning)
+	}
+	d.warning = warning
+	d.spec = w
+	if d.open != nil {
+		return nil
+	}
+	d.claims = r.claims(d.name)
+	open, err := r.drivers.Open(ctx, DriverSpec{Name: d.name, Attach: w.Attach, Driver: w.Driver, Queues: int(w.Queues), Claims: d.claims})
+	if err != nil {
+		return err
+	}
+	report := open.Report()
+	id, err := r.engine.AddPort(d.name, open.Queues(), dataplane.PortOptions{CompleteChecksums: report.Completes && !report.Marked})
+	if err != nil {
+		return errors.Join(err, closeUnused(open))
+	}
+	d.open, d.port, d.link = open, id, l.Index
+	r.ports[id] = d
+	r.log.Info("interface opened", "ifd", d.name, "driver", report.Driver.String(), "xdp", report.XDPMode.String(), "queues", report.Queues, "reason", report.Reason)
+	r.markUnits(d.name)
+	return nil
+}
+
+// closeUnused closes queues that no worker has seen.
+func closeUnused(open Opened) error {
+	var errs []error
+	for _, q := range open.Queues() {
+		errs = append(errs, q.Close())
+	}
+	return errors.Join(append(errs, open.Close())...)
+}
+
+// markUnits has all units of a device looked at.
+func (r *Router) markUnits(device string) {
+	for _, key := range r.tree.Units(device) {
+		r.dirty.units[key] = struct{}{}
+	}
+}
+
+// closeDevice takes d's port out of the dataplane.
+func (r *Router) closeDevice(d *device) {
+	if d.open == nil {
+		return
+	}
+	delete(r.ports, d.port)
+	err := errors.Join(r.engine.RemovePort(d.port), d.open.Close())
+	if err != nil {
+		r.log.Warn("interface did not close cleanly", "ifd", d.name, "err", err)
+	}
+	r.log.Info("interface closed", "ifd", d.name)
+	d.open, d.port = nil, 0
+	r.markUnits(d.name)
+}
+
+// clearDevice gives back a device that is no longer wanted.
+func (r *Router) clearDevice(name string) {
+	d := r.devices[name]
+	if d == nil {
+		return
+	}
+	if d.want == nil || !d.want.Enabled {
+		r.closeDevice(d)
+		if d.claimed {
+			if err := r.links.Release(name); err != nil {
+				r.log.Warn("interface could not be given back as it was", "ifd", name, "err", err)
+			}
+			d.claimed = false
+		}
+	}
+	if d.want == nil {
+		delete(r.devices, name)
+		r.dirty.tree(r.tree.Observe(name, intf.Observed{}))
+		r.events.changed(models.Object{Kind: models.Device, Device: name})
+		return
+	}
+	r.observe(d)
+}
+
+// observe tells the tree what is seen of a device.
+func (r *Router) observe(d *device) {
+	l := r.links.Get(d.name)
+	o := intf.Observed{Present: l.Present, MAC: l.MAC, LinkMTU: uint16(min(l.MTU, 65535)), Up: l.OperUp() && d.open != nil}
+	switch {
+	case d.err != nil:
+		o.Reason = d.err.Error()
+	case !l.Present:
+		o.Reason = fmt.Sprintf("no link %s in the kernel: it is used when it appears", d.name)
+	case d.open != nil && !l.OperUp():
+		o.Reason = "no carrier"
+	}
+	changes := r.tree.Observe(d.name, o)
+	r.dirty.tree(changes)
+	status := intf.OperPending
+	if t := r.tree.Device(d.name); t != nil {
+		status = t.Down.Status()
+	}
+	if status != d.status {
+		d.status, d.changed = status, r.now()
+	}
+	r.events.changed(models.Object{Kind: models.Device, Device: d.name})
+}
+
+// claims are what the router takes of a shared device: the tag stacks of its
+// units, less what is addressed to the kernel itself.
+func (r *Router) claims(device string) []bpf.Claim {
+	if d := r.devices[device]; d == nil || d.want == nil || d.want.Attach != intf.Shared {
+		return nil
+	}
+	var claims []bpf.Claim
+	for _, key := range r.tree.Units(device) {
+		u := r.tree.Unit(key)
+		if u == nil || u.Down&intf.BadTags != 0 || len(u.Spec.Families) == 0 {
+			continue
+		}
+		claim := bpf.Claim{Tags: u.Stack}
+		if u.Stack.Tags() == 0 {
+			for _, p := range r.links.Get(device).Addresses {
+				claim.Kernel = append(claim.Kernel, p.Addr())
+			}
+		}
+		claims = append(claims, claim)
+	}
+	return claims
+}
+
+func equalClaims(a, b []bpf.Claim) bool {
+	return slices.EqualFunc(a, b, func(x, y bpf.Claim) bool { return x.Tags == y.Tags && slices.Equal(x.Kernel, y.Kernel) })
+}
+
+// LinkChanged takes a link's new state in. It is for the monitor to call.
+func (r *Router) LinkChanged(l kernel.Link) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d := r.devices[l.Name]
+	if d == nil {
+		return
+	}
+	r.log.Debug("link changed", "ifd", l.Name, "present", l.Present, "up", l.OperUp())
+	d.retry = time.Time{}
+	r.dirty.devices[l.Name] = struct{}{}
+	r.repair(context.Background())
+}
+
+// onPortError is told that a queue of a port has stopped working.
+func (r *Router) onPortError(id dataplane.PortID, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d := r.ports[id]
+	if d == nil {
+		return
+	}
+	r.log.Warn("interface failed", "ifd", d.name, "err", err)
+	r.closeDevice(d)
+	d.err, d.retry = err, r.now().Add(retryFirst)
+	r.observe(d)
+	r.dirty.devices[d.name] = struct{}{}
+	r.repair(context.Background())
+}

@@ -1,0 +1,200 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"router/intf"
+	"router/models"
+	"router/vrf"
+)
+
+// An instance is a routing instance as applied.
+type instance struct {
+	want      *models.InstanceSpec
+	applied   bool
+	index     uint32
+	namespace string // that EnsureNamespace was called with
+	reason    string // why the namespace is not in place
+}
+
+func (r *Router) wantInstance(name string, spec *models.InstanceSpec) error {
+	in := r.instances[name]
+	if in == nil {
+		in = &instance{}
+		r.instances[name] = in
+	}
+	if spec == nil && name == vrf.Default {
+		spec = &models.InstanceSpec{Name: vrf.Default}
+	}
+	in.want = spec
+	r.dirty.instances[name] = struct{}{}
+	return nil
+}
+
+// namespace is the network namespace of an instance's host side.
+func (r *Router) namespace(name string) string {
+	if in := r.instances[name]; in != nil && in.want != nil {
+		return in.want.HostNamespace
+	}
+	return ""
+}
+
+func (r *Router) buildInstance(name string) error {
+	in := r.instances[name]
+	if in == nil || in.want == nil {
+		return nil
+	}
+	if !in.applied {
+		index, err := r.instanceIndex(name)
+		if err != nil {
+			return err
+		}
+		if err := r.vrfs.AddInstance(name, index); err != nil {
+			return err
+		}
+		in.index, in.applied = index, true
+		r.setTable(name, index)
+	}
+	if ns := in.want.HostNamespace; ns != in.namespace {
+		if ns != "" {
+			if err := r.host.EnsureNamespace(ns); err != nil {
+				in.reason = err.Error()
+				return fmt.Errorf("instance %s: %w", name, err)
+			}
+		}
+		old := in.namespace
+		in.namespace, in.reason = ns, ""
+		// The units move first; clearInstance lets the old one go.
+		for key, u := range r.units {
+			for _, f := range u.families {
+				if f != nil && f.instance == name {
+					r.dirty.units[key] = struct{}{}
+				}
+			}
+		}
+		if old != "" {
+			r.oldNamespaces = append(r.oldNamespaces, old)
+		}
+	}
+	r.events.changed(models.Object{Kind: models.Instance, Instance: name})
+	return nil
+}
+
+// instanceIndex is the index of an instance: 0 for the default one, else the
+// number that its name keeps, out of the same file as the if_index numbers.
+func (r *Router) instanceIndex(name string) (uint32, error) {
+	if name == vrf.Default {
+		return 0, nil
+	}
+	key := instancePrefix + name
+	i, _ := r.indexes.Get(key)
+	return uint32(i), r.saveIndex(key, i)
+}
+
+// instancePrefix can't begin a link's name.
+const instancePrefix = "instance/"
+
+// setTable lets the workers see an instance's table.
+func (r *Router) setTable(name string, index uint32) {
+	if t := r.vrfs.FIB(name); t != nil {
+		r.edit.SetInstance(index, t)
+	}
+}
+
+func (r *Router) clearInstance(name string) error {
+	in := r.instances[name]
+	if in == nil || in.want != nil {
+		return nil
+	}
+	if in.applied {
+		r.edit.DeleteInstance(in.index)
+		r.commitEdit()
+		// Workers that have begun in the table must have left it.
+		if err := r.domain.Synchronize(context.Background()); err != nil {
+			return fmt.Errorf("instance %s: %w", name, err)
+		}
+		if err := r.vrfs.DeleteInstance(name); err != nil {
+			return err
+		}
+		in.applied = false
+	}
+	if in.namespace != "" {
+		r.oldNamespaces = append(r.oldNamespaces, in.namespace)
+	}
+	delete(r.instances, name)
+	r.events.changed(models.Object{Kind: models.Instance, Instance: name})
+	return nil
+}
+
+// clearNamespaces lets go of namespaces that no instance has any more.
+func (r *Router) clearNamespaces() error {
+	var errs []error
+	for _, ns := range r.oldNamespaces {
+		used := false
+		for _, in := range r.instances {
+			used = used || in.namespace == ns
+		}
+		if !used {
+			errs = append(errs, r.host.RemoveNamespace(ns))
+		}
+	}
+	r.oldNamespaces = nil
+	return errors.Join(errs...)
+}
+
+// A static is a static route as applied.
+type static struct {
+	want    *models.StaticSpec
+	applied bool
+}
+
+func (r *Router) buildStatic(key models.StaticKey) error {
+	st := r.statics[key]
+	if st == nil || st.want == nil {
+		return nil
+	}
+	route := vrf.StaticRoute{Preference: st.want.Preference, Tag: st.want.Tag, Action: staticAction(st.want.Action)}
+	if st.want.HasNextHop {
+		nh := st.want.NextHop
+		route.Gateway, route.Lookup = nh.Gateway, nh.Instance
+		if nh.Interface != (intf.UnitKey{}) {
+			t := r.tree.Unit(nh.Interface)
+			if t == nil {
+				return fmt.Errorf("instance %s static-route %s: interface %s does not exist", key.Instance, key.Prefix, nh.Interface.Name())
+			}
+			route.IfIndex = t.Index
+		}
+	}
+	st.applied = true
+	r.events.changed(models.Object{Kind: models.Static, Instance: key.Instance, Prefix: key.Prefix.String()})
+	return r.vrfs.SetStatic(key.Instance, key.Prefix, route)
+}
+
+func staticAction(a models.Action) vrf.Action {
+	switch a {
+	case models.Forward:
+		return vrf.ActionForward
+	case models.Reject:
+		return vrf.ActionReject
+	case models.Discard:
+		return vrf.ActionDiscard
+	case models.Receive:
+		return vrf.ActionReceive
+	}
+	return vrf.ActionDiscard
+}
+
+func (r *Router) clearStatic(key models.StaticKey) error {
+	st := r.statics[key]
+	if st == nil || st.want != nil {
+		return nil
+	}
+	delete(r.statics, key)
+	if !st.applied {
+		return nil
+	}
+	r.events.changed(models.Object{Kind: models.Static, Instance: key.Instance, Prefix: key.Prefix.String()})
+	return r.vrfs.DeleteStatic(key.Instance, key.Prefix)
+}

@@ -1,0 +1,305 @@
+// Package control is the applied router: it brings the interface tree, the
+// routing instances, the neighbours, the dataplane and the host stack to what
+// is declared, and keeps them there when links, neighbours or the kernel change.
+//
+// It is level-triggered. Steps of a commit and events alike only note what is
+// wanted or seen and mark objects dirty; [Router.Publish] converges what is
+// dirty, make before break. So a commit, a link that comes back and a repair
+// all run the same code, and undoing a commit is wanting the old state again.
+//
+// One mutex guards it all; workers never wait for it.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"time"
+
+	"router/cmd/routerd/reconcile"
+	"router/dataplane"
+	"router/intf"
+	"router/intf/kernel"
+	"router/models"
+	"router/routing"
+	"router/routing/neighbor"
+	"router/vrf"
+	"router/vrf/epoch"
+	"router/vrf/fib"
+)
+
+// Links are the kernel's devices in the daemon's namespace.
+type Links interface {
+	// Get is the link as last seen; Present is false when it isn't there.
+	Get(name string) kernel.Link
+	// Claim prepares a device for the router, Release gives it back.
+	Claim(name string, want kernel.DeviceClaim) (warning string, err error)
+	Release(name string) error
+}
+
+// Config are the parts that a Router is made of.
+type Config struct {
+	Log      *slog.Logger
+	StateDir string
+	Engine   *dataplane.Engine
+	Domain   *epoch.Domain
+	Arena    *fib.Arena // of the route tables
+	Links    Links
+	Drivers  Drivers
+	Host     Host
+	Now      func() time.Time
+}
+
+// A Router is what is applied. Its methods may be called from any goroutine.
+type Router struct {
+	log     *slog.Logger
+	engine  *dataplane.Engine
+	domain  *epoch.Domain
+	arena   *fib.Arena
+	links   Links
+	drivers Drivers
+	host    Host
+	now     func() time.Time
+	events  events
+
+	mu        sync.Mutex
+	indexes   *intf.Indexes
+	indexFile *indexFile
+	saved     map[intf.Index]struct{} // indexes that are in the file
+	tree      *intf.Tree
+	vrfs      *vrf.Manager
+	neighbors *neighbor.Table
+	actions   []neighbor.Action // to be done by drain
+	gateways  []gatewayChange   // likewise
+	malformed uint64            // punted messages that were not valid
+	edit      *dataplane.Edit   // what the next commitEdit publishes
+
+	system    models.SystemSpec
+	devices   map[string]*device
+	units     map[intf.UnitKey]*unit
+	byIndex   map[intf.Index]*unit
+	instances map[string]*instance
+	statics   map[models.StaticKey]*static
+	ports     map[dataplane.PortID]*device
+	dirty     dirty
+	// oldNamespaces are to be let go once nothing is in them.
+	oldNamespaces []string
+	wake          chan struct{} // the timers have changed
+	booted        time.Time
+}
+
+// dirty is what Publish has to look at.
+type dirty struct {
+	devices   map[string]struct{}
+	units     map[intf.UnitKey]struct{}
+	instances map[string]struct{}
+	statics   map[models.StaticKey]struct{}
+}
+
+func newDirty() dirty {
+	return dirty{
+		devices: map[string]struct{}{}, units: map[intf.UnitKey]struct{}{},
+		instances: map[string]struct{}{}, statics: map[models.StaticKey]struct{}{},
+	}
+}
+
+func (d *dirty) tree(c intf.Changes) {
+	for _, name := range c.Devices {
+		d.devices[name] = struct{}{}
+	}
+	for _, key := range c.Units {
+		d.units[key] = struct{}{}
+	}
+}
+
+// New returns a Router with nothing configured but the default instance.
+func New(c Config) (*Router, error) {
+	file, known, err := openIndexes(c.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	indexes, err := intf.NewIndexes(known)
+	if err != nil {
+		return nil, errors.Join(err, file.close())
+	}
+	r := &Router{
+		log: c.Log, engine: c.Engine, domain: c.Domain, arena: c.Arena, links: c.Links, drivers: c.Drivers, host: c.Host, now: c.Now,
+		indexes: indexes, indexFile: file, saved: map[intf.Index]struct{}{}, tree: intf.NewTree(indexes),
+		devices: map[string]*device{}, units: map[intf.UnitKey]*unit{}, byIndex: map[intf.Index]*unit{},
+		instances: map[string]*instance{}, statics: map[models.StaticKey]*static{},
+		ports: map[dataplane.PortID]*device{}, dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
+	}
+	for _, i := range known {
+		r.saved[i] = struct{}{}
+	}
+	r.neighbors = neighbor.New(neighbor.Options{Random: rand.Float64})
+	r.vrfs, err = vrf.New(vrf.Config{Arena: c.Arena, Sink: c.Engine, OnGateway: r.onGateway, OnRoute: r.onRoute})
+	if err != nil {
+		return nil, errors.Join(err, file.close())
+	}
+	r.edit = r.engine.Edit()
+	r.setTable(vrf.Default, 0)
+	r.instances[vrf.Default] = &instance{want: &models.InstanceSpec{Name: vrf.Default}, applied: true}
+	r.commitEdit()
+	r.engine.OnPortError(r.onPortError)
+	return r, nil
+}
+
+// commitEdit makes what was edited visible to the workers, as one.
+func (r *Router) commitEdit() {
+	r.edit.Commit()
+	r.edit = r.engine.Edit()
+}
+
+// Do notes what a step wants. It fails, changing nothing, when the step can't
+// be taken.
+func (r *Router) Do(_ context.Context, s reconcile.Step) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.note(s); err != nil {
+		return fmt.Errorf("%s: %w", s, err)
+	}
+	return nil
+}
+
+func (r *Router) note(s reconcile.Step) error {
+	switch s.Kind {
+	case reconcile.System:
+		if s.New.System != nil {
+			r.system = *s.New.System
+		} else {
+			r.system = models.SystemSpec{}
+		}
+		r.events.changed(models.Object{Kind: models.System})
+	case reconcile.Instance:
+		return r.wantInstance(s.Instance, s.New.Instance)
+	case reconcile.Device:
+		return r.wantDevice(s.Device, s.New.Device)
+	case reconcile.Unit, reconcile.Family, reconcile.Address, reconcile.Neighbor:
+		return r.wantUnit(s)
+	case reconcile.StaticRoute:
+		key := models.StaticKey{Instance: s.Instance, Prefix: s.Prefix}
+		st := r.statics[key]
+		if st == nil {
+			st = &static{}
+			r.statics[key] = st
+		}
+		st.want = s.New.Static
+		r.dirty.statics[key] = struct{}{}
+	}
+	return nil
+}
+
+// Publish converges everything that steps have marked. The first error ends it;
+// what is left stays dirty, so that publishing again, with the old state wanted,
+// undoes what was done.
+func (r *Router) Publish(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.converge(ctx, true)
+}
+
+// Settle is Publish for start-up: what can't be put in place is noted in its
+// object's state and tried again, and holds nothing else up.
+func (r *Router) Settle(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.converge(ctx, false)
+}
+
+// converge brings what is dirty to what is wanted. strict makes a device that
+// can't be opened an error; else it is tried again later.
+func (r *Router) converge(ctx context.Context, strict bool) error {
+	defer r.kick()
+	// Build: whatever is new stands before anything refers to it.
+	for name := range r.dirty.instances {
+		if err := r.buildInstance(name); err != nil {
+			return err
+		}
+	}
+	r.commitEdit()
+	for name := range r.dirty.devices {
+		if err := r.buildDevice(ctx, name, strict); err != nil {
+			return err
+		}
+	}
+	for key := range r.dirty.units {
+		if err := r.buildUnit(key); err != nil {
+			return err
+		}
+	}
+	r.commitEdit()
+	err := r.vrfs.Batch(func() error {
+		for key := range r.dirty.statics {
+			if err := r.buildStatic(key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+
+	// Clear away, from the top down.
+	err = r.vrfs.Batch(func() error {
+		for key := range r.dirty.statics {
+			if err := r.clearStatic(key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for key := range r.dirty.units {
+		if err := r.clearUnit(key); err != nil {
+			return err
+		}
+	}
+	r.commitEdit()
+	for name := range r.dirty.devices {
+		r.clearDevice(name)
+	}
+	for name := range r.dirty.instances {
+		if err := r.clearInstance(name); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(r.clearNamespaces(), r.drain()); err != nil {
+		return err
+	}
+	r.dirty = newDirty()
+	return nil
+}
+
+// repair is converge for events: there is nobody to tell but the log.
+func (r *Router) repair(ctx context.Context) {
+	if err := r.converge(ctx, false); err != nil {
+		r.log.Error("cannot converge", "err", err)
+	}
+}
+
+// index is the if_index of a name, stored before anyone can see it.
+func (r *Router) saveIndex(name string, i intf.Index) error {
+	if _, ok := r.saved[i]; ok {
+		return nil
+	}
+	if err := r.indexFile.add(name, i); err != nil {
+		return err
+	}
+	r.saved[i] = struct{}{}
+	return nil
+}
+
+// onRoute is told of every prefix whose routes changed.
+func (r *Router) onRoute(instance uint32, prefix netip.Prefix) {
+	r.events.route(r.vrfs.Name(instance), prefix)
+}
+
+var _ routing.Sink = (*dataplane.Engine)(nil)

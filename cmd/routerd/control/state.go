@@ -1,0 +1,333 @@
+package control
+
+import (
+	"errors"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+
+	"router/cmd/routerd/version"
+	"router/dataplane"
+	"router/intf"
+	"router/models"
+	"router/routing"
+	"router/routing/neighbor"
+	"router/vrf"
+)
+
+// The methods in this file say what is applied and observed, as plain data.
+
+// SystemState is the state of the router, but for what the datastore knows.
+func (r *Router) SystemState() models.SystemState {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	system := r.system
+	s := models.SystemState{Applied: &system, Version: version.Version, BootTime: r.booted, PendingObjects: r.pending()}
+	if name, err := os.Hostname(); err == nil {
+		s.Hostname = name
+	}
+	u := r.engine.Usage()
+	s.Workers, s.Buffers, s.BuffersFree = uint16(u.Workers), uint32(u.Buffers), uint32(u.BuffersFree)
+	a := r.arena.Stats()
+	s.FIBOctets, s.NextHops = a.Used, uint32(r.vrfs.NextHops())
+	return s
+}
+
+// pending counts the devices and units that wait for something.
+func (r *Router) pending() uint32 {
+	var n uint32
+	for _, name := range r.tree.Devices() {
+		if r.tree.Device(name).Down.Status() == intf.OperPending || r.devices[name].err != nil {
+			n++
+		}
+	}
+	for _, u := range r.units {
+		if t := r.tree.Unit(u.key); t != nil && t.Down.Status() == intf.OperPending {
+			n++
+		}
+	}
+	return n
+}
+
+// Devices lists the devices, sorted.
+func (r *Router) Devices() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tree.Devices()
+}
+
+// Units lists the units of a device, sorted.
+func (r *Router) Units(device string) []intf.UnitKey {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tree.Units(device)
+}
+
+// Instances lists the instances, sorted.
+func (r *Router) Instances() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.instances))
+}
+
+// DeviceState is the state of a device; ok is false when there is none.
+func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d, t := r.devices[name], r.tree.Device(name)
+	if d == nil || t == nil {
+		return s, false
+	}
+	l := r.links.Get(name)
+	spec := t.Spec
+	s = models.DeviceState{
+		Name: name, Applied: &spec, IfIndex: t.Index, Oper: t.Down.Status(), OperReason: t.Reason, LastChange: d.changed,
+		MAC: t.MAC, Speed: l.Speed, LinkMTU: uint32(max(l.MTU, 0)),
+	}
+	if d.err != nil {
+		s.OperReason = d.err.Error()
+	} else if s.OperReason == "" {
+		s.OperReason = d.warning
+	}
+	if d.open == nil {
+		return s, true
+	}
+	report := d.open.Report()
+	s.Driver, s.DriverReason, s.ZeroCopy, s.CompletesChecksums = report.Driver, report.Reason, report.ZeroCopy, report.Completes
+	s.XDPMode, s.QueuesInUse = report.XDPMode, uint16(report.Queues)
+	if c, ok := r.engine.PortCounters(d.port); ok {
+		s.Counters = models.Counters(c)
+	}
+	s.Drops = map[string]uint64{}
+	for reason, n := range r.engine.Drops(d.port) {
+		s.Drops[reason.String()] = n
+	}
+	if q, ok := r.engine.PortStats(d.port); ok {
+		// What the driver lost is the device's loss too (RFC 8343, in-discards).
+		for reason, n := range map[string]uint64{"driver-rx": q.RxDropped, "driver-oversize": q.RxOversize, "driver-tx": q.TxDropped} {
+			if n > 0 {
+				s.Drops[reason] = n
+			}
+		}
+		s.Counters.InDiscards += q.RxDropped + q.RxOversize
+		s.Counters.OutDiscards += q.TxDropped
+	}
+	return s, true
+}
+
+// UnitState is the state of a unit; ok is false when there is none.
+func (r *Router) UnitState(key intf.UnitKey) (s models.UnitState, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u, t := r.units[key], r.tree.Unit(key)
+	if u == nil || t == nil {
+		return s, false
+	}
+	spec := t.Spec
+	s = models.UnitState{Key: key, Applied: &spec, IfIndex: t.Index, Oper: t.Down.Status(), OperReason: t.Reason, LastChange: u.changed}
+	if c, ok := r.engine.UnitCounters(t.Index); ok {
+		s.Counters = models.Counters(c)
+	}
+	for _, f := range intf.Families {
+		if tf := t.Family(f); tf != nil {
+			s.Families = append(s.Families, r.familyState(u, tf, f))
+		}
+	}
+	return s, true
+}
+
+func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.FamilyState {
+	spec := t.Spec
+	s := models.FamilyState{Family: f, Applied: &spec, MTU: t.MTU, Oper: t.Down.Status(), OperReason: t.Reason}
+	if h, ok := r.host.Status(u.index, f); ok {
+		s.HostInterface, s.HostReason = h.Name, h.Reason
+	} else {
+		s.HostReason = "waits for the unit's link-layer address"
+	}
+	fam := u.families[f]
+	if fam == nil {
+		return s
+	}
+	for _, a := range fam.sorted() {
+		as := models.AddressState{Spec: a.spec, Reason: a.reason}
+		switch a.status {
+		case tentative:
+			as.Status = models.AddressTentative
+			if !t.Up() {
+				as.Status = models.AddressPending
+			}
+		case preferred:
+			as.Status = models.AddressPreferred
+		case duplicate:
+			as.Status = models.AddressDuplicate
+		}
+		s.Addresses = append(s.Addresses, as)
+	}
+	for _, n := range r.neighbors.Entries(u.index) {
+		if intf.FamilyOf(n.Key.Addr) == f {
+			s.Neighbors = append(s.Neighbors, r.neighborState(n))
+		}
+	}
+	return s
+}
+
+func (r *Router) neighborState(n neighbor.Entry) models.NeighborState {
+	return models.NeighborState{
+		Address: n.Key.Addr, MAC: n.MAC, Static: n.Static, State: n.State, IsRouter: n.Router, LastChange: r.booted.Add(n.Since),
+	}
+}
+
+// InstanceState is the state of an instance; ok is false when there is none.
+func (r *Router) InstanceState(name string) (s models.InstanceState, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	in := r.instances[name]
+	if in == nil || !in.applied {
+		return s, false
+	}
+	s = models.InstanceState{Name: name, Applied: in.want, Index: in.index, HostNamespace: in.namespace, HostReason: in.reason}
+	for _, f := range intf.Families {
+		c := r.vrfs.Counts(name, f)
+		total, active := c.Total()
+		rib := models.RIBState{Family: f, Total: uint32(total), Active: uint32(active)}
+		for source := range rib.BySource {
+			rib.BySource[source] = uint32(c.Routes[source])
+		}
+		s.RIBs = append(s.RIBs, rib)
+	}
+	return s, true
+}
+
+// StaticSpecs visits the static routes of an instance that are applied; with a
+// valid prefix only that one.
+func (r *Router) StaticSpecs(instance string, prefix netip.Prefix, visit func(models.StaticSpec) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if prefix.IsValid() {
+		if st := r.statics[models.StaticKey{Instance: instance, Prefix: prefix}]; st != nil && st.applied && st.want != nil {
+			visit(*st.want)
+		}
+		return
+	}
+	for key, st := range r.statics {
+		if key.Instance == instance && st.applied && st.want != nil && !visit(*st.want) {
+			return
+		}
+	}
+}
+
+// routeChunk is how many routes are read under one lock: a walk through a
+// million of them must not hold up commits and neighbours.
+const routeChunk = 4096
+
+// Routes visits the routes of an instance in the order of prefixes, all of a
+// family, or with a valid prefix those to exactly that one, until visit answers
+// false. Changes during the walk may or may not be seen.
+func (r *Router) Routes(instance string, f intf.Family, prefix netip.Prefix, visit func(models.RouteState) bool) {
+	if prefix.IsValid() {
+		for _, s := range r.routesTo(instance, prefix.Masked()) {
+			if !visit(s) {
+				return
+			}
+		}
+		return
+	}
+	var after netip.Prefix
+	for {
+		chunk, last := r.routesAfter(instance, f, after)
+		for _, s := range chunk {
+			if !visit(s) {
+				return
+			}
+		}
+		if !last.IsValid() {
+			return
+		}
+		after = last
+	}
+}
+
+func (r *Router) routesTo(instance string, prefix netip.Prefix) []models.RouteState {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rib := r.vrfs.RIB(instance)
+	if rib == nil {
+		return nil
+	}
+	var list []models.RouteState
+	for _, e := range rib.Entries(prefix) {
+		list = append(list, r.routeState(e))
+	}
+	return list
+}
+
+// routesAfter reads a chunk of whole prefixes behind a prefix; last is the one
+// to go on behind, invalid at the end.
+func (r *Router) routesAfter(instance string, f intf.Family, after netip.Prefix) (chunk []models.RouteState, last netip.Prefix) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rib := r.vrfs.RIB(instance)
+	if rib == nil {
+		return nil, netip.Prefix{}
+	}
+	more := false
+	rib.WalkAfter(f, after, func(e routing.Entry) bool {
+		if len(chunk) >= routeChunk && e.Prefix != last {
+			more = true
+			return false
+		}
+		last = e.Prefix
+		chunk = append(chunk, r.routeState(e))
+		return true
+	})
+	if !more {
+		last = netip.Prefix{}
+	}
+	return chunk, last
+}
+
+func (r *Router) routeState(e routing.Entry) models.RouteState {
+	s := models.RouteState{
+		Prefix: e.Prefix, Source: e.Source, Protocol: e.Protocol, IfIndex: e.IfIndex, Preference: e.Preference, Tag: e.Tag,
+		Active: e.Active, Reason: e.Reason, NextHop: e.NextHop.Kind, Gateway: e.NextHop.Gateway, Resolved: e.Through,
+	}
+	egress := e.NextHop.IfIndex
+	if e.NextHop.Kind == routing.Indirect {
+		egress = e.Via.IfIndex
+	}
+	if u := r.byIndex[egress]; u != nil {
+		s.Egress = u.key.Name()
+	}
+	if e.NextHop.Kind == routing.Lookup {
+		s.Lookup = r.vrfs.Name(e.NextHop.Instance)
+	}
+	return s
+}
+
+// Load adds routes of a feed to an instance.
+func (r *Router) Load(instance string, p routing.Protocol, routes func(yield func(vrf.UserRoute) bool)) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := r.vrfs.Load(instance, p, routes)
+	r.finish()
+	return err
+}
+
+// OwnDrops are the drops of packets that came from no device, by reason.
+func (r *Router) OwnDrops() map[dataplane.Reason]uint64 { return r.engine.OwnDrops() }
+
+// Close releases everything, what was made in the kernel included. The host
+// and the engine are the caller's to close, the engine last.
+func (r *Router) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var errs []error
+	for _, d := range r.devices {
+		r.closeDevice(d)
+		if d.claimed {
+			errs = append(errs, r.links.Release(d.name))
+		}
+	}
+	return errors.Join(append(errs, r.indexFile.close())...)
+}

@@ -1,0 +1,493 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"router/cmd/routerd/reconcile"
+	"router/dataplane"
+	"router/dataplane/host"
+	"router/dataplane/packet"
+	"router/intf"
+	"router/models"
+	"router/routing/neighbor"
+	"router/vrf"
+)
+
+// Host is the host stack's side of units.
+type Host interface {
+	Ensure(host.Spec) error
+	Remove(intf.Index) error
+	Status(intf.Index, intf.Family) (s host.Status, ok bool)
+	EnsureNamespace(name string) error
+	RemoveNamespace(name string) error
+}
+
+// A unit is an ifl: what is wanted of it, and what has been applied.
+type unit struct {
+	key      intf.UnitKey
+	index    intf.Index
+	want     *intf.UnitSpec // families included
+	families [len(intf.Families)]*family
+	params   neighbor.Interface
+	known    bool // to the neighbour table
+	host     *host.Spec
+	changed  time.Time
+	status   intf.OperStatus
+}
+
+// A family is an iff as applied.
+type family struct {
+	instance  string
+	up        bool
+	addresses map[netip.Prefix]*address
+	static    map[netip.Addr]intf.MAC
+}
+
+// An address is an ifa as applied.
+type address struct {
+	spec   intf.AddressSpec
+	status addressStatus
+	usable bool   // it is in the RIB and in the host stack
+	reason string // why it isn't
+}
+
+type addressStatus uint8
+
+const (
+	tentative addressStatus = iota // duplicate address detection runs, or waits for the link
+	preferred
+	duplicate
+)
+
+func (r *Router) wantUnit(s reconcile.Step) error {
+	u := r.units[s.Unit]
+	if u == nil {
+		u = &unit{key: s.Unit, changed: r.now(), status: intf.OperPending}
+		r.units[s.Unit] = u
+	}
+	if s.Kind == reconcile.Unit && s.New.Unit == nil {
+		// What stands below goes with it; its own steps have come before.
+		u.want = nil
+		r.dirty.tree(r.tree.DeleteUnit(s.Unit))
+		r.dirty.units[s.Unit] = struct{}{}
+		return nil
+	}
+	next := intf.UnitSpec{Key: s.Unit, Enabled: true}
+	if u.want != nil {
+		next = *u.want
+	}
+	next.Families = slices.Clone(next.Families)
+	if s.Kind == reconcile.Unit {
+		families := next.Families
+		next = *s.New.Unit
+		next.Families = families
+	} else {
+		editFamily(&next, s)
+	}
+	changes, err := r.tree.SetUnit(next)
+	if err != nil {
+		return err
+	}
+	u.want = &next
+	r.dirty.tree(changes)
+	r.dirty.units[s.Unit] = struct{}{}
+	t := r.tree.Unit(s.Unit)
+	return r.saveIndex(t.Name, t.Index)
+}
+
+// editFamily takes a step on a family, an address or a neighbour into spec.
+func editFamily(spec *intf.UnitSpec, s reconcile.Step) {
+	i := slices.IndexFunc(spec.Families, func(f intf.FamilySpec) bool { return f.Family == s.Family })
+	if s.Kind == reconcile.Family && s.New.Family == nil {
+		if i >= 0 {
+			spec.Families = slices.Delete(spec.Families, i, i+1)
+		}
+		return
+	}
+	if i < 0 {
+		spec.Families = append(spec.Families, intf.FamilySpec{Family: s.Family, Enabled: true, Instance: vrf.Default})
+		slices.SortFunc(spec.Families, func(a, b intf.FamilySpec) int { return int(a.Family) - int(b.Family) })
+		i = slices.IndexFunc(spec.Families, func(f intf.FamilySpec) bool { return f.Family == s.Family })
+	}
+	f := &spec.Families[i]
+	//exhaustive:ignore the other kinds don't come here
+	switch s.Kind {
+	case reconcile.Family:
+		addresses, neighbors := f.Addresses, f.Neighbors
+		*f = *s.New.Family
+		f.Addresses, f.Neighbors = addresses, neighbors
+	case reconcile.Address:
+		f.Addresses = slices.DeleteFunc(slices.Clone(f.Addresses), func(a intf.AddressSpec) bool { return a.Prefix == s.Prefix })
+		if s.New.Address != nil {
+			f.Addresses = append(f.Addresses, *s.New.Address)
+			slices.SortFunc(f.Addresses, func(a, b intf.AddressSpec) int { return a.Prefix.Compare(b.Prefix) })
+		}
+	case reconcile.Neighbor:
+		f.Neighbors = slices.DeleteFunc(slices.Clone(f.Neighbors), func(n intf.NeighborSpec) bool { return n.Address == s.Neighbor })
+		if s.New.Neighbor != nil {
+			f.Neighbors = append(f.Neighbors, *s.New.Neighbor)
+			slices.SortFunc(f.Neighbors, func(a, b intf.NeighborSpec) int { return a.Address.Compare(b.Address) })
+		}
+	}
+}
+
+// buildUnit puts in place what is new or different of a unit.
+func (r *Router) buildUnit(key intf.UnitKey) error {
+	u, t := r.units[key], r.tree.Unit(key)
+	if u == nil || t == nil || u.want == nil {
+		return nil
+	}
+	u.index = t.Index
+	r.byIndex[t.Index] = u
+	if s := t.Down.Status(); s != u.status {
+		u.status, u.changed = s, r.now()
+	}
+	if err := r.reclaim(key.Device); err != nil {
+		return err
+	}
+	r.publishUnit(u, t)
+
+	params := neighbor.Interface{MAC: t.MAC}
+	if d := r.devices[key.Device]; d != nil && d.open != nil {
+		if f := t.Family(intf.Inet); f != nil {
+			params.Inet = f.Up()
+		}
+		if f := t.Family(intf.Inet6); f != nil {
+			params.Inet6 = f.Up()
+		}
+	}
+	for _, f := range intf.Families {
+		if err := r.buildFamily(u, t, f); err != nil {
+			return fmt.Errorf("interface %s unit %s family %s: %w", key.Device, key.ID, f, err)
+		}
+	}
+	if !u.known || params != u.params {
+		u.known, u.params = true, params
+		r.act(r.neighbors.SetInterface(r.clock(), u.index, params))
+	}
+	if err := r.drain(); err != nil {
+		return err
+	}
+	r.publishUnit(u, t)
+	if err := r.buildHost(u, t); err != nil {
+		return err
+	}
+	r.events.changed(models.Object{Kind: models.Unit, Device: key.Device, Unit: key.ID})
+	return nil
+}
+
+// linkLocal is the address that an IPv6 family makes for itself (RFC 4862,
+// 5.3), unless one is configured.
+func linkLocal(f *intf.UnitFamily, mac intf.MAC) (intf.AddressSpec, bool) {
+	if mac.IsZero() {
+		return intf.AddressSpec{}, false
+	}
+	for _, a := range f.Spec.Addresses {
+		if a.Prefix.Addr().IsLinkLocalUnicast() {
+			return intf.AddressSpec{}, false
+		}
+	}
+	return intf.AddressSpec{Prefix: netip.PrefixFrom(packet.LinkLocal(mac), 64)}, true
+}
+
+// wantedAddresses are the configured addresses of a family and the one that it
+// makes for itself.
+func wantedAddresses(t *intf.Unit, f intf.Family) []intf.AddressSpec {
+	tf := t.Family(f)
+	if tf == nil {
+		return nil
+	}
+	addresses := tf.Spec.Addresses
+	if f == intf.Inet6 {
+		if a, ok := linkLocal(tf, t.MAC); ok {
+			addresses = append(addresses[:len(addresses):len(addresses)], a)
+		}
+	}
+	return addresses
+}
+
+func (r *Router) buildFamily(u *unit, t *intf.Unit, f intf.Family) error {
+	tf := t.Family(f)
+	if tf == nil {
+		return nil
+	}
+	fam := u.families[f]
+	if fam == nil {
+		fam = &family{addresses: map[netip.Prefix]*address{}, static: map[netip.Addr]intf.MAC{}}
+		u.families[f] = fam
+	}
+	d := r.devices[u.key.Device]
+	up := tf.Up() && d != nil && d.open != nil
+	if err := r.vrfs.SetFamily(u.index, f, tf.Spec.Instance, up); err != nil {
+		return err
+	}
+	fam.instance, fam.up = tf.Spec.Instance, up
+	for _, spec := range wantedAddresses(t, f) {
+		a := fam.addresses[spec.Prefix]
+		if a == nil {
+			a = &address{spec: spec, reason: "waits for the link"}
+			fam.addresses[spec.Prefix] = a
+			r.act(r.neighbors.AddAddress(r.clock(), u.index, spec.Prefix))
+			continue
+		}
+		if a.spec != spec {
+			a.spec = spec
+			if a.usable {
+				if err := r.vrfs.AddAddress(u.index, spec); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, n := range tf.Spec.Neighbors {
+		if fam.static[n.Address] != n.MAC {
+			fam.static[n.Address] = n.MAC
+			r.act(r.neighbors.SetStatic(r.clock(), neighbor.Key{IfIndex: u.index, Addr: n.Address}, n.MAC))
+		}
+	}
+	return nil
+}
+
+// useAddress has one of our addresses recognised, once it is known to be ours.
+func (r *Router) useAddress(i intf.Index, addr netip.Addr) error {
+	u := r.byIndex[i]
+	if u == nil {
+		return nil
+	}
+	fam := u.families[intf.FamilyOf(addr)]
+	if fam == nil {
+		return nil
+	}
+	for _, a := range fam.addresses {
+		if a.spec.Prefix.Addr() != addr {
+			continue
+		}
+		a.status, a.reason = preferred, ""
+		if !a.usable {
+			if err := r.vrfs.AddAddress(i, a.spec); err != nil {
+				a.reason = err.Error()
+				return err
+			}
+			a.usable = true
+			r.dirtyUnit(u)
+		}
+	}
+	return nil
+}
+
+// refuseAddress notes that somebody else has one of our addresses.
+func (r *Router) refuseAddress(i intf.Index, addr netip.Addr, mac intf.MAC) error {
+	u := r.byIndex[i]
+	if u == nil || u.families[intf.FamilyOf(addr)] == nil {
+		return nil
+	}
+	for _, a := range u.families[intf.FamilyOf(addr)].addresses {
+		if a.spec.Prefix.Addr() != addr {
+			continue
+		}
+		a.status = duplicate
+		a.reason = "another station has this address: give one of them another"
+		if !mac.IsZero() {
+			a.reason = fmt.Sprintf("%s has this address: give one of them another", mac)
+		}
+		r.log.Error("address is a duplicate and not used", "ifl", u.key.Name(), "address", addr.String(), "mac", mac.String())
+		if a.usable {
+			a.usable = false
+			if err := r.vrfs.RemoveAddress(i, a.spec.Prefix); err != nil {
+				return err
+			}
+		}
+		r.dirtyUnit(u)
+	}
+	return nil
+}
+
+func (r *Router) dirtyUnit(u *unit) { r.dirty.units[u.key] = struct{}{} }
+
+// publishUnit puts into the edit what workers need of the unit.
+func (r *Router) publishUnit(u *unit, t *intf.Unit) {
+	v := dataplane.Unit{Index: u.index, VLAN: t.Stack, MAC: t.MAC}
+	if d := r.devices[u.key.Device]; d != nil && t.Down&(intf.BadTags|intf.NoParent) == 0 {
+		v.Port = d.port
+	}
+	for _, f := range intf.Families {
+		tf, fam := t.Family(f), u.families[f]
+		if tf == nil || fam == nil {
+			continue
+		}
+		index, _ := r.vrfs.Index(tf.Spec.Instance)
+		w := dataplane.UnitFamily{Up: tf.Up(), Instance: index, MTU: tf.MTU}
+		for _, a := range fam.sorted() {
+			if a.usable {
+				w.Locals = append(w.Locals, a.spec.Prefix.Addr())
+			}
+		}
+		w.Primary = fam.primary()
+		v.Families[f] = w
+	}
+	r.edit.SetUnit(v)
+}
+
+// sorted are the addresses in order.
+func (f *family) sorted() []*address {
+	list := make([]*address, 0, len(f.addresses))
+	for _, a := range f.addresses {
+		list = append(list, a)
+	}
+	slices.SortFunc(list, func(a, b *address) int { return a.spec.Prefix.Compare(b.spec.Prefix) })
+	return list
+}
+
+// primary is the address that the router sends from when it has a choice: the
+// one that is marked so, else the first that is not link-local, else any.
+func (f *family) primary() netip.Addr {
+	var best *address
+	rank := func(a *address) int {
+		switch {
+		case a.spec.Primary:
+			return 0
+		case !a.spec.Prefix.Addr().IsLinkLocalUnicast():
+			return 1
+		}
+		return 2
+	}
+	for _, a := range f.sorted() {
+		if a.usable && (best == nil || rank(a) < rank(best)) {
+			best = a
+		}
+	}
+	if best == nil {
+		return netip.Addr{}
+	}
+	return best.spec.Prefix.Addr()
+}
+
+// buildHost brings the unit's TAPs up to date.
+func (r *Router) buildHost(u *unit, t *intf.Unit) error {
+	spec := host.Spec{IfIndex: u.index, Name: t.Name, MAC: t.MAC}
+	for _, f := range intf.Families {
+		fam, tf := u.families[f], t.Family(f)
+		if fam == nil || tf == nil {
+			continue
+		}
+		index, _ := r.vrfs.Index(fam.instance)
+		hf := host.Family{Family: f, Namespace: r.namespace(fam.instance), Instance: index, MTU: tf.MTU, Up: tf.Up()}
+		for _, a := range fam.sorted() {
+			if a.usable {
+				hf.Addresses = append(hf.Addresses, a.spec)
+			}
+		}
+		spec.Families = append(spec.Families, hf)
+	}
+	if len(spec.Families) == 0 || t.MAC.IsZero() {
+		return r.removeHost(u)
+	}
+	if u.host != nil && equalHost(*u.host, spec) {
+		return nil
+	}
+	u.host = &spec
+	if err := r.host.Ensure(spec); err != nil {
+		return fmt.Errorf("interface %s unit %s: %w", u.key.Device, u.key.ID, err)
+	}
+	return nil
+}
+
+func equalHost(a, b host.Spec) bool {
+	return a.IfIndex == b.IfIndex && a.Name == b.Name && a.MAC == b.MAC &&
+		slices.EqualFunc(a.Families, b.Families, func(x, y host.Family) bool {
+			return x.Family == y.Family && x.Namespace == y.Namespace && x.Instance == y.Instance && x.MTU == y.MTU &&
+				x.Up == y.Up && slices.Equal(x.Addresses, y.Addresses)
+		})
+}
+
+func (r *Router) removeHost(u *unit) error {
+	if u.host == nil {
+		return nil
+	}
+	u.host = nil
+	return r.host.Remove(u.index)
+}
+
+// clearUnit takes away what is no longer wanted of a unit.
+func (r *Router) clearUnit(key intf.UnitKey) error {
+	u, t := r.units[key], r.tree.Unit(key)
+	if u == nil {
+		return nil
+	}
+	if u.want == nil || t == nil {
+		return r.removeUnit(u)
+	}
+	for _, f := range intf.Families {
+		fam := u.families[f]
+		if fam == nil {
+			continue
+		}
+		wanted := wantedAddresses(t, f)
+		for prefix := range fam.addresses {
+			if !slices.ContainsFunc(wanted, func(a intf.AddressSpec) bool { return a.Prefix == prefix }) {
+				r.act(r.neighbors.RemoveAddress(r.clock(), u.index, prefix.Addr()))
+				delete(fam.addresses, prefix)
+				if err := r.vrfs.RemoveAddress(u.index, prefix); err != nil {
+					return err
+				}
+			}
+		}
+		tf := t.Family(f)
+		for addr := range fam.static {
+			if tf == nil || !slices.ContainsFunc(tf.Spec.Neighbors, func(n intf.NeighborSpec) bool { return n.Address == addr }) {
+				delete(fam.static, addr)
+				r.act(r.neighbors.RemoveStatic(r.clock(), neighbor.Key{IfIndex: u.index, Addr: addr}))
+			}
+		}
+		if tf == nil {
+			if err := r.vrfs.RemoveFamily(u.index, f); err != nil {
+				return err
+			}
+			u.families[f] = nil
+		}
+	}
+	if err := r.drain(); err != nil {
+		return err
+	}
+	r.publishUnit(u, t)
+	return r.buildHost(u, t)
+}
+
+func (r *Router) removeUnit(u *unit) error {
+	delete(r.units, u.key)
+	if u.index == 0 {
+		return nil
+	}
+	delete(r.byIndex, u.index)
+	r.act(r.neighbors.RemoveInterface(r.clock(), u.index))
+	var errs []error
+	for _, f := range intf.Families {
+		errs = append(errs, r.vrfs.RemoveFamily(u.index, f))
+	}
+	errs = append(errs, r.drain())
+	r.edit.DeleteUnit(u.index)
+	errs = append(errs, r.removeHost(u), r.reclaim(u.key.Device))
+	r.events.changed(models.Object{Kind: models.Unit, Device: u.key.Device, Unit: u.key.ID})
+	return errors.Join(errs...)
+}
+
+// reclaim tells a shared device which frames are the router's now.
+func (r *Router) reclaim(name string) error {
+	d := r.devices[name]
+	if d == nil || d.open == nil || d.spec.Attach != intf.Shared {
+		return nil
+	}
+	claims := r.claims(name)
+	if equalClaims(claims, d.claims) {
+		return nil
+	}
+	if err := d.open.SetClaims(claims); err != nil {
+		return fmt.Errorf("interface %s: %w", name, err)
+	}
+	d.claims = claims
+	return nil
+}
