@@ -115,17 +115,24 @@ func (c *Conn) Channels(device string) (Channels, error) {
 	return Channels{Rx: at(5) + combined, Tx: at(6) + combined}, nil
 }
 
-// SetChannels sets the number of receive and of transmit queues of a device
-// that counts them apart, such as veth.
+// SetChannels sets the number of receive and of transmit queues. On a device
+// that counts in combined channels the two must be equal.
 func (c *Conn) SetChannels(device string, want Channels) error {
 	buf := make([]byte, 36)
 	binary.NativeEndian.PutUint32(buf, cmdChannels)
 	if err := c.ioctl(device, buf); err != nil {
 		return fmt.Errorf("device %s: read channels: %w", device, err)
 	}
+	at := func(i int) []byte { return buf[4*i:] }
 	binary.NativeEndian.PutUint32(buf, cmdSetChannel)
-	binary.NativeEndian.PutUint32(buf[4*5:], uint32(want.Rx))
-	binary.NativeEndian.PutUint32(buf[4*6:], uint32(want.Tx))
+	if maxCombined := binary.NativeEndian.Uint32(at(4)); maxCombined > 0 && want.Rx == want.Tx {
+		binary.NativeEndian.PutUint32(at(5), 0)
+		binary.NativeEndian.PutUint32(at(6), 0)
+		binary.NativeEndian.PutUint32(at(8), uint32(want.Rx))
+	} else {
+		binary.NativeEndian.PutUint32(at(5), uint32(want.Rx))
+		binary.NativeEndian.PutUint32(at(6), uint32(want.Tx))
+	}
 	if err := c.ioctl(device, buf); err != nil {
 		return fmt.Errorf("device %s: set %d receive and %d transmit queues: %w", device, want.Rx, want.Tx, err)
 	}
