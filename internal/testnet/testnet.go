@@ -287,20 +287,6 @@ func (n *Namespace) Neighbor(t T, device, address string, mac net.HardwareAddr) 
 	}
 }
 
-// VLAN makes and raises a kernel VLAN device on parent, with an 802.1Q tag.
-func (n *Namespace) VLAN(t T, parent string, id int) (name string) {
-	t.Helper()
-	name = fmt.Sprintf("%s.%d", parent, id)
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = name
-	attrs.ParentIndex = n.Link(t, parent).Attrs().Index
-	if err := n.nl.LinkAdd(&netlink.Vlan{LinkAttrs: attrs, VlanId: id, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q}); err != nil {
-		t.Fatalf("namespace %s: vlan %d on %s: %v", n.Name, id, parent, err)
-	}
-	n.Up(t, name)
-	return name
-}
-
 // Offload turns features of a device on or off; names are package ethtool's.
 func (n *Namespace) Offload(t T, device string, features map[string]bool) {
 	t.Helper()

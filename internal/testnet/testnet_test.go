@@ -1,9 +1,11 @@
 package testnet
 
 import (
+	"bytes"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"router/dataplane/ethtool"
 )
@@ -66,5 +68,30 @@ func TestNamespaceGoesWithItsTest(t *testing.T) {
 	})
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Errorf("%s is still there: %v", path, err)
+	}
+}
+
+func TestTagPutsADeviceIntoAVLAN(t *testing.T) {
+	Require(t)
+	a, b := New(t, "a"), New(t, "b")
+	Pair(t, End{a, "west"}, End{b, "east"})
+	a.Address(t, "west", "192.0.2.1/24")
+	b.Address(t, "east", "192.0.2.2/24")
+	ping := func() error {
+		_, err := a.Run("ping", "-c", "1", "-W", "1", "192.0.2.2")
+		return err
+	}
+	a.Tag(t, "west", 100)
+	wire := NewWire(t, End{b, "east"})
+	if err := ping(); err == nil {
+		t.Error("an untagged peer answers to VLAN 100")
+	}
+	frame := wire.Receive(time.Now().Add(time.Second))
+	if len(frame) < 16 || !bytes.Equal(frame[12:16], []byte{0x81, 0, 0, 100}) {
+		t.Errorf("frame on the wire is %x, want tag 100", frame)
+	}
+	b.Tag(t, "east", 100)
+	if err := ping(); err != nil {
+		t.Errorf("both in VLAN 100: %v", err)
 	}
 }

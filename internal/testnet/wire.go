@@ -36,9 +36,9 @@ func NewWire(t T, end End) *Wire {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20); err != nil {
 			return os.NewSyscallError("setsockopt", err)
 		}
-		all := uint16(unix.ETH_P_ALL)
+		all := bigEndian(unix.ETH_P_ALL)
 		return unix.Bind(fd, &unix.SockaddrLinklayer{
-			Protocol: all<<8 | all>>8, Ifindex: end.In.Link(t, end.Name).Attrs().Index,
+			Protocol: all, Ifindex: end.In.Link(t, end.Name).Attrs().Index,
 		})
 	})
 	if err != nil {
