@@ -204,6 +204,8 @@ func BenchmarkLoad(b *testing.B) {
 	all := fibtest.Prefixes(b)
 	sorted := slices.Clone(all)
 	slices.SortFunc(sorted, order)
+	shuffled := slices.Clone(all)
+	rand.New(rand.NewPCG(13, 14)).Shuffle(len(all), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 	load := func(b *testing.B, routes []netip.Prefix, fill func(*Table, []netip.Prefix) error) {
 		var stats ArenaStats
 		for range b.N {
@@ -233,9 +235,9 @@ func BenchmarkLoad(b *testing.B) {
 		})
 	}
 	b.Run("update/in order", func(b *testing.B) { load(b, sorted, once) })
-	b.Run("update/as in the file", func(b *testing.B) { load(b, all, once) })
-	b.Run("one by one", func(b *testing.B) {
-		load(b, all, func(t *Table, routes []netip.Prefix) error {
+	b.Run("update/shuffled", func(b *testing.B) { load(b, shuffled, once) })
+	b.Run("one by one, shuffled", func(b *testing.B) {
+		load(b, shuffled, func(t *Table, routes []netip.Prefix) error {
 			for i, p := range routes {
 				if err := t.Insert(p, uint32(i+1)); err != nil {
 					return err
@@ -244,18 +246,18 @@ func BenchmarkLoad(b *testing.B) {
 			return nil
 		})
 	})
-	b.Run("bart-fast", func(b *testing.B) {
+	b.Run("bart-fast, shuffled", func(b *testing.B) {
 		for range b.N {
 			var t bart.Fast[uint32]
-			for i, p := range all {
+			for i, p := range shuffled {
 				t.Insert(p, uint32(i+1))
 			}
 		}
 	})
-	b.Run("bart-table", func(b *testing.B) {
+	b.Run("bart-table, shuffled", func(b *testing.B) {
 		for range b.N {
 			var t bart.Table[uint32]
-			for i, p := range all {
+			for i, p := range shuffled {
 				t.Insert(p, uint32(i+1))
 			}
 		}

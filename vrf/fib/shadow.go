@@ -3,10 +3,9 @@ package fib
 import "math/bits"
 
 const (
-	shadowChunk   = 1 << 12 // words
-	maxShadow     = 2 + 63  // words
-	maxPrefixes   = 126
-	shadowRefSize = 4
+	shadowChunk = 1 << 12 // words
+	maxShadow   = 2 + 63  // words
+	maxPrefixes = 126
 )
 
 // A shadow keeps, for each block that has prefixes of its own, which they are:
@@ -15,8 +14,8 @@ const (
 //
 // An entry is two words of bitmap, one bit for each prefix by its index in
 // the block (see prefixIndex), and the next hops in that order, two in a word.
-// Entries are not changed: a block whose prefixes change gets a new one, so
-// that a transaction can be undone.
+// A block whose prefixes change gets a new entry, so that a transaction can be
+// undone; only a single next hop is changed in place, once it is committed.
 type shadow struct {
 	chunks [][]uint64
 	mark   uint32 // words from here on were never used
@@ -74,6 +73,30 @@ func (s *shadow) get(ref uint32, set *prefixSet) {
 		set.nh[i] = uint32(v)
 		set.nh[i+1] = uint32(v >> 32)
 	}
+}
+
+// value returns the next hop of one prefix of the entry at ref, 0 for none,
+// whether longer ones lie below it, and its place in the entry.
+func (s *shadow) value(ref uint32, index uint) (nh uint32, covers bool, i int) {
+	w := s.at(ref)
+	if w[index>>6]>>(index&63)&1 == 0 {
+		return 0, false, 0
+	}
+	i = bits.OnesCount64(w[index>>6] & (1<<(index&63) - 1))
+	if index >= 64 {
+		i += bits.OnesCount64(w[0])
+	}
+	for first, n := 2*index, uint(2); first < 128; first, n = 2*first, 2*n {
+		covers = covers || w[first>>6]>>(first&63)&(1<<n-1) != 0
+	}
+	return half(w[2+i/2], i), covers, i
+}
+
+// setValue changes the i-th next hop of the entry at ref.
+func (s *shadow) setValue(ref uint32, i int, nh uint32) {
+	w := &s.at(ref)[2+i/2]
+	shift := uint(i&1) * 32
+	*w = *w&^(0xffffffff<<shift) | uint64(nh)<<shift
 }
 
 // drop gives the entry's memory back.
@@ -184,12 +207,16 @@ func (p *prefixSet) leaves(value *[64]uint32) (starts uint64, n int) {
 	}
 	last := uint32(0)
 	for s, nh := range slot {
+		// Without a branch, as nobody can predict it: the value stays if a run
+		// starts here, and else the next one overwrites it.
+		run := uint64(0)
 		if nh != last {
-			starts |= 1 << s
-			value[n&63] = nh
-			n++
-			last = nh
+			run = 1
 		}
+		starts |= run << s
+		value[n&63] = nh
+		n += int(run)
+		last = nh
 	}
 	return starts, n
 }

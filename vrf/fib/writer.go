@@ -50,6 +50,7 @@ type writer struct {
 	roots   []extent // slots of roots that go with the commit
 	news    []uint32 // fresh shadows
 	olds    []uint32 // shadows that go with the commit
+	hops    []hop    // single next hops to change in shadows
 	direct  []direct // changes to a root's direct array, for undoing
 	added   int      // routes
 	removed int
@@ -60,6 +61,13 @@ type writer struct {
 type store struct {
 	at    place
 	value uint32
+}
+
+// hop is the i-th next hop of the shadow at ref, to be.
+type hop struct {
+	ref uint32
+	i   int
+	nh  uint32
 }
 
 // direct remembers what stood in a root's array.
@@ -89,6 +97,9 @@ func (w *writer) retire() {
 	}
 	for _, ref := range w.dead {
 		w.a.retire(w.a.extent(ref))
+	}
+	for _, h := range w.hops {
+		w.a.shadow.setValue(h.ref, h.i, h.nh)
 	}
 	for _, ref := range w.olds {
 		w.a.shadow.drop(ref)
@@ -122,6 +133,7 @@ func (w *writer) clear() {
 	w.roots = trim(w.roots)
 	w.news = trim(w.news)
 	w.olds = trim(w.olds)
+	w.hops = trim(w.hops)
 	w.direct = trim(w.direct)
 	w.added, w.removed = 0, 0
 }
@@ -256,6 +268,9 @@ func (w *writer) apply(ref uint32, used, depth uint, ch []change, level int) (ui
 		}
 	}
 
+	if len(ch) == 1 && used == 0 && w.nextHop(ref, first, base) {
+		return ref, nil
+	}
 	nd := &w.scratch[level]
 	w.a.read(ref, nd)
 	nd.skip = skipWord(path, n)
@@ -422,6 +437,41 @@ func (w *writer) finish(nd *node, dirty bool, mark int) (uint32, error) {
 		}
 	}
 	return fresh, nil
+}
+
+// nextHop makes the most frequent change, another next hop for a route that is
+// there, when that is the whole of one run of leaves and stays different from
+// its neighbours. It says whether it did.
+func (w *writer) nextHop(ref uint32, c *change, base uint) bool {
+	shadow := w.a.load(childPlace(ref, 0))
+	if shadow == 0 || c.nh == 0 || uint(c.length) > base+stride {
+		return false
+	}
+	index := prefixIndex(c.slot(base), uint(c.length)-base)
+	old, covers, i := w.a.shadow.value(shadow, index)
+	if old == 0 || covers {
+		return false
+	}
+	if old == c.nh {
+		return true
+	}
+	first, n := slots(index)
+	starts := w.a.mem[ref>>1+atLeafBits]
+	// The run starts with the prefix, and the next one right after it.
+	inside := starts >> first & (1<<n - 1)
+	if after := first + n; inside != 1 || after < 64 && starts>>after&1 == 0 {
+		return false
+	}
+	leaf := bits.OnesCount64(starts & upto(first))
+	if w.a.load(leafPlace(ref, leaf-1)) == c.nh {
+		return false
+	}
+	if leaf < bits.OnesCount64(starts) && w.a.load(leafPlace(ref, leaf+1)) == c.nh {
+		return false
+	}
+	w.store(leafPlace(ref, leaf), c.nh)
+	w.hops = append(w.hops, hop{shadow, i, c.nh})
+	return true
 }
 
 // inPlace makes a change to the prefixes of a block that moves no run of
