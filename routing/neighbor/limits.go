@@ -50,8 +50,8 @@ type Limits struct {
 const MaxQueue = 3
 
 // DefaultLimits let a unit come up in front of a full /22 at once, and hold some
-// 100 MB at the very worst. 1,000 new destinations a second is as much as a scan
-// gets to send solicitations for.
+// 50 MB at the very worst (173 octets an entry, and the packets). 1,000 new
+// destinations a second is as much as a scan gets to send solicitations for.
 var DefaultLimits = Limits{
 	QueuePerNeighbor:  MaxQueue,
 	Packets:           4096,
