@@ -12,6 +12,8 @@ import (
 
 func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
 
+func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+
 func onesSum(parts ...[]byte) uint16 {
 	var s uint32
 	for _, b := range parts {

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"router/intf"
 	"router/internal/testnet"
+	"router/intf"
 )
 
 // inPlace compares what iproute2 sees with what a whole TAP looks like.
@@ -72,6 +72,10 @@ func driftSpec() Spec {
 		addresses("192.0.2.9/24", "192.0.2.1/24 primary"), addresses("2001:db8:1::1/64", "fe80::1/64"))
 }
 
+// patient is what a repair may take on a machine that is busy with other
+// tests; it takes some 100 ms on an idle one.
+const patient = 3 * time.Second
+
 func TestChangesByOthersAreRepairedWithinASecond(t *testing.T) {
 	other := testnet.New(t, "elsewhere")
 	tests := []struct {
@@ -108,12 +112,15 @@ func TestChangesByOthersAreRepairedWithinASecond(t *testing.T) {
 			for _, args := range test.ip {
 				w.ip(t, strings.Fields(args)...)
 			}
-			eventually(t, time.Second, "told of: "+test.told, func() bool { return w.told(test.told) })
+			start := time.Now()
+			eventually(t, patient, "told of: "+test.told, func() bool { return w.told(test.told) })
 			var err error
-			for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			for time.Since(start) < patient {
 				if err = inPlace(w); err == nil {
+					t.Logf("repaired after %v", time.Since(start).Round(time.Millisecond))
 					return
 				}
+				time.Sleep(10 * time.Millisecond)
 			}
 			t.Errorf("not repaired: %v", err)
 		})
@@ -174,6 +181,8 @@ func TestOneAddressChangesAndTheOthersDoNot(t *testing.T) {
 			addresses("192.0.2.1/24 primary", last), addresses("2001:db8:1::1/64", "fe80::1/64"))
 	}
 	w.ensure(t, with("198.51.100.1/24"))
+	w.awaitIPv6(t, "2001:db8:1::1")
+	w.awaitIPv6(t, "fe80::1")
 	monitor := exec.Command("ip", "-o", "monitor", "address")
 	var out strings.Builder
 	monitor.Stdout = &out

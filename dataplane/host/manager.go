@@ -87,7 +87,8 @@ type Manager struct {
 	closed bool
 	units  map[intf.Index]*unit
 	spaces map[string]*space
-	pinned map[string]bool // namespaces that are wanted even without a TAP
+	users  map[string]int  // units that want a namespace
+	pinned map[string]bool // namespaces that are wanted even without a unit
 	drifts []drift         // to be told once the lock is released
 }
 
@@ -126,6 +127,7 @@ func New(cfg Config) (*Manager, error) {
 		done:   make(chan struct{}),
 		units:  map[intf.Index]*unit{},
 		spaces: map[string]*space{},
+		users:  map[string]int{},
 		pinned: map[string]bool{},
 	}
 	if m.log == nil {
@@ -174,6 +176,7 @@ func (m *Manager) place(u *unit, look depth) (fixed []string, err error) {
 		if t == nil {
 			t = &tap{manager: m}
 			u.taps[name] = t
+			m.users[name]++
 		}
 		t.want = want
 		s, err := m.space(name)
@@ -194,6 +197,7 @@ func (m *Manager) place(u *unit, look depth) (fixed []string, err error) {
 		if _, ok := wants[name]; !ok {
 			errs = append(errs, t.abandon())
 			delete(u.taps, name)
+			m.users[name]--
 			m.letGo(name)
 		}
 	}
@@ -217,6 +221,7 @@ func (m *Manager) remove(ifindex intf.Index) error {
 	var errs []error
 	for name, t := range u.taps {
 		errs = append(errs, t.abandon())
+		m.users[name]--
 		m.letGo(name)
 	}
 	return errors.Join(errs...)

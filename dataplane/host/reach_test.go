@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"router/intf"
 	"router/internal/testnet"
+	"router/intf"
 )
 
 // twoWorlds are connected by units 1 and 2: 192.0.2.1 and 2001:db8:1::1 here,
@@ -22,6 +22,8 @@ func twoWorlds(t *testing.T) (here, there *world) {
 	here.ensure(t, unitSpec(1, "ge0.0", "", addresses("192.0.2.1/24"), addresses("2001:db8:1::1/64", "fe80::1/64")))
 	there.ensure(t, unitSpec(2, "ge1.100", "", addresses("198.51.100.1/24"), addresses("2001:db8:2::1/64", "fe80::2/64")))
 	connect(here, 1, there, 2)
+	here.awaitIPv6(t, "2001:db8:1::1")
+	there.awaitIPv6(t, "2001:db8:2::1")
 	return here, there
 }
 

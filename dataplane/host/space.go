@@ -150,13 +150,11 @@ func (s *space) shut() {
 // letGo closes the space with a name unless something still wants it.
 func (m *Manager) letGo(name string) {
 	s := m.spaces[name]
-	if s == nil || m.pinned[name] {
-		return
+	if m.users[name] == 0 {
+		delete(m.users, name)
 	}
-	for _, u := range m.units {
-		if u.taps[name] != nil {
-			return
-		}
+	if s == nil || m.pinned[name] || m.users[name] > 0 {
+		return
 	}
 	s.shut()
 	delete(m.spaces, name)
@@ -325,16 +323,18 @@ func (m *Manager) repair(look depth, all bool) error {
 	}
 	for ifindex, u := range m.units {
 		due, depth := all, look
-		before := map[*tap]string{}
 		for _, t := range u.taps {
 			if suspects[t] {
 				due, depth = true, max(depth, suspect)
 			}
 			due = due || t.reason != "" || t.dev == nil || t.dev.dead.Load()
-			before[t] = t.reason
 		}
 		if !due {
 			continue
+		}
+		before := map[*tap]string{}
+		for _, t := range u.taps {
+			before[t] = t.reason
 		}
 		if depth == settled {
 			depth = suspect // what failed may have been half done

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"router/internal/testnet"
 	"router/intf"
 	"router/intf/kernel"
-	"router/internal/testnet"
 )
 
 // nsName is a name for a namespace that the router makes, or that the test

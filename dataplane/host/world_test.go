@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"router/internal/testnet"
 	"router/intf"
 	"router/intf/kernel"
-	"router/internal/testnet"
 )
 
 // A world is a manager in a namespace of its own. What its TAPs send goes to
@@ -121,6 +121,15 @@ func eventually(t *testing.T, within time.Duration, what string, ok func() bool)
 }
 
 func mac(last byte) intf.MAC { return intf.MAC{0x02, 0, 0, 0, 0, last} }
+
+// awaitIPv6 waits for the kernel to have put an address into its local table,
+// which a work queue does a little after the address was added.
+func (w *world) awaitIPv6(t *testing.T, address string) {
+	t.Helper()
+	eventually(t, 5*time.Second, "local route of "+address, func() bool {
+		return strings.Contains(w.ip(t, "-6", "route", "show", "table", "local"), "local "+address+" ")
+	})
+}
 
 func addresses(list ...string) []intf.AddressSpec {
 	var specs []intf.AddressSpec

@@ -1,0 +1,199 @@
+package dataplane
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"router/dataplane/memport"
+	"router/dataplane/port"
+	"router/intf"
+	"router/routing"
+	"router/vrf/epoch"
+	"router/vrf/fib"
+)
+
+// newLine makes an engine with one worker and two ports of functions: source
+// writes the frames that come in by the first port, and all leave by the second.
+func newLine(tb testing.TB, arena int, source func(frame []byte) int) (*world, *worker) {
+	tb.Helper()
+	c := Config{Workers: 1, Buffers: 512, Domain: epoch.New()}
+	e, err := newEngine(c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	x := &world{t: tb, e: e, now: time.Hour, tables: make(map[uint32]*fib.Table), nhs: make(map[routing.NextHop]routing.NextHopID), ports: make(map[string]PortID)}
+	if x.arena, err = fib.NewHeapArena(arena, c.Domain); err != nil {
+		tb.Fatal(err)
+	}
+	w := e.workers[0]
+	w.clock = func() int64 { return int64(x.now) }
+	for name, q := range map[string]*memport.Queue{"a": memport.NewFunc(w.pool, source, nil), "b": memport.NewFunc(w.pool, nil, nil)} {
+		if x.ports[name], err = e.AddPort(name, []port.Queue{q}, PortOptions{}); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	x.addInstance(0)
+	tx := e.Edit()
+	tx.SetUnit(x.unit(unitA, "a", nil, routerA, 0, 1500, "192.0.2.1", "2001:db8:a::1"))
+	tx.SetUnit(x.unit(unitB, "b", nil, routerB, 0, 1500, "198.51.100.1", "2001:db8:b::1"))
+	tx.Commit()
+	x.neighbor(0, unitB, hostB, "198.51.100.10", "2001:db8:b::10")
+	tb.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return x, w
+}
+
+// mixedTraffic is a source of frames that take every way through the pipeline.
+func mixedTraffic() func(frame []byte) int {
+	frames := [][]byte{
+		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.51.100.10", payload: data(40)}),
+		eth6(routerA, hostA, ip6{src: "2001:db8:a::10", dst: "2001:db8:b::10", payload: data(40)}),
+		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.51.100.10", ttl: 1, payload: data(40)}),
+		eth6(routerA, hostA, ip6{src: "2001:db8:a::10", dst: "2620::1", payload: data(40)}),
+		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.51.100.77", payload: data(40)}),
+		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "192.0.2.1", payload: data(40)}),
+		eth6(routerA, hostA, ip6{src: "2001:db8:a::10", dst: "2001:db8:a::1", hops: 255, next: 58, payload: icmp6("2001:db8:a::10", "2001:db8:a::1", 135, 0, 0, data(24))}),
+		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.51.100.10", payload: data(1700)}),
+		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.51.100.10", df: true, payload: data(1700)}),
+		eth(routerA, hostA, []uint16{0x8100, 9}, 0x800, data(40)),
+		eth(intf.Broadcast, hostA, nil, 0x806, data(28)),
+	}
+	next := 0
+	return func(frame []byte) int {
+		next = (next + 1) % len(frames)
+		return copy(frame, frames[next])
+	}
+}
+
+func TestNoAllocationsPerPacket(t *testing.T) {
+	x, w := newLine(t, 1<<20, mixedTraffic())
+	x.network(0, unitA, "192.0.2.1/24", "2001:db8:a::1/64")
+	x.network(0, unitB, "198.51.100.1/24", "2001:db8:b::1/64")
+	l3 := ip4{src: "192.0.2.1", dst: "198.51.100.10", payload: data(40)}.bytes()
+	rings := append(w.punts[:], w.hostOut)
+	round := func() {
+		x.now += time.Millisecond
+		if err := x.e.Originate(0, unitA, l3); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.e.SendUnit(unitB, 0x800, hostB, l3); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.runOnce(); n < batchSize {
+			t.Fatalf("a batch of %d", n)
+		}
+		for _, r := range rings {
+			for r.peek() != nil {
+				r.release()
+			}
+		}
+	}
+	round()
+	if n := testing.AllocsPerRun(1000, round); n != 0 {
+		t.Errorf("%v allocations in a batch", n)
+	}
+	x.checkAccounts()
+	s := x.e.Totals()
+	if s.Sent == 0 || s.Punted == 0 || s.Delivered == 0 || s.Created == 0 || s.Absorbed == 0 {
+		t.Errorf("the traffic did not take every way: %+v", s)
+	}
+}
+
+// BenchmarkForward measures one packet from memory port to memory port: making
+// the frame of 64 octets (with FCS), the whole pipeline in batches of 64, and
+// giving the buffer back. Destinations are drawn at random over all routes.
+func BenchmarkForward(b *testing.B) {
+	for _, f := range intf.Families {
+		for _, routes := range []int{1, 1000000} {
+			b.Run(fmt.Sprintf("%v/routes=%d", f, routes), func(b *testing.B) { benchmarkForward(b, f, routes) })
+		}
+	}
+}
+
+func benchmarkForward(b *testing.B, f intf.Family, routes int) {
+	r := rand.New(rand.NewPCG(1, uint64(routes)))
+	template := eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.18.0.1", payload: data(26)})
+	if f == intf.Inet6 {
+		template = eth6(routerA, hostA, ip6{src: "2001:db8:a::10", dst: "2001:db8:b::1", payload: data(6)})
+	}
+	frames := make([][64]byte, 1<<16)
+	next := 0
+	x, w := newLine(b, 256<<20, func(frame []byte) int {
+		next = (next + 1) & (len(frames) - 1)
+		return copy(frame, frames[next][:60])
+	})
+	nh := x.nexthop(routing.NextHop{Kind: routing.Forward, IfIndex: unitB, Gateway: ip([]string{"198.51.100.10", "2001:db8:b::10"}[f])}, 0)
+	dsts := randomRoutes(b, r, x.tables[0], f, routes, uint32(nh))
+	for i := range frames {
+		copy(frames[i][:], template)
+		dst := dsts[r.IntN(len(dsts))]
+		if f == intf.Inet {
+			a := dst.As4()
+			copy(frames[i][30:], a[:])
+			h := frames[i][14:34]
+			h[10], h[11] = 0, 0
+			binary.BigEndian.PutUint16(h[10:], ^onesSum(h))
+		} else {
+			a := dst.As16()
+			copy(frames[i][38:], a[:])
+		}
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for n := 0; n < b.N; n += batchSize {
+		w.runOnce()
+	}
+	b.StopTimer()
+	if s := x.e.Totals(); s.Sent == 0 || s.Sent != s.Received {
+		b.Fatalf("not everything was forwarded: %+v, drops %v", s, x.drops())
+	}
+}
+
+// randomRoutes fills a table with n routes of lengths as they are common in the
+// Internet, and returns an address in each.
+func randomRoutes(b *testing.B, r *rand.Rand, table *fib.Table, f intf.Family, n int, nh uint32) []netip.Addr {
+	b.Helper()
+	lengths := []int{24, 24, 24, 24, 24, 24, 22, 22, 23, 20, 21, 19, 16}
+	if f == intf.Inet6 {
+		lengths = []int{48, 48, 48, 48, 48, 48, 32, 32, 44, 40, 36, 47, 46}
+	}
+	seen := make(map[netip.Prefix]struct{}, n)
+	dsts := make([]netip.Addr, 0, n)
+	if err := table.Update(func(x *fib.Txn) error {
+		for len(dsts) < n {
+			var a netip.Addr
+			if f == intf.Inet {
+				v := r.Uint32()
+				if v>>24 == 0 || v>>24 == 127 || v>>24 >= 224 {
+					continue
+				}
+				a = addrFrom4(v)
+			} else {
+				a = addrFrom6(0x2000<<48|r.Uint64()>>3, r.Uint64())
+			}
+			p, err := a.Prefix(lengths[r.IntN(len(lengths))])
+			if err != nil {
+				return err
+			}
+			if _, ok := seen[p]; ok {
+				continue
+			}
+			seen[p] = struct{}{}
+			dsts = append(dsts, a)
+			if err := x.Insert(p, nh); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		b.Fatal(err)
+	}
+	return dsts
+}
