@@ -51,6 +51,7 @@ func (r *Router) buildInstance(name string) error {
 		if err != nil {
 			return err
 		}
+		r.names[index] = name
 		if err := r.vrfs.AddInstance(name, index); err != nil {
 			return err
 		}
@@ -119,6 +120,7 @@ func (r *Router) clearInstance(name string) error {
 			return err
 		}
 		in.applied = false
+		delete(r.names, in.index)
 	}
 	if in.namespace != "" {
 		r.oldNamespaces = append(r.oldNamespaces, in.namespace)

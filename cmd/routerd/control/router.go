@@ -83,6 +83,7 @@ type Router struct {
 	units     map[intf.UnitKey]*unit
 	byIndex   map[intf.Index]*unit
 	instances map[string]*instance
+	names     map[uint32]string // of instances, by index
 	statics   map[models.StaticKey]*static
 	ports     map[dataplane.PortID]*device
 	dirty     dirty
@@ -130,7 +131,7 @@ func New(c Config) (*Router, error) {
 		log: c.Log, engine: c.Engine, domain: c.Domain, arena: c.Arena, links: c.Links, drivers: c.Drivers, host: c.Host, now: c.Now,
 		indexes: indexes, indexFile: file, saved: map[intf.Index]struct{}{}, tree: intf.NewTree(indexes),
 		devices: map[string]*device{}, units: map[intf.UnitKey]*unit{}, byIndex: map[intf.Index]*unit{},
-		instances: map[string]*instance{}, statics: map[models.StaticKey]*static{},
+		instances: map[string]*instance{}, names: map[uint32]string{0: vrf.Default}, statics: map[models.StaticKey]*static{},
 		ports: map[dataplane.PortID]*device{}, dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
 	}
 	for _, i := range known {
@@ -299,7 +300,7 @@ func (r *Router) saveIndex(name string, i intf.Index) error {
 
 // onRoute is told of every prefix whose routes changed.
 func (r *Router) onRoute(instance uint32, prefix netip.Prefix) {
-	r.events.route(r.vrfs.Name(instance), prefix)
+	r.events.route(r.names[instance], prefix)
 }
 
 var _ routing.Sink = (*dataplane.Engine)(nil)

@@ -1,0 +1,579 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"router/cmd/routerd/reconcile"
+	"router/dataplane"
+	"router/dataplane/bpf"
+	"router/dataplane/host"
+	"router/dataplane/memport"
+	"router/dataplane/packet"
+	"router/dataplane/port"
+	"router/intf"
+	"router/intf/kernel"
+	"router/models"
+	"router/routing"
+	"router/routing/neighbor"
+	"router/vrf/epoch"
+	"router/vrf/fib"
+)
+
+// A lab is a Router on ports in memory, with a clock, links and a host stack
+// that the test moves.
+type lab struct {
+	t       *testing.T
+	router  *Router
+	applier *reconcile.Applier
+	engine  *dataplane.Engine
+	intent  models.Intent
+	dir     string
+
+	mu       sync.Mutex
+	now      time.Time
+	links    map[string]kernel.Link
+	queues   map[string]*memport.Queue
+	openErr  map[string]error
+	opened   map[string]int
+	hosts    map[intf.Index]host.Spec
+	spaces   map[string]int
+	released []string
+	stop     func()
+}
+
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	l := &lab{
+		t: t, dir: t.TempDir(), now: time.Unix(1_000_000, 0), links: map[string]kernel.Link{}, queues: map[string]*memport.Queue{},
+		openErr: map[string]error{}, opened: map[string]int{}, hosts: map[intf.Index]host.Spec{}, spaces: map[string]int{},
+		intent: models.Intent{
+			Devices: map[string]intf.DeviceSpec{}, Units: map[intf.UnitKey]intf.UnitSpec{},
+			Instances: map[string]models.InstanceSpec{"default": {Name: "default"}}, Static: map[models.StaticKey]models.StaticSpec{},
+		},
+	}
+	l.boot()
+	t.Cleanup(func() { l.stop() })
+	return l
+}
+
+// boot starts a router on the lab's state directory.
+func (l *lab) boot() {
+	l.t.Helper()
+	domain := epoch.New()
+	arena, err := fib.NewHeapArena(1<<22, domain)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.engine, err = dataplane.New(dataplane.Config{Domain: domain, Buffers: 1024})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.router, err = New(Config{
+		Log: slog.New(slog.DiscardHandler), StateDir: l.dir, Engine: l.engine, Domain: domain, Arena: arena,
+		Links: l, Drivers: l, Host: hostOf{l}, Now: l.clock,
+	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.applier = reconcile.NewApplier(l.router, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	router, engine := l.router, l.engine
+	go func() {
+		defer close(done)
+		_ = engine.ServeControl(ctx, router.Punted)
+	}()
+	l.stop = func() {
+		cancel()
+		<-done
+		if err := errors.Join(router.Close(), engine.Close()); err != nil {
+			l.t.Error(err)
+		}
+	}
+}
+
+func (l *lab) clock() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now
+}
+
+// pass lets time go by in steps that no timer is lost in.
+func (l *lab) pass(d time.Duration) {
+	for end := l.clock().Add(d); l.clock().Before(end); {
+		l.mu.Lock()
+		l.now = l.now.Add(100 * time.Millisecond)
+		l.mu.Unlock()
+		l.router.tick(l.t.Context())
+	}
+}
+
+func (l *lab) Get(name string) kernel.Link {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k, ok := l.links[name]; ok {
+		return k
+	}
+	return kernel.Link{Name: name}
+}
+
+func (l *lab) Claim(string, kernel.DeviceClaim) (string, error) { return "", nil }
+
+func (l *lab) Release(name string) error {
+	l.released = append(l.released, name)
+	return nil
+}
+
+// plug makes a link appear; its MAC ends in n.
+func (l *lab) plug(name string, n byte) {
+	l.mu.Lock()
+	l.opened[name+"-index"]++
+	k := kernel.Link{Name: name, Index: int(n)*100 + l.opened[name+"-index"], Present: true, AdminUp: true, Carrier: true, MAC: intf.MAC{2, 0, 0, 0, 0, n}, MTU: 1500}
+	l.links[name] = k
+	l.mu.Unlock()
+	l.router.LinkChanged(k)
+}
+
+func (l *lab) unplug(name string) {
+	l.mu.Lock()
+	delete(l.links, name)
+	l.mu.Unlock()
+	l.router.LinkChanged(kernel.Link{Name: name})
+}
+
+func (l *lab) Open(_ context.Context, s DriverSpec) (Opened, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.openErr[s.Name]; err != nil {
+		return nil, err
+	}
+	l.opened[s.Name]++
+	q := memport.New(l.engine.Pools()[0], 64)
+	l.queues[s.Name] = q
+	return memDevice{q}, nil
+}
+
+type memDevice struct{ q *memport.Queue }
+
+func (d memDevice) Queues() []port.Queue        { return []port.Queue{d.q} }
+func (d memDevice) Report() DriverReport        { return DriverReport{Driver: intf.DriverAFXDP, Queues: 1} }
+func (d memDevice) SetClaims([]bpf.Claim) error { return nil }
+func (d memDevice) Close() error                { return nil }
+
+type hostOf struct{ l *lab }
+
+func (h hostOf) Ensure(s host.Spec) error {
+	h.l.hosts[s.IfIndex] = s
+	return nil
+}
+
+func (h hostOf) Remove(i intf.Index) error {
+	delete(h.l.hosts, i)
+	return nil
+}
+
+func (h hostOf) Status(i intf.Index, _ intf.Family) (host.Status, bool) {
+	s, ok := h.l.hosts[i]
+	return host.Status{Name: s.Name}, ok
+}
+
+func (h hostOf) EnsureNamespace(name string) error {
+	h.l.spaces[name]++
+	return nil
+}
+
+func (h hostOf) RemoveNamespace(name string) error {
+	delete(h.l.spaces, name)
+	return nil
+}
+
+// commit changes the intent and applies the difference.
+func (l *lab) commit(edit func(*models.Intent)) error {
+	l.t.Helper()
+	next := models.Intent{
+		System: l.intent.System, Devices: maps.Clone(l.intent.Devices), Units: maps.Clone(l.intent.Units),
+		Instances: maps.Clone(l.intent.Instances), Static: maps.Clone(l.intent.Static),
+	}
+	edit(&next)
+	err := l.applier.Apply(l.t.Context(), models.Change{
+		Devices: deltas(l.intent.Devices, next.Devices), Units: deltas(l.intent.Units, next.Units),
+		Instances: deltas(l.intent.Instances, next.Instances), Static: deltas(l.intent.Static, next.Static),
+	})
+	if err == nil {
+		l.intent = next
+	}
+	return err
+}
+
+func (l *lab) mustCommit(edit func(*models.Intent)) {
+	l.t.Helper()
+	if err := l.commit(edit); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func deltas[K comparable, V any](a, b map[K]V) []models.Delta[K, V] {
+	var list []models.Delta[K, V]
+	for k, v := range a {
+		if n, ok := b[k]; ok {
+			if fmt.Sprintf("%#v", v) != fmt.Sprintf("%#v", n) {
+				list = append(list, models.Delta[K, V]{Key: k, Old: &v, New: &n})
+			}
+			continue
+		}
+		list = append(list, models.Delta[K, V]{Key: k, Old: &v})
+	}
+	for k, v := range b {
+		if _, ok := a[k]; !ok {
+			list = append(list, models.Delta[K, V]{Key: k, New: &v})
+		}
+	}
+	return list
+}
+
+// unit declares a device with one untagged unit that has the given addresses.
+func unitOf(in *models.Intent, device, instance string, prefixes ...string) {
+	in.Devices[device] = intf.DeviceSpec{Name: device, Enabled: true, MRU: 1518}
+	k := intf.UnitKey{Device: device, ID: "0"}
+	u := intf.UnitSpec{Key: k, Enabled: true}
+	for _, f := range intf.Families {
+		fs := intf.FamilySpec{Family: f, Enabled: true, Instance: instance}
+		for _, text := range prefixes {
+			if p := netip.MustParsePrefix(text); intf.FamilyOf(p.Addr()) == f {
+				fs.Addresses = append(fs.Addresses, intf.AddressSpec{Prefix: p})
+			}
+		}
+		if len(fs.Addresses) > 0 {
+			u.Families = append(u.Families, fs)
+		}
+	}
+	in.Units[k] = u
+}
+
+func (l *lab) unitState(device string) models.UnitState {
+	l.t.Helper()
+	s, ok := l.router.UnitState(intf.UnitKey{Device: device, ID: "0"})
+	if !ok {
+		l.t.Fatalf("unit %s.0 has no state", device)
+	}
+	return s
+}
+
+// receive waits for a frame from a port that want accepts.
+func (l *lab) receive(device string, want func([]byte) bool) []byte {
+	l.t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+		l.mu.Lock()
+		q := l.queues[device]
+		l.mu.Unlock()
+		if frame, ok := q.Pop(nil); ok {
+			if want(frame) {
+				return frame
+			}
+			continue
+		}
+		time.Sleep(time.Millisecond)
+	}
+	l.t.Fatalf("the frame that was expected from %s did not come", device)
+	return nil
+}
+
+func (l *lab) send(device string, frame []byte) {
+	l.t.Helper()
+	l.mu.Lock()
+	q := l.queues[device]
+	l.mu.Unlock()
+	if !q.Push(frame, 0) {
+		l.t.Fatal("no room in the port")
+	}
+}
+
+// answerARP waits for a request for addr and answers it from a host.
+func (l *lab) answerARP(device string, addr netip.Addr, mac intf.MAC) {
+	l.t.Helper()
+	req := l.receive(device, func(f []byte) bool {
+		a, fault := packet.ParseARP(f[packet.EthernetHeaderLen:])
+		return fault == packet.FaultNone && a.Op() == packet.ARPRequest && a.TargetIP() == addr
+	})
+	a := packet.ARP(req[packet.EthernetHeaderLen:])
+	frame := make([]byte, 64)
+	n := packet.PutEthernet(frame, a.SenderMAC(), mac, intf.VLAN{}, packet.EtherTypeARP)
+	packet.PutARP(frame[n:], packet.ARPReply, mac, addr, a.SenderMAC(), a.SenderIP())
+	l.send(device, frame)
+}
+
+func udp4(to, from intf.MAC, src, dst string) []byte {
+	frame := make([]byte, 64)
+	n := packet.PutEthernet(frame, to, from, intf.VLAN{}, packet.EtherTypeIPv4)
+	ip := frame[n:]
+	s, d := netip.MustParseAddr(src).As4(), netip.MustParseAddr(dst).As4()
+	copy(ip, []byte{0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, s[0], s[1], s[2], s[3], d[0], d[1], d[2], d[3], 0x10, 0, 0x20, 0, 0, 8, 0, 0})
+	sum := ^packet.Sum(ip[:20], 0)
+	ip[10], ip[11] = byte(sum>>8), byte(sum)
+	return frame
+}
+
+var (
+	mac1 = intf.MAC{2, 0, 0, 0, 0, 1}
+	mac2 = intf.MAC{2, 0, 0, 0, 0, 2}
+	h1   = intf.MAC{2, 0, 0, 0, 1, 1}
+	h2   = intf.MAC{2, 0, 0, 0, 1, 2}
+)
+
+func twoPorts(l *lab) {
+	l.plug("ge0", 1)
+	l.plug("ge1", 2)
+	l.mustCommit(func(in *models.Intent) {
+		unitOf(in, "ge0", "default", "192.0.2.1/24")
+		unitOf(in, "ge1", "default", "198.51.100.1/24")
+	})
+}
+
+func TestForwardsAfterResolution(t *testing.T) {
+	l := newLab(t)
+	twoPorts(l)
+	l.send("ge0", udp4(mac1, h1, "192.0.2.9", "198.51.100.9"))
+	l.answerARP("ge1", netip.MustParseAddr("198.51.100.9"), h2)
+	out := l.receive("ge1", func(f []byte) bool { return f[12] == 8 && f[13] == 0 })
+	if got := intf.MAC(out[:6]); got != h2 {
+		t.Errorf("sent to %v, want %v", got, h2)
+	}
+	if out[packet.EthernetHeaderLen+8] != 63 {
+		t.Errorf("TTL %d, want 63", out[packet.EthernetHeaderLen+8])
+	}
+	var found bool
+	for _, n := range l.unitState("ge1").Families[0].Neighbors {
+		found = found || n.Address == netip.MustParseAddr("198.51.100.9") && n.MAC == h2 && n.State == neighbor.Reachable
+	}
+	if !found {
+		t.Error("the neighbour is not in state as reachable")
+	}
+	routes := l.router.routesTo("default", netip.MustParsePrefix("198.51.100.9/32"))
+	if len(routes) != 1 || routes[0].Source != routing.Interface || routes[0].Egress != "ge1.0" {
+		t.Errorf("host route of the neighbour: %+v", routes)
+	}
+}
+
+func TestAbsentDeviceIsPendingUntilItAppears(t *testing.T) {
+	l := newLab(t)
+	l.mustCommit(func(in *models.Intent) { unitOf(in, "ge0", "default", "192.0.2.1/24") })
+	d, _ := l.router.DeviceState("ge0")
+	if d.Oper != intf.OperPending || !strings.Contains(d.OperReason, "no link ge0") {
+		t.Errorf("device %v, %q: want pending, with the reason", d.Oper, d.OperReason)
+	}
+	l.plug("ge0", 1)
+	if d, _ = l.router.DeviceState("ge0"); d.Oper != intf.OperUp || d.OperReason != "" {
+		t.Errorf("device %v, %q after it appeared", d.Oper, d.OperReason)
+	}
+	l.send("ge0", arpRequest("192.0.2.9", "192.0.2.1"))
+	l.receive("ge0", func(f []byte) bool { return f[12] == 8 && f[13] == 6 && intf.MAC(f[:6]) == h1 })
+
+	l.unplug("ge0")
+	if d, _ = l.router.DeviceState("ge0"); d.Oper != intf.OperPending {
+		t.Errorf("device %v after it went", d.Oper)
+	}
+	l.plug("ge0", 1)
+	if d, _ = l.router.DeviceState("ge0"); d.Oper != intf.OperUp || l.opened["ge0"] != 2 {
+		t.Errorf("device %v after it came back, opened %d times", d.Oper, l.opened["ge0"])
+	}
+}
+
+func arpRequest(from, to string) []byte {
+	frame := make([]byte, 64)
+	n := packet.PutEthernet(frame, intf.Broadcast, h1, intf.VLAN{}, packet.EtherTypeARP)
+	packet.PutARP(frame[n:], packet.ARPRequest, h1, netip.MustParseAddr(from), intf.MAC{}, netip.MustParseAddr(to))
+	return frame
+}
+
+func TestCommitThatCannotBeAppliedIsUndone(t *testing.T) {
+	l := newLab(t)
+	twoPorts(l)
+	before := l.picture()
+	l.plug("ge2", 3)
+	l.openErr["ge2"] = errors.New("queue 0 is owned by somebody else")
+	err := l.commit(func(in *models.Intent) {
+		unitOf(in, "ge2", "red", "203.0.113.1/24")
+		in.Instances["red"] = models.InstanceSpec{Name: "red", HostNamespace: "red"}
+		unitOf(in, "ge0", "default", "192.0.2.2/24")
+		in.Static[models.StaticKey{Instance: "default", Prefix: netip.MustParsePrefix("10.0.0.0/8")}] = models.StaticSpec{
+			Key: models.StaticKey{Instance: "default", Prefix: netip.MustParsePrefix("10.0.0.0/8")}, Action: models.Discard}
+	})
+	if err == nil || !strings.Contains(err.Error(), "interface ge2") || !strings.Contains(err.Error(), "somebody else") {
+		t.Fatalf("%v: want the device and the reason", err)
+	}
+	if after := l.picture(); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+// picture is what is applied, as text.
+func (l *lab) picture() string {
+	var b strings.Builder
+	for _, name := range l.router.Devices() {
+		d, _ := l.router.DeviceState(name)
+		fmt.Fprintf(&b, "%s %v\n", name, d.Oper)
+		for _, k := range l.router.Units(name) {
+			u, _ := l.router.UnitState(k)
+			for _, f := range u.Families {
+				for _, a := range f.Addresses {
+					fmt.Fprintf(&b, "%s %v %v %v\n", k.Name(), f.Family, a.Spec.Prefix, a.Status)
+				}
+			}
+		}
+	}
+	for _, in := range l.router.Instances() {
+		for _, f := range intf.Families {
+			l.router.Routes(in, f, netip.Prefix{}, func(r models.RouteState) bool {
+				if r.Source != routing.Permanent {
+					fmt.Fprintf(&b, "%s %v %v %v\n", in, r.Prefix, r.Source, r.Active)
+				}
+				return true
+			})
+		}
+	}
+	for _, i := range slices.Sorted(maps.Keys(l.hosts)) {
+		fmt.Fprintf(&b, "tap %s %v\n", l.hosts[i].Name, l.hosts[i].Families)
+	}
+	fmt.Fprintf(&b, "spaces %v\n", slices.Sorted(maps.Keys(l.spaces)))
+	return b.String()
+}
+
+// Whatever is deleted leaves nothing behind: the picture is that of the start.
+func TestDeletedWithoutTrace(t *testing.T) {
+	l := newLab(t)
+	before := l.picture()
+	twoPorts(l)
+	l.mustCommit(func(in *models.Intent) {
+		in.Instances["red"] = models.InstanceSpec{Name: "red", HostNamespace: "red"}
+		unitOf(in, "ge1", "red", "198.51.100.1/24", "2001:db8::1/64")
+		k := models.StaticKey{Instance: "red", Prefix: netip.MustParsePrefix("10.0.0.0/8")}
+		in.Static[k] = models.StaticSpec{Key: k, HasNextHop: true, NextHop: models.StaticNextHop{Gateway: netip.MustParseAddr("198.51.100.7")}}
+	})
+	l.pass(3 * time.Second)
+	l.mustCommit(func(in *models.Intent) {
+		clear(in.Devices)
+		clear(in.Units)
+		clear(in.Static)
+		delete(in.Instances, "red")
+	})
+	if after := l.picture(); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+	slices.Sort(l.released)
+	if !slices.Equal(l.released, []string{"ge0", "ge1"}) {
+		t.Errorf("given back: %v", l.released)
+	}
+	if n := l.router.vrfs.NextHops(); n > 8 {
+		t.Errorf("%d next hops are left", n)
+	}
+}
+
+func TestIndexesSurviveRestart(t *testing.T) {
+	l := newLab(t)
+	twoPorts(l)
+	want := l.unitState("ge1").IfIndex
+	l.mustCommit(func(in *models.Intent) {
+		delete(in.Devices, "ge0")
+		delete(in.Units, intf.UnitKey{Device: "ge0", ID: "0"})
+	})
+	intent := l.intent
+	l.stop()
+	l.boot()
+	if err := l.applier.Start(t.Context(), &intent); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.unitState("ge1").IfIndex; got != want {
+		t.Errorf("if_index %d, want %d as before the restart", got, want)
+	}
+}
+
+func TestDuplicateAddressIsNotUsed(t *testing.T) {
+	l := newLab(t)
+	l.plug("ge0", 1)
+	l.mustCommit(func(in *models.Intent) { unitOf(in, "ge0", "default", "2001:db8::1/64") })
+	addr := netip.MustParseAddr("2001:db8::1")
+	frame := make([]byte, 128)
+	n := packet.PutEthernet(frame, packet.MulticastMAC(packet.AllNodes), h1, intf.VLAN{}, packet.EtherTypeIPv6)
+	n += packet.PutND(frame[n:], addr, packet.AllNodes, packet.ND{Type: packet.ICMPv6NeighborAdv, Target: addr, LinkLayer: h1, Override: true})
+	l.send("ge0", frame[:n])
+	status := func() models.AddressState {
+		for _, a := range l.unitState("ge0").Families[0].Addresses {
+			if a.Spec.Prefix.Addr() == addr {
+				return a
+			}
+		}
+		return models.AddressState{}
+	}
+	for deadline := time.Now().Add(5 * time.Second); status().Status != models.AddressDuplicate; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the address is %v", status().Status)
+		}
+	}
+	l.pass(3 * time.Second)
+	if s := status(); s.Status != models.AddressDuplicate || !strings.Contains(s.Reason, h1.String()) {
+		t.Errorf("%v %q: want a duplicate, and whose", s.Status, s.Reason)
+	}
+	if got := l.router.routesTo("default", netip.MustParsePrefix("2001:db8::1/128")); len(got) != 0 {
+		t.Errorf("the duplicate is recognised: %v", got)
+	}
+	// The link-local address was nobody's and is in use.
+	if got := l.hosts[l.unitState("ge0").IfIndex].Families[0].Addresses; len(got) != 1 || !got[0].Prefix.Addr().IsLinkLocalUnicast() {
+		t.Errorf("addresses of the host stack: %v", got)
+	}
+}
+
+func TestFailedDeviceIsOpenedAgain(t *testing.T) {
+	l := newLab(t)
+	twoPorts(l)
+	l.queues["ge0"].Fail(errors.New("the driver was reset"))
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		d, _ := l.router.DeviceState("ge0")
+		if strings.Contains(d.OperReason, "driver was reset") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("device %v %q", d.Oper, d.OperReason)
+		}
+	}
+	l.pass(2 * time.Second)
+	if d, _ := l.router.DeviceState("ge0"); d.Oper != intf.OperUp {
+		t.Errorf("device %v %q after the pause", d.Oper, d.OperReason)
+	}
+}
+
+func TestWatcherHearsOfChanges(t *testing.T) {
+	l := newLab(t)
+	w := l.router.Watch()
+	defer w.Close()
+	twoPorts(l)
+	<-w.C()
+	events, all := w.Take()
+	if all {
+		t.Error("events were lost")
+	}
+	for _, want := range []Event{
+		{Object: models.Object{Kind: models.Device, Device: "ge0"}},
+		{Object: models.Object{Kind: models.Unit, Device: "ge1", Unit: "0"}},
+		{Object: models.Object{Kind: models.Instance, Instance: "default"}, Route: netip.MustParsePrefix("192.0.2.0/24")},
+	} {
+		if !slices.Contains(events, want) {
+			t.Errorf("not told of %+v", want)
+		}
+	}
+	for i := range maxPending + 1 {
+		l.router.events.changed(models.Object{Kind: models.Unit, Unit: fmt.Sprint(i)})
+	}
+	if events, all = w.Take(); !all || len(events) != maxPending {
+		t.Errorf("%d events, all %v: want a bound and to be told of the loss", len(events), all)
+	}
+}
