@@ -258,7 +258,7 @@ func (c *Conn) SetLink(index int, ch LinkChange) error {
 		b.u32(unix.IFLA_MTU, uint32(ch.MTU))
 	}
 	err := c.change(unix.RTM_NEWLINK, 0, b)
-	if gone(err) {
+	if errors.Is(err, unix.ENODEV) {
 		return fmt.Errorf("link %d: %w", index, ErrNotFound)
 	}
 	return err

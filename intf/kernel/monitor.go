@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -28,12 +30,14 @@ type Monitor struct {
 
 	mu    sync.Mutex
 	links map[string]Link
+	dirty map[int]bool // link indexes that events told of
+	lost  bool         // and events that were lost
 }
 
 // NewMonitor reads the links of the namespace and subscribes to their events.
 // Run must follow; Close releases it.
 func NewMonitor(ns *Namespace, log *slog.Logger) (*Monitor, error) {
-	m := &Monitor{ns: ns, log: log, audits: auditInterval, links: map[string]Link{}}
+	m := &Monitor{ns: ns, log: log, audits: auditInterval, links: map[string]Link{}, dirty: map[int]bool{}}
 	var err error
 	// Subscribed before reading, so that no change falls between the two.
 	if m.watch, err = ns.Watch(false); err != nil {
@@ -46,7 +50,7 @@ func NewMonitor(ns *Namespace, log *slog.Logger) (*Monitor, error) {
 		})
 	}
 	if err == nil {
-		_, err = m.read()
+		_, err = m.read(true)
 	}
 	if err != nil {
 		m.Close()
@@ -104,6 +108,7 @@ func (m *Monitor) Run(ctx context.Context, changed func(Link)) error {
 	tick := time.NewTicker(m.audits)
 	defer tick.Stop()
 	for {
+		all := false
 		select {
 		case <-ctx.Done():
 			return nil
@@ -115,13 +120,14 @@ func (m *Monitor) Run(ctx context.Context, changed func(Link)) error {
 			return err
 		case <-wake:
 		case <-tick.C:
+			all = true
 		}
-		list, err := m.read()
+		list, err := m.read(all)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
-			m.log.Warn("links could not be read; retried at the next event or audit", "err", err)
+			m.log.Warn("links could not be read; retried by the next audit", "err", err)
 			continue
 		}
 		for _, l := range list {
@@ -142,6 +148,12 @@ func (m *Monitor) receive(wake chan<- struct{}) error {
 		} else if len(events) == 0 {
 			continue
 		}
+		m.mu.Lock()
+		m.lost = m.lost || err != nil
+		for _, e := range events {
+			m.dirty[e.Index] = true
+		}
+		m.mu.Unlock()
 		select {
 		case wake <- struct{}{}:
 		default:
@@ -149,8 +161,33 @@ func (m *Monitor) receive(wake chan<- struct{}) error {
 	}
 }
 
-// read looks at the kernel and returns what is different from the last time.
-func (m *Monitor) read() ([]Link, error) {
+// read looks at the links that events told of, or at all of them, and returns
+// what is different from the last time.
+func (m *Monitor) read(all bool) ([]Link, error) {
+	m.mu.Lock()
+	all = all || m.lost
+	dirty, old := m.dirty, m.links
+	m.dirty, m.lost = map[int]bool{}, false
+	m.mu.Unlock()
+
+	var now map[string]Link
+	var err error
+	if all {
+		now, err = m.readAll()
+	} else {
+		now, err = m.readSome(old, dirty)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil {
+		m.lost = true // whatever the reason, the next look is a full one
+		return nil, err
+	}
+	m.links = now
+	return diffLinks(old, now), nil
+}
+
+func (m *Monitor) readAll() (map[string]Link, error) {
 	list, err := m.conn.Links()
 	if err != nil {
 		return nil, err
@@ -165,24 +202,64 @@ func (m *Monitor) read() ([]Link, error) {
 	}
 	now := make(map[string]Link, len(list))
 	for _, l := range list {
+		m.enter(now, l, own[l.Index])
+	}
+	return now, nil
+}
+
+// readSome is old with the links of the given indexes read anew. Its cost
+// follows their number, so that ten thousand TAPs that come up one by one are
+// not ten thousand dumps.
+func (m *Monitor) readSome(old map[string]Link, dirty map[int]bool) (map[string]Link, error) {
+	now := maps.Clone(old)
+	maps.DeleteFunc(now, func(_ string, l Link) bool { return dirty[l.Index] })
+	for index := range dirty {
+		l, err := m.conn.LinkByIndex(index)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
 		if _, ours := ParseMark(l.Alias); ours {
 			continue
 		}
-		l.Addresses = own[l.Index]
-		slices.SortFunc(l.Addresses, netip.Prefix.Compare)
-		if l.Kind != "tun" { // its channels are the queues, its speed a fiction
-			if rx, tx := m.eth.channels(l.Name); rx > 0 && tx > 0 {
-				l.RxQueues, l.TxQueues = rx, tx
+		if l.master != 0 {
+			l.Master, l.MasterKind = fmt.Sprintf("link %d", l.master), "master"
+			if master, err := m.conn.LinkByIndex(l.master); err == nil {
+				l.Master, l.MasterKind = master.Name, master.Kind
 			}
-			l.Speed = m.eth.speed(l.Name)
 		}
-		now[l.Name] = l
+		addresses, err := m.conn.Addresses(index)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		var own []netip.Prefix
+		for _, a := range addresses {
+			own = append(own, a.Prefix)
+		}
+		m.enter(now, l, own)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	diff := diffLinks(m.links, now)
-	m.links = now
-	return diff, nil
+	return now, nil
+}
+
+// enter completes a link and stores it, unless a router made it.
+func (m *Monitor) enter(now map[string]Link, l Link, own []netip.Prefix) {
+	if _, ours := ParseMark(l.Alias); ours {
+		return
+	}
+	slices.SortFunc(own, netip.Prefix.Compare)
+	l.Addresses = own
+	if l.Kind != "tun" { // its channels are its queues, its speed a fiction
+		if rx, tx := m.eth.channels(l.Name); rx > 0 && tx > 0 {
+			l.RxQueues, l.TxQueues = rx, tx
+		}
+		l.Speed = m.eth.speed(l.Name)
+	}
+	now[l.Name] = l
 }
 
 // diffLinks lists what changed from old to now, those that are gone first,
@@ -199,12 +276,7 @@ func diffLinks(old, now map[string]Link) []Link {
 			present = append(present, l)
 		}
 	}
-	byName := func(a, b Link) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	}
+	byName := func(a, b Link) int { return strings.Compare(a.Name, b.Name) }
 	slices.SortFunc(absent, byName)
 	slices.SortFunc(present, byName)
 	return append(absent, present...)
