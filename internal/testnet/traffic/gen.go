@@ -1,0 +1,3 @@
+package traffic
+
+//go:generate go tool bpf2go -go-package traffic -target bpfel -cc clang -strip llvm-strip traffic traffic.c -- -idirafter /usr/include/x86_64-linux-gnu -idirafter /usr/include/aarch64-linux-gnu -O2 -g -Wall -Werror -mcpu=v3

@@ -1,0 +1,337 @@
+// Package traffic generates UDP packets at one end of a network of package
+// testnet and counts them at another, both by XDP programs: fast enough to
+// measure routers, at 64 octets some ten million packets a second on one core.
+//
+// Packets go to UDP port 9 (discard, RFC 863) and carry a number and the time
+// of sending. Everything else passes a [Station] untouched.
+package traffic
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"router/internal/testnet"
+)
+
+const (
+	keySent, keyReceived, keyOctets, keyOthers = 0, 1, 2, 3
+	buckets                                    = 512
+)
+
+// A Station is an end of a veth pair that takes in and counts test packets.
+// Without one at it a device can't generate either.
+type Station struct {
+	end   testnet.End
+	index int
+	maps  trafficMaps
+}
+
+// Attach makes a device a station until t ends.
+func Attach(t testnet.T, end testnet.End) *Station {
+	t.Helper()
+	s := &Station{end: end, index: end.In.Link(t, end.Name).Attrs().Index}
+	var objects struct {
+		trafficMaps
+		Sink *ebpf.Program `ebpf:"sink"`
+	}
+	spec, err := loadTraffic()
+	if err == nil {
+		err = spec.LoadAndAssign(&objects, nil)
+	}
+	if err != nil {
+		t.Fatalf("sink: %v", err)
+	}
+	defer objects.Sink.Close()
+	s.maps = objects.trafficMaps
+	t.Cleanup(func() { _ = s.maps.Close() })
+	err = end.In.Do(func() error {
+		l, err := link.AttachXDP(link.XDPOptions{Program: objects.Sink, Interface: s.index, Flags: link.XDPDriverMode})
+		if err == nil {
+			t.Cleanup(func() { _ = l.Close() })
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatalf("sink at %s in %s: %v", end.Name, end.In.Name, err)
+	}
+	return s
+}
+
+// Counters are what a station has seen since it was attached.
+type Counters struct {
+	Packets, Octets uint64 // test packets
+	Others          uint64 // frames left to the kernel
+}
+
+// Counters reads the counters.
+func (s *Station) Counters() (Counters, error) {
+	packets, err1 := sum(s.maps.Counters, keyReceived)
+	octets, err2 := sum(s.maps.Counters, keyOctets)
+	others, err3 := sum(s.maps.Counters, keyOthers)
+	return Counters{Packets: packets, Octets: octets, Others: others}, errors.Join(err1, err2, err3)
+}
+
+func sum(m *ebpf.Map, key uint32) (n uint64, err error) {
+	var perCPU []uint64
+	if err := m.Lookup(key, &perCPU); err != nil {
+		return 0, fmt.Errorf("read counter %d: %w", key, err)
+	}
+	for _, v := range perCPU {
+		n += v
+	}
+	return n, nil
+}
+
+// A Latency is a distribution of one-way times. Subtract an earlier one of the
+// same station to see what came between.
+type Latency [buckets]uint64
+
+// Latency reads the distribution since the station was attached.
+func (s *Station) Latency() (Latency, error) {
+	var l Latency
+	for i := range l {
+		n, err := sum(s.maps.Latencies, uint32(i))
+		if err != nil {
+			return l, err
+		}
+		l[i] = n
+	}
+	return l, nil
+}
+
+// Sub is l without what earlier holds.
+func (l Latency) Sub(earlier Latency) Latency {
+	for i := range l {
+		l[i] -= earlier[i]
+	}
+	return l
+}
+
+// Quantile is the time within which the fraction q of the packets came, exact
+// to an eighth. It is 0 for no packets.
+func (l Latency) Quantile(q float64) time.Duration {
+	var all, below uint64
+	for _, n := range l {
+		all += n
+	}
+	for i, n := range l {
+		below += n
+		if n > 0 && float64(below) >= q*float64(all) {
+			return upper(i)
+		}
+	}
+	return 0
+}
+
+// upper is the end of bucket i: eight for each power of two, single ones below 8.
+func upper(i int) time.Duration {
+	if i < 8 {
+		return time.Duration(i)
+	}
+	power, eighth := i/8, i%8
+	if power < 3 {
+		return 8
+	}
+	return time.Duration((uint64(8+eighth)+1)<<(power-3) - 1)
+}
+
+// A Packet describes the packets of a flow.
+type Packet struct {
+	SourceMAC, DestMAC net.HardwareAddr
+	VLAN               uint16 // 802.1Q id, 0 for none
+	Source, Dest       netip.Addr
+	Size               int // of the frame in octets, without FCS; 60 at least
+}
+
+// Frame is the packet from its Ethernet header on, and where its IP header is.
+func (p Packet) Frame() (frame []byte, ip int, err error) {
+	header := 20
+	if p.Dest.Is6() {
+		header = 40
+	}
+	b := append(append([]byte{}, p.DestMAC...), p.SourceMAC...)
+	if p.VLAN != 0 {
+		b = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, unix.ETH_P_8021Q), p.VLAN)
+	}
+	ip = len(b) + 2
+	payload := p.Size - ip
+	if payload < header+8 || p.Size > 9000 || p.Source.Is4() != p.Dest.Is4() {
+		return nil, 0, fmt.Errorf("no packet of %d octets from %s to %s", p.Size, p.Source, p.Dest)
+	}
+	if p.Dest.Is4() {
+		b = binary.BigEndian.AppendUint16(b, unix.ETH_P_IP)
+		b = append(b, 0x45, 0, byte(payload>>8), byte(payload), 0, 0, 0, 0, 64, unix.IPPROTO_UDP, 0, 0)
+		b = append(append(b, p.Source.AsSlice()...), p.Dest.AsSlice()...)
+		var sum uint32
+		for i := ip; i < len(b); i += 2 {
+			sum += uint32(binary.BigEndian.Uint16(b[i:]))
+		}
+		sum = sum>>16 + sum&0xffff
+		binary.BigEndian.PutUint16(b[ip+10:], ^uint16(sum>>16+sum))
+	} else {
+		b = binary.BigEndian.AppendUint16(b, unix.ETH_P_IPV6)
+		n := payload - header
+		b = append(b, 0x60, 0, 0, 0, byte(n>>8), byte(n), unix.IPPROTO_UDP, 64)
+		b = append(append(b, p.Source.AsSlice()...), p.Dest.AsSlice()...)
+	}
+	b = append(b, 0x80, 0, 0, 9, byte((payload-header)>>8), byte(payload-header), 0, 0)
+	return append(b, make([]byte, p.Size-len(b))...), ip, nil
+}
+
+// A Flow generates packets at a station. It is used by one goroutine at a time.
+type Flow struct {
+	station  *Station
+	frame    []byte
+	generate *ebpf.Program
+	maps     trafficMaps
+}
+
+// Flow prepares packets that go to p.Dest, or if there are destinations, to
+// those, at random or in turn. It is freed when t ends.
+func (s *Station) Flow(t testnet.T, p Packet, destinations []netip.Addr, inTurn bool) *Flow {
+	t.Helper()
+	frame, at, err := p.Frame()
+	if err != nil {
+		t.Fatalf("flow: %v", err)
+	}
+	spec, err := loadTraffic()
+	if err != nil {
+		t.Fatalf("flow: %v", err)
+	}
+	turn := uint32(0)
+	if inTurn {
+		turn = 1
+	}
+	spec.Maps["addresses"].MaxEntries = uint32(max(1, len(destinations)))
+	err = errors.Join(spec.Variables["at"].Set(uint32(at)),
+		spec.Variables["in_turn"].Set(turn),
+		spec.Variables["destinations"].Set(uint32(len(destinations))))
+	var objects struct {
+		trafficMaps
+		Generate *ebpf.Program `ebpf:"generate"`
+	}
+	if err == nil {
+		err = spec.LoadAndAssign(&objects, nil)
+	}
+	if err != nil {
+		t.Fatalf("flow: %v", err)
+	}
+	f := &Flow{station: s, frame: frame, generate: objects.Generate, maps: objects.trafficMaps}
+	t.Cleanup(func() { _ = errors.Join(f.generate.Close(), f.maps.Close()) })
+	if err := fillAddresses(f.maps.Addresses, destinations); err != nil {
+		t.Fatalf("flow: %v", err)
+	}
+	return f
+}
+
+func fillAddresses(m *ebpf.Map, destinations []netip.Addr) error {
+	if len(destinations) == 0 {
+		return nil
+	}
+	keys, values := make([]uint32, len(destinations)), make([][16]byte, len(destinations))
+	for i, a := range destinations {
+		keys[i] = uint32(i)
+		copy(values[i][:], a.AsSlice())
+	}
+	_, err := m.BatchUpdate(keys, values, nil)
+	return err
+}
+
+// Sent is how many packets the flow has sent.
+func (f *Flow) Sent() (uint64, error) { return sum(f.maps.Counters, keySent) }
+
+// batch is how many packets the kernel makes between two looks around.
+const batch = 64
+
+// run sends n packets or a few more, from a thread in the station's namespace.
+func (f *Flow) run(n int) error {
+	// struct xdp_md: data, data_end, data_meta, ingress_ifindex, ...
+	context := [6]uint32{1: uint32(len(f.frame)), 3: uint32(f.station.index)}
+	_, err := f.generate.Run(&ebpf.RunOptions{
+		Data: f.frame, Context: context, Repeat: uint32(n), BatchSize: uint32(min(n, batch)), Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES,
+	})
+	if err != nil {
+		return fmt.Errorf("generate at %s in %s: %w", f.station.end.Name, f.station.end.In.Name, err)
+	}
+	return nil
+}
+
+// Blast sends as fast as it can for a time and returns how many packets it
+// sent. cpu is where it runs; -1 is anywhere.
+func (f *Flow) Blast(cpu int, d time.Duration) (packets uint64, err error) {
+	return f.send(cpu, func() error {
+		for end := time.Now().Add(d); time.Now().Before(end); {
+			if err := f.run(64 * batch); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Pace sends rate packets a second for a time, evenly, and returns how many.
+// It spins on its CPU to keep time.
+func (f *Flow) Pace(cpu, rate int, d time.Duration) (packets uint64, err error) {
+	return f.send(cpu, func() error {
+		// Above 20,000 a second several leave at once.
+		each := max(1, rate/20000)
+		step := time.Duration(float64(each) / float64(rate) * float64(time.Second))
+		start := time.Now()
+		for next := time.Duration(0); next < d; next += step {
+			for time.Since(start) < next {
+				if next-time.Since(start) > 300*time.Microsecond {
+					time.Sleep(100 * time.Microsecond)
+				} else {
+					runtime.Gosched()
+				}
+			}
+			if err := f.run(each); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (f *Flow) send(cpu int, loop func() error) (uint64, error) {
+	before, err := f.Sent()
+	if err != nil {
+		return 0, err
+	}
+	err = f.station.end.In.Do(func() error {
+		restore, err := Pin(cpu)
+		if err != nil {
+			return err
+		}
+		defer restore()
+		return loop()
+	})
+	after, err2 := f.Sent()
+	return after - before, errors.Join(err, err2)
+}
+
+// Pin has the calling thread, which must be locked, run on one CPU until
+// restore is called; cpu -1 changes nothing.
+func Pin(cpu int) (restore func(), err error) {
+	if cpu < 0 {
+		return func() {}, nil
+	}
+	var was, want unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &was); err != nil {
+		return nil, fmt.Errorf("read affinity: %w", err)
+	}
+	want.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &want); err != nil {
+		return nil, fmt.Errorf("run on CPU %d: %w", cpu, err)
+	}
+	return func() { _ = unix.SchedSetaffinity(0, &was) }, nil
+}
