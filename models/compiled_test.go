@@ -167,7 +167,7 @@ func mutate(r *rand.Rand, w world) []Object {
 	unit := Object{Kind: Unit, Device: device, Unit: id}
 	static := Object{Kind: Static, Instance: instance, Prefix: prefix}
 
-	switch r.IntN(12) {
+	switch r.IntN(16) {
 	case 0: // a device with all its units
 		touched := []Object{{Kind: Device, Device: device}}
 		for id := range w.GetOrCreateInterface(device).Unit {
@@ -212,7 +212,7 @@ func mutate(r *rand.Rand, w world) []Object {
 		}
 		w.DeleteInstance(instance)
 		return touched
-	case 9:
+	case 9, 10, 11:
 		i := w.GetOrCreateInstance(instance)
 		delete(i.StaticRoute, prefix)
 		if r.IntN(2) == 0 {
@@ -222,8 +222,8 @@ func mutate(r *rand.Rand, w world) []Object {
 		i := w.GetOrCreateInstance(instance)
 		delete(i.StaticRoute, prefix)
 		c := i.GetOrCreateStaticRoute(prefix).GetOrCreateNextHop(0).GetOrCreateConfig()
-		switch r.IntN(3) {
-		case 0:
+		switch r.IntN(5) {
+		default:
 			c.Instance = ygot.String(pick(r, "default", "red", "blue"))
 		case 1:
 			c.Gateway = ygot.String(pick(r, "10.0.0.1", "10.0.0.9", "192.0.2.2", "2001:db8::2"))

@@ -19,7 +19,9 @@ func TestObjects(t *testing.T) {
 		"/instance[name=default]/static-route[prefix=10.0.0.0/8]",
 		"/instance[name=default]/static-route[prefix=198.51.100.0/24]",
 		"/instance[name=default]/static-route[prefix=2001:db8:1::/48]",
+		"/instance[name=default]/static-route[prefix=203.0.112.0/24]",
 		"/instance[name=red]/static-route[prefix=0.0.0.0/0]",
+		"/instance[name=red]/static-route[prefix=203.0.112.0/24]",
 	}
 	for _, c := range []struct {
 		path string
@@ -38,9 +40,9 @@ func TestObjects(t *testing.T) {
 		{"/interface[name=ge0]/unit[id=0]/family[type=inet]/address[prefix=192.0.2.1/24]/config", all[2:3]},
 		{"/interface[name=ge0]/unit[id=7]", nil},
 		{"/interface[name=ge7]", nil},
-		{"/instance[name=default]", append(slices.Clone(all[6:7]), all[8:12]...)},
+		{"/instance[name=default]", append(slices.Clone(all[6:7]), all[8:13]...)},
 		{"/instance[name=red]/config/description", all[7:8]},
-		{"/instance[name=*]/static-route[prefix=0.0.0.0/0]/config/tag", []string{default4, all[12]}},
+		{"/instance[name=*]/static-route[prefix=0.0.0.0/0]/config/tag", []string{default4, all[13]}},
 		{"/instance[name=default]/static-route[prefix=0.0.0.0/0]/next-hop[index=0]", all[8:9]},
 		{"/nowhere", nil},
 	} {

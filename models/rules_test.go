@@ -34,8 +34,11 @@ const base = `{
     {"index": 0, "config": {"index": 0, "instance": "red"}}]},
    {"prefix": "2001:db8:1::/48", "config": {"prefix": "2001:db8:1::/48"}, "next-hop": [
     {"index": 0, "config": {"index": 0, "gateway": "2001:db8::2"}}]},
+   {"prefix": "203.0.112.0/24", "config": {"prefix": "203.0.112.0/24"}, "next-hop": [
+    {"index": 0, "config": {"index": 0, "instance": "red"}}]},
    {"prefix": "10.0.0.0/8", "config": {"prefix": "10.0.0.0/8", "action": "discard"}}]},
   {"name": "red", "config": {"name": "red"}, "static-route": [
+   {"prefix": "203.0.112.0/24", "config": {"prefix": "203.0.112.0/24", "action": "discard"}},
    {"prefix": "0.0.0.0/0", "config": {"prefix": "0.0.0.0/0"}, "next-hop": [
     {"index": 0, "config": {"index": 0, "instance": "default"}}]}]}]
 }`
@@ -381,6 +384,8 @@ var ruleCases = []struct {
 		spoil: func(w world) { w.via("default", "203.0.113.0/24").Instance = ygot.String("red") }},
 	{name: "look-up whose far network goes", rule: ruleStaticLoop, path: "/instance[name=default]/static-route[prefix=198.51.100.0/24]",
 		spoil: func(w world) { w.ge0().DeleteUnit("100.1") }},
+	{name: "look-up whose far route goes", rule: ruleStaticLoop, path: "/instance[name=default]/static-route[prefix=203.0.112.0/24]",
+		spoil: func(w world) { delete(w.GetInstance("red").StaticRoute, "203.0.112.0/24") }},
 	{name: "look-up that a discard route ends", spoil: func(w world) {
 		w.via("default", "203.0.113.0/24").Instance = ygot.String("red")
 		w.route("red", "203.0.0.0/16").GetOrCreateConfig().Action = gen.Routerd_RouteAction_discard
