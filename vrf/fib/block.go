@@ -124,10 +124,25 @@ type node struct {
 	kids   uint64
 	nkids  int
 	kid    [64]uint32
+
+	// What set comes to in leaves, once spread has been called.
+	known  bool
+	starts uint64
+	leaves int
+	leaf   [64]uint32
+}
+
+// spread works the leaves out. The prefixes must not change any more.
+func (n *node) spread() {
+	if !n.known {
+		n.starts, n.leaves = n.set.leaves(&n.leaf)
+		n.known = true
+	}
 }
 
 // read takes the block apart. Its skipped bits are the caller's.
 func (a *Arena) read(ref uint32, n *node) {
+	n.known = false
 	n.shadow = a.load(childPlace(ref, 0))
 	a.shadow.get(n.shadow, &n.set)
 	n.kids = a.mem[ref>>1+atChildBits]
@@ -141,6 +156,7 @@ func (a *Arena) read(ref uint32, n *node) {
 func (n *node) empty() {
 	n.skip, n.shadow, n.kids, n.nkids = 0, 0, 0, 0
 	n.set.have, n.set.n = [2]uint64{}, 0
+	n.known = false
 }
 
 func (n *node) rank(slot uint) int { return bits.OnesCount64(n.kids & (1<<slot - 1)) }
@@ -166,25 +182,24 @@ func (n *node) link(slot uint, ref uint32) {
 
 // write puts the node into a fresh block, or returns 0 when the arena is full.
 func (a *Arena) write(n *node) uint32 {
-	var leaf [64]uint32
-	starts, leaves := n.set.leaves(&leaf)
-	before, total := layout(leaves, n.nkids, n.skip != 0)
+	n.spread()
+	before, total := layout(n.leaves, n.nkids, n.skip != 0)
 	start := a.alloc(class(total))
 	if start == 0 {
 		return 0
 	}
 	h := start + before - 1
-	a.mem[h+atLeafBits] = starts
+	a.mem[h+atLeafBits] = n.starts
 	a.mem[h+atChildBits] = n.kids
 	last := uint32(0) // leaf[0]
-	for i := range leaves + 1 {
+	for i := range n.leaves + 1 {
 		if i&1 == 0 {
 			a.mem[h-uint32(i)>>1] = uint64(last)
 		} else {
-			a.mem[h-uint32(i)>>1] |= uint64(leaf[i-1]) << 32
+			a.mem[h-uint32(i)>>1] |= uint64(n.leaf[i-1]) << 32
 		}
 		if i < 64 {
-			last = leaf[i]
+			last = n.leaf[i]
 		}
 	}
 	ref := h << 1

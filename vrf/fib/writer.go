@@ -55,7 +55,6 @@ type writer struct {
 	added   int      // routes
 	removed int
 	scratch [24]node // one for each level: 128 bits are 22
-	leaf    [64]uint32
 }
 
 type store struct {
@@ -477,13 +476,13 @@ func (w *writer) nextHop(ref uint32, c *change, base uint) bool {
 // inPlace makes a change to the prefixes of a block that moves no run of
 // leaves and gives at most one of them another next hop, by storing that.
 func (w *writer) inPlace(ref uint32, nd *node) bool {
-	starts, n := nd.set.leaves(&w.leaf)
-	if starts != w.a.mem[ref>>1+atLeafBits] || nd.set.n == 0 {
+	nd.spread()
+	if nd.starts != w.a.mem[ref>>1+atLeafBits] || nd.set.n == 0 {
 		return false
 	}
 	differs := 0
-	for i := 1; i <= n; i++ {
-		if w.a.load(leafPlace(ref, i)) == w.leaf[i-1] {
+	for i := 1; i <= nd.leaves; i++ {
+		if w.a.load(leafPlace(ref, i)) == nd.leaf[i-1] {
 			continue
 		}
 		if differs != 0 {
@@ -492,7 +491,7 @@ func (w *writer) inPlace(ref uint32, nd *node) bool {
 		differs = i
 	}
 	if differs != 0 {
-		w.store(leafPlace(ref, differs), w.leaf[differs-1])
+		w.store(leafPlace(ref, differs), nd.leaf[differs-1])
 	}
 	w.reshadow(nd)
 	w.store(childPlace(ref, 0), nd.shadow)
