@@ -1,6 +1,8 @@
 package vrf
 
 import (
+	"net/netip"
+
 	"router/intf"
 	"router/routing"
 )
@@ -20,4 +22,19 @@ func (m *Manager) Counts(instance string, f intf.Family) routing.Counts {
 		return ri.rib.Counts(f)
 	}
 	return routing.Counts{}
+}
+
+// NextHop is the next hop that id names, and what it resolves to now if it is
+// an Indirect; ok is false when it is gone.
+func (m *Manager) NextHop(id routing.NextHopID) (nh, via routing.NextHop, ok bool) {
+	return m.store.NextHop(id)
+}
+
+// NextHops is the number of next hops in use.
+func (m *Manager) NextHops() int { return m.store.NextHops() }
+
+// Gateways visits the neighbours that usable user routes go through now, until
+// visit answers false.
+func (m *Manager) Gateways(visit func(ifindex intf.Index, gateway netip.Addr) bool) {
+	m.store.Gateways(visit)
 }
