@@ -58,14 +58,12 @@ func (w *worker) classify(q *rxQueue, view *portView, b port.Buf) {
 	end := b.Addr + uint32(b.Len)
 	frame := w.mem[b.Addr:end:end]
 	q.block.pend[inOctets] += uint64(b.Len)
-	// What a drop has to know, until the packet has its place in the batch.
-	early := pkt{buf: b, block: q.block, drops: q.drops}
 	if view == nil {
-		w.drop(&early, DropUnknownTag)
+		w.dropFrame(q, b, nil, DropUnknownTag)
 		return
 	}
 	if len(frame) < packet.EthernetHeaderLen {
-		w.drop(&early, Reason(packet.FaultTruncated))
+		w.dropFrame(q, b, nil, Reason(packet.FaultTruncated))
 		return
 	}
 	etherType := binary.BigEndian.Uint16(frame[12:])
@@ -74,24 +72,22 @@ func (w *worker) classify(q *rxQueue, view *portView, b port.Buf) {
 	if etherType != packet.EtherTypeIPv4 && etherType != packet.EtherTypeIPv6 {
 		l2, fault := packet.ParseEthernet(frame)
 		if fault != packet.FaultNone {
-			w.drop(&early, Reason(fault))
+			w.dropFrame(q, b, nil, Reason(fault))
 			return
 		}
 		etherType, headerLen = l2.EtherType, l2.HeaderLen
 		u = view.unit(l2.VLAN)
 	}
 	if u == nil {
-		w.drop(&early, DropUnknownTag)
+		w.dropFrame(q, b, nil, DropUnknownTag)
 		return
 	}
-	early.in = u
-	cast := unicast
+	cast, flags := unicast, pktFlag(0)
 	if frame[0]&1 != 0 {
-		cast = castOf(frame)
-		early.flags = flagGroup
+		cast, flags = castOf(frame), flagGroup
 	} else if binary.LittleEndian.Uint64(frame)&stationMask != u.station {
 		// Frames of others that a promiscuous port shows us.
-		w.drop(&early, DropNotForUs)
+		w.dropFrame(q, b, u, DropNotForUs)
 		return
 	}
 	ub := &u.stats.blocks[w.id]
@@ -100,26 +96,40 @@ func (w *worker) classify(q *rxQueue, view *portView, b port.Buf) {
 	ub.pend[inOctets] += uint64(b.Len)
 	q.block.pend[inUnicast+cast]++
 
-	early.at = b.Addr + uint32(headerLen)
 	l3 := frame[headerLen:]
+	at := b.Addr + uint32(headerLen)
 	switch etherType {
 	case packet.EtherTypeIPv4:
-		w.classify4(&early, q, l3)
+		// In its place from the start: copying a packet costs as much as checking it.
+		p := &w.batch[intf.Inet].pkts[w.batch[intf.Inet].n]
+		p.buf, p.at, p.flags, p.in, p.rx = b, at, flags, u, q
+		w.classify4(p, l3)
 	case packet.EtherTypeIPv6:
-		w.classify6(&early, q, l3)
+		p := &w.batch[intf.Inet6].pkts[w.batch[intf.Inet6].n]
+		p.buf, p.at, p.flags, p.in, p.rx = b, at, flags, u, q
+		w.classify6(p, l3)
 	case packet.EtherTypeARP:
 		if !u.fam[intf.Inet].up {
-			w.drop(&early, DropFamilyDown)
+			w.dropFrame(q, b, u, DropFamilyDown)
 			return
 		}
-		early.n = uint16(len(l3))
-		w.puntNeighbor(&early, packet.EtherTypeARP)
+		p := pkt{buf: b, at: at, n: uint16(len(l3)), flags: flags, in: u, rx: q}
+		w.puntNeighbor(&p, packet.EtherTypeARP)
 	default:
-		w.drop(&early, DropUnknownType)
+		w.dropFrame(q, b, u, DropUnknownType)
 	}
 }
 
-func (w *worker) classify4(p *pkt, q *rxQueue, l3 []byte) {
+// dropFrame drops a frame before it has become a packet; u is nil when it
+// belongs to no unit.
+func (w *worker) dropFrame(q *rxQueue, b port.Buf, u *unit, r Reason) {
+	p := pkt{buf: b, in: u, rx: q}
+	w.drop(&p, r)
+}
+
+// classify4 checks an IPv4 packet (RFC 1812, 5.2.2 and 5.3.7) and leaves it in
+// its place in the batch.
+func (w *worker) classify4(p *pkt, l3 []byte) {
 	ip, fault := packet.CheckIPv4(l3)
 	if fault != packet.FaultNone {
 		w.drop(p, Reason(fault))
@@ -142,16 +152,16 @@ func (w *worker) classify4(p *pkt, q *rxQueue, l3 []byte) {
 		}
 		p.flags |= flagNoSource
 	}
-	w.complete(p, q, ip)
+	w.complete(p, ip)
 	p.n = uint16(len(ip))
 	p.fam, p.instance, p.table = intf.Inet, f.instance, f.table
-	p.lo = uint64(ip.Dst32())
-	b := &w.batch[intf.Inet]
-	b.pkts[b.n] = *p
-	b.n++
+	p.hi, p.lo = 0, uint64(ip.Dst32())
+	w.batch[intf.Inet].n++
 }
 
-func (w *worker) classify6(p *pkt, q *rxQueue, l3 []byte) {
+// classify6 checks an IPv6 packet (RFC 8200, 3; RFC 4291, 2.5 and 2.7) and leaves
+// it in its place in the batch.
+func (w *worker) classify6(p *pkt, l3 []byte) {
 	ip, fault := packet.CheckIPv6(l3)
 	if fault != packet.FaultNone {
 		w.drop(p, Reason(fault))
@@ -177,21 +187,19 @@ func (w *worker) classify6(p *pkt, q *rxQueue, l3 []byte) {
 	if packet.IsLinkLocal6(hi) {
 		p.flags |= flagLinkLocal
 	}
-	w.complete(p, q, ip)
+	w.complete(p, ip)
 	p.n = uint16(len(ip))
 	p.fam, p.instance, p.table = intf.Inet6, f.instance, f.table
 	p.hi, p.lo = ip.Dst64()
-	b := &w.batch[intf.Inet6]
-	b.pkts[b.n] = *p
-	b.n++
+	w.batch[intf.Inet6].n++
 }
 
 // complete finishes the transport checksum where the sender left it to a device.
-func (w *worker) complete(p *pkt, q *rxQueue, l3 []byte) {
+func (w *worker) complete(p *pkt, l3 []byte) {
 	if p.buf.Flags&port.PartialChecksum != 0 {
 		packet.SetTransportChecksum(l3)
 		p.buf.Flags &^= port.PartialChecksum
-	} else if q.complete {
+	} else if p.rx.complete {
 		packet.CompleteChecksum(l3)
 	}
 }

@@ -7,8 +7,9 @@ import (
 	"router/vrf/fib"
 )
 
-// A pkt is one packet on its way through the pipeline. Whoever handles it last
-// puts its buffer back, passes it on to a queue, or copies it into a ring.
+// A pkt is one packet on its way through the pipeline: 64 octets, a cache line.
+// Whoever handles it last puts its buffer back, passes it on to a queue, or
+// copies it into a ring.
 type pkt struct {
 	buf      port.Buf // the whole frame
 	at       uint32   // offset of the network-layer header in the pool's memory
@@ -19,9 +20,8 @@ type pkt struct {
 	instance uint32 // in which it was looked up last
 	in       *unit  // where it came in, or the unit that the host sent it by
 	table    *fib.Table
-	hi, lo   uint64 // destination in host byte order; IPv4 in lo
-	block    *counterBlock
-	drops    *dropCounts // with block, of the ingress port; nil for what came from no port
+	hi, lo   uint64   // destination in host byte order; IPv4 in lo
+	rx       *rxQueue // nil for what came from no port
 }
 
 // A pktFlag is a reason to look closer.
@@ -56,11 +56,11 @@ func (w *worker) drop(p *pkt, r Reason) {
 // countDrop counts a packet whose buffer is already in other hands.
 func (w *worker) countDrop(p *pkt, r Reason) {
 	w.totals.pend[totalDropped]++
-	if p.drops == nil {
+	if p.rx == nil {
 		w.ownDrops[r].Add(1)
 		return
 	}
-	p.drops[r].Add(1)
+	p.rx.drops[r].Add(1)
 	place := inDiscards
 	switch {
 	case r.isError():
@@ -68,8 +68,8 @@ func (w *worker) countDrop(p *pkt, r Reason) {
 	case r == DropUnknownType:
 		place = inUnknown
 	}
-	w.touch(p.block)
-	p.block.pend[place]++
+	w.touch(p.rx.block)
+	p.rx.block.pend[place]++
 	if p.in != nil {
 		b := &p.in.stats.blocks[w.id]
 		w.touch(b)
