@@ -56,44 +56,6 @@ func (t *Table) Len() (v4, v6 int) {
 	return t.family[0].count, t.family[1].count
 }
 
-// family returns 0 for IPv4, 1 for IPv6.
-func family(addr netip.Addr) int {
-	if addr.Is4() {
-		return 0
-	}
-	return 1
-}
-
-// route turns a prefix into a change; bits of the address past its length do
-// not count.
-func route(p netip.Prefix, nh uint32) (f int, c change, err error) {
-	if !p.IsValid() {
-		return 0, change{}, fmt.Errorf("fib: prefix %s is not valid", p)
-	}
-	c = split(p.Masked().Addr())
-	c.nh, c.length = nh, uint8(p.Bits())
-	return family(p.Addr()), c, nil
-}
-
-// split returns a change with only an address.
-func split(addr netip.Addr) (c change) {
-	if addr.Is4() {
-		for _, b := range addr.As4() {
-			c.hi = c.hi<<8 | uint64(b)
-		}
-		c.hi <<= 32
-		return c
-	}
-	for i, b := range addr.As16() {
-		if i < 8 {
-			c.hi = c.hi<<8 | uint64(b)
-		} else {
-			c.lo = c.lo<<8 | uint64(b)
-		}
-	}
-	return c
-}
-
 // errZero says that an id is reserved.
 var errZero = errors.New("next hop 0 means no route: use Delete")
 

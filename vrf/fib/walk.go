@@ -1,9 +1,6 @@
 package fib
 
-import (
-	"math/bits"
-	"net/netip"
-)
+import "math/bits"
 
 // walk calls yield for the family's routes in order until it returns false.
 func (r *root) walk(a *Arena, yield func(change) bool) bool {
@@ -58,17 +55,6 @@ func (a *Arena) walk(ref uint32, c change, depth uint, yield func(change) bool) 
 	return true
 }
 
-// with returns c with the bits of path, which is left-aligned, from depth on.
-func (c change) with(depth uint, path uint64) change {
-	if depth < 64 {
-		c.hi |= path >> depth
-		c.lo |= path << (64 - depth)
-	} else {
-		c.lo |= path >> (depth - 64)
-	}
-	return c
-}
-
 // find returns the longest match for an address and how long it is, among
 // prefixes of at most limit bits.
 func (r *root) find(a *Arena, addr change, limit uint) (length uint, nh uint32, ok bool) {
@@ -110,18 +96,4 @@ func (r *root) find(a *Arena, addr change, limit uint) (length uint, nh uint32, 
 		ref = a.load(at)
 	}
 	return length, nh, ok
-}
-
-// prefix turns a change's address and length into a prefix.
-func (c change) prefix(v6 bool) netip.Prefix {
-	if !v6 {
-		v := uint32(c.hi >> 32)
-		return netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}), int(c.length))
-	}
-	var b [16]byte
-	for i := range 8 {
-		b[i] = byte(c.hi >> (56 - 8*i))
-		b[8+i] = byte(c.lo >> (56 - 8*i))
-	}
-	return netip.PrefixFrom(netip.AddrFrom16(b), int(c.length))
 }
