@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/openconfig/goyang/pkg/yang"
+
 	"router/gen"
 )
 
@@ -120,5 +122,24 @@ func TestExamples(t *testing.T) {
 				t.Errorf("yanglint: %s", complaint)
 			}
 		})
+	}
+}
+
+// The patterns of the schema compile, all of them.
+func TestPatternsCompile(t *testing.T) {
+	n := 0
+	var walk func(e *yang.Entry)
+	walk = func(e *yang.Entry) {
+		if e.IsLeaf() && e.Type.Kind != yang.Yleafref {
+			n++
+			newValueCheck(e.Type)
+		}
+		for _, child := range e.Dir {
+			walk(child)
+		}
+	}
+	walk(gen.SchemaTree["Device"])
+	if n < 100 {
+		t.Errorf("only %d leaves found", n)
 	}
 }

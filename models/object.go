@@ -77,8 +77,9 @@ func (o Object) Path() string {
 	return "/"
 }
 
-// Objects lists, in order, the objects of dev that path covers: those that a
-// change at path can change. Names and keys may be left out or "*"; "..." stands
+// Objects lists, in order, the objects of dev that a change at path can change:
+// those that path covers, and the device or instance that it goes through,
+// since a change can make these by the way. Names and keys may be left out or "*"; "..." stands
 // for any number of elements, and everything from there on is taken to be
 // covered. Paths to nothing that is compiled, and to objects that dev doesn't
 // have, give none; so take the union of before and after a change. nil covers
@@ -131,10 +132,9 @@ func (w *walker) root(elems []*gpb.PathElem) {
 }
 
 func (w *walker) device(key string, d *gen.Routerd_Interface, elems []*gpb.PathElem) {
+	// A change below an entry can have made the entry itself.
+	w.out = append(w.out, Object{Kind: Device, Device: key})
 	name, first, _, all := at(elems)
-	if all || name != "unit" {
-		w.out = append(w.out, Object{Kind: Device, Device: key})
-	}
 	if d != nil && covers(all, name, "unit") {
 		each(d.Unit, first, "id", func(id string, _ *gen.Routerd_Interface_Unit) {
 			w.out = append(w.out, Object{Kind: Unit, Device: key, Unit: id})
@@ -143,10 +143,8 @@ func (w *walker) device(key string, d *gen.Routerd_Interface, elems []*gpb.PathE
 }
 
 func (w *walker) instance(key string, i *gen.Routerd_Instance, elems []*gpb.PathElem) {
+	w.out = append(w.out, Object{Kind: Instance, Instance: key})
 	name, first, _, all := at(elems)
-	if all || name != "static-route" {
-		w.out = append(w.out, Object{Kind: Instance, Instance: key})
-	}
 	if i != nil && covers(all, name, "static-route") {
 		each(i.StaticRoute, first, "prefix", func(prefix string, _ *gen.Routerd_Instance_StaticRoute) {
 			w.out = append(w.out, Object{Kind: Static, Instance: key, Prefix: prefix})

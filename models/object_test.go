@@ -35,15 +35,15 @@ func TestObjects(t *testing.T) {
 		{"/interface[name=*]", all[1:6]},
 		{"/interface[name=ge0]/...", all[1:6]},
 		{"/interface[name=ge0]/config", all[1:2]},
-		{"/interface[name=ge0]/unit", all[2:6]},
-		{"/*/unit[id=0]", []string{all[0], unit0, all[6], all[7]}}, // more than need be
-		{"/interface[name=ge0]/unit[id=0]/family[type=inet]/address[prefix=192.0.2.1/24]/config", all[2:3]},
-		{"/interface[name=ge0]/unit[id=7]", nil},
+		{"/interface[name=ge0]/unit", all[1:6]},
+		{"/*/unit[id=0]", []string{all[0], all[1], unit0, all[6], all[7]}}, // more than need be
+		{"/interface[name=ge0]/unit[id=0]/family[type=inet]/address[prefix=192.0.2.1/24]/config", all[1:3]},
+		{"/interface[name=ge0]/unit[id=7]", all[1:2]},
 		{"/interface[name=ge7]", nil},
 		{"/instance[name=default]", append(slices.Clone(all[6:7]), all[8:13]...)},
 		{"/instance[name=red]/config/description", all[7:8]},
-		{"/instance[name=*]/static-route[prefix=0.0.0.0/0]/config/tag", []string{default4, all[13]}},
-		{"/instance[name=default]/static-route[prefix=0.0.0.0/0]/next-hop[index=0]", all[8:9]},
+		{"/instance[name=*]/static-route[prefix=0.0.0.0/0]/config/tag", []string{all[6], all[7], default4, all[13]}},
+		{"/instance[name=default]/static-route[prefix=0.0.0.0/0]/next-hop[index=0]", []string{all[6], default4}},
 		{"/nowhere", nil},
 	} {
 		t.Run(c.path, func(t *testing.T) {

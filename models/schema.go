@@ -3,11 +3,13 @@ package models
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/openconfig/goyang/pkg/yang"
+	"github.com/openconfig/ygot/util"
 	"github.com/openconfig/ygot/ytypes"
 
 	"router/gen"
@@ -17,7 +19,15 @@ import (
 type leafCheck struct {
 	field int
 	name  string
-	typ   *yang.YangType
+	valueCheck
+}
+
+// A valueCheck checks a value against a YANG type. ygot would prepare the
+// patterns anew for each value.
+type valueCheck struct {
+	typ      *yang.YangType // without patterns
+	patterns []*regexp.Regexp
+	members  []valueCheck // of a union
 }
 
 // leafChecks remembers, by struct type, what checkLeaves found in the schema.
@@ -46,7 +56,7 @@ func checkLeaves(container any, path string, v *violations) bool {
 			}
 			f = f.Elem()
 		}
-		if err := checkValue(c.typ, f); err != nil {
+		if err := c.check(f); err != nil {
 			v.add(path+"/"+c.name, ruleBadValue, "%w", err)
 		}
 	}
@@ -66,34 +76,60 @@ func leafChecksOf(t reflect.Type) []leafCheck {
 		if leaf == nil || !leaf.IsLeaf() || leaf.Type.Kind == yang.Yleafref {
 			continue
 		}
-		checks = append(checks, leafCheck{field: i, name: name, typ: leaf.Type})
+		checks = append(checks, leafCheck{field: i, name: name, valueCheck: newValueCheck(leaf.Type)})
 	}
 	return checks
 }
 
-// checkValue checks v, of one of the kinds that this model's leaves have,
-// against t.
-func checkValue(t *yang.YangType, v reflect.Value) error {
-	if t.Kind == yang.Yunion {
-		var names []string
-		for _, member := range t.Type {
-			if checkValue(member, v) == nil {
-				return nil
-			}
-			names = append(names, member.Name)
-		}
-		return fmt.Errorf("%v is not a valid %s: write an %s", v, t.Name, strings.Join(names, " or an "))
+func newValueCheck(t *yang.YangType) valueCheck {
+	plain := *t
+	plain.Pattern, plain.POSIXPattern = nil, nil
+	c := valueCheck{typ: &plain}
+	patterns, _ := util.SanitizedPattern(t)
+	for _, p := range patterns {
+		// The schema is part of the program, and a test compiles all of it.
+		c.patterns = append(c.patterns, regexp.MustCompile(p))
 	}
+	for _, member := range t.Type {
+		c.members = append(c.members, newValueCheck(member))
+	}
+	return c
+}
+
+// check checks v, of one of the kinds that this model's leaves have.
+func (c valueCheck) check(v reflect.Value) error {
 	var err error
-	if k := v.Kind(); k == reflect.String {
-		err = ytypes.ValidateStringRestrictions(t, v.String())
-	} else if v.CanUint() {
-		err = ytypes.ValidateUintRestrictions(t, v.Uint())
+	switch {
+	case len(c.members) > 0:
+		if err = c.checkMembers(v); err == nil {
+			return nil
+		}
+	case v.Kind() == reflect.String:
+		err = ytypes.ValidateStringRestrictions(c.typ, v.String())
+		for _, p := range c.patterns {
+			if err == nil && !p.MatchString(v.String()) {
+				err = fmt.Errorf("write what matches %v", p)
+			}
+		}
+	case v.CanUint():
+		err = ytypes.ValidateUintRestrictions(c.typ, v.Uint())
 	}
 	if err != nil {
-		return fmt.Errorf("%v is not a valid %s: %w", v, t.Name, err)
+		return fmt.Errorf("%v is not a valid %s: %w", v, c.typ.Name, err)
 	}
 	return nil
+}
+
+// checkMembers checks v against a union: one member has to take it.
+func (c valueCheck) checkMembers(v reflect.Value) error {
+	names := make([]string, 0, len(c.members))
+	for _, member := range c.members {
+		if member.check(v) == nil {
+			return nil
+		}
+		names = append(names, member.typ.Name)
+	}
+	return fmt.Errorf("write an %s", strings.Join(names, " or an "))
 }
 
 func uintText(n uint64) string { return strconv.FormatUint(n, 10) }
