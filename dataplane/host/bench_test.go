@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"testing"
 
+	"router/internal/testnet"
 	"router/intf"
 	"router/intf/kernel"
-	"router/internal/testnet"
 )
 
 // benchManager is a manager in a namespace of its own that drops what it is

@@ -81,7 +81,9 @@ type Manager struct {
 	kick   chan struct{}     // something may have drifted
 	stop   chan struct{}
 	done   chan struct{}
-	events sync.WaitGroup // watchers of spaces and readers of TAPs
+	events sync.WaitGroup // watchers of spaces, readers and diggers of TAPs
+
+	diggers chan struct{} // as many TAPs are being closed as there are tokens in it
 
 	mu     sync.Mutex
 	closed bool
@@ -91,6 +93,9 @@ type Manager struct {
 	pinned map[string]bool // namespaces that are wanted even without a unit
 	drifts []drift         // to be told once the lock is released
 }
+
+// maxDiggers bounds the threads that wait for the kernel to remove TAPs.
+const maxDiggers = 8
 
 // A unit is one Spec and the TAPs that serve it, by namespace.
 type unit struct {
@@ -118,13 +123,16 @@ func New(cfg Config) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{
-		cfg:    cfg,
-		log:    cfg.Log,
-		names:  kernel.NewNamespaces(cfg.Store),
-		own:    own,
-		kick:   make(chan struct{}, 1),
-		stop:   make(chan struct{}),
-		done:   make(chan struct{}),
+		cfg:   cfg,
+		log:   cfg.Log,
+		names: kernel.NewNamespaces(cfg.Store),
+		own:   own,
+		kick:  make(chan struct{}, 1),
+		stop:  make(chan struct{}),
+		done:  make(chan struct{}),
+
+		diggers: make(chan struct{}, maxDiggers),
+
 		units:  map[intf.Index]*unit{},
 		spaces: map[string]*space{},
 		users:  map[string]int{},
@@ -204,7 +212,8 @@ func (m *Manager) place(u *unit, look depth) (fixed []string, err error) {
 	return fixed, errors.Join(errs...)
 }
 
-// Remove takes the unit's TAPs away. A unit that is not there is no error.
+// Remove takes the unit's TAPs away. A unit that is not there is no error. The
+// links may be seen for a moment longer, without addresses.
 func (m *Manager) Remove(ifindex intf.Index) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

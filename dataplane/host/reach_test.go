@@ -173,13 +173,17 @@ func TestWhatTheHostSendsHasRightChecksums(t *testing.T) {
 
 func TestThroughputOfTheHostPath(t *testing.T) {
 	here, there := twoWorlds(t)
-	const size = 64 << 20
+	const size = 32 << 20
 	for _, dst := range []string{"198.51.100.1:5001", "[2001:db8:2::1]:5001"} {
-		took := transfer(t, here.ns, there.ns, dst, size)
-		rate := size * 8 / took.Seconds() / 1e6
-		t.Logf("%s: %.0f Mbit/s through two TAPs", dst, rate)
-		if rate < 100 {
-			t.Errorf("%s: %.0f Mbit/s, want hundreds", dst, rate)
+		var best float64
+		// Other tests may take the processors away for a while.
+		for try := 0; try < 5 && best < 200; try++ {
+			took := transfer(t, here.ns, there.ns, dst, size)
+			best = max(best, size*8/took.Seconds()/1e6)
+		}
+		t.Logf("%s: %.0f Mbit/s through two TAPs", dst, best)
+		if best < 200 && !raceEnabled {
+			t.Errorf("%s: %.0f Mbit/s, want 200", dst, best)
 		}
 	}
 }

@@ -17,8 +17,10 @@ type space struct {
 	ns    *kernel.Namespace
 	conn  *kernel.Conn
 	watch *kernel.Watch
+	port  uint32 // of conn
 
-	rules map[uint32][]kernel.Rule // by table; nil until read, for one pass of repair
+	rules  map[uint32][]kernel.Rule // by table; nil until read, for one pass of repair
+	graves map[string]chan struct{} // by name: closed when a TAP of ours is really gone
 
 	mu    sync.Mutex
 	taps  map[int]*tap
@@ -94,8 +96,8 @@ func (m *Manager) open(s *space, ns *kernel.Namespace) error {
 		}
 		return errors.Join(err, ns.Close())
 	}
-	s.ns, s.conn, s.watch = ns, conn, watch
-	s.taps, s.dirty = map[int]*tap{}, map[int]bool{}
+	s.ns, s.conn, s.watch, s.port = ns, conn, watch, conn.Port()
+	s.taps, s.dirty, s.graves = map[int]*tap{}, map[int]bool{}, map[string]chan struct{}{}
 	m.events.Add(1)
 	go func() {
 		defer m.events.Done()
@@ -220,13 +222,15 @@ func (s *space) note(events []kernel.Event, overrun bool) bool {
 		s.all = true
 	}
 	for _, e := range events {
-		switch e.Kind {
-		case kernel.LinkEvent, kernel.AddressEvent, kernel.RouteEvent:
-			if s.taps[e.Index] != nil {
-				s.dirty[e.Index] = true
-			}
-		case kernel.RuleEvent:
-			s.all = s.all || e.Removed
+		if e.Port == s.port {
+			continue // we did it ourselves
+		}
+		link := e.Index
+		if e.Kind == kernel.RuleEvent {
+			link = int(e.Table) - tableBase
+		}
+		if s.taps[link] != nil {
+			s.dirty[link] = true
 		}
 	}
 	return s.all || len(s.dirty) > 0

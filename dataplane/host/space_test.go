@@ -47,9 +47,9 @@ func TestFamiliesOfOneUnitInTwoNamespaces(t *testing.T) {
 	// Both families move together; the unit's TAP in blue goes.
 	spec.Families[1].Namespace = red
 	w.ensure(t, spec)
-	if out := w.ip(t, "netns", "exec", blue, "ip", "-o", "link"); strings.Contains(out, "ge0.0") {
-		t.Errorf("a TAP is left in %s:\n%s", blue, out)
-	}
+	eventually(t, patient, "no TAP in "+blue, func() bool {
+		return !strings.Contains(w.ip(t, "netns", "exec", blue, "ip", "-o", "link"), "ge0.0")
+	})
 	if err := w.Remove(1); err != nil {
 		t.Error(err)
 	}

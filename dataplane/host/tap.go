@@ -119,6 +119,10 @@ func (t *tap) open(s *space) (kernel.Link, error) {
 const patience = 500 * time.Millisecond
 
 func (t *tap) openAs(s *space, name string) (dev *device, err error) {
+	if gone := s.graves[name]; gone != nil {
+		<-gone
+		delete(s.graves, name)
+	}
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		err = s.ns.Do(func() (err error) {
 			dev, err = openDevice(name)
@@ -407,22 +411,58 @@ func (t *tap) addRules(addresses []kernel.Address, look depth) (fixed []string, 
 	return fixed, old, nil
 }
 
-// abandon takes the TAP and its rules away, wherever the TAP is now; the kernel
-// removes its addresses and routes with it.
+// abandon takes the TAP away, wherever it is now. What draws packets to it is
+// removed at once; the link itself follows a little later, as the kernel takes
+// tens of milliseconds for each.
 func (t *tap) abandon() error {
 	if t.dev == nil {
 		return nil
 	}
+	c := t.space.conn
 	var errs []error
 	for _, r := range t.applied.rules {
-		errs = append(errs, t.space.conn.DeleteRule(r))
+		errs = append(errs, c.DeleteRule(r))
+	}
+	for _, r := range t.applied.routes {
+		errs = append(errs, c.DeleteDefault(r))
+	}
+	for _, a := range t.applied.addresses {
+		errs = append(errs, c.DeleteAddress(a))
 	}
 	t.space.drop(t.link)
-	errs = append(errs, t.dev.file.Close())
+	t.manager.bury(t.space, t.dev)
 	t.dev, t.space, t.link = nil, nil, 0
 	t.applied.addresses, t.applied.routes, t.applied.rules = nil, nil, nil
 	t.foreign, t.wasUp = nil, false
 	return errors.Join(errs...)
+}
+
+// maxGraves is when those that are long closed are forgotten.
+const maxGraves = 256
+
+// bury closes a TAP in the background, a few at a time.
+func (m *Manager) bury(s *space, dev *device) {
+	if len(s.graves) >= maxGraves {
+		for name, gone := range s.graves {
+			select {
+			case <-gone:
+				delete(s.graves, name)
+			default:
+			}
+		}
+	}
+	gone := make(chan struct{})
+	s.graves[dev.name] = gone
+	m.events.Add(1)
+	go func() {
+		defer m.events.Done()
+		m.diggers <- struct{}{}
+		if err := dev.file.Close(); err != nil {
+			m.log.Warn("TAP could not be closed", "link", dev.name, "err", err)
+		}
+		<-m.diggers
+		close(gone)
+	}()
 }
 
 // sysctls sets what has no other interface. rp_filter is off, or loose where

@@ -41,6 +41,7 @@ const requestTimeout = 10 * time.Second
 // from any goroutine; requests take their turns. The socket keeps to the
 // namespace it was opened in, whatever thread uses it.
 type Conn struct {
+	port   uint32
 	handle nl.SocketHandle
 	socks  map[int]*nl.SocketHandle
 }
@@ -59,10 +60,18 @@ func dial() (*Conn, error) {
 	// Strict checking lets the kernel filter dumps (Linux 4.20). An older
 	// kernel sends everything, and the callers filter again anyway.
 	_ = unix.SetsockoptInt(s.GetFd(), solNetlink, unix.NETLINK_GET_STRICT_CHK, 1)
-	c := &Conn{handle: nl.SocketHandle{Socket: s}}
+	port, err := s.GetPid()
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("set up a netlink socket: %w", err)
+	}
+	c := &Conn{port: port, handle: nl.SocketHandle{Socket: s}}
 	c.socks = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: &c.handle}
 	return c, nil
 }
+
+// Port is the number by which an Event names this Conn as its cause.
+func (c *Conn) Port() uint32 { return c.port }
 
 // Close releases the socket. Requests under way fail.
 func (c *Conn) Close() { c.handle.Socket.Close() }

@@ -26,7 +26,9 @@ const (
 type Event struct {
 	Kind    EventKind
 	Removed bool
-	Index   int // of the link concerned; 0 where the message names none
+	Index   int    // of the link concerned; 0 where the message names none
+	Table   uint32 // that a rule leads to
+	Port    uint32 // of the Conn that asked for the change; 0 where the kernel does not tell
 }
 
 // ErrOverrun says that the kernel had more events than the socket took, so
@@ -83,6 +85,7 @@ func (w *Watch) Next() ([]Event, error) {
 	var events []Event
 	for _, m := range msgs {
 		if e, ok := parseEvent(m.Header.Type, m.Data); ok {
+			e.Port = m.Header.Pid
 			events = append(events, e)
 		}
 	}
@@ -102,18 +105,22 @@ func parseEvent(typ uint16, b []byte) (e Event, ok bool) {
 		if b[0] != unix.AF_UNSPEC {
 			return Event{}, false
 		}
-		return Event{LinkEvent, typ == unix.RTM_DELLINK, int(int32(binary.NativeEndian.Uint32(b[4:])))}, true
+		return Event{Kind: LinkEvent, Removed: typ == unix.RTM_DELLINK, Index: index(b)}, true
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 		if len(b) < ifaddrLen {
 			return Event{}, false
 		}
-		return Event{AddressEvent, typ == unix.RTM_DELADDR, int(int32(binary.NativeEndian.Uint32(b[4:])))}, true
+		return Event{Kind: AddressEvent, Removed: typ == unix.RTM_DELADDR, Index: index(b)}, true
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 		r, ok := parseDefault(b)
-		return Event{RouteEvent, typ == unix.RTM_DELROUTE, r.Index}, ok
+		return Event{Kind: RouteEvent, Removed: typ == unix.RTM_DELROUTE, Index: r.Index}, ok
 	case unix.RTM_NEWRULE, unix.RTM_DELRULE:
-		_, ok := parseRule(b)
-		return Event{RuleEvent, typ == unix.RTM_DELRULE, 0}, ok
+		r, ok := parseRule(b)
+		return Event{Kind: RuleEvent, Removed: typ == unix.RTM_DELRULE, Table: r.Table}, ok
 	}
 	return Event{}, false
 }
+
+// index reads the link index that struct ifinfomsg and struct ifaddrmsg have
+// in the same place.
+func index(b []byte) int { return int(int32(binary.NativeEndian.Uint32(b[4:]))) }
