@@ -358,7 +358,7 @@ func TestForwardsAfterResolution(t *testing.T) {
 	if !found {
 		t.Error("the neighbour is not in state as reachable")
 	}
-	routes := l.router.routesTo("default", netip.MustParsePrefix("198.51.100.9/32"))
+	routes := l.router.Routes(nil, "default", intf.FamilyOf(netip.MustParsePrefix("198.51.100.9/32").Addr()), netip.MustParsePrefix("198.51.100.9/32"), netip.Prefix{}, 0)
 	if len(routes) != 1 || routes[0].Source != routing.Interface || routes[0].Egress != "ge1.0" {
 		t.Errorf("host route of the neighbour: %+v", routes)
 	}
@@ -433,12 +433,11 @@ func (l *lab) picture() string {
 	}
 	for _, in := range l.router.Instances() {
 		for _, f := range intf.Families {
-			l.router.Routes(in, f, netip.Prefix{}, func(r models.RouteState) bool {
+			for _, r := range l.router.Routes(nil, in, f, netip.Prefix{}, netip.Prefix{}, 1000) {
 				if r.Source != routing.Permanent {
 					fmt.Fprintf(&b, "%s %v %v %v\n", in, r.Prefix, r.Source, r.Active)
 				}
-				return true
-			})
+			}
 		}
 	}
 	for _, i := range slices.Sorted(maps.Keys(l.hosts)) {
@@ -523,7 +522,7 @@ func TestDuplicateAddressIsNotUsed(t *testing.T) {
 	if s := status(); s.Status != models.AddressDuplicate || !strings.Contains(s.Reason, h1.String()) {
 		t.Errorf("%v %q: want a duplicate, and whose", s.Status, s.Reason)
 	}
-	if got := l.router.routesTo("default", netip.MustParsePrefix("2001:db8::1/128")); len(got) != 0 {
+	if got := l.router.Routes(nil, "default", intf.FamilyOf(netip.MustParsePrefix("2001:db8::1/128").Addr()), netip.MustParsePrefix("2001:db8::1/128"), netip.Prefix{}, 0); len(got) != 0 {
 		t.Errorf("the duplicate is recognised: %v", got)
 	}
 	// The link-local address was nobody's and is in use.
@@ -551,29 +550,26 @@ func TestFailedDeviceIsOpenedAgain(t *testing.T) {
 	}
 }
 
-func TestWatcherHearsOfChanges(t *testing.T) {
+func TestWatchersHearOfChanges(t *testing.T) {
 	l := newLab(t)
-	w := l.router.Watch()
-	defer w.Close()
+	var mu sync.Mutex
+	heard := map[Event]int{}
+	stop := l.router.Watch(func(e Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		heard[e]++
+	})
 	twoPorts(l)
-	<-w.C()
-	events, all := w.Take()
-	if all {
-		t.Error("events were lost")
-	}
+	stop()
+	mu.Lock()
+	defer mu.Unlock()
 	for _, want := range []Event{
 		{Object: models.Object{Kind: models.Device, Device: "ge0"}},
 		{Object: models.Object{Kind: models.Unit, Device: "ge1", Unit: "0"}},
 		{Object: models.Object{Kind: models.Instance, Instance: "default"}, Route: netip.MustParsePrefix("192.0.2.0/24")},
 	} {
-		if !slices.Contains(events, want) {
+		if heard[want] == 0 {
 			t.Errorf("not told of %+v", want)
 		}
-	}
-	for i := range maxPending + 1 {
-		l.router.events.changed(models.Object{Kind: models.Unit, Unit: fmt.Sprint(i)})
-	}
-	if events, all = w.Take(); !all || len(events) != maxPending {
-		t.Errorf("%d events, all %v: want a bound and to be told of the loss", len(events), all)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"router/dataplane"
 	"router/dataplane/packet"
 	"router/intf"
-	"router/models"
 	"router/routing"
 	"router/routing/neighbor"
 )
@@ -109,7 +108,7 @@ func (r *Router) forgetNeighbor(key neighbor.Key) error {
 
 func (r *Router) changedNeighbor(key neighbor.Key) {
 	if u := r.byIndex[key.IfIndex]; u != nil {
-		r.events.neighbor(u.key, key.Addr)
+		r.events.unit(u.key)
 	}
 }
 
@@ -123,7 +122,7 @@ func (r *Router) conflict(u *unit, addr netip.Addr, mac intf.MAC) {
 	for _, a := range fam.addresses {
 		if a.spec.Prefix.Addr() == addr {
 			a.reason = fmt.Sprintf("%s uses this address too: give one of them another", mac)
-			r.events.changed(models.Object{Kind: models.Unit, Device: u.key.Device, Unit: u.key.ID})
+			r.events.unit(u.key)
 		}
 	}
 }

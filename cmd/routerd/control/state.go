@@ -199,92 +199,58 @@ func (r *Router) InstanceState(name string) (s models.InstanceState, ok bool) {
 	return s, true
 }
 
-// StaticSpecs visits the static routes of an instance that are applied; with a
-// valid prefix only that one.
-func (r *Router) StaticSpecs(instance string, prefix netip.Prefix, visit func(models.StaticSpec) bool) {
+// StaticRoutes lists the prefixes of an instance's static routes, sorted.
+func (r *Router) StaticRoutes(instance string) []netip.Prefix {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if prefix.IsValid() {
-		if st := r.statics[models.StaticKey{Instance: instance, Prefix: prefix}]; st != nil && st.applied && st.want != nil {
-			visit(*st.want)
-		}
-		return
-	}
+	var list []netip.Prefix
 	for key, st := range r.statics {
-		if key.Instance == instance && st.applied && st.want != nil && !visit(*st.want) {
-			return
+		if key.Instance == instance && st.applied {
+			list = append(list, key.Prefix)
 		}
 	}
-}
-
-// routeChunk is how many routes are read under one lock: a walk through a
-// million of them must not hold up commits and neighbours.
-const routeChunk = 4096
-
-// Routes visits the routes of an instance in the order of prefixes, all of a
-// family, or with a valid prefix those to exactly that one, until visit answers
-// false. Changes during the walk may or may not be seen.
-func (r *Router) Routes(instance string, f intf.Family, prefix netip.Prefix, visit func(models.RouteState) bool) {
-	if prefix.IsValid() {
-		for _, s := range r.routesTo(instance, prefix.Masked()) {
-			if !visit(s) {
-				return
-			}
-		}
-		return
-	}
-	var after netip.Prefix
-	for {
-		chunk, last := r.routesAfter(instance, f, after)
-		for _, s := range chunk {
-			if !visit(s) {
-				return
-			}
-		}
-		if !last.IsValid() {
-			return
-		}
-		after = last
-	}
-}
-
-func (r *Router) routesTo(instance string, prefix netip.Prefix) []models.RouteState {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	rib := r.vrfs.RIB(instance)
-	if rib == nil {
-		return nil
-	}
-	var list []models.RouteState
-	for _, e := range rib.Entries(prefix) {
-		list = append(list, r.routeState(e))
-	}
+	slices.SortFunc(list, netip.Prefix.Compare)
 	return list
 }
 
-// routesAfter reads a chunk of whole prefixes behind a prefix; last is the one
-// to go on behind, invalid at the end.
-func (r *Router) routesAfter(instance string, f intf.Family, after netip.Prefix) (chunk []models.RouteState, last netip.Prefix) {
+// StaticSpec is a static route as it was handed to the RIB; ok is false when
+// there is none.
+func (r *Router) StaticSpec(key models.StaticKey) (s models.StaticSpec, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if st := r.statics[key]; st != nil && st.applied && st.want != nil {
+		return *st.want, true
+	}
+	return s, false
+}
+
+// Routes appends routes of an instance to dst: those to prefix when that is
+// valid, else all of a family behind after in the order of prefixes (from the
+// first on when after is not valid), until there are limit of them and the
+// last prefix is whole. A walk through a million of them must not hold up
+// commits and neighbours, so it comes in such pieces.
+func (r *Router) Routes(dst []models.RouteState, instance string, f intf.Family, prefix, after netip.Prefix, limit int) []models.RouteState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	rib := r.vrfs.RIB(instance)
 	if rib == nil {
-		return nil, netip.Prefix{}
+		return dst
 	}
-	more := false
+	if prefix.IsValid() {
+		for _, e := range rib.Entries(prefix.Masked()) {
+			dst = append(dst, r.routeState(e))
+		}
+		return dst
+	}
+	had := len(dst)
 	rib.WalkAfter(f, after, func(e routing.Entry) bool {
-		if len(chunk) >= routeChunk && e.Prefix != last {
-			more = true
+		if n := len(dst); n-had >= limit && dst[n-1].Prefix != e.Prefix {
 			return false
 		}
-		last = e.Prefix
-		chunk = append(chunk, r.routeState(e))
+		dst = append(dst, r.routeState(e))
 		return true
 	})
-	if !more {
-		last = netip.Prefix{}
-	}
-	return chunk, last
+	return dst
 }
 
 func (r *Router) routeState(e routing.Entry) models.RouteState {

@@ -12,7 +12,6 @@ import (
 	"router/dataplane/host"
 	"router/dataplane/packet"
 	"router/intf"
-	"router/models"
 	"router/routing/neighbor"
 	"router/vrf"
 )
@@ -176,7 +175,7 @@ func (r *Router) buildUnit(key intf.UnitKey) error {
 	if err := r.buildHost(u, t); err != nil {
 		return err
 	}
-	r.events.changed(models.Object{Kind: models.Unit, Device: key.Device, Unit: key.ID})
+	r.events.unit(key)
 	return nil
 }
 
@@ -471,7 +470,7 @@ func (r *Router) removeUnit(u *unit) error {
 	errs = append(errs, r.drain())
 	r.edit.DeleteUnit(u.index)
 	errs = append(errs, r.removeHost(u), r.reclaim(u.key.Device))
-	r.events.changed(models.Object{Kind: models.Unit, Device: u.key.Device, Unit: u.key.ID})
+	r.events.unit(u.key)
 	return errors.Join(errs...)
 }
 

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"router/cmd/routerd/boot"
+	"router/cmd/routerd/control"
+	"router/cmd/routerd/datastore"
+	"router/cmd/routerd/reconcile"
+	"router/dataplane"
+	"router/dataplane/host"
+	"router/intf"
+	"router/intf/kernel"
+	"router/vrf/epoch"
+	"router/vrf/fib"
+)
+
+// tableSpace is the address space of all route tables, in octets. Only what is
+// used takes memory: a full Internet table some tens of megabytes.
+const tableSpace = 2 << 30
+
+// A daemon is the parts of routerd, wired together.
+type daemon struct {
+	log     *slog.Logger
+	engine  *dataplane.Engine
+	links   links
+	host    *host.Manager
+	router  *control.Router
+	store   *datastore.Store
+	server  *server
+	stop    context.CancelFunc // ends what runs in tasks
+	tasks   sync.WaitGroup
+	closers []func() error // in order of making
+}
+
+// start brings everything up: when it returns, the stored configuration is
+// applied and clients are served. On an error all is taken down again.
+func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, err error) {
+	d := &daemon{log: log}
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	d.stop = stop
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
+
+	if err := os.MkdirAll(s.StateDir, 0o700); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	// The lock comes before anything is touched: a second daemon on this
+	// directory must leave no trace.
+	lock, err := datastore.Lock(s.StateDir)
+	if err != nil {
+		return nil, err
+	}
+
+	if err := d.startDataplane(run, s, log); err != nil {
+		return nil, err
+	}
+	d.store, err = datastore.Open(ctx, datastore.Options{
+		Dir: s.StateDir, Lock: lock, Applier: reconcile.NewApplier(d.router, log), Log: log, Flush: s.Flush,
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.closing(d.store.Close)
+	if err := d.cleanup(); err != nil {
+		log.Warn("leftovers of an earlier run remain", "err", err)
+	}
+	d.server, err = serve(s, d.store, newState(d.router, d.store), log)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// startDataplane makes the packet path and the control plane that drives it.
+func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.Logger) error {
+	words, err := dataplane.ReserveTables(tableSpace)
+	if err != nil {
+		return err
+	}
+	domain := epoch.New()
+	arena, err := fib.NewArena(words, domain)
+	if err != nil {
+		return err
+	}
+	d.engine, err = dataplane.New(dataplane.Config{Workers: s.Workers, Buffers: s.Buffers, Log: log, Domain: domain})
+	if err != nil {
+		return err
+	}
+	d.closing(d.engine.Close)
+
+	store, err := kernel.OpenStore(s.StateDir)
+	if err != nil {
+		return err
+	}
+	own, err := kernel.Own()
+	if err != nil {
+		return err
+	}
+	d.closing(own.Close)
+	if d.links.Monitor, err = kernel.NewMonitor(own, log); err != nil {
+		return err
+	}
+	if d.links.Devices, err = kernel.NewDevices(own, store); err != nil {
+		d.links.Monitor.Close()
+		return err
+	}
+	d.closing(func() error { d.links.Close(); return nil })
+
+	d.host, err = host.New(host.Config{
+		RouterID: routerID(s.StateDir), Store: store, Log: log,
+		Inject: func(instance uint32, i intf.Index, l3 []byte) {
+			// A full ring drops, as an interface's queue does; the engine counts it.
+			_ = d.engine.Originate(instance, i, l3)
+		},
+		OnDrift: func(i intf.Index, unit, what string) {
+			log.Warn("host side was changed by someone and is put right", "ifl", unit, "what", what)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	d.closing(d.host.Close)
+
+	d.router, err = control.New(control.Config{
+		Log: log, StateDir: s.StateDir, Engine: d.engine, Domain: domain, Arena: arena,
+		Links: d.links, Drivers: newDrivers(d.engine.Pools()), Host: d.host, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	d.closing(d.router.Close)
+
+	d.task(func() { _ = d.engine.ServeControl(run, d.router.Punted) })
+	d.task(func() { _ = d.engine.ServeHost(run, d.host) })
+	d.task(func() { d.router.Run(run) })
+	d.task(func() {
+		if err := d.links.Run(run, d.router.LinkChanged); err != nil {
+			log.Error("links are not watched any more", "err", err)
+		}
+	})
+	return nil
+}
+
+// cleanup gives back what an earlier run took and this configuration doesn't want.
+func (d *daemon) cleanup() error {
+	wanted := map[string]bool{}
+	for _, name := range d.router.Devices() {
+		wanted[name] = true
+	}
+	return errors.Join(d.host.Cleanup(), d.links.ReleaseExcept(func(name string) bool { return wanted[name] }))
+}
+
+func (d *daemon) closing(f func() error) { d.closers = append(d.closers, f) }
+
+func (d *daemon) task(f func()) {
+	d.tasks.Add(1)
+	go func() {
+		defer d.tasks.Done()
+		f()
+	}()
+}
+
+// close takes everything down, clients first.
+func (d *daemon) close() error {
+	var errs []error
+	if d.server != nil {
+		errs = append(errs, d.server.close())
+	}
+	d.stop()
+	d.tasks.Wait()
+	for i := len(d.closers) - 1; i >= 0; i-- {
+		errs = append(errs, d.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// routerID tells this router's kernel objects from another's on the machine:
+// each has a state directory of its own.
+func routerID(stateDir string) string {
+	h := fnv.New64a()
+	h.Write([]byte(stateDir))
+	return fmt.Sprintf("%016x", h.Sum64())
+}

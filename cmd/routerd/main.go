@@ -1,0 +1,88 @@
+// Routerd runs a software router: it takes the router's configuration over gNMI,
+// keeps it in place, and forwards packets.
+//
+//	routerd [--config FILE] [--state-dir DIR] [--listen ADDR:PORT] [--socket PATH] [--insecure] [--log-level LEVEL] [--flush]
+//
+// Exit codes: 0 after a clean stop, 1 for a failure that the last line
+// explains, 2 for usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"router/cmd/routerd/boot"
+	"router/cmd/routerd/version"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
+
+// run is main with its surroundings as arguments; it returns the exit code.
+func run(args []string, errOut io.Writer) int {
+	settings, err := boot.Load(args)
+	if errors.Is(err, boot.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintf(errOut, "routerd: %v\n", err)
+		var usage *boot.UsageError
+		if errors.As(err, &usage) {
+			return 2
+		}
+		return 1
+	}
+	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: settings.LogLevel}))
+	// The tables lie outside Go's heap; what is inside is small and mostly
+	// long-lived, so that collecting earlier costs little and saves memory.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	log.Info("starting", "version", version.Version, "state-dir", settings.StateDir, "workers", settings.Workers)
+	d, err := start(ctx, settings, log)
+	if err != nil {
+		fmt.Fprintf(errOut, "routerd: %v\n", err)
+		return 1
+	}
+	log.Info("ready", "listen", settings.Listen, "socket", settings.Socket)
+	notify(log, "READY=1")
+
+	var failure error
+	select {
+	case <-ctx.Done():
+		log.Info("stopping")
+	case failure = <-d.server.failed:
+	}
+	notify(log, "STOPPING=1")
+	if err := errors.Join(failure, d.close()); err != nil {
+		fmt.Fprintf(errOut, "routerd: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// notify tells systemd, if it is there (sd_notify(3)).
+func notify(log *slog.Logger, state string) {
+	path := os.Getenv("NOTIFY_SOCKET")
+	if path == "" {
+		return
+	}
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err == nil {
+		_, err = c.Write([]byte(state))
+		err = errors.Join(err, c.Close())
+	}
+	if err != nil {
+		log.Warn("systemd could not be told", "state", state, "err", err)
+	}
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"router/cmd/routerd/boot"
+	"router/cmd/routerd/datastore"
+	"router/cmd/routerd/northbound"
+)
+
+// A server is the gNMI server on its listeners.
+type server struct {
+	gnmi   *northbound.Server
+	failed chan error // a listener that stopped by itself
+	stop   func()
+}
+
+// stopWait bounds how long calls under way may take at a stop.
+const stopWait = 3 * time.Second
+
+// serve opens the listeners that the settings name and answers on them.
+func serve(s boot.Settings, store *datastore.Store, st *state, log *slog.Logger) (*server, error) {
+	srv := &server{
+		gnmi:   northbound.New(northbound.Options{Store: store, State: st, Log: log, MaxMessage: s.MaxMessage}),
+		failed: make(chan error, 2),
+	}
+	srv.stop = store.Watch(func(e datastore.Event) { st.committed(e.Commit) })
+	if s.Socket != "" {
+		l, err := northbound.ListenSocket(s.Socket)
+		if err != nil {
+			return nil, errors.Join(err, srv.close())
+		}
+		go func() { srv.ended(srv.gnmi.ServeSocket(l)) }()
+	}
+	if s.Listen != "" {
+		var config *tls.Config
+		if s.Insecure {
+			log.Warn("gNMI is served in plaintext: anybody who can connect can configure the router", "listen", s.Listen)
+		} else {
+			var err error
+			config, err = northbound.TLSConfig(northbound.TLSFiles{Cert: s.TLSCert, Key: s.TLSKey, CA: s.TLSCA, StateDir: s.StateDir}, log)
+			if err != nil {
+				return nil, errors.Join(err, srv.close())
+			}
+			if s.TLSCA == "" {
+				log.Warn("gNMI clients are not asked for certificates: anybody who can connect can configure the router; tls-ca changes that", "listen", s.Listen)
+			}
+		}
+		l, err := net.Listen("tcp", s.Listen)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("gNMI on %s: %w (--listen chooses another address)", s.Listen, err), srv.close())
+		}
+		go func() { srv.ended(srv.gnmi.Serve(l, config)) }()
+	}
+	return srv, nil
+}
+
+func (s *server) ended(err error) {
+	if err != nil {
+		s.failed <- err
+	}
+}
+
+// close ends the server's calls and streams.
+func (s *server) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopWait)
+	defer cancel()
+	s.gnmi.Stop(ctx)
+	s.stop()
+	return nil
+}

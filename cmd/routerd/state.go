@@ -1,0 +1,107 @@
+package main
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	"router/cmd/routerd/control"
+	"router/cmd/routerd/datastore"
+	"router/cmd/routerd/northbound"
+	"router/gen"
+	"router/intf"
+	"router/models"
+)
+
+// state is the router's operational state as the gNMI server wants it.
+type state struct {
+	router *control.Router
+	// last is the newest commit. It is kept here because state may be asked for
+	// while the datastore is locked.
+	last atomic.Pointer[datastore.Commit]
+}
+
+func newState(r *control.Router, s *datastore.Store) *state {
+	st := &state{router: r}
+	last := s.Last()
+	st.last.Store(&last)
+	return st
+}
+
+// committed takes a commit in.
+func (s *state) committed(c datastore.Commit) { s.last.Store(&c) }
+
+// Names implements northbound.State.
+func (s *state) Names(kind models.Kind, parent string) []string {
+	switch kind {
+	case models.System:
+		return nil
+	case models.Device:
+		return s.router.Devices()
+	case models.Unit:
+		var ids []string
+		for _, k := range s.router.Units(parent) {
+			ids = append(ids, k.ID)
+		}
+		return ids
+	case models.Instance:
+		return s.router.Instances()
+	case models.Static:
+		var prefixes []string
+		for _, p := range s.router.StaticRoutes(parent) {
+			prefixes = append(prefixes, p.String())
+		}
+		return prefixes
+	}
+	return nil
+}
+
+// Fill implements northbound.State.
+func (s *state) Fill(dst *gen.Device, o models.Object) bool {
+	switch o.Kind {
+	case models.System:
+		st := s.router.SystemState()
+		last := s.last.Load()
+		st.CommitNumber, st.LastCommitTime = last.Number, last.Time
+		models.FillSystem(dst, st)
+		return true
+	case models.Device:
+		st, ok := s.router.DeviceState(o.Device)
+		if ok {
+			models.FillDevice(dst, st)
+		}
+		return ok
+	case models.Unit:
+		st, ok := s.router.UnitState(intf.UnitKey{Device: o.Device, ID: o.Unit})
+		if ok {
+			models.FillUnit(dst, st)
+		}
+		return ok
+	case models.Instance:
+		st, ok := s.router.InstanceState(o.Instance)
+		if ok {
+			models.FillInstance(dst, st)
+		}
+		return ok
+	case models.Static:
+		p, err := netip.ParsePrefix(o.Prefix)
+		if err != nil {
+			return false
+		}
+		spec, ok := s.router.StaticSpec(models.StaticKey{Instance: o.Instance, Prefix: p})
+		if ok {
+			models.FillStatic(dst, spec)
+		}
+		return ok
+	}
+	return false
+}
+
+// Routes implements northbound.State.
+func (s *state) Routes(dst []models.RouteState, q northbound.RouteQuery) []models.RouteState {
+	return s.router.Routes(dst, q.Instance, q.Family, q.Prefix, q.After, q.Limit)
+}
+
+// Watch implements northbound.State.
+func (s *state) Watch(fn func(northbound.StateChange)) (stop func()) {
+	return s.router.Watch(func(e control.Event) { fn(northbound.StateChange{Object: e.Object, Route: e.Route}) })
+}
