@@ -45,16 +45,6 @@ func newHops() hops {
 	}
 }
 
-// egress is the unit that packets for nh leave through, 0 when there is none.
-func (nh NextHop) egress() intf.Index {
-	switch nh.Kind {
-	case Forward, Resolve:
-		return nh.IfIndex
-	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Indirect:
-	}
-	return 0
-}
-
 // acquire counts a reference to nh, making the hop if it is the first. The sink
 // learns of it when the change settles.
 func (s *Store) acquire(nh NextHop) *hop {

@@ -68,14 +68,11 @@ func (o *oracle) resolve() map[gatewayKey]*verdict {
 		v := &verdict{candidates: o.candidates(k)}
 		all[k] = v
 		for _, r := range v.candidates {
-			switch r.NextHop.Kind {
-			case Indirect:
+			if r.NextHop.Kind == Indirect {
 				need(gatewayKey{r.NextHop.Instance, r.NextHop.Gateway})
-			case Lookup:
-				if o.routes[r.NextHop.Instance] != nil && r.NextHop.Instance != k.instance {
-					need(gatewayKey{r.NextHop.Instance, k.addr})
-				}
-			default:
+			}
+			if i := r.NextHop.Instance; r.NextHop.Kind == Lookup && o.routes[i] != nil && i != k.instance {
+				need(gatewayKey{i, k.addr})
 			}
 		}
 	}

@@ -83,19 +83,21 @@ func (rt *Route) check() error {
 		case nh.Kind == Forward && nh.IfIndex == 0:
 			return fmt.Errorf("prefix %v: next hop %v needs a unit", p, nh.Kind)
 		}
+		return nil
 	case Resolve:
 		if nh.IfIndex == 0 {
 			return fmt.Errorf("prefix %v: next hop %v needs a unit", p, nh.Kind)
 		}
+		return nil
 	case Reject:
 		if nh.Reject == RejectNone {
 			return fmt.Errorf("prefix %v: next hop %v needs a code", p, nh.Kind)
 		}
+		return nil
 	case Receive, Broadcast, LinkLocal, Discard, Lookup:
-	default: // values from outside the set come from callers, not from the model
-		return fmt.Errorf("prefix %v: next hop of unknown kind %d", p, nh.Kind)
+		return nil
 	}
-	return nil
+	return fmt.Errorf("prefix %v: next hop of unknown kind %d", p, nh.Kind)
 }
 
 // Set adds a route, or changes the one with the same Key. Outside a Batch it

@@ -233,7 +233,7 @@ func TestLongChains(t *testing.T) {
 		}
 	}
 	// Far beyond what the recursion follows: no route may crash the router.
-	w = chain(100_000)
+	w = chain(5 * maxPath)
 	_, active := w.store.RIB(0).Counts(intf.Inet).Total()
 	if active != maxDepth+1 {
 		t.Errorf("%d routes active of a long chain, want %d and the link", active, maxDepth)
