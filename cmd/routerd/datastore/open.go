@@ -39,9 +39,11 @@ func Open(ctx context.Context, opt Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("datastore: %w", err)
 	}
-	lock, err := lockDir(opt.Dir)
-	if err != nil {
-		return nil, err
+	lock := opt.Lock
+	if lock == nil {
+		if lock, err = Lock(opt.Dir); err != nil {
+			return nil, err
+		}
 	}
 	defer func() {
 		if err != nil {

@@ -30,9 +30,10 @@ const (
 	journalPrefix  = "journal-"
 )
 
-// lockDir makes the directory if need be and takes its lock, so that no two
-// daemons write one journal. The kernel drops the lock when the process ends.
-func lockDir(dir string) (*os.File, error) {
+// Lock makes the directory if need be and takes its lock, so that no two
+// daemons write one journal. Closing the file gives it back, as the kernel does
+// when the process ends.
+func Lock(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}

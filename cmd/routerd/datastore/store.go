@@ -45,6 +45,11 @@ type Options struct {
 	Log     *slog.Logger // nil for none
 	Flush   bool         // start with an empty configuration; the old one is kept aside
 
+	// Lock is what Lock(Dir) returned, for a caller that must be alone in the
+	// directory before it opens the store; nil has Open take it. The store closes
+	// it.
+	Lock *os.File
+
 	// CompactAt is the size of the journal, in octets, from which on it is
 	// folded into a snapshot; 0 means 16 MiB.
 	CompactAt int64

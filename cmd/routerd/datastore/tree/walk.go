@@ -64,6 +64,7 @@ type Walker struct {
 	State    Source        // nil for none
 	Filter   Filter
 	Defaults bool // give unset leaves with a default
+	Depth    int  // most elements of a leaf's path below its match; 0 for no limit
 
 	// Match, if set, is called with each node that the path matches, before the
 	// leaves below it.
@@ -82,6 +83,7 @@ type Deferred struct {
 	Keys    map[string]string // the pattern for the entries
 	rest    Path              // the pattern below an entry
 	matched bool              // the path's match was at or above the list
+	base    int               // elements of the match's path
 }
 
 // A pair is one node as configuration and as state have it; either may be
@@ -95,6 +97,7 @@ type pair struct {
 type walk struct {
 	*Walker
 	state bool // the path can reach state
+	base  int  // elements of the match's path
 }
 
 // Walk visits what the pattern matches. The pattern passed Check.
@@ -112,7 +115,7 @@ func (w *Walker) Walk(pattern Path) error {
 
 // Resume walks a list that Defer passed over. It reads state only.
 func (w *Walker) Resume(d Deferred) error {
-	run := walk{Walker: w, state: true}
+	run := walk{Walker: w, state: true, base: d.base}
 	return run.entries(d.Node, pair{}, d.At, d.Keys, func(c pair, p Path) error {
 		if d.matched {
 			return run.all(d.Node, c, p)
@@ -134,6 +137,7 @@ func (w *walk) step(n *Node, at pair, done, pattern Path) error {
 				return err
 			}
 		}
+		w.base = len(done)
 		return w.all(n, at, done)
 	}
 	el, rest := pattern[0], pattern[1:]
@@ -208,6 +212,9 @@ func (w *walk) deferred(d Deferred) bool {
 
 // all visits every leaf below the struct pair at, of node n.
 func (w *walk) all(n *Node, at pair, done Path) error {
+	if w.Depth > 0 && len(done)-w.base >= w.Depth {
+		return nil
+	}
 	for _, c := range n.Children {
 		if err := w.below(c, at, done); err != nil {
 			return err
@@ -235,7 +242,7 @@ func (w *walk) below(c *Node, at pair, done Path) error {
 			return w.all(c, sub, p)
 		}
 	case List:
-		if w.Filter == ConfigOnly && !c.Config || w.deferred(Deferred{Node: c, At: done, matched: true}) {
+		if w.Filter == ConfigOnly && !c.Config || w.deferred(Deferred{Node: c, At: done, matched: true, base: w.base}) {
 			return nil
 		}
 		return w.entries(c, at, done, nil, func(sub pair, p Path) error { return w.all(c, sub, p) })

@@ -1,0 +1,106 @@
+package northbound
+
+import (
+	"sync"
+	"time"
+
+	"github.com/openconfig/gnmi/proto/gnmi"
+
+	"router/cmd/routerd/datastore"
+	"router/cmd/routerd/datastore/tree"
+	"router/intf"
+	"router/models"
+)
+
+// A mark is a subtree that may have changed.
+type mark struct {
+	path  tree.Path
+	last  time.Time // of the newest change
+	times uint32
+}
+
+// A dirty set holds the subtrees that changed since a stream last looked. What
+// changes again while its reader is slow is counted, not stored: the set is bounded by
+// what there is. Only adding and taking are concurrent.
+type dirty struct {
+	mu    sync.Mutex
+	marks map[string]*mark
+	order []*mark
+	wake  chan struct{} // has room for one
+}
+
+func newDirty() *dirty {
+	return &dirty{marks: make(map[string]*mark), wake: make(chan struct{}, 1)}
+}
+
+func (d *dirty) add(now time.Time, paths ...tree.Path) {
+	d.mu.Lock()
+	for _, p := range paths {
+		id := p.String()
+		m := d.marks[id]
+		if m == nil {
+			m = &mark{path: p}
+			d.marks[id] = m
+			d.order = append(d.order, m)
+		}
+		m.last = now
+		m.times++
+	}
+	d.mu.Unlock()
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns up to n marks, the oldest first, and whether there are more.
+func (d *dirty) take(n int) (list []*mark, more bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n = min(n, len(d.order))
+	list, d.order = d.order[:n:n], d.order[n:]
+	for _, m := range list {
+		delete(d.marks, m.path.String())
+	}
+	return list, len(d.order) > 0
+}
+
+// committed marks what a commit touched.
+func (d *dirty) committed(e datastore.Event) { d.add(e.Commit.Time, e.Touched...) }
+
+// changed marks the part of the tree where a change of state shows.
+func (d *dirty) changed(now time.Time, c StateChange) { d.add(now, changedPaths(c)...) }
+
+func keyed(name, key, value string) *gnmi.PathElem {
+	return &gnmi.PathElem{Name: name, Key: map[string]string{key: value}}
+}
+
+// changedPaths leaves out what has events of its own: the units of a device,
+// the routes of an instance.
+func changedPaths(c StateChange) []tree.Path {
+	o := c.Object
+	if c.Route.IsValid() {
+		return []tree.Path{{keyed("instance", "name", o.Instance),
+			keyed("rib", "afi", intf.FamilyOf(c.Route.Addr()).String()), keyed("route", "prefix", c.Route.String())}}
+	}
+	switch o.Kind {
+	case models.System:
+		return []tree.Path{{{Name: "system"}}}
+	case models.Device:
+		p := tree.Path{keyed("interface", "name", o.Device)}
+		return []tree.Path{p.Named("name"), p.Named("state"), p.Named("drops")}
+	case models.Unit:
+		return []tree.Path{{keyed("interface", "name", o.Device), keyed("unit", "id", o.Unit)}}
+	case models.Instance:
+		p := tree.Path{keyed("instance", "name", o.Instance)}
+		paths := []tree.Path{p.Named("name"), p.Named("state")}
+		for _, f := range intf.Families {
+			rib := p.Child(keyed("rib", "afi", f.String()))
+			paths = append(paths, rib.Named("afi"), rib.Named("state"))
+		}
+		return paths
+	case models.Static:
+		return []tree.Path{{keyed("instance", "name", o.Instance), keyed("static-route", "prefix", o.Prefix)}}
+	}
+	return nil
+}

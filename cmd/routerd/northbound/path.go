@@ -1,0 +1,138 @@
+package northbound
+
+import (
+	"slices"
+
+	"github.com/openconfig/gnmi/proto/gnmi"
+	"google.golang.org/grpc/codes"
+
+	"router/cmd/routerd/datastore/tree"
+)
+
+// nativeOrigin names the tree of architecture.md, section 5; a path without
+// origin means the same.
+const nativeOrigin = "routerd"
+
+// join makes the absolute path of p below prefix, and checks what can be
+// checked without the schema.
+func join(prefix, p *gnmi.Path) (tree.Path, error) {
+	if prefix.GetOrigin() != "" && p.GetOrigin() != "" {
+		return nil, failf(codes.InvalidArgument, "path %s: origin stands in the prefix (%q) and in the path (%q): give it once",
+			tree.Path(p.GetElem()), prefix.GetOrigin(), p.GetOrigin())
+	}
+	if p.GetTarget() != "" {
+		return nil, failf(codes.InvalidArgument, "path %s: a target stands in the prefix only", tree.Path(p.GetElem()))
+	}
+	origin := prefix.GetOrigin() + p.GetOrigin()
+	if origin != "" && origin != nativeOrigin {
+		return nil, failf(codes.Unimplemented, "origin %q is not supported: leave it out or use %q", origin, nativeOrigin)
+	}
+	//lint:ignore SA1019 A client that sends only the old form must be told so.
+	if len(prefix.GetElement()) > 0 || len(p.GetElement()) > 0 {
+		return nil, failf(codes.InvalidArgument, "the path's field element is deprecated: use elem")
+	}
+	full := slices.Concat(tree.Path(prefix.GetElem()), tree.Path(p.GetElem()))
+	for _, e := range full {
+		if e == nil {
+			return nil, failf(codes.InvalidArgument, "path %s: an element is missing", full)
+		}
+	}
+	if len(full) > 0 && full[0].GetName() == "@" {
+		return nil, failf(codes.Unimplemented, "path %s: metadata annotations are not supported", full)
+	}
+	return full, nil
+}
+
+// readPath joins and checks a path that is to be read. A path below a root node
+// that the model has not is UNIMPLEMENTED (it belongs to a model that is not
+// served); a path that leaves the model further down is NOT_FOUND.
+func readPath(s *tree.Schema, prefix, p *gnmi.Path) (tree.Path, error) {
+	full, err := join(prefix, p)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Check(full); err != nil {
+		return nil, readError(full, err)
+	}
+	return full, nil
+}
+
+// isPattern reports whether the path can match any number of nodes.
+func isPattern(s *tree.Schema, p tree.Path) bool {
+	n := s.Root
+	for _, e := range p {
+		if e.GetName() == "*" || e.GetName() == "..." {
+			return true
+		}
+		n = n.Child(e.GetName())
+		for _, k := range n.Keys {
+			if v, ok := e.GetKey()[k.Name]; !ok || v == "*" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// matches reports whether the concrete path p lies at or below a node that the
+// pattern stands for.
+func matches(pattern, p tree.Path) bool {
+	if len(pattern) == 0 {
+		return true
+	}
+	if pattern[0].GetName() == "..." {
+		return matches(pattern[1:], p) || len(p) > 0 && matches(pattern, p[1:])
+	}
+	return len(p) > 0 && elemMatches(pattern[0], p[0]) && matches(pattern[1:], p[1:])
+}
+
+// elemMatches reports whether the concrete element e fits the pattern's. An
+// element without keys fits all entries, and so does a list without keys.
+func elemMatches(pattern, e *gnmi.PathElem) bool {
+	if pattern.GetName() != "*" && pattern.GetName() != e.GetName() {
+		return false
+	}
+	for k, want := range pattern.GetKey() {
+		if have, ok := e.GetKey()[k]; ok && want != "*" && want != have {
+			return false
+		}
+	}
+	return true
+}
+
+// plain drops the modules' names from a checked pattern, so that it can be
+// compared with concrete paths.
+func plain(s *tree.Schema, pattern tree.Path) tree.Path {
+	out := make(tree.Path, len(pattern))
+	nodes := []*tree.Node{s.Root}
+	for i, e := range pattern {
+		out[i] = e
+		nodes = s.Nodes(pattern[:i+1])
+		if name := e.GetName(); name != "*" && name != "..." && len(nodes) > 0 {
+			out[i] = &gnmi.PathElem{Name: nodes[0].Name, Key: e.GetKey()}
+		}
+	}
+	return out
+}
+
+// intersect narrows the pattern to what lies at or below the concrete path p.
+// ok is false when nothing can. filter is set when the result is too wide, and
+// what it finds must be matched against the pattern.
+func intersect(pattern, p tree.Path) (q tree.Path, filter, ok bool) {
+	for i, e := range pattern {
+		switch {
+		case e.GetName() == "...":
+			return p, true, true
+		case i >= len(p):
+			return slices.Concat(p, pattern[i:]), false, true
+		case !elemMatches(e, p[i]):
+			return nil, false, false
+		}
+		// p may end in a list without keys: the pattern's keys still count.
+		if i == len(p)-1 && len(p[i].GetKey()) < len(e.GetKey()) {
+			last := &gnmi.PathElem{Name: p[i].GetName(), Key: e.GetKey()}
+			return slices.Concat(p[:i], tree.Path{last}, pattern[i+1:]), false, true
+		}
+	}
+	return p, false, true
+}

@@ -1,0 +1,162 @@
+// Package northbound is the router's gNMI server: Capabilities, Get, Set and
+// Subscribe over the model, on TLS and on a Unix socket.
+//
+// Invariant: nothing that a client does, or fails to do, holds up another
+// client, a commit or the dataplane: values are collected under locks and sent without any, and
+// what waits for a slow reader is bounded by what it subscribed to.
+//
+// Source: the gNMI specification 0.10 and its extension documents; docs/gnmi.md
+// says which rows of the checklist hold.
+package northbound
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/openconfig/gnmi/proto/gnmi"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	"router/cmd/routerd/datastore"
+	"router/cmd/routerd/datastore/tree"
+)
+
+// Options say how a server is made.
+type Options struct {
+	Store *datastore.Store
+	State State
+	Log   *slog.Logger // nil for none
+
+	// MaxMessage bounds a message in both directions, in octets; 0 means 64 MiB.
+	MaxMessage int
+	// MinSample is the fastest sampling, and what an interval of 0 asks for; 0
+	// means 100 ms.
+	MinSample time.Duration
+	// Volatile is how often ON_CHANGE looks at counters, which announce no
+	// change; 0 means 5 s. TARGET_DEFINED samples them at twice that.
+	Volatile time.Duration
+
+	now func() time.Time
+}
+
+// A Server is the gNMI service. Its methods are safe for concurrent use.
+type Server struct {
+	gnmi.UnimplementedGNMIServer
+	opt    Options
+	log    *slog.Logger
+	store  *datastore.Store
+	schema *tree.Schema
+	source *source
+	now    func() time.Time
+
+	mu      sync.Mutex
+	servers []*grpc.Server
+	stopped bool
+	done    chan struct{} // closed by Stop: streams end
+}
+
+// New makes a server that listens nowhere yet.
+func New(opt Options) *Server {
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.MaxMessage == 0 {
+		opt.MaxMessage = 64 << 20
+	}
+	if opt.MinSample == 0 {
+		opt.MinSample = 100 * time.Millisecond
+	}
+	if opt.Volatile == 0 {
+		opt.Volatile = 5 * time.Second
+	}
+	if opt.now == nil {
+		opt.now = time.Now
+	}
+	return &Server{opt: opt, log: opt.Log, store: opt.Store, schema: opt.Store.Schema(), now: opt.now,
+		source: newSource(opt.Store.Schema(), opt.State), done: make(chan struct{})}
+}
+
+// Serve answers on l until Stop, over TLS; a nil config means plaintext. It
+// takes l over and returns nil after Stop.
+func (s *Server) Serve(l net.Listener, config *tls.Config) error {
+	creds := insecure.NewCredentials()
+	if config != nil {
+		creds = credentials.NewTLS(config)
+	}
+	return s.serve(l, creds)
+}
+
+// ServeSocket answers on the Unix socket l until Stop, to root and to the user
+// that the daemon runs as, by the peer's credentials.
+func (s *Server) ServeSocket(l net.Listener) error { return s.serve(l, peerCredentials{}) }
+
+func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) error {
+	g := grpc.NewServer(
+		grpc.Creds(creds),
+		grpc.MaxRecvMsgSize(s.opt.MaxMessage),
+		grpc.MaxSendMsgSize(s.opt.MaxMessage),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.ConnectionTimeout(20*time.Second),
+		grpc.MaxConcurrentStreams(256),
+	)
+	gnmi.RegisterGNMIServer(g, s)
+	reflection.Register(g)
+	s.mu.Lock()
+	if s.stopped {
+		s.mu.Unlock()
+		return l.Close()
+	}
+	s.servers = append(s.servers, g)
+	s.mu.Unlock()
+	if err := g.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		return fmt.Errorf("gnmi on %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// Stop refuses new calls, ends streams, and waits for the calls under way until
+// ctx ends; then it cuts them off.
+func (s *Server) Stop(ctx context.Context) {
+	s.mu.Lock()
+	servers := s.servers
+	if !s.stopped {
+		s.stopped = true
+		close(s.done)
+	}
+	s.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, g := range servers {
+		wg.Go(g.GracefulStop)
+	}
+	graceful := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(graceful)
+	}()
+	select {
+	case <-graceful:
+	case <-ctx.Done():
+		for _, g := range servers {
+			g.Stop()
+		}
+		<-graceful
+	}
+}
+
+// Capabilities implements gNMI's Capabilities (specification, section 3.2).
+func (s *Server) Capabilities(_ context.Context, req *gnmi.CapabilityRequest) (*gnmi.CapabilityResponse, error) {
+	if _, err := extensions(req.GetExtension(), false); err != nil {
+		return nil, err
+	}
+	return &gnmi.CapabilityResponse{SupportedModels: modelData(), SupportedEncodings: encodings, GNMIVersion: version}, nil
+}

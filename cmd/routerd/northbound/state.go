@@ -1,0 +1,183 @@
+package northbound
+
+import (
+	"net/netip"
+
+	"github.com/openconfig/ygot/ygot"
+
+	"router/cmd/routerd/datastore/tree"
+	"router/gen"
+	"router/intf"
+	"router/models"
+)
+
+// A State is where operational state comes from. Its methods are safe for
+// concurrent use, never wait for a client, and may be called with the running
+// configuration locked: they must not call the datastore.
+type State interface {
+	// Names lists the objects of a kind that have state: the devices and
+	// instances by name, the units of device parent by id, the static routes of
+	// instance parent by prefix as text.
+	Names(kind models.Kind, parent string) []string
+
+	// Fill writes the state of object o into dst, by the Fill function of models
+	// that belongs to its kind. It reports false, writing nothing, when the object has none.
+	Fill(dst *gen.Device, o models.Object) bool
+
+	// Routes appends the routes that q asks for to dst, in the order of
+	// netip.Prefix.Compare, all routes of a prefix together.
+	Routes(dst []models.RouteState, q RouteQuery) []models.RouteState
+
+	// Watch calls fn after each change of state, counters aside, until stop is
+	// called. fn doesn't block.
+	Watch(fn func(StateChange)) (stop func())
+}
+
+// A RouteQuery asks for routes of one family of an instance: those of Prefix
+// when it is valid, else those of the prefixes after After (from the first on when it is
+// not valid), until Limit or a few more have been found. No route found means
+// that there are no more.
+type RouteQuery struct {
+	Instance string
+	Family   intf.Family
+	Prefix   netip.Prefix
+	After    netip.Prefix
+	Limit    int
+}
+
+// A StateChange says what changed: an object, or, when Route is valid, the
+// routes of one prefix of Object.Instance.
+type StateChange struct {
+	Object models.Object
+	Route  netip.Prefix
+}
+
+// routeChunk bounds how many routes are copied at a time, and so for how long
+// the RIB is held.
+const routeChunk = 1024
+
+// A source hands the state out piece by piece, as walks ask for it.
+type source struct {
+	state                                       State
+	system, device, unit, instance, static, rib *tree.Node
+}
+
+func newSource(s *tree.Schema, state State) *source {
+	root := s.Root
+	return &source{
+		state:    state,
+		system:   root.Child("system"),
+		device:   root.Child("interface"),
+		unit:     root.Child("interface").Child("unit"),
+		instance: root.Child("instance"),
+		static:   root.Child("instance").Child("static-route"),
+		rib:      root.Child("instance").Child("rib").Child("route"),
+	}
+}
+
+// Container implements [tree.Source].
+func (s *source) Container(n *tree.Node, _ tree.Path) ygot.GoStruct {
+	dev := &gen.Device{}
+	if n != s.system || !s.state.Fill(dev, models.Object{Kind: models.System}) {
+		return nil
+	}
+	return dev.System
+}
+
+// Entries implements [tree.Source].
+func (s *source) Entries(n *tree.Node, at tree.Path, keys map[string]string, visit func(ygot.GoStruct) error) (bool, error) {
+	switch n {
+	case s.device:
+		return true, s.objects(models.Device, "", keys["name"], func(name string) models.Object {
+			return models.Object{Kind: models.Device, Device: name}
+		}, func(d *gen.Device, name string) ygot.GoStruct { return d.Interface[name] }, visit)
+	case s.unit:
+		device := at[0].GetKey()["name"]
+		return true, s.objects(models.Unit, device, keys["id"], func(id string) models.Object {
+			return models.Object{Kind: models.Unit, Device: device, Unit: id}
+		}, func(d *gen.Device, id string) ygot.GoStruct { return d.Interface[device].Unit[id] }, visit)
+	case s.instance:
+		return true, s.objects(models.Instance, "", keys["name"], func(name string) models.Object {
+			return models.Object{Kind: models.Instance, Instance: name}
+		}, func(d *gen.Device, name string) ygot.GoStruct { return d.Instance[name] }, visit)
+	case s.static:
+		instance := at[0].GetKey()["name"]
+		return true, s.objects(models.Static, instance, keys["prefix"], func(prefix string) models.Object {
+			return models.Object{Kind: models.Static, Instance: instance, Prefix: prefix}
+		}, func(d *gen.Device, prefix string) ygot.GoStruct { return d.Instance[instance].StaticRoute[prefix] }, visit)
+	case s.rib:
+		return true, s.routes(at, keys["prefix"], visit)
+	}
+	return false, nil
+}
+
+// objects visits the entries of the one list that holds the objects of a kind.
+func (s *source) objects(kind models.Kind, parent, key string, object func(string) models.Object,
+	entry func(*gen.Device, string) ygot.GoStruct, visit func(ygot.GoStruct) error) error {
+	names := []string{key}
+	if key == "" || key == "*" {
+		names = s.state.Names(kind, parent)
+	}
+	for _, name := range names {
+		dev := &gen.Device{}
+		if !s.state.Fill(dev, object(name)) {
+			continue // gone since it was listed
+		}
+		if err := visit(entry(dev, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// routes visits the prefixes of the RIB at, /instance[name=I]/rib[afi=F].
+func (s *source) routes(at tree.Path, key string, visit func(ygot.GoStruct) error) error {
+	q := RouteQuery{Instance: at[0].GetKey()["name"], Limit: routeChunk}
+	afi, ok := familyOf(at[1].GetKey()["afi"])
+	if !ok {
+		return nil
+	}
+	q.Family = afi
+	if key != "" && key != "*" {
+		p, err := netip.ParsePrefix(key)
+		if err != nil {
+			return nil // no route stands under such a key
+		}
+		q.Prefix = p
+	}
+	var chunk []models.RouteState
+	for {
+		chunk = s.state.Routes(chunk[:0], q)
+		for rest := chunk; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n].Prefix == rest[0].Prefix {
+				n++
+			}
+			dev := &gen.Device{}
+			for _, r := range rest[:n] {
+				models.FillRoute(dev, q.Instance, r)
+			}
+			for _, rib := range dev.Instance[q.Instance].Rib {
+				for _, route := range rib.Route {
+					if err := visit(route); err != nil {
+						return err
+					}
+				}
+			}
+			rest = rest[n:]
+		}
+		if q.Prefix.IsValid() || len(chunk) == 0 {
+			return nil
+		}
+		q.After = chunk[len(chunk)-1].Prefix
+	}
+}
+
+func familyOf(afi string) (intf.Family, bool) {
+	for _, f := range intf.Families {
+		if f.String() == afi {
+			return f, true
+		}
+	}
+	return 0, false
+}
