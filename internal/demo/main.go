@@ -24,7 +24,7 @@ import (
 type host struct {
 	name    string
 	device  string // the router's end
-	vlan    int    // 0: untagged
+	vlan    uint16 // 0: untagged
 	v4, v6  string
 	gw4     string
 	gw6     string
@@ -73,7 +73,8 @@ func run(ctx context.Context, keep, down bool, bin, config string) (err error) {
 			}
 			err = f.err
 		}
-		if keep && err == nil {
+		// A world that went wrong is worth a look too.
+		if keep && w.daemon != nil {
 			w.howToEnter()
 			return
 		}
@@ -250,7 +251,8 @@ func (w *world) pings() error {
 	return nil
 }
 
-// ping sends three requests; the first may have to wait for neighbours.
+// ping sends three requests, once a first one has been answered: addresses that
+// are a moment old are still being checked for duplicates.
 func (w *world) ping(from, to string, dst netip.Addr) error {
 	return w.hosts[from].Do(func() error {
 		p, err := probe.NewPinger(dst)
@@ -258,6 +260,11 @@ func (w *world) ping(from, to string, dst netip.Addr) error {
 			return err
 		}
 		defer p.Close()
+		for range 10 {
+			if _, err = p.Ping(56, 0, time.Second); err == nil {
+				break
+			}
+		}
 		var best time.Duration
 		for i := range 3 {
 			r, err := p.Ping(56, 0, 5*time.Second)
