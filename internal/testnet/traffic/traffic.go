@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -66,18 +65,74 @@ func Attach(t testnet.T, end testnet.End) *Station {
 	return s
 }
 
-// Counters are what a station has seen since it was attached.
-type Counters struct {
-	Packets, Octets uint64 // test packets
-	Others          uint64 // frames left to the kernel
+// A Result is what a station took in while something ran.
+type Result struct {
+	Packets, Octets uint64        // test packets
+	Others          uint64        // frames left to the kernel
+	Elapsed         time.Duration // from the first test packet to the last
+	Latency         Latency
 }
 
-// Counters reads the counters.
-func (s *Station) Counters() (Counters, error) {
-	packets, err1 := sum(s.maps.Counters, keyReceived)
-	octets, err2 := sum(s.maps.Counters, keyOctets)
-	others, err3 := sum(s.maps.Counters, keyOthers)
-	return Counters{Packets: packets, Octets: octets, Others: others}, errors.Join(err1, err2, err3)
+// Mpps is the rate at which test packets came, in millions a second.
+func (r Result) Mpps() float64 {
+	if r.Elapsed <= 0 {
+		return 0
+	}
+	return float64(r.Packets-1) / r.Elapsed.Seconds() / 1e6
+}
+
+// settle is how long packets may still be under way after the last was sent.
+const settle = 20 * time.Millisecond
+
+// Measure runs f, waits for packets that are under way and says what came.
+func (s *Station) Measure(f func() error) (Result, error) {
+	if err := s.maps.Times.Put(uint32(0), [2]uint64{}); err != nil {
+		return Result{}, fmt.Errorf("reset the sink: %w", err)
+	}
+	before, err := s.read()
+	if err != nil {
+		return Result{}, err
+	}
+	if err := f(); err != nil {
+		return Result{}, err
+	}
+	time.Sleep(settle)
+	r, err := s.read()
+	if err != nil {
+		return Result{}, err
+	}
+	r.Packets -= before.Packets
+	r.Octets -= before.Octets
+	r.Others -= before.Others
+	for i := range r.Latency {
+		r.Latency[i] -= before.Latency[i]
+	}
+	return r, nil
+}
+
+// read is what the station has taken in since it was attached.
+func (s *Station) read() (r Result, err error) {
+	var errs [4]error
+	r.Packets, errs[0] = sum(s.maps.Counters, keyReceived)
+	r.Octets, errs[1] = sum(s.maps.Counters, keyOctets)
+	r.Others, errs[2] = sum(s.maps.Counters, keyOthers)
+	for i := range r.Latency {
+		if r.Latency[i], err = sum(s.maps.Latencies, uint32(i)); err != nil {
+			return r, err
+		}
+	}
+	r.Elapsed, errs[3] = elapsed(s.maps.Times)
+	return r, errors.Join(errs[:]...)
+}
+
+// elapsed is the time between the first packet since the map's reset and the
+// last.
+func elapsed(m *ebpf.Map) (time.Duration, error) {
+	var times [2]uint64
+	if err := m.Lookup(uint32(0), &times); err != nil {
+		return 0, fmt.Errorf("read times: %w", err)
+	}
+	return time.Duration(times[1] - times[0]), nil
 }
 
 func sum(m *ebpf.Map, key uint32) (n uint64, err error) {
@@ -91,30 +146,8 @@ func sum(m *ebpf.Map, key uint32) (n uint64, err error) {
 	return n, nil
 }
 
-// A Latency is a distribution of one-way times. Subtract an earlier one of the
-// same station to see what came between.
+// A Latency is a distribution of one-way times.
 type Latency [buckets]uint64
-
-// Latency reads the distribution since the station was attached.
-func (s *Station) Latency() (Latency, error) {
-	var l Latency
-	for i := range l {
-		n, err := sum(s.maps.Latencies, uint32(i))
-		if err != nil {
-			return l, err
-		}
-		l[i] = n
-	}
-	return l, nil
-}
-
-// Sub is l without what earlier holds.
-func (l Latency) Sub(earlier Latency) Latency {
-	for i := range l {
-		l[i] -= earlier[i]
-	}
-	return l
-}
 
 // Quantile is the time within which the fraction q of the packets came, exact
 // to an eighth. It is 0 for no packets.
@@ -193,6 +226,7 @@ type Flow struct {
 	frame    []byte
 	generate *ebpf.Program
 	maps     trafficMaps
+	each     time.Duration // that a packet took in the last Blast
 }
 
 // Flow prepares packets that go to p.Dest, or if there are destinations, to
@@ -265,36 +299,51 @@ func (f *Flow) run(n int) error {
 	return nil
 }
 
-// Blast sends as fast as it can for a time and returns how many packets it
-// sent. cpu is where it runs; -1 is anywhere.
+// Blast sends as fast as it can for about a time and returns how many packets
+// it sent. cpu is where it runs; -1 is anywhere. The time is kept better from a
+// flow's second Blast on, when the flow knows its own speed.
 func (f *Flow) Blast(cpu int, d time.Duration) (packets uint64, err error) {
+	// A call for more than one packet also waits for two grace periods of RCU,
+	// so there are few and long ones.
+	n := 256 * batch
+	if f.each > 0 {
+		n = max(batch, int(d/f.each))
+	}
 	return f.send(cpu, func() error {
-		for end := time.Now().Add(d); time.Now().Before(end); {
-			if err := f.run(64 * batch); err != nil {
+		for end := time.Now().Add(d * 9 / 10); ; {
+			if err := f.maps.Times.Put(uint32(0), [2]uint64{}); err != nil {
+				return fmt.Errorf("reset the generator: %w", err)
+			}
+			if err := f.run(n); err != nil {
 				return err
 			}
+			took, err := elapsed(f.maps.Times)
+			if err != nil {
+				return err
+			}
+			f.each = max(1, took/time.Duration(n))
+			left := time.Until(end)
+			if left <= 0 {
+				return nil
+			}
+			n = max(batch, int(left/f.each))
 		}
-		return nil
 	})
 }
 
 // Pace sends rate packets a second for a time, evenly, and returns how many.
-// It spins on its CPU to keep time.
+// It spins on its CPU to keep time, at 50,000 a second at most.
 func (f *Flow) Pace(cpu, rate int, d time.Duration) (packets uint64, err error) {
 	return f.send(cpu, func() error {
-		// Above 20,000 a second several leave at once.
-		each := max(1, rate/20000)
-		step := time.Duration(float64(each) / float64(rate) * float64(time.Second))
+		step := time.Second / time.Duration(rate)
 		start := time.Now()
 		for next := time.Duration(0); next < d; next += step {
 			for time.Since(start) < next {
 				if next-time.Since(start) > 300*time.Microsecond {
 					time.Sleep(100 * time.Microsecond)
-				} else {
-					runtime.Gosched()
 				}
 			}
-			if err := f.run(each); err != nil {
+			if err := f.run(1); err != nil {
 				return err
 			}
 		}

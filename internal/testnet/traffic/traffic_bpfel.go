@@ -65,6 +65,7 @@ type trafficMapSpecs struct {
 	Addresses *ebpf.MapSpec `ebpf:"addresses"`
 	Counters  *ebpf.MapSpec `ebpf:"counters"`
 	Latencies *ebpf.MapSpec `ebpf:"latencies"`
+	Times     *ebpf.MapSpec `ebpf:"times"`
 }
 
 // trafficVariableSpecs contains global variables before they are loaded into the kernel.
@@ -99,6 +100,7 @@ type trafficMaps struct {
 	Addresses *ebpf.Map `ebpf:"addresses"`
 	Counters  *ebpf.Map `ebpf:"counters"`
 	Latencies *ebpf.Map `ebpf:"latencies"`
+	Times     *ebpf.Map `ebpf:"times"`
 }
 
 func (m *trafficMaps) Close() error {
@@ -106,6 +108,7 @@ func (m *trafficMaps) Close() error {
 		m.Addresses,
 		m.Counters,
 		m.Latencies,
+		m.Times,
 	)
 }
 

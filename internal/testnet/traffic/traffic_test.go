@@ -27,39 +27,34 @@ func TestPacketsAreCounted(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			c.packet.SourceMAC, c.packet.DestMAC = a.In.MAC(t, a.Name), b.In.MAC(t, b.Name)
 			flow := from.Flow(t, c.packet, c.many, true)
-			before, err := to.Counters()
+			var sent uint64
+			got, err := to.Measure(func() (err error) {
+				sent, err = flow.Pace(-1, 2000, 100*time.Millisecond)
+				return err
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			earlier, err := to.Latency()
-			if err != nil {
-				t.Fatal(err)
+			if sent != 200 || got.Packets != sent || got.Octets != sent*uint64(c.packet.Size) {
+				t.Errorf("sent %d packets, want 200; came %+v", sent, got)
 			}
-			sent, err := flow.Pace(-1, 2000, 100*time.Millisecond)
-			if err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(20 * time.Millisecond)
-			after, err := to.Counters()
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := after.Packets - before.Packets
-			if sent < 200 || sent > 220 || got != sent || after.Octets-before.Octets != got*uint64(c.packet.Size) {
-				t.Errorf("sent %d (want 200), counters went from %+v to %+v", sent, before, after)
-			}
-			latency, err := to.Latency()
-			if err != nil {
-				t.Fatal(err)
-			}
-			latency = latency.Sub(earlier)
 			var n uint64
-			for _, v := range latency {
+			for _, v := range got.Latency {
 				n += v
 			}
-			p50, p99 := latency.Quantile(.5), latency.Quantile(.99)
-			if n != got || p50 <= 0 || p99 < p50 || p99 > time.Second {
+			p50, p99 := got.Latency.Quantile(.5), got.Latency.Quantile(.99)
+			if n != sent || p50 <= 0 || p99 < p50 || p99 > time.Second {
 				t.Errorf("latencies of %d packets: p50 %v, p99 %v", n, p50, p99)
+			}
+			if got.Elapsed < 90*time.Millisecond {
+				t.Errorf("200 packets came within %v, want 100 ms", got.Elapsed)
+			}
+			blasted, err := to.Measure(func() error {
+				_, err := flow.Blast(-1, 5*time.Millisecond)
+				return err
+			})
+			if err != nil || blasted.Packets == 0 || blasted.Mpps() <= 0 {
+				t.Errorf("a blast brings %d packets at %v Mpps: %v", blasted.Packets, blasted.Mpps(), err)
 			}
 		})
 	}
