@@ -171,7 +171,7 @@ func names(unit string) []string {
 		list = append(list, unit)
 	}
 	head := strings.Map(func(r rune) rune {
-		if r > '~' || !validName(string(r)+"x") {
+		if !validName(string(r) + "x") {
 			return '_'
 		}
 		return r
@@ -186,10 +186,18 @@ func names(unit string) []string {
 	return list
 }
 
-// validName is dev_valid_name of the kernel, less the length; "%" would be
-// taken as a pattern.
+// validName is dev_valid_name of the kernel, less the length, for printable
+// ASCII; "%" would be taken as a pattern.
 func validName(name string) bool {
-	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/:% \t\n\v\f\r\x00\x85\xa0")
+	if name == "" || name == "." || name == ".." {
+		return false
+	}
+	for _, c := range []byte(name) {
+		if c <= ' ' || c > '~' || c == '/' || c == ':' || c == '%' {
+			return false
+		}
+	}
+	return true
 }
 
 // broadcasts are the IPv4 addresses that mean everyone on the TAP's subnets.
