@@ -9,10 +9,9 @@ import (
 // maxLookups bounds the tables that one packet is looked up in.
 const maxLookups = 8
 
-// act does what the packet's next hop says, knowing whether the packet was
-// received or originated.
-func (w *worker) act(p *pkt) {
-	id := p.nh
+// act does what next hop id says, knowing whether the packet was received or
+// originated.
+func (w *worker) act(p *pkt, id uint32) {
 	for range maxLookups {
 		nh := w.engine.nexthops.at(id)
 		if nh == nil {
@@ -49,8 +48,7 @@ func (w *worker) act(p *pkt) {
 				return
 			}
 			p.instance, p.table = nh.instance, r.table
-			p.lookup()
-			id = p.nh
+			id = p.lookup()
 		case routing.Indirect:
 			id = uint32(nh.via)
 		}

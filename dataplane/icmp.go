@@ -104,8 +104,7 @@ func (w *worker) sendReplies() {
 			w.drop(p, DropNoInstance)
 			continue
 		}
-		p.lookup()
-		w.act(p)
+		w.act(p, p.lookup())
 	}
 	w.replies = w.replies[:0]
 }

@@ -31,21 +31,12 @@ func (w *worker) receive(q *rxQueue) int {
 	for _, b := range w.bufs[:n] {
 		w.classify(q, view, b)
 	}
-	b4 := &w.batch[intf.Inet]
-	for i := range b4.n {
-		p := &b4.pkts[i]
-		p.nh = p.table.Lookup4(uint32(p.lo))
-	}
-	for i := range b4.n {
-		w.act(&b4.pkts[i])
-	}
-	b6 := &w.batch[intf.Inet6]
-	for i := range b6.n {
-		p := &b6.pkts[i]
-		p.nh = p.table.Lookup6(p.hi, p.lo)
-	}
-	for i := range b6.n {
-		w.act(&b6.pkts[i])
+	for _, f := range intf.Families {
+		batch := &w.batch[f]
+		batch.lookup(f)
+		for i := range batch.n {
+			w.act(&batch.pkts[i], batch.nhs[i])
+		}
 	}
 	return n
 }
@@ -155,8 +146,11 @@ func (w *worker) classify4(p *pkt, l3 []byte) {
 	w.complete(p, ip)
 	p.n = uint16(len(ip))
 	p.fam, p.instance, p.table = intf.Inet, f.instance, f.table
-	p.hi, p.lo = 0, uint64(ip.Dst32())
-	w.batch[intf.Inet].n++
+	dst := ip.Dst32()
+	p.hi, p.lo = 0, uint64(dst)
+	b := &w.batch[intf.Inet]
+	b.dst4[b.n] = dst
+	b.n++
 }
 
 // classify6 checks an IPv6 packet (RFC 8200, 3; RFC 4291, 2.5 and 2.7) and leaves
@@ -298,16 +292,6 @@ func (w *worker) originate(p *pkt) {
 	case p.table == nil:
 		w.drop(p, DropNoInstance)
 	default:
-		p.lookup()
-		w.act(p)
-	}
-}
-
-// lookup finds the packet's next hop in its table.
-func (p *pkt) lookup() {
-	if p.fam == intf.Inet {
-		p.nh = p.table.Lookup4(uint32(p.lo))
-	} else {
-		p.nh = p.table.Lookup6(p.hi, p.lo)
+		w.act(p, p.lookup())
 	}
 }

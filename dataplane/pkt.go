@@ -16,7 +16,6 @@ type pkt struct {
 	n        uint16   // octets of the network-layer packet, padding excluded
 	fam      intf.Family
 	flags    pktFlag
-	nh       uint32 // what the lookup found
 	instance uint32 // in which it was looked up last
 	in       *unit  // where it came in, or the unit that the host sent it by
 	table    *fib.Table
@@ -39,6 +38,34 @@ const (
 type batch struct {
 	n    int
 	pkts [batchSize]pkt
+	dst4 [batchSize]uint32 // destinations of an IPv4 batch, side by side
+	nhs  [batchSize]uint32 // ids of the next hops that the lookup found
+}
+
+// lookup finds the next hops of all packets of a batch.
+func (b *batch) lookup(f intf.Family) {
+	pkts := b.pkts[:b.n]
+	if f == intf.Inet6 {
+		for i := range pkts {
+			b.nhs[i] = pkts[i].table.Lookup6(pkts[i].hi, pkts[i].lo)
+		}
+		return
+	}
+	for start, end := 0, 0; start < len(pkts); start = end {
+		t := pkts[start].table
+		for end < len(pkts) && pkts[end].table == t {
+			end++
+		}
+		t.Lookup4Batch(b.dst4[start:end], b.nhs[start:end])
+	}
+}
+
+// lookup finds the next hop of one packet in its table.
+func (p *pkt) lookup() uint32 {
+	if p.fam == intf.Inet {
+		return p.table.Lookup4(uint32(p.lo))
+	}
+	return p.table.Lookup6(p.hi, p.lo)
 }
 
 // l3 is the packet's octets from the network-layer header on.
