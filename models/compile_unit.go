@@ -1,7 +1,6 @@
 package models
 
 import (
-	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -242,9 +241,4 @@ func parentOf(key intf.UnitKey) (parent intf.UnitKey, ok bool) {
 		}
 	}
 	return intf.UnitKey{}, false
-}
-
-// compareUnits orders parents before children.
-func compareUnits(a, b intf.UnitKey) int {
-	return cmp.Or(cmp.Compare(a.Device, b.Device), cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID))
 }

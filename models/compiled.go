@@ -10,8 +10,8 @@ import (
 
 // A Compiled is an intent that breaks no rule, with the indexes by which a
 // change to it is checked at the cost of the change. Make one with NewCompiled.
-// It belongs to one goroutine at a time; the intent may be read by all of them
-// between commits.
+// It belongs to one goroutine at a time, and so does its Intent, which is in flux
+// during Update and Commit.
 type Compiled struct {
 	intent     Intent
 	index      indexes
@@ -36,7 +36,8 @@ func NewCompiled() *Compiled {
 	return c
 }
 
-// Intent is the intent as of the last commit, to be read only.
+// Intent is the intent as of the last commit, to be read only, and not while
+// Update or Commit runs.
 func (c *Compiled) Intent() *Intent { return &c.intent }
 
 // Update compiles the objects that a change of dev has touched, and returns

@@ -233,3 +233,33 @@ func mutate(r *rand.Rand, w world) []Object {
 	}
 	return []Object{{Kind: Instance, Instance: instance}, static}
 }
+
+// What an update costs doesn't depend on how much else there is.
+func TestCostFollowsTheChange(t *testing.T) {
+	cost := func(units, routes int) float64 {
+		dev := large(units, routes)
+		c, errs := Compile(dev)
+		if errs != nil {
+			t.Fatal(errs[0])
+		}
+		family := dev.GetInterface("ge7").GetUnit("7").GetFamily(gen.Routerd_FamilyType_inet)
+		touched := []Object{{Kind: Device, Device: "ge7"}, {Kind: Unit, Device: "ge7", Unit: "7"}}
+		n := 0
+		return testing.AllocsPerRun(50, func() {
+			n++
+			clear(family.Address)
+			family.GetOrCreateAddress(fmt.Sprintf("10.200.0.%d/24", n%2+1))
+			change, errs := c.Update(dev, touched)
+			if errs != nil {
+				t.Fatal(errs[0])
+			}
+			if err := c.Commit(change); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	small, large := cost(10, 100), cost(1000, 10_000)
+	if large > 1.2*small {
+		t.Errorf("an update allocates %v times among 1,000 units, and %v times among 10", large, small)
+	}
+}
