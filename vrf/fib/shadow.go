@@ -175,16 +175,6 @@ func (p *prefixSet) remove(index uint) (old uint32) {
 	return old
 }
 
-// match returns the longest prefix that covers the slot, 0 for none.
-func (p *prefixSet) match(slot uint) (index uint, nh uint32) {
-	for index = 64 | slot; index > 1; index >>= 1 {
-		if p.has(index) {
-			return index, p.get(index)
-		}
-	}
-	return 0, 0
-}
-
 // leaves spreads the prefixes over the 64 slots: a bit where a run of equal
 // next hops starts, and the runs' values. A first run without a next hop is
 // left out.
