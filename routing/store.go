@@ -114,7 +114,8 @@ func (s *Store) AddRIB(instance uint32, fib FIB) (*RIB, error) {
 	return r, s.instanceChanged(instance)
 }
 
-// RemoveRIB removes a RIB with all its routes.
+// RemoveRIB removes a RIB with all its routes. It settles what is pending, within
+// a Batch too, so that its FIB can be closed when it returns.
 func (s *Store) RemoveRIB(r *RIB) error {
 	return s.Batch(func() error {
 		for _, f := range intf.Families {

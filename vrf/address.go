@@ -59,6 +59,11 @@ func addressRoutes(ifindex intf.Index, a intf.AddressSpec) []routing.Route {
 		route(host(subnet.Addr()), routing.Interface, discard))
 }
 
+// destination is the key of the route to what is on the link of ifindex.
+func destination(ifindex intf.Index, p netip.Prefix) routing.Key {
+	return routing.Key{Prefix: p, Source: routing.InterfaceDestination, Protocol: routing.Direct, IfIndex: ifindex}
+}
+
 // neighborRoute is the host route of a resolved neighbour.
 func neighborRoute(ifindex intf.Index, a netip.Addr) routing.Route {
 	return routing.Route{

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"router/intf"
 	"router/routing"
@@ -25,6 +26,8 @@ type family struct {
 	// routes are what the addresses call for, up or not, and how many of them
 	// call for each: two addresses of one subnet share its destination route.
 	routes map[routing.Key]*claim
+	// subnets counts the destination routes among them by prefix length.
+	subnets map[int]int
 }
 
 // A claim is an interface route and the number of addresses that call for it.
@@ -48,6 +51,7 @@ func (m *Manager) SetFamily(ifindex intf.Index, f intf.Family, instance string, 
 			addresses: map[netip.Prefix]intf.AddressSpec{},
 			neighbors: map[netip.Addr]struct{}{},
 			routes:    map[routing.Key]*claim{},
+			subnets:   map[int]int{},
 		}
 		m.families[key] = iff
 		ri.used++
@@ -99,15 +103,21 @@ func (m *Manager) AddAddress(ifindex intf.Index, a intf.AddressSpec) error {
 		iff.addresses[a.Prefix] = a
 		// The new claims come first, so that a shared one is never let go.
 		var errs []error
-		for _, r := range addressRoutes(ifindex, a) {
+		routes := addressRoutes(ifindex, a)
+		for _, r := range routes {
 			errs = append(errs, iff.claim(r))
 		}
 		if had {
-			for _, r := range addressRoutes(ifindex, old) {
+			gone := addressRoutes(ifindex, old)
+			for _, r := range gone {
 				errs = append(errs, iff.release(r.Key))
 			}
+			routes = append(routes, gone...)
 		}
-		return errors.Join(append(errs, iff.syncNeighbors())...)
+		if len(routes) > 0 {
+			errs = append(errs, iff.syncNeighbors(routes...))
+		}
+		return errors.Join(errs...)
 	})
 }
 
@@ -125,10 +135,14 @@ func (m *Manager) RemoveAddress(ifindex intf.Index, prefix netip.Prefix) error {
 	return m.store.Batch(func() error {
 		delete(iff.addresses, prefix)
 		var errs []error
-		for _, r := range addressRoutes(ifindex, a) {
+		routes := addressRoutes(ifindex, a)
+		for _, r := range routes {
 			errs = append(errs, iff.release(r.Key))
 		}
-		return errors.Join(append(errs, iff.syncNeighbors())...)
+		if len(routes) > 0 {
+			errs = append(errs, iff.syncNeighbors(routes...))
+		}
+		return errors.Join(errs...)
 	})
 }
 
@@ -190,6 +204,9 @@ func (iff *family) claim(r routing.Route) error {
 	if c == nil {
 		c = &claim{route: r}
 		iff.routes[r.Key] = c
+		if r.Source == routing.InterfaceDestination {
+			iff.subnets[r.Prefix.Bits()]++
+		}
 	}
 	if c.count++; c.count == 1 && iff.shown(&r) {
 		return iff.instance.rib.Set(r)
@@ -207,6 +224,11 @@ func (iff *family) release(k routing.Key) error {
 		return nil
 	}
 	delete(iff.routes, k)
+	if k.Source == routing.InterfaceDestination {
+		if iff.subnets[k.Prefix.Bits()]--; iff.subnets[k.Prefix.Bits()] == 0 {
+			delete(iff.subnets, k.Prefix.Bits())
+		}
+	}
 	return iff.instance.rib.Delete(k)
 }
 
@@ -233,10 +255,22 @@ func (iff *family) withdraw() error {
 	return errors.Join(errs...)
 }
 
-// syncNeighbors adds and removes host routes after the subnets have changed.
-func (iff *family) syncNeighbors() error {
+// syncNeighbors adds and removes host routes after the subnets in changed, or
+// all if there are none, have come or gone.
+func (iff *family) syncNeighbors(changed ...routing.Route) error {
+	all := len(changed) == 0
+	changed = slices.DeleteFunc(changed, func(r routing.Route) bool { return r.Source != routing.InterfaceDestination })
+	touched := func(a netip.Addr) bool {
+		return all || slices.ContainsFunc(changed, func(r routing.Route) bool { return r.Prefix.Contains(a) })
+	}
+	if !all && len(changed) == 0 {
+		return nil
+	}
 	var errs []error
 	for a := range iff.neighbors {
+		if !touched(a) {
+			continue
+		}
 		r := neighborRoute(iff.key.ifindex, a)
 		if iff.up && iff.onLink(a) {
 			errs = append(errs, iff.instance.rib.Set(r))
@@ -249,8 +283,9 @@ func (iff *family) syncNeighbors() error {
 
 // onLink reports whether a is in a destination prefix of the family.
 func (iff *family) onLink(a netip.Addr) bool {
-	for k := range iff.routes {
-		if k.Source == routing.InterfaceDestination && k.Prefix.Contains(a) {
+	for bits := range iff.subnets {
+		p, _ := a.Prefix(bits) // no longer than the family's addresses
+		if iff.routes[destination(iff.key.ifindex, p)] != nil {
 			return true
 		}
 	}

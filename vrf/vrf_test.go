@@ -435,3 +435,56 @@ func TestLoadAndUnload(t *testing.T) {
 	}
 	m.Routes("blue", intf.Inet, func(routing.Entry) bool { t.Error("a route of no instance"); return false })
 }
+
+// BenchmarkManyOnOneUnit puts 5,000 subnets with a neighbour each on one unit.
+func BenchmarkManyOnOneUnit(b *testing.B) {
+	for b.Loop() {
+		m := newManager(b)
+		for i := range 5000 {
+			net := [4]byte{10, byte(i >> 6), byte(i << 2), 1}
+			must(b, m.AddAddress(1, intf.AddressSpec{Prefix: netip.PrefixFrom(netip.AddrFrom4(net), 30)}))
+			net[3] = 2
+			must(b, m.AddNeighbor(1, netip.AddrFrom4(net)))
+		}
+	}
+}
+
+func TestFullArenaIsAnErrorAndNothingElse(t *testing.T) {
+	arena, err := fib.NewHeapArena(1<<15, epoch.New())
+	must(t, err)
+	m, err := New(Config{Arena: arena})
+	must(t, err)
+	must(t, m.SetFamily(1, intf.Inet, Default, true))
+	must(t, m.AddAddress(1, address("192.0.2.1/24")))
+	n := uint32(1)
+	for ; err == nil && n < 1000; n++ {
+		err = m.AddInstance(fmt.Sprint("i", n), n)
+	}
+	if err == nil {
+		t.Fatal("a thousand instances fit 32 kB")
+	}
+	last := fmt.Sprint("i", n-1)
+	if m.RIB(last) != nil || len(m.Instances()) != int(n-1) {
+		t.Errorf("instance %s is there though it failed: %v", last, err)
+	}
+	if got := lookup(m, Default, ip("192.0.2.1")).Kind; got != routing.Receive {
+		t.Errorf("the default instance receives no more: %v", got)
+	}
+	// What one instance gives back is room for another.
+	must(t, m.DeleteInstance("i1"))
+	arena.Reclaim()
+	if err := m.AddInstance("again", n); err != nil {
+		t.Errorf("room was made: %v", err)
+	}
+	// Routes without room are in the RIB, inactive, and the error says so.
+	for i := 0; err == nil || i == 0; i++ {
+		err = m.SetStatic(Default, netip.PrefixFrom(netip.AddrFrom4([4]byte{20, byte(i >> 8), byte(i)}), 24), StaticRoute{Gateway: ip("192.0.2.9")})
+		if i == 0xffff {
+			t.Fatal("65,535 routes fit 32 kB")
+		}
+	}
+	c := m.Counts(Default, intf.Inet)
+	if c.Routes[routing.User] != c.Active[routing.User]+1 {
+		t.Errorf("%d user routes, %d active, want one without room", c.Routes[routing.User], c.Active[routing.User])
+	}
+}
