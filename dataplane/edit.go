@@ -117,6 +117,9 @@ func (e *Engine) publish(s *snapshot, changed map[intf.Index]struct{}) {
 }
 
 func (e *Engine) editInstance(s *snapshot, c instanceEdit, changed map[intf.Index]struct{}) {
+	if old := s.instances.at(c.index); old != nil && old.table == c.table {
+		return
+	}
 	var next *instanceView
 	if c.table != nil {
 		next = &instanceView{table: c.table}

@@ -242,8 +242,12 @@ func (e *Engine) RemovePort(id PortID) error {
 	for _, w := range e.workers {
 		w.call(func() { errs = append(errs, w.detach(id)) })
 	}
+	// Every worker has run detach between two batches, so none has the id in
+	// hand, but frames that were handed over before may still lie in a ring.
+	for _, w := range e.workers {
+		w.call(w.drainPeers)
+	}
 	delete(e.portQueues, id)
-	// Every worker has run detach between two batches, so none has the id in hand.
 	e.freePorts = append(e.freePorts, id)
 	return errors.Join(errs...)
 }

@@ -302,6 +302,31 @@ func TestRemovePort(t *testing.T) {
 	}
 }
 
+func TestHandedOverFramesDoNotOutliveTheirPort(t *testing.T) {
+	c := worldConfig()
+	c.Workers = 2
+	x := newWorld(t, c)
+	if !x.queues["a"][1].Push(eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.51.100.10", payload: data(30)}), 0) {
+		t.Fatal("no room")
+	}
+	x.e.workers[1].runOnce() // worker 0, who serves port b, has the frame in its ring now
+	old := x.ports["b"]
+	if err := x.e.RemovePort(old); err != nil {
+		t.Fatal(err)
+	}
+	x.addPort("d", PortOptions{})
+	if x.ports["d"] != old {
+		t.Fatalf("port id %d, want %d again", x.ports["d"], old)
+	}
+	x.run()
+	if out := x.collect(); len(out) != 0 {
+		t.Errorf("a frame left by a port that took the id over: %v", out)
+	}
+	if s := x.e.Totals(); s.Sent != 1 && s.Dropped != 1 {
+		t.Errorf("the frame is not accounted for: %+v", s)
+	}
+}
+
 func TestPortErrorIsReportedOnce(t *testing.T) {
 	x := newWorld(t, worldConfig())
 	reports := make(chan error, 4)

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"math/bits"
 	"net/netip"
 	"sync/atomic"
 
@@ -65,9 +66,6 @@ func (r *puntRing) peek() *puntSlot {
 // release gives back the slot that peek returned.
 func (r *puntRing) release() { r.tail.Store(r.tail.Load() + 1) }
 
-// length is how many slots wait.
-func (r *puntRing) length() int { return int(r.head.Load() - r.tail.Load()) }
-
 // An injectRing carries packets from any goroutine to one worker: D. Vyukov's
 // bounded queue, where each slot's sequence number says whose turn it is.
 type injectRing struct {
@@ -77,6 +75,7 @@ type injectRing struct {
 	tail  atomic.Uint64 // next slot to read; the worker's
 	_     [64]byte
 	slots []injectSlot
+	shift uint8 // binary logarithm of the number of slots
 }
 
 // An injectOp is what the worker does with a slot.
@@ -90,7 +89,10 @@ const (
 )
 
 type injectSlot struct {
-	turn atomic.Uint64 // position it may be filled at; position+1 when filled
+	// turn is twice the round of the ring in which the slot may be filled, one
+	// more once it is. A ring of zeroes is empty, so that its memory is touched
+	// only when it is used.
+	turn atomic.Uint64
 	head injectHead
 	n    uint16
 	data [slotSize]byte
@@ -108,28 +110,25 @@ type injectHead struct {
 
 // newInjectRing makes a ring of size slots, a power of two.
 func newInjectRing(size int) *injectRing {
-	r := &injectRing{slots: make([]injectSlot, size)}
-	for i := range r.slots {
-		r.slots[i].turn.Store(uint64(i))
-	}
-	return r
+	return &injectRing{slots: make([]injectSlot, size), shift: uint8(bits.TrailingZeros(uint(size)))}
 }
 
-// reserve returns a slot to fill and its position; nil when the ring is full.
+// at returns the slot of a position, and its turn while it is empty.
+func (r *injectRing) at(pos uint64) (s *injectSlot, empty uint64) {
+	return &r.slots[pos&uint64(len(r.slots)-1)], 2 * (pos >> r.shift)
+}
+
+// reserve returns a slot to fill and the turn that hands it over; nil when the
+// ring is full.
 func (r *injectRing) reserve() (*injectSlot, uint64) {
-	pos := r.head.Load()
 	for {
-		s := &r.slots[pos&uint64(len(r.slots)-1)]
+		pos := r.head.Load()
+		s, empty := r.at(pos)
 		switch turn := s.turn.Load(); {
-		case turn == pos:
-			if r.head.CompareAndSwap(pos, pos+1) {
-				return s, pos
-			}
-			pos = r.head.Load()
-		case turn < pos:
+		case turn < empty:
 			return nil, 0
-		default:
-			pos = r.head.Load()
+		case turn == empty && r.head.CompareAndSwap(pos, pos+1):
+			return s, empty + 1
 		}
 	}
 }
@@ -137,30 +136,29 @@ func (r *injectRing) reserve() (*injectSlot, uint64) {
 // push fills a slot; it reports false when the ring is full. data is at most
 // slotSize octets.
 func (r *injectRing) push(data []byte, h injectHead) bool {
-	s, pos := r.reserve()
+	s, full := r.reserve()
 	if s == nil {
 		return false
 	}
 	s.head = h
 	s.n = uint16(copy(s.data[:], data))
-	s.turn.Store(pos + 1)
+	s.turn.Store(full)
 	return true
 }
 
 // peek returns the oldest slot, nil when the ring is empty.
 func (r *injectRing) peek() *injectSlot {
-	pos := r.tail.Load()
-	s := &r.slots[pos&uint64(len(r.slots)-1)]
-	if s.turn.Load() != pos+1 {
-		return nil
+	if s, empty := r.at(r.tail.Load()); s.turn.Load() == empty+1 {
+		return s
 	}
-	return s
+	return nil
 }
 
 // release gives back the slot that peek returned.
 func (r *injectRing) release() {
 	pos := r.tail.Load()
-	r.slots[pos&uint64(len(r.slots)-1)].turn.Store(pos + uint64(len(r.slots)))
+	s, empty := r.at(pos)
+	s.turn.Store(empty + 2)
 	r.tail.Store(pos + 1)
 }
 

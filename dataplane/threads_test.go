@@ -10,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"router/dataplane/memport"
+	"router/dataplane/packet"
 	"router/dataplane/port"
 	"router/intf"
 	"router/routing"
@@ -324,5 +327,90 @@ func TestCloseReturnsEveryBuffer(t *testing.T) {
 				t.Errorf("queue %d of port %s is open", i, name)
 			}
 		}
+	}
+}
+
+// A fdQueue is a memory port that announces its frames by a file descriptor.
+type fdQueue struct {
+	*memport.Queue
+	fd int
+}
+
+func newFDQueue(t *testing.T, pool *port.Pool) fdQueue {
+	t.Helper()
+	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fdQueue{memport.New(pool, 64), fd}
+}
+
+func (q fdQueue) FD() int { return q.fd }
+
+func (q fdQueue) Close() error { return errors.Join(q.Queue.Close(), unix.Close(q.fd)) }
+
+func (q fdQueue) Receive(bufs []port.Buf) int {
+	var b [8]byte
+	_, _ = unix.Read(q.fd, b[:]) // nothing to read is fine
+	return q.Queue.Receive(bufs)
+}
+
+func (q fdQueue) announce(t *testing.T, frame []byte) {
+	t.Helper()
+	if !q.Push(frame, 0) {
+		t.Fatal("no room")
+	}
+	if _, err := unix.Write(q.fd, binary.NativeEndian.AppendUint64(nil, 1)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestIdleWorkersSleepUntilFramesCome(t *testing.T) {
+	c := worldConfig()
+	c.Workers = 2
+	e, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	queues := []fdQueue{newFDQueue(t, e.Pools()[0]), newFDQueue(t, e.Pools()[1])}
+	id, err := e.AddPort("a", []port.Queue{queues[0], queues[1]}, PortOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asleep := func() bool {
+		for _, w := range e.workers {
+			if !w.sleeping.Load() {
+				return false
+			}
+		}
+		return true
+	}
+	for round := range uint64(5) {
+		for deadline := time.Now().Add(10 * time.Second); !asleep(); {
+			if time.Now().After(deadline) {
+				t.Fatal("the workers do not sleep")
+			}
+			time.Sleep(time.Millisecond)
+		}
+		for _, q := range queues {
+			q.announce(t, data(60))
+		}
+		for deadline := time.Now().Add(10 * time.Second); e.Totals().Dropped != 2*(round+1); {
+			if time.Now().After(deadline) {
+				t.Fatalf("frames were not noticed: %+v", e.Totals())
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	if d := e.Drops(id); d[DropUnknownTag]+d[DropUnknownType]+d[Reason(packet.FaultEtherType)] != 10 {
+		t.Errorf("drops: %v", d)
+	}
+	if err := e.RemovePort(id); err != nil {
+		t.Error(err)
 	}
 }

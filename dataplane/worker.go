@@ -353,6 +353,14 @@ func (w *worker) detach(id PortID) error {
 	return errors.Join(errs...)
 }
 
+// drainPeers sends or drops all that other workers have handed over so far.
+func (w *worker) drainPeers() {
+	for range peerRing / batchSize {
+		w.drain(w.peers, batchSize)
+		w.finish()
+	}
+}
+
 // fail takes a queue that reports err out of service.
 func (w *worker) fail(q *rxQueue, err error) {
 	q.failed = true
