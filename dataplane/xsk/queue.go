@@ -24,9 +24,12 @@ type Queue struct {
 	fill, completion *ring[uint64]
 	// held says for each buffer of the pool whether it is this queue's: in a
 	// ring, or taken from one by the kernel, which never tells.
-	held     []bool
-	zeroCopy bool
-	empty    uint32 // Receives in a row without a frame
+	held []bool
+	// filled is how many of them are for receiving, and target how many there
+	// should be.
+	filled, target int32
+	zeroCopy       bool
+	empty          uint32 // Receives in a row without a frame
 
 	gone      atomic.Bool
 	txDropped atomic.Uint64
@@ -39,6 +42,11 @@ type Queue struct {
 }
 
 var _ port.Queue = (*Queue)(nil)
+
+// firstTarget is how many buffers a queue keeps for receiving until it is busy:
+// idle devices shall not hold what others need. A fill ring can't be emptied
+// again.
+const firstTarget = 512
 
 // txBudget is how many frames one system call sends in copy mode; the kernel's
 // own figure is 32.
@@ -74,7 +82,11 @@ func (q *Queue) Receive(bufs []port.Buf) int {
 	}
 	if n > 0 {
 		q.rx.release(n)
+		q.filled -= int32(n)
 		q.empty = 0
+		if int(n) == len(bufs) {
+			q.target *= 2 // as far as refill lets it
+		}
 	} else {
 		q.idle()
 	}
@@ -98,11 +110,13 @@ func (q *Queue) idle() {
 
 // refill gives the kernel buffers to receive into.
 func (q *Queue) refill() {
-	n := q.fill.room(q.fill.mask + 1)
+	q.target = min(q.target, q.umem.share.Load(), int32(q.fill.mask+1))
+	n := uint32(max(0, q.target-q.filled))
 	if free := uint32(q.pool.Free()); free < n {
 		q.reap()
 		n = min(n, uint32(q.pool.Free()))
 	}
+	n = q.fill.room(n)
 	for i := range n {
 		chunk, ok := q.pool.Get()
 		if !ok {
@@ -114,6 +128,7 @@ func (q *Queue) refill() {
 	}
 	if n > 0 {
 		q.fill.publish(n)
+		q.filled += int32(n)
 	}
 	if q.fill.needWakeup() {
 		_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(q.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -30,8 +31,8 @@ type Config struct {
 	// the kernel copies, which every device can do.
 	ZeroCopy bool
 	// RingSize is how many descriptors each ring holds, a power of two from 64
-	// on; 0 is DefaultRingSize. The receiving half of a socket keeps that many
-	// buffers of the pool.
+	// on; 0 is DefaultRingSize. The receiving half of a socket keeps up to that
+	// many buffers of the pool, or less where many sockets share it.
 	RingSize int
 }
 
@@ -42,6 +43,8 @@ const DefaultRingSize = 2048
 // may be called from any goroutine; they do not touch the pool.
 type UMEM struct {
 	pool *port.Pool
+
+	share atomic.Int32 // buffers that a queue may keep for receiving
 
 	mu     sync.Mutex
 	queues []*Queue
@@ -93,7 +96,14 @@ func (u *UMEM) tryOpen(config Config) (*Queue, error) {
 		return nil, err
 	}
 	u.queues = append(u.queues, q)
+	u.divide()
 	return q, nil
+}
+
+// divide shares the pool out among the queues, less a quarter that stays for
+// frames on their way.
+func (u *UMEM) divide() {
+	u.share.Store(int32(max(64, u.pool.Size()*3/4/max(1, len(u.queues)))))
 }
 
 // peer is a socket to share the registration with: one of the same kind, as a
@@ -113,7 +123,7 @@ func (u *UMEM) open(config Config, with *Queue) (_ *Queue, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("AF_XDP socket: %w (the kernel needs CONFIG_XDP_SOCKETS, routerd CAP_NET_RAW)", err)
 	}
-	q := &Queue{umem: u, pool: u.pool, fd: fd, held: make([]bool, u.pool.Size())}
+	q := &Queue{umem: u, pool: u.pool, fd: fd, held: make([]bool, u.pool.Size()), target: firstTarget}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, q.release())
@@ -206,4 +216,5 @@ func (u *UMEM) forget(q *Queue) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.queues = slices.DeleteFunc(u.queues, func(o *Queue) bool { return o == q })
+	u.divide()
 }

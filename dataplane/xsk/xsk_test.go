@@ -341,3 +341,43 @@ func TestNothingIsAllocatedPerFrame(t *testing.T) {
 		t.Errorf("%v allocations a round", allocs)
 	}
 }
+
+func TestIdleQueuesLeaveThePoolToOthers(t *testing.T) {
+	const queues = 8
+	w := newWorld(t, queues, bpf.Native)
+	pool := newPool(t, 2048)
+	umem := NewUMEM(pool)
+	bufs := make([]port.Buf, 64)
+	var opened []*Queue
+	for device := range 2 {
+		for q := range queues {
+			opened = append(opened, w.open(t, umem, device, q))
+		}
+	}
+	for _, q := range opened {
+		q.Receive(bufs)
+		if want := int32(2048 * 3 / 4 / len(opened)); q.filled != want {
+			t.Errorf("a queue of %d keeps %d buffers, want %d", len(opened), q.filled, want)
+		}
+	}
+	if pool.Free() != 2048/4 {
+		t.Errorf("%d buffers are free, want a quarter of 2048", pool.Free())
+	}
+	for _, q := range opened[1:] {
+		if err := q.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	last := opened[0]
+	last.target *= 4 // as a busy queue's
+	last.Receive(bufs)
+	if last.filled != 256 {
+		t.Errorf("the last queue keeps %d buffers, want all that its ring of 256 holds", last.filled)
+	}
+	if err := last.Close(); err != nil {
+		t.Error(err)
+	}
+	if pool.Free() != pool.Size() {
+		t.Errorf("%d buffers are lost", pool.Size()-pool.Free())
+	}
+}
