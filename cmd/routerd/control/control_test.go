@@ -325,7 +325,6 @@ func udp4(to, from intf.MAC, src, dst string) []byte {
 
 var (
 	mac1 = intf.MAC{2, 0, 0, 0, 0, 1}
-	mac2 = intf.MAC{2, 0, 0, 0, 0, 2}
 	h1   = intf.MAC{2, 0, 0, 0, 1, 1}
 	h2   = intf.MAC{2, 0, 0, 0, 1, 2}
 )
