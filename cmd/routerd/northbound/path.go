@@ -27,8 +27,9 @@ func join(prefix, p *gnmi.Path) (tree.Path, error) {
 	if origin != "" && origin != nativeOrigin {
 		return nil, failf(codes.Unimplemented, "origin %q is not supported: leave it out or use %q", origin, nativeOrigin)
 	}
-	//lint:ignore SA1019 A client that sends only the old form must be told so.
-	if len(prefix.GetElement()) > 0 || len(p.GetElement()) > 0 {
+	// Old clients send both forms, which is fine; one alone must be told.
+	//lint:ignore SA1019 See above.
+	if len(prefix.GetElement()) > len(prefix.GetElem()) || len(p.GetElement()) > len(p.GetElem()) {
 		return nil, failf(codes.InvalidArgument, "the path's field element is deprecated: use elem")
 	}
 	full := slices.Concat(tree.Path(prefix.GetElem()), tree.Path(p.GetElem()))
@@ -104,10 +105,9 @@ func elemMatches(pattern, e *gnmi.PathElem) bool {
 // compared with concrete paths.
 func plain(s *tree.Schema, pattern tree.Path) tree.Path {
 	out := make(tree.Path, len(pattern))
-	nodes := []*tree.Node{s.Root}
 	for i, e := range pattern {
 		out[i] = e
-		nodes = s.Nodes(pattern[:i+1])
+		nodes := s.Nodes(pattern[:i+1])
 		if name := e.GetName(); name != "*" && name != "..." && len(nodes) > 0 {
 			out[i] = &gnmi.PathElem{Name: nodes[0].Name, Key: e.GetKey()}
 		}

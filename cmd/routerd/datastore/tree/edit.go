@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -79,8 +80,8 @@ func (e *Editor) fail(kind ErrorKind, p Path, format string, args ...any) {
 
 // failure records an error that Check or a function like it returned.
 func (e *Editor) failure(p Path, err error) {
-	te, ok := err.(*Error)
-	if !ok {
+	var te *Error
+	if !errors.As(err, &te) {
 		te = &Error{Kind: Invalid, Path: p.String(), Err: err}
 	}
 	e.errs = append(e.errs, te)

@@ -32,9 +32,10 @@ func isSet(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface, reflect.Slice, reflect.Map:
 		return !v.IsNil()
+	default:
+		// Enumerations keep 0 for "unset"; an empty leaf is set when true.
+		return !v.IsZero()
 	}
-	// Enumerations keep 0 for "unset"; an empty leaf is set when true.
-	return !v.IsZero()
 }
 
 func enumName(v reflect.Value) (string, bool) {
@@ -70,6 +71,7 @@ func textOf(v reflect.Value) string {
 		if v.Type().Elem().Kind() == reflect.Uint8 {
 			return base64.StdEncoding.EncodeToString(v.Bytes())
 		}
+	default: // the Go types of leaves end here
 	}
 	return fmt.Sprint(v.Interface())
 }
@@ -110,8 +112,9 @@ func plainOf(v reflect.Value, ietf bool) any {
 			list[i] = plainOf(v.Index(i), ietf)
 		}
 		return list
+	default:
+		return textOf(v)
 	}
-	return textOf(v)
 }
 
 // Typed is the value as a gNMI scalar (specification, section 2.3.3): decimal64
@@ -144,6 +147,7 @@ func typedOf(v reflect.Value) *gnmi.TypedValue {
 			list.Element[i] = typedOf(v.Index(i))
 		}
 		return &gnmi.TypedValue{Value: &gnmi.TypedValue_LeaflistVal{LeaflistVal: list}}
+	default:
+		return &gnmi.TypedValue{Value: &gnmi.TypedValue_StringVal{StringVal: textOf(v)}}
 	}
-	return &gnmi.TypedValue{Value: &gnmi.TypedValue_StringVal{StringVal: textOf(v)}}
 }

@@ -201,6 +201,7 @@ func (l *leafType) check(value any, t reflect.Type) error {
 			return nil
 		}
 		return fmt.Errorf("an empty leaf is written [null], not %s", describe(value))
+	case yang.Ybits, yang.YinstanceIdentifier, yang.Yleafref, yang.Ynone:
 	}
 	return fmt.Errorf("values of YANG type %v are not supported", l.kind)
 }

@@ -354,8 +354,9 @@ func freeze(f reflect.Value) reflect.Value {
 	switch f.Kind() {
 	case reflect.Pointer, reflect.Interface:
 		return f.Elem()
+	default:
+		return reflect.ValueOf(f.Interface())
 	}
-	return reflect.ValueOf(f.Interface())
 }
 
 // static is the path element of a node without keys; it is shared.
