@@ -199,3 +199,25 @@ func TestPathChangeIsConstant(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkLastPathLost takes down and up the only link of a full table: then
+// the routes themselves leave the FIB and come back.
+func BenchmarkLastPathLost(b *testing.B) {
+	prefixes := fibtest.Prefixes(b)
+	m, _ := bigManager(b, &countingSink{})
+	if err := m.Load(Default, routing.Feed, feed(prefixes, 100)); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		for _, up := range []bool{false, true} {
+			for _, f := range intf.Families {
+				if err := m.SetFamily(1, f, Default, up); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	}
+	if _, active := m.Counts(Default, intf.Inet).Total(); active < 800_000 {
+		b.Fatalf("%d routes active", active)
+	}
+}
