@@ -191,7 +191,8 @@ func FillInstance(dst *gen.Device, s InstanceState) {
 	}
 }
 
-// FillRoute writes the state of one route of an instance.
+// FillRoute writes the state of one route of an instance. Of routes that differ
+// in protocol alone the one filled in first, the preferred one, stays.
 func FillRoute(dst *gen.Device, instance string, s RouteState) {
 	prefix := s.Prefix.String()
 	route := dst.GetOrCreateInstance(instance).GetOrCreateRib(familyType(intf.FamilyOf(s.Prefix.Addr()))).GetOrCreateRoute(prefix)
@@ -216,7 +217,9 @@ func FillRoute(dst *gen.Device, instance string, s RouteState) {
 	if s.Tag != 0 {
 		st.Tag = ygot.Uint32(s.Tag)
 	}
-	route.GetOrCreateEntry(source, protocol, uint32(s.IfIndex)).State = st
+	if entry := route.GetOrCreateEntry(source, uint32(s.IfIndex)); entry.State == nil {
+		entry.State = st
+	}
 }
 
 // FillStatic mirrors a static route that has been handed to the RIB. Whether

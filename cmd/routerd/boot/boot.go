@@ -118,12 +118,12 @@ func Load(args []string) (Settings, error) {
 // read takes the settings out of v, checking each.
 func read(v *viper.Viper) (Settings, error) {
 	s := Settings{
-		StateDir:   v.GetString("state-dir"),
-		Listen:     v.GetString("listen"),
-		Socket:     v.GetString("socket"),
-		TLSCert:    v.GetString("tls-cert"),
-		TLSKey:     v.GetString("tls-key"),
-		TLSCA:      v.GetString("tls-ca"),
+		StateDir: v.GetString("state-dir"),
+		Listen:   v.GetString("listen"),
+		Socket:   v.GetString("socket"),
+		TLSCert:  v.GetString("tls-cert"),
+		TLSKey:   v.GetString("tls-key"),
+		TLSCA:    v.GetString("tls-ca"),
 	}
 	// viper turns what it can't read into zero: environment and file are text.
 	for key, to := range map[string]*bool{"insecure": &s.Insecure, "flush": &s.Flush} {
