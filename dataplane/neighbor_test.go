@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"router/intf"
 	"router/routing"
@@ -119,6 +120,7 @@ func TestNextHopIdsAreReusedAfterAGracePeriod(t *testing.T) {
 		defer close(done)
 		e.SetNextHop(id, routing.NextHop{Kind: routing.Receive}, 0)
 	}()
+	time.Sleep(10 * time.Millisecond) // plenty for somebody who does not wait
 	if nh := e.nexthops.at(id); nh == nil || nh.kind != routing.Discard {
 		t.Fatal("the id took its new meaning while a worker had the old one in hand")
 	}

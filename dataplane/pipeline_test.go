@@ -403,3 +403,21 @@ func TestNextHopKinds(t *testing.T) {
 		})
 	}
 }
+
+func TestInstancesMixInOneBatch(t *testing.T) {
+	x := newWorld(t, worldConfig())
+	p := ip4{src: "198.18.0.9", dst: "192.0.2.10", payload: data(30)}
+	sent := p
+	sent.ttl = 63
+	var want []string
+	for range 30 {
+		x.push("d", eth4(routerD, hostD, p))
+		x.push("d", eth(routerD, hostD, tagN, 0x800, p.bytes()))
+		want = append(want, frameOut("a", eth4(hostA, routerA, sent)))
+	}
+	for range 30 {
+		want = append(want, frameOut("d", eth4(hostD, routerD, sent)))
+	}
+	x.run()
+	x.expect(step{out: want}, nil)
+}

@@ -414,3 +414,44 @@ func TestIdleWorkersSleepUntilFramesCome(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestWorkBeforeTheSleepIsNoticed puts work into a ring while the worker is
+// not yet asleep, so that nobody wakes it.
+func TestWorkBeforeTheSleepIsNoticed(t *testing.T) {
+	x := newWorld(t, worldConfig())
+	w := x.e.workers[0]
+	if err := x.e.SendUnit(unitA, 0x806, hostA, data(28)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range w.rx {
+		w.rx[i].failed = true // so that no queue's polling ends the sleep
+	}
+	done := make(chan struct{})
+	go func() { w.park(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the worker sleeps over a packet")
+	}
+	for i := range w.rx {
+		w.rx[i].failed = false
+	}
+}
+
+func TestPuntBeforeTheSleepIsNoticed(t *testing.T) {
+	c := newConsumer()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	calls := 0
+	// The packet comes after the first look; the bell was not rung.
+	err := c.serve(ctx, func() bool {
+		calls++
+		if calls == 2 {
+			cancel()
+		}
+		return calls == 2
+	})
+	if calls < 2 || !errors.Is(err, context.Canceled) {
+		t.Errorf("looked %d times, then %v", calls, err)
+	}
+}
