@@ -287,6 +287,10 @@ func (r *Router) tick(ctx context.Context) time.Duration {
 		r.act(r.neighbors.Tick(r.clock()))
 		r.finish()
 	}
+	if r.arena.Stats().Limbo > 0 {
+		r.arena.Reclaim()
+		next = time.Second
+	}
 	if due, ok := r.neighbors.Next(); ok {
 		next = min(next, max(due-r.clock(), 0))
 	}

@@ -65,8 +65,14 @@ func (d *dirty) take(n int) (list []*mark, more bool) {
 	return list, len(d.order) > 0
 }
 
+// datastoreState is where a commit shows in state.
+var datastoreState = tree.Path{{Name: "system"}, {Name: "state"}, {Name: "datastore"}}
+
 // committed marks what a commit touched.
-func (d *dirty) committed(e datastore.Event) { d.add(e.Commit.Time, e.Touched...) }
+func (d *dirty) committed(e datastore.Event) {
+	d.add(e.Commit.Time, e.Touched...)
+	d.add(e.Commit.Time, datastoreState)
+}
 
 // changed marks the part of the tree where a change of state shows.
 func (d *dirty) changed(now time.Time, c StateChange) { d.add(now, changedPaths(c)...) }

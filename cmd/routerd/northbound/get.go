@@ -28,7 +28,7 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 		return nil, err
 	}
 	g := getter{Server: s, req: req, modules: modules, left: s.opt.MaxMessage,
-		walker: tree.Walker{Schema: s.schema, State: s.source, Defaults: true, Depth: depth}}
+		walker: tree.Walker{Schema: s.schema, Defaults: true, Depth: depth}}
 	switch req.GetType() {
 	case gnmi.GetRequest_ALL:
 		g.walker.Filter = tree.All
@@ -57,8 +57,8 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 	}
 	resp := &gnmi.GetResponse{}
 	now := s.now().UnixNano()
-	s.store.View(func(dev *gen.Device, _ datastore.Commit) {
-		g.walker.Config = dev
+	s.store.View(func(dev *gen.Device, commit datastore.Commit) {
+		g.walker.Config, g.walker.State = dev, s.source.at(commit)
 		for i, p := range paths {
 			var n *gnmi.Notification
 			if n, err = g.notification(p); err != nil {

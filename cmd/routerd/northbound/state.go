@@ -5,6 +5,7 @@ import (
 
 	"github.com/openconfig/ygot/ygot"
 
+	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
 	"router/gen"
 	"router/intf"
@@ -21,7 +22,8 @@ type State interface {
 	Names(kind models.Kind, parent string) []string
 
 	// Fill writes the state of object o into dst, by the Fill function of models
-	// that belongs to its kind. It reports false, writing nothing, when the object has none.
+	// that belongs to its kind. It reports false, writing nothing, when the
+	// object has none. The server adds what of the system the datastore knows.
 	Fill(dst *gen.Device, o models.Object) bool
 
 	// Routes appends the routes that q asks for to dst, in the order of
@@ -59,6 +61,7 @@ const routeChunk = 1024
 // A source hands the state out piece by piece, as walks ask for it.
 type source struct {
 	state                                       State
+	commit                                      datastore.Commit
 	system, device, unit, instance, static, rib *tree.Node
 }
 
@@ -75,11 +78,25 @@ func newSource(s *tree.Schema, state State) *source {
 	}
 }
 
+// at is the source for a walk through the configuration of commit c. What the
+// datastore knows of itself comes from here: it can't be asked while it is locked.
+func (s *source) at(c datastore.Commit) *source {
+	with := *s
+	with.commit = c
+	return &with
+}
+
 // Container implements [tree.Source].
 func (s *source) Container(n *tree.Node, _ tree.Path) ygot.GoStruct {
 	dev := &gen.Device{}
 	if n != s.system || !s.state.Fill(dev, models.Object{Kind: models.System}) {
 		return nil
+	}
+	st := dev.System.GetOrCreateState().GetOrCreateDatastore()
+	st.CommitNumber = ygot.Uint64(s.commit.Number)
+	st.LastCommitTime = nil
+	if s.commit.Number > 0 {
+		st.LastCommitTime = ygot.Uint64(uint64(s.commit.Time.UnixNano()))
 	}
 	return dev.System
 }

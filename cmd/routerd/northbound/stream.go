@@ -107,7 +107,7 @@ func (c *stream) each(pattern tree.Path, visit func(tree.LeafValue) error) error
 	var leaves []tree.LeafValue
 	var later []tree.Deferred
 	wanted := func(l tree.LeafValue) bool { return c.modules == nil || c.modules[l.Node.Module] }
-	w := tree.Walker{Schema: c.schema, State: c.source, Defaults: true, Depth: c.depth,
+	w := tree.Walker{Schema: c.schema, Defaults: true, Depth: c.depth,
 		Leaf: func(l tree.LeafValue) error {
 			if wanted(l) {
 				leaves = append(leaves, l)
@@ -123,8 +123,8 @@ func (c *stream) each(pattern tree.Path, visit func(tree.LeafValue) error) error
 		},
 	}
 	var err error
-	c.store.View(func(dev *gen.Device, _ datastore.Commit) {
-		w.Config = dev
+	c.store.View(func(dev *gen.Device, commit datastore.Commit) {
+		w.Config, w.State = dev, c.source.at(commit)
 		err = w.Walk(pattern)
 	})
 	if err != nil {

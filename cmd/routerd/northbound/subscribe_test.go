@@ -251,6 +251,18 @@ func TestSubscribe(t *testing.T) {
 			return d["/instance[name=default]/rib[afi=inet]/route[prefix=10.2.0.0/16]"]
 		})
 	})
+	t.Run("55/commit", func(t *testing.T) {
+		b := furnished(t)
+		number := "/system/state/datastore/commit-number"
+		c := b.subscribe(subs(t, live, onChange, number))
+		if m := values(c.toSync()...); m[number] != "1" {
+			t.Errorf("%v", m)
+		}
+		b.set(desc, `"two"`)
+		if m := values(c.next()); m[number] != "2" {
+			t.Errorf("%v", m)
+		}
+	})
 	t.Run("55/counters", func(t *testing.T) {
 		b := furnished(t)
 		c := b.subscribe(subs(t, live, onChange, "/interface[name=ge0]/state"))

@@ -75,7 +75,7 @@ type Result struct {
 
 // Mpps is the rate at which test packets came, in millions a second.
 func (r Result) Mpps() float64 {
-	if r.Elapsed <= 0 {
+	if r.Packets < 2 || r.Elapsed <= 0 {
 		return 0
 	}
 	return float64(r.Packets-1) / r.Elapsed.Seconds() / 1e6
