@@ -17,6 +17,7 @@ import (
 	"router/routing"
 	"router/vrf/epoch"
 	"router/vrf/fib"
+	"router/vrf/fib/fibtest"
 )
 
 // newLine makes an engine with one worker and two ports of functions: source
@@ -111,17 +112,23 @@ func TestNoAllocationsPerPacket(t *testing.T) {
 
 // BenchmarkForward measures one packet from memory port to memory port: making
 // the frame of 64 octets (with FCS), the whole pipeline in batches of 64, and
-// giving the buffer back. Destinations are drawn at random over all routes.
+// giving the buffer back. Destinations are drawn at random over all routes: one
+// in one route, synthetic ones of common lengths, or the real full table.
 func BenchmarkForward(b *testing.B) {
 	for _, f := range intf.Families {
 		for _, routes := range []int{1, 1000000} {
-			b.Run(fmt.Sprintf("%v/routes=%d", f, routes), func(b *testing.B) { benchmarkForward(b, f, routes) })
+			b.Run(fmt.Sprintf("%v/routes=%d", f, routes), func(b *testing.B) {
+				benchmarkForward(b, f, randomRoutes(f, routes))
+			})
 		}
+		b.Run(fmt.Sprintf("%v/routes=real", f), func(b *testing.B) {
+			benchmarkForward(b, f, fibtest.Family(fibtest.Prefixes(b), f == intf.Inet6))
+		})
 	}
 }
 
-func benchmarkForward(b *testing.B, f intf.Family, routes int) {
-	r := rand.New(rand.NewPCG(1, uint64(routes)))
+func benchmarkForward(b *testing.B, f intf.Family, routes []netip.Prefix) {
+	r := rand.New(rand.NewPCG(1, uint64(len(routes))))
 	template := eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.18.0.1", payload: data(26)})
 	if f == intf.Inet6 {
 		template = eth6(routerA, hostA, ip6{src: "2001:db8:a::10", dst: "2001:db8:b::1", payload: data(6)})
@@ -133,10 +140,18 @@ func benchmarkForward(b *testing.B, f intf.Family, routes int) {
 		return copy(frame, frames[next][:60])
 	})
 	nh := x.nexthop(routing.NextHop{Kind: routing.Forward, IfIndex: unitB, Gateway: ip([]string{"198.51.100.10", "2001:db8:b::10"}[f])}, 0)
-	dsts := randomRoutes(b, r, x.tables[0], f, routes, uint32(nh))
-	for i := range frames {
+	if err := x.tables[0].Update(func(tx *fib.Txn) error {
+		for _, p := range routes {
+			if err := tx.Insert(p, uint32(nh)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		b.Fatal(err)
+	}
+	for i, dst := range fibtest.Addresses(r, routes, len(frames)) {
 		copy(frames[i][:], template)
-		dst := dsts[r.IntN(len(dsts))]
 		if f == intf.Inet {
 			a := dst.As4()
 			copy(frames[i][30:], a[:])
@@ -173,44 +188,25 @@ func threadTime(b *testing.B) int64 {
 	return u.Utime.Nano() + u.Stime.Nano()
 }
 
-// randomRoutes fills a table with n routes of lengths as they are common in the
-// Internet, and returns an address in each.
-func randomRoutes(b *testing.B, r *rand.Rand, table *fib.Table, f intf.Family, n int, nh uint32) []netip.Addr {
-	b.Helper()
+// randomRoutes makes n prefixes of lengths as they are common in the Internet.
+func randomRoutes(f intf.Family, n int) []netip.Prefix {
+	r := rand.New(rand.NewPCG(2, uint64(f)))
 	lengths := []int{24, 24, 24, 24, 24, 24, 22, 22, 23, 20, 21, 19, 16}
 	if f == intf.Inet6 {
 		lengths = []int{48, 48, 48, 48, 48, 48, 32, 32, 44, 40, 36, 47, 46}
 	}
 	seen := make(map[netip.Prefix]struct{}, n)
-	dsts := make([]netip.Addr, 0, n)
-	if err := table.Update(func(x *fib.Txn) error {
-		for len(dsts) < n {
-			var a netip.Addr
-			if f == intf.Inet {
-				v := r.Uint32()
-				if v>>24 == 0 || v>>24 == 127 || v>>24 >= 224 {
-					continue
-				}
-				a = addrFrom4(v)
-			} else {
-				a = addrFrom6(0x2000<<48|r.Uint64()>>3, r.Uint64())
-			}
-			p, err := a.Prefix(lengths[r.IntN(len(lengths))])
-			if err != nil {
-				return err
-			}
-			if _, ok := seen[p]; ok {
-				continue
-			}
-			seen[p] = struct{}{}
-			dsts = append(dsts, a)
-			if err := x.Insert(p, nh); err != nil {
-				return err
-			}
+	prefixes := make([]netip.Prefix, 0, n)
+	for len(prefixes) < n {
+		a := addrFrom4(1<<24 + r.Uint32N(126<<24)) // 1.0.0.0 to 126.255.255.255
+		if f == intf.Inet6 {
+			a = addrFrom6(0x2000<<48|r.Uint64()>>3, r.Uint64())
 		}
-		return nil
-	}); err != nil {
-		b.Fatal(err)
+		p := netip.PrefixFrom(a, lengths[r.IntN(len(lengths))]).Masked()
+		if _, ok := seen[p]; !ok {
+			seen[p] = struct{}{}
+			prefixes = append(prefixes, p)
+		}
 	}
-	return dsts
+	return prefixes
 }

@@ -210,11 +210,12 @@ func (e *Engine) chooseSource(s *snapshot, instance uint32, f intf.Family, i int
 	if r == nil {
 		return
 	}
-	owner, source := r.owner[f], netip.Addr{}
+	owner := r.owner[f]
 	if owner == 0 {
 		owner = i
 	}
-	if source = sourceOf(s, owner, instance, f); !source.IsValid() && r.owner[f] != 0 {
+	source := sourceOf(s, owner, instance, f)
+	if !source.IsValid() && r.owner[f] != 0 {
 		// The owner has lost its address: the only case that asks everyone.
 		owner = 0
 		for j := range e.topology.instanceUnits[instance] {

@@ -33,7 +33,6 @@ type puntSlot struct {
 	etherType  uint16
 	ifindex    intf.Index
 	from       intf.Index
-	instance   uint32
 	key        adjacencyKey
 	src, dst   intf.MAC
 	data       [slotSize]byte
