@@ -43,11 +43,13 @@ func (v Veth) Pair(t T, a, b End) {
 	if err := a.In.nl.LinkAdd(link); err != nil {
 		t.Fatalf("veth %s in %s to %s in %s: %v", a.Name, a.In.Name, b.Name, b.In.Name, err)
 	}
-	for _, end := range []End{a, b} {
-		if v.GRO {
-			end.In.Offload(t, end.Name, map[string]bool{ethtool.RxGRO: true})
-		}
-		end.In.Up(t, end.Name)
+	a.In.Up(t, a.Name)
+	b.In.Up(t, b.Name)
+	if v.GRO {
+		// Not before both are up: the kernel would not tell the other end that
+		// frames may be redirected into this one.
+		a.In.Offload(t, a.Name, map[string]bool{ethtool.RxGRO: true})
+		b.In.Offload(t, b.Name, map[string]bool{ethtool.RxGRO: true})
 	}
 }
 
