@@ -106,7 +106,7 @@ func (r *Router) wantDevice(name string, spec *intf.DeviceSpec) error {
 // keeps reports whether d, which is open, can stay so.
 func (d *device) keeps(l kernel.Link) bool {
 	w := d.want
-	return w != nil && w.Enabled && l.Present && l.Index == d.link && l.Reason() == "" &&
+	return w != nil && w.Enabled && l.Present && l.Index == d.link && l.Master == "" &&
 		w.Attach == d.spec.Attach && w.Driver == d.spec.Driver && w.Queues == d.spec.Queues
 }
 
@@ -143,8 +143,10 @@ func (r *Router) buildDevice(ctx context.Context, name string, strict bool) erro
 
 // openDevice opens d, or brings one that is open up to date.
 func (r *Router) openDevice(ctx context.Context, d *device, l kernel.Link) error {
-	if why := l.Reason(); why != "" {
-		return errors.New(why)
+	// A link that is down is set up by the claim, and one without a carrier can
+	// be opened: it is down in state, and works as soon as the cable is in.
+	if l.Master != "" {
+		return errors.New(l.Reason())
 	}
 	w := *d.want
 	warning, err := r.links.Claim(d.name, kernel.DeviceClaim{Attach: w.Attach, Up: true, MTU: int(w.MRU) - intf.MTUReserve, MAC: w.MAC})
@@ -242,7 +244,7 @@ func (r *Router) observe(d *device) {
 	case !l.Present:
 		o.Reason = fmt.Sprintf("no link %s in the kernel: it is used when it appears", d.name)
 	case d.open != nil && !l.OperUp():
-		o.Reason = "no carrier"
+		o.Reason = l.Reason()
 	}
 	changes := r.tree.Observe(d.name, o)
 	r.dirty.tree(changes)

@@ -1,0 +1,58 @@
+package control
+
+import (
+	"strings"
+	"testing"
+
+	"router/intf"
+	"router/models"
+)
+
+// setLink changes what is seen of a link that is there.
+func (l *lab) setLink(name string, adminUp, carrier bool) {
+	l.mu.Lock()
+	k := l.links[name]
+	k.AdminUp, k.Carrier = adminUp, carrier
+	l.links[name] = k
+	l.mu.Unlock()
+	l.router.LinkChanged(k)
+}
+
+// A link that is down or has no carrier is no reason to refuse a commit, and a
+// carrier that comes and goes does not cost the device its queues.
+func TestLinkThatIsDown(t *testing.T) {
+	for _, c := range []struct {
+		name             string
+		adminUp, carrier bool
+		reason           string
+	}{
+		{"not set up", false, false, "link is down"},
+		{"no carrier", true, false, "no carrier"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newLab(t)
+			l.plug("ge0", 1)
+			l.setLink("ge0", c.adminUp, c.carrier)
+			l.mustCommit(func(in *models.Intent) { unitOf(in, "ge0", "default", "192.0.2.1/24") })
+			expect := func(oper intf.OperStatus, reason string) {
+				t.Helper()
+				d, _ := l.router.DeviceState("ge0")
+				if d.Oper != oper || (reason == "") != (d.OperReason == "") || !strings.Contains(d.OperReason, reason) {
+					t.Errorf("device is %v, %q: want %v, %q", d.Oper, d.OperReason, oper, reason)
+				}
+			}
+			expect(intf.OperDown, c.reason)
+			l.setLink("ge0", true, true)
+			expect(intf.OperUp, "")
+			l.setLink("ge0", c.adminUp, c.carrier)
+			expect(intf.OperDown, c.reason)
+			l.setLink("ge0", true, true)
+			expect(intf.OperUp, "")
+			if l.opened["ge0"] != 1 {
+				t.Errorf("opened %d times, want once", l.opened["ge0"])
+			}
+			l.send("ge0", arpRequest("192.0.2.9", "192.0.2.1"))
+			l.receive("ge0", func(f []byte) bool { return f[12] == 8 && f[13] == 6 && intf.MAC(f[:6]) == h1 })
+		})
+	}
+}
