@@ -68,6 +68,7 @@ type rxQueue struct {
 	queue    port.Queue
 	complete bool
 	failed   bool
+	sends    bool // it is the worker's txPort.queue, too
 	block    *counterBlock
 	drops    *dropCounts
 }
@@ -331,8 +332,10 @@ func (w *worker) attach(id PortID, own []port.Queue, peer *worker, stats *portSt
 	if len(own) > 0 {
 		t.queue = own[0]
 	}
-	for _, q := range own {
-		w.rx = append(w.rx, rxQueue{port: id, queue: q, complete: o.CompleteChecksums, block: block, drops: drops})
+	for i, q := range own {
+		w.rx = append(w.rx, rxQueue{
+			port: id, queue: q, complete: o.CompleteChecksums, sends: i == 0, block: block, drops: drops,
+		})
 	}
 }
 
@@ -364,8 +367,8 @@ func (w *worker) drainPeers() {
 // fail takes a queue that reports err out of service.
 func (w *worker) fail(q *rxQueue, err error) {
 	q.failed = true
-	if t := &w.tx[q.port]; t.queue == q.queue {
-		t.queue, t.peer = nil, nil
+	if q.sends {
+		w.tx[q.port].queue, w.tx[q.port].peer = nil, nil
 	}
 	go w.engine.portFailed(q.port, err)
 }
