@@ -28,6 +28,9 @@ type Reply struct {
 	Reached bool
 	Type    icmp.Type
 	Code    int
+	// MTU is what a "fragmentation needed" (RFC 1191) or "packet too big" (RFC
+	// 4443, 3.2) reports, in octets; else 0.
+	MTU int
 }
 
 // family holds what differs between ICMP and ICMPv6.
@@ -105,7 +108,16 @@ func (p *Pinger) Ping(size, ttl int, wait time.Duration) (Reply, error) {
 			continue
 		}
 		a, _ := netip.AddrFromSlice(from.(*net.IPAddr).IP)
-		return Reply{From: a.Unmap(), RTT: time.Since(start), Reached: m.Type == p.fam.reply, Type: m.Type, Code: m.Code}, nil
+		mtu := 0
+		switch b := m.Body.(type) {
+		case *icmp.PacketTooBig:
+			mtu = b.MTU
+		case *icmp.DstUnreach:
+			if m.Type == ipv4.ICMPTypeDestinationUnreachable && m.Code == 4 {
+				mtu = int(binary.BigEndian.Uint16(buf[6:]))
+			}
+		}
+		return Reply{MTU: mtu, From: a.Unmap(), RTT: time.Since(start), Reached: m.Type == p.fam.reply, Type: m.Type, Code: m.Code}, nil
 	}
 }
 
