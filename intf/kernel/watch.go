@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
+	"sync/atomic"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -40,7 +42,8 @@ const watchBuffer = 4 << 20
 
 // A Watch receives events of one namespace.
 type Watch struct {
-	sock *nl.NetlinkSocket
+	sock   *nl.NetlinkSocket
+	closed atomic.Bool
 }
 
 // Watch subscribes to links and addresses and, where rules is set, to routes
@@ -67,7 +70,10 @@ func (n *Namespace) Watch(rules bool) (*Watch, error) {
 }
 
 // Close ends the subscription and a Next that waits.
-func (w *Watch) Close() { w.sock.Close() }
+func (w *Watch) Close() {
+	w.closed.Store(true)
+	w.sock.Close()
+}
 
 // Next waits for events. ErrOverrun is not final: call Next again. Any other
 // error is: os.ErrClosed after Close.
@@ -75,6 +81,10 @@ func (w *Watch) Next() ([]Event, error) {
 	msgs, from, err := w.sock.Receive()
 	if errors.Is(err, unix.ENOBUFS) {
 		return nil, ErrOverrun
+	}
+	if err != nil && w.closed.Load() {
+		// The library has several words for it, EAGAIN among them.
+		err = os.ErrClosed
 	}
 	if err != nil {
 		return nil, fmt.Errorf("watch: %w", err)
