@@ -30,9 +30,11 @@ import (
 // An Applier puts compiled configuration in place. Its methods are called by
 // one goroutine at a time.
 type Applier interface {
-	// Start puts the stored configuration in place, once, before any Apply.
+	// Start puts the stored configuration in place, once, before any Apply. The
+	// intent stays the store's and changes with later commits: read it, don't keep it.
 	Start(ctx context.Context, intent *models.Intent) error
-	// Apply puts a change in place. When it fails, it has undone what it did.
+	// Apply puts a change in place. When it fails, it has undone what it did,
+	// whether ctx has ended or not.
 	Apply(ctx context.Context, change models.Change) error
 	// Revert undoes a change that Apply put in place.
 	Revert(ctx context.Context, change models.Change) error
@@ -136,6 +138,7 @@ func (s *Store) Commit(ctx context.Context, req Request) (Commit, error) {
 		return Commit{}, s.broken
 	}
 	tx.publish(r.Commit)
+	s.log.Info("committed", "commit", r.Number, "user", r.User, "source", r.Source, "operations", len(r.ops))
 	s.notify(Event{Commit: r.Commit, Touched: tx.touched})
 	s.compactIfLarge()
 	return r.Commit, nil

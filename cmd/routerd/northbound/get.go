@@ -27,7 +27,7 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 	if err != nil {
 		return nil, err
 	}
-	g := getter{Server: s, req: req, modules: modules, left: s.opt.MaxMessage,
+	g := getter{Server: s, encoding: req.GetEncoding(), modules: modules, left: s.opt.MaxMessage,
 		walker: tree.Walker{Schema: s.schema, Defaults: true, Depth: depth}}
 	switch req.GetType() {
 	case gnmi.GetRequest_ALL:
@@ -55,34 +55,22 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 		}
 		paths = []tree.Path{p}
 	}
-	resp := &gnmi.GetResponse{}
-	now := s.now().UnixNano()
-	s.store.View(func(dev *gen.Device, commit datastore.Commit) {
-		g.walker.Config, g.walker.State = dev, s.source.at(commit)
-		for i, p := range paths {
-			var n *gnmi.Notification
-			if n, err = g.notification(p); err != nil {
-				return
-			}
-			n.Timestamp = now
-			n.Prefix = echo(req.GetPrefix())
-			if i < len(req.GetPath()) {
-				for _, u := range n.GetUpdate() {
-					u.Path.Origin = req.GetPath()[i].GetOrigin()
-				}
-			}
-			resp.Notification = append(resp.Notification, n)
-		}
-	})
-	if err == nil && proto.Size(resp) > s.opt.MaxMessage {
-		err = errTooLarge
-	}
+	resp, err := g.answer(paths)
 	if errors.Is(err, errTooLarge) {
 		return nil, failf(codes.ResourceExhausted, "the answer is larger than a message may be (%d octets): "+
 			"ask for a narrower path, or use Subscribe ONCE, which streams", s.opt.MaxMessage)
 	}
 	if err != nil {
 		return nil, err
+	}
+	now := s.now().UnixNano()
+	for i, n := range resp.GetNotification() {
+		n.Timestamp, n.Prefix = now, echo(req.GetPrefix())
+		if i < len(req.GetPath()) {
+			for _, u := range n.GetUpdate() {
+				u.Path.Origin = req.GetPath()[i].GetOrigin()
+			}
+		}
 	}
 	return resp, nil
 }
@@ -98,82 +86,146 @@ func echo(prefix *gnmi.Path) *gnmi.Path {
 
 var errTooLarge = errors.New("answer too large")
 
-// leafCost is the least that a leaf adds to a JSON answer, in octets: it lets
-// a walk end early that could never fit.
-const leafCost = 8
-
-type getter struct {
-	*Server
-	req     *gnmi.GetRequest
-	walker  tree.Walker
-	modules map[string]bool
-	left    int
+// cost is the least that a leaf adds to the answer, in octets. It ends a walk
+// early that could never fit, before it has filled the memory.
+func (g *getter) cost(l tree.LeafValue) int {
+	const separators = 5 // "":x,
+	n := separators + len(l.Node.Name) + l.Value.Size()
+	if g.encoding == gnmi.Encoding_PROTO && !l.Extra {
+		for _, e := range l.Path {
+			n += len(e.GetName()) + 4 // two tags, two lengths
+		}
+	}
+	return n
 }
 
-// notification answers one path.
-func (g *getter) notification(p tree.Path) (*gnmi.Notification, error) {
-	n := &gnmi.Notification{}
-	var object *tree.Object
-	var at tree.Path
-	found := false
-	flush := func() error {
-		if object == nil || object.Empty() && len(at) > 0 {
-			return nil
+// A getter gathers the answer to one Get. Leaves are collected while the
+// configuration is locked, which is quick, and encoded afterwards.
+type getter struct {
+	*Server
+	encoding gnmi.Encoding
+	walker   tree.Walker
+	modules  map[string]bool
+	left     int // octets that the answer may still take
+	least    int // octets that the leaves so far take at least
+
+	matches []*found
+	later   []later
+}
+
+// A found is one node that a path matched, with the leaves there.
+type found struct {
+	path   int // index among the request's paths
+	node   *tree.Node
+	at     tree.Path
+	leaves []tree.LeafValue
+}
+
+// A later is a long list of state, to be read when nothing is locked.
+type later struct {
+	tree.Deferred
+	path int
+	into *found // the match that the list belongs to, when there is one already
+}
+
+func (g *getter) answer(paths []tree.Path) (*gnmi.GetResponse, error) {
+	var err error
+	g.store.View(func(dev *gen.Device, commit datastore.Commit) {
+		g.walker.Config, g.walker.State = dev, g.source.at(commit)
+		for i, p := range paths {
+			if err = g.collect(i, func() error { return g.walker.Walk(p) }, nil); err != nil {
+				return
+			}
 		}
-		b, err := object.JSON()
-		if err != nil {
-			return failf(codes.Internal, "path %s: %v", at, err)
-		}
-		if g.left -= len(b); g.left < 0 {
-			return errTooLarge
-		}
-		n.Update = append(n.Update, &gnmi.Update{Path: &gnmi.Path{Elem: at}, Val: jsonValue(g.req.GetEncoding(), b)})
-		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	leaves := 0
-	g.walker.Match = func(node *tree.Node, mp tree.Path) error {
-		if g.req.GetEncoding() == gnmi.Encoding_PROTO {
-			return nil
+	for _, l := range g.later {
+		if err := g.collect(l.path, func() error { return g.walker.Resume(l.Deferred) }, l.into); err != nil {
+			return nil, err
 		}
-		if err := flush(); err != nil {
-			return err
+	}
+	resp := &gnmi.GetResponse{Notification: make([]*gnmi.Notification, len(paths))}
+	have := make([]bool, len(paths))
+	for i := range paths {
+		resp.Notification[i] = &gnmi.Notification{}
+	}
+	for _, f := range g.matches {
+		n := resp.GetNotification()[f.path]
+		before := len(n.GetUpdate())
+		if err := g.encode(n, f); err != nil {
+			return nil, err
 		}
-		leaves = 0
-		object, at = tree.NewObject(node, mp, g.req.GetEncoding() == gnmi.Encoding_JSON_IETF), mp
+		have[f.path] = have[f.path] || len(n.GetUpdate()) > before
+	}
+	for i, p := range paths {
+		if !have[i] && len(p) > 0 && !isPattern(g.schema, p) {
+			return nil, failf(codes.NotFound, "path %s: there is no such data", p)
+		}
+	}
+	if proto.Size(resp) > g.opt.MaxMessage {
+		return nil, errTooLarge
+	}
+	return resp, nil
+}
+
+// collect runs one walk for the path of that index. into is the match that the
+// walk goes on with.
+func (g *getter) collect(path int, walk func() error, into *found) error {
+	g.walker.Match = func(node *tree.Node, at tree.Path) error {
+		into = &found{path: path, node: node, at: at}
+		g.matches = append(g.matches, into)
 		return nil
 	}
 	g.walker.Leaf = func(l tree.LeafValue) error {
 		if g.modules != nil && !g.modules[l.Node.Module] {
 			return nil
 		}
-		if leaves++; leaves*leafCost > g.left {
+		if g.least += g.cost(l); g.least > g.opt.MaxMessage {
 			return errTooLarge
 		}
-		found = found || !l.Extra
-		if object != nil {
-			object.Add(l)
-			return nil
-		}
-		if l.Extra {
-			return nil
-		}
-		u := &gnmi.Update{Path: &gnmi.Path{Elem: l.Path}, Val: l.Value.Typed()}
-		if g.left -= proto.Size(u); g.left < 0 {
-			return errTooLarge
-		}
-		n.Update = append(n.Update, u)
+		into.leaves = append(into.leaves, l)
 		return nil
 	}
-	if err := g.walker.Walk(p); err != nil {
-		return nil, err
+	g.walker.Defer = func(d tree.Deferred) bool {
+		if d.Node != g.source.rib {
+			return false
+		}
+		g.later = append(g.later, later{d, path, into})
+		return true
 	}
-	if err := flush(); err != nil {
-		return nil, err
+	return walk()
+}
+
+// encode adds the updates of a match: one of JSON, or one for each leaf. A match
+// without leaves, but for the root, is no data.
+func (g *getter) encode(n *gnmi.Notification, f *found) error {
+	if g.encoding == gnmi.Encoding_PROTO {
+		for _, l := range f.leaves {
+			if !l.Extra {
+				n.Update = append(n.Update, &gnmi.Update{Path: &gnmi.Path{Elem: l.Path}, Val: l.Value.Typed()})
+			}
+		}
+		return nil
 	}
-	if !found && len(p) > 0 && !isPattern(g.schema, p) {
-		return nil, failf(codes.NotFound, "path %s: there is no such data", p)
+	o := tree.NewObject(f.node, f.at, g.encoding == gnmi.Encoding_JSON_IETF)
+	for _, l := range f.leaves {
+		o.Add(l)
 	}
-	return n, nil
+	f.leaves = nil
+	if o.Empty() && len(f.at) > 0 {
+		return nil
+	}
+	b, err := o.JSON()
+	if err != nil {
+		return failf(codes.Internal, "path %s: %v", f.at, err)
+	}
+	if g.left -= len(b); g.left < 0 {
+		return errTooLarge
+	}
+	n.Update = append(n.Update, &gnmi.Update{Path: &gnmi.Path{Elem: f.at}, Val: jsonValue(g.encoding, b)})
+	return nil
 }
 
 func jsonValue(e gnmi.Encoding, b []byte) *gnmi.TypedValue {

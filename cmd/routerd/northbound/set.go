@@ -59,11 +59,9 @@ func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetRespon
 		return resp, nil
 	}
 	user, via := caller(ctx)
-	c, err := s.store.Commit(ctx, datastore.Request{Ops: ops, User: user, Source: via})
-	if err != nil {
+	if _, err := s.store.Commit(ctx, datastore.Request{Ops: ops, User: user, Source: via}); err != nil {
 		return nil, setError(err)
 	}
-	s.log.Info("committed", "commit", c.Number, "user", user, "via", via, "operations", len(ops))
 	resp.Timestamp = s.now().UnixNano()
 	return resp, nil
 }

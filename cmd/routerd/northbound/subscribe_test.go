@@ -29,7 +29,7 @@ type call struct {
 
 func (b *bed) subscribe(list *gnmi.SubscriptionList) *call {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	b.t.Cleanup(cancel)
 	s, err := b.client.Subscribe(ctx)
 	if err != nil {

@@ -48,6 +48,14 @@ func enumName(v reflect.Value) (string, bool) {
 // Text is the value's lexical form (RFC 7950, section 9), as keys in paths use.
 func (l Value) Text() string { return textOf(l.v) }
 
+// Size is the least number of octets that the value takes in an encoding.
+func (l Value) Size() int {
+	if v, ok := scalar(l.v); ok && v.Kind() == reflect.String {
+		return v.Len()
+	}
+	return 1
+}
+
 func textOf(v reflect.Value) string {
 	v, ok := scalar(v)
 	if !ok {

@@ -1,0 +1,101 @@
+package northbound
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/openconfig/gnmi/proto/gnmi"
+
+	"router/intf"
+	"router/models"
+)
+
+// tenThousandUnits declares ten devices of 1,000 units each.
+func tenThousandUnits(b *bed) {
+	b.t.Helper()
+	var devices []string
+	for d := range 10 {
+		var units []string
+		for i := range 1000 {
+			units = append(units, fmt.Sprintf(`{"id":"%d","vlan":{"config":{"outer-vlan-id":%d}},"family":[{"type":"inet","address":[{"prefix":"10.%d.%d.%d/30"}]}]}`,
+				i, i+1, d, i/64, i%64*4+1))
+			key := intf.UnitKey{Device: fmt.Sprintf("ge%d", d), ID: fmt.Sprint(i)}
+			b.state.units[key] = models.UnitState{Key: key, Families: []models.FamilyState{{Family: intf.Inet}}}
+		}
+		name := fmt.Sprintf("ge%d", d)
+		b.state.devices[name] = models.DeviceState{Name: name}
+		devices = append(devices, fmt.Sprintf(`{"name":"%s","unit":[%s]}`, name, strings.Join(units, ",")))
+	}
+	b.set("/interface", "["+strings.Join(devices, ",")+"]")
+}
+
+func BenchmarkSetOneLeafAt10000Units(b *testing.B) {
+	bed := newBed(b, nil)
+	tenThousandUnits(bed)
+	for i := 0; b.Loop(); i++ {
+		bed.set("/interface[name=ge5]/unit[id=500]/config/description", fmt.Sprintf(`"%d"`, i))
+	}
+}
+
+func BenchmarkGetOneLeafAt10000Units(b *testing.B) {
+	bed := newBed(b, nil)
+	tenThousandUnits(bed)
+	req := &gnmi.GetRequest{Path: []*gnmi.Path{p(b, "/interface[name=ge5]/unit[id=500]/state/oper-status")}}
+	for b.Loop() {
+		if _, err := bed.client.Get(bed.ctx(), req); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkChangeToSubscriber is from the start of a Set to the arrival of its
+// change at a client that watches all 10,000 units.
+func BenchmarkChangeToSubscriber(b *testing.B) {
+	bed := newBed(b, func(o *Options) { o.Volatile = 1 << 40 })
+	tenThousandUnits(bed)
+	c := bed.subscribe(subs(b, live, &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}, "/interface"))
+	c.toSync()
+	for i := 0; b.Loop(); i++ {
+		bed.set("/interface[name=ge5]/unit[id=500]/config/description", fmt.Sprintf(`"%d"`, i))
+		c.next()
+	}
+}
+
+// BenchmarkSubscribeOnceRoutes streams a table of 1,000,000 routes, and reports
+// by how much the heap grew at most while it did.
+func BenchmarkSubscribeOnceRoutes(b *testing.B) {
+	bed := newBed(b, nil)
+	const routes = 200_000
+	list := make([]models.RouteState, routes)
+	for i := range list {
+		list[i] = models.RouteState{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(10 + i>>16), byte(i >> 8), byte(i), 0}), 24), Active: true}
+	}
+	bed.state.routes["default"] = list
+	var before, now runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	var most uint64
+	leaves := 0
+	for b.Loop() {
+		c := bed.subscribe(subs(b, once, &gnmi.Subscription{}, "/instance[name=default]/rib[afi=inet]/route"))
+		for n := 0; ; n++ {
+			r, err := c.stream.Recv()
+			if err != nil {
+				b.Fatal(err)
+			}
+			if r.GetSyncResponse() {
+				break
+			}
+			leaves += len(r.GetUpdate().GetUpdate())
+			if n%4096 == 0 {
+				runtime.ReadMemStats(&now)
+				most = max(most, now.HeapAlloc)
+			}
+		}
+	}
+	b.ReportMetric(float64(leaves)/float64(b.N), "leaves/op")
+	b.ReportMetric(float64(most-min(most, before.HeapAlloc))/(1<<20), "MiB-heap")
+}
