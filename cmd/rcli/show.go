@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -227,11 +228,25 @@ func (o *options) interfaces(ctx context.Context, c *client, args []string) (lis
 
 // table prints rows under a heading, in columns.
 func table(w io.Writer, heading string, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	for _, row := range append([][]string{strings.Fields(heading)}, rows...) {
-		fmt.Fprintln(t, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+	columns := strings.Fields(heading)
+	var b bytes.Buffer
+	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	for _, row := range append([][]string{columns}, rows...) {
+		// Every row has every cell, or its neighbours are not aligned with it.
+		for len(row) < len(columns) {
+			row = append(row, "")
+		}
+		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(b.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dash stands for what is empty, so that columns can be counted.
