@@ -73,8 +73,19 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 // newRoot builds the command tree. It is built anew for each -c command.
 func newRoot(o *options) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "rcli",
-		Short:         "the shell of the router: a gNMI client of routerd",
+		Use:   "rcli",
+		Short: "the shell of the router: a gNMI client of routerd",
+		Long: `Rcli is the shell of the router: a gNMI client of routerd.
+
+A PATH is a gNMI path. Shells give brackets a meaning of their own, so quote it. Each
+set, delete and load is one commit: all of it takes effect, or nothing.
+Exit codes: 0 done, 1 refused, 2 usage, 3 no connection.`,
+		Example: `  rcli show interfaces
+  rcli get --type state '/interface[name=eth1]'
+  rcli set '/interface[name=eth1]/config/mru' 1600
+  rcli load replace router.json
+  rcli -c 'delete /interface[name=eth1]/unit[id=7]' -c 'show routes'
+  rcli watch '/interface[name=*]/state/oper-status'`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
