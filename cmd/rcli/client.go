@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/user"
+	"strings"
 	"time"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
@@ -150,7 +151,8 @@ func explain(t target, err error) (lines []string, code int) {
 		if bad, ok := d.(*errdetails.BadRequest); ok {
 			for _, v := range bad.GetFieldViolations() {
 				line := v.GetField() + ": " + v.GetDescription()
-				if line != st.Message() {
+				// The message may have them all already.
+				if !strings.Contains(st.Message(), line) {
 					lines = append(lines, "  "+line)
 				}
 			}
