@@ -26,10 +26,10 @@ type Queue struct {
 	// ring, or taken from one by the kernel, which never tells.
 	held []bool
 	// filled is how many of them are for receiving, and target how many there
-	// should be.
-	filled, target int32
-	zeroCopy       bool
-	empty          uint32 // Receives in a row without a frame
+	// should be; sending is how many are for sending.
+	filled, target, sending int32
+	zeroCopy                bool
+	empty                   uint32 // Receives in a row without a frame
 
 	gone      atomic.Bool
 	txDropped atomic.Uint64
@@ -110,7 +110,7 @@ func (q *Queue) idle() {
 
 // refill gives the kernel buffers to receive into.
 func (q *Queue) refill() {
-	q.target = min(q.target, q.umem.share.Load(), int32(q.fill.mask+1))
+	q.target = min(q.target, q.umem.rxShare.Load(), int32(q.fill.mask+1))
 	n := uint32(max(0, q.target-q.filled))
 	if free := uint32(q.pool.Free()); free < n {
 		q.reap()
@@ -142,10 +142,11 @@ func (q *Queue) Transmit(bufs []port.Buf) int {
 	if q.gone.Load() {
 		return 0
 	}
-	n := q.tx.room(uint32(len(bufs)))
+	n := q.txRoom(len(bufs))
 	if n < uint32(len(bufs)) {
 		q.wakeTx()
-		n = q.tx.room(uint32(len(bufs)))
+		q.reap()
+		n = q.txRoom(len(bufs))
 	}
 	for i := range n {
 		b := bufs[i]
@@ -154,8 +155,14 @@ func (q *Queue) Transmit(bufs []port.Buf) int {
 	}
 	if n > 0 {
 		q.tx.publish(n)
+		q.sending += int32(n)
 	}
 	return int(n)
+}
+
+// txRoom is how many frames, up to want, may be added to those being sent.
+func (q *Queue) txRoom(want int) uint32 {
+	return q.tx.room(uint32(max(0, min(int32(want), q.umem.txShare.Load()-q.sending))))
 }
 
 // Flush implements port.Queue.
@@ -214,6 +221,7 @@ func (q *Queue) reap() {
 	}
 	if n > 0 {
 		q.completion.release(n)
+		q.sending -= int32(n)
 	}
 }
 

@@ -44,7 +44,8 @@ const DefaultRingSize = 2048
 type UMEM struct {
 	pool *port.Pool
 
-	share atomic.Int32 // buffers that a queue may keep for receiving
+	// How many buffers a queue may keep for receiving, and for sending.
+	rxShare, txShare atomic.Int32
 
 	mu     sync.Mutex
 	queues []*Queue
@@ -100,10 +101,13 @@ func (u *UMEM) tryOpen(config Config) (*Queue, error) {
 	return q, nil
 }
 
-// divide shares the pool out among the queues, less a quarter that stays for
-// frames on their way.
+// divide shares the pool out among the queues: three quarters for receiving, a
+// quarter for sending, so that devices which do not send (as they are down)
+// can't keep it all.
 func (u *UMEM) divide() {
-	u.share.Store(int32(max(64, u.pool.Size()*3/4/max(1, len(u.queues)))))
+	n := max(1, len(u.queues))
+	u.rxShare.Store(int32(max(64, u.pool.Size()*3/4/n)))
+	u.txShare.Store(int32(max(128, u.pool.Size()/4/n)))
 }
 
 // peer is a socket to share the registration with: one of the same kind, as a

@@ -381,3 +381,37 @@ func TestIdleQueuesLeaveThePoolToOthers(t *testing.T) {
 		t.Errorf("%d buffers are lost", pool.Size()-pool.Free())
 	}
 }
+
+func TestADeviceThatIsDownKeepsFewBuffers(t *testing.T) {
+	w := newWorld(t, 1, bpf.Native)
+	pool := newPool(t, 1024)
+	umem := NewUMEM(pool)
+	a, b := w.open(t, umem, 0, 0), w.open(t, umem, 1, 0)
+	if err := w.router.Netlink().LinkSetDown(w.router.Link(t, "ge0")); err != nil {
+		t.Fatal(err)
+	}
+	taken := 0
+	for range 1000 {
+		chunk, ok := pool.Get()
+		if !ok {
+			t.Fatal("the pool is empty")
+		}
+		if a.Transmit([]port.Buf{{Addr: chunk, Len: 64}}) == 0 {
+			pool.Put(chunk)
+			break
+		}
+		taken++
+		a.Flush()
+	}
+	if want := 1024 / 4 / 2; taken != want {
+		t.Errorf("%d frames wait for a device that is down, want %d", taken, want)
+	}
+	for _, q := range []*Queue{a, b} {
+		if err := q.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if pool.Free() != pool.Size() {
+		t.Errorf("%d buffers are lost", pool.Size()-pool.Free())
+	}
+}
