@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"router/intf"
@@ -34,6 +35,28 @@ func TestCommitCostFollowsTheChange(t *testing.T) {
 func (x *world) numberedUnit(i int) Unit {
 	tags := []uint16{0x88a8, uint16(1 + i/4000), 0x8100, uint16(1 + i%4000)}
 	return x.unit(intf.Index(1000+i), "c", tags, routerC, 0, 1500, fmt.Sprintf("10.%d.%d.1", 100+i>>8, i&255))
+}
+
+func TestAddressSet(t *testing.T) {
+	var addrs []netip.Addr
+	for i := range 300 {
+		addrs = append(addrs, addrFrom4(uint32(i)*7919), addrFrom6(uint64(i%3), uint64(i)*7919))
+	}
+	s := newAddressSet(addrs)
+	for i := range uint32(3000) {
+		in := i%7919 == 0 && i/7919 < 300
+		if s.has4(i) != in || s.has4(i*7919) != (i < 300) {
+			t.Fatalf("IPv4 %d is wrong", i)
+		}
+		for hi := range uint64(4) {
+			if s.has6(hi, uint64(i)*7919) != (i < 300 && uint64(i%3) == hi) {
+				t.Fatalf("IPv6 %d %d is wrong", hi, i)
+			}
+		}
+	}
+	if none := newAddressSet(nil); none.has4(0) || none.has6(0, 0) {
+		t.Error("the empty set has something")
+	}
 }
 
 func TestManyUnitsAreDemultiplexed(t *testing.T) {

@@ -1,7 +1,9 @@
 package dataplane
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 
 	"router/dataplane/packet"
 	"router/intf"
@@ -53,12 +55,12 @@ type unitStats struct {
 	blocks []counterBlock
 }
 
-// addressSet is the few addresses of a unit. A filter of 64 bits spares nearly
-// every foreign address the search.
+// addressSet is the addresses of a unit, mostly few. A filter of 64 bits spares
+// nearly every foreign address the search.
 type addressSet struct {
 	filter uint64
-	v4     []uint32
-	v6     [][2]uint64
+	v4     []uint32    // sorted
+	v6     [][2]uint64 // sorted
 }
 
 func newAddressSet(addrs []netip.Addr) addressSet {
@@ -74,31 +76,29 @@ func newAddressSet(addrs []netip.Addr) addressSet {
 		s.v6 = append(s.v6, [2]uint64{hi, lo})
 		s.filter |= 1 << (lo & 63)
 	}
+	slices.Sort(s.v4)
+	slices.SortFunc(s.v6, compare6)
 	return s
 }
 
+func compare6(a, b [2]uint64) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }
+
 func (s *addressSet) has4(a uint32) bool {
-	if s.filter>>(a&63)&1 == 0 {
-		return false
-	}
-	for _, x := range s.v4 {
-		if x == a {
-			return true
-		}
-	}
-	return false
+	return s.filter>>(a&63)&1 != 0 && s.find4(a)
+}
+
+func (s *addressSet) find4(a uint32) bool {
+	_, found := slices.BinarySearch(s.v4, a)
+	return found
 }
 
 func (s *addressSet) has6(hi, lo uint64) bool {
-	if s.filter>>(lo&63)&1 == 0 {
-		return false
-	}
-	for i := range s.v6 {
-		if s.v6[i][1] == lo && s.v6[i][0] == hi {
-			return true
-		}
-	}
-	return false
+	return s.filter>>(lo&63)&1 != 0 && s.find6(hi, lo)
+}
+
+func (s *addressSet) find6(hi, lo uint64) bool {
+	_, found := slices.BinarySearchFunc(s.v6, [2]uint64{hi, lo}, compare6)
+	return found
 }
 
 // header writes the unit's Ethernet header for a frame to dst and returns its

@@ -41,7 +41,8 @@ func (v *vector[T]) at(i uint32) *T {
 	return l[i&vectorMask]
 }
 
-// with returns the vector that has x, which may be nil, as element i.
+// with returns the vector that has x as element i, or no element i if x is nil.
+// Nodes that become empty go, so that a vector is as large as what it holds.
 func (v vector[T]) with(i uint32, x *T) vector[T] {
 	if v.root == nil {
 		v = vector[T]{root: &vectorNode[T]{}, shift: vectorBits}
@@ -51,9 +52,14 @@ func (v vector[T]) with(i uint32, x *T) vector[T] {
 		root.kids[0] = v.root
 		v = vector[T]{root: root, shift: v.shift + vectorBits}
 	}
-	return vector[T]{root: v.root.with(v.shift, i, x), shift: v.shift}
+	root := v.root.with(v.shift, i, x)
+	if root == nil {
+		return vector[T]{}
+	}
+	return vector[T]{root: root, shift: v.shift}
 }
 
+// with returns the changed node, nil when it is empty. n may be nil.
 func (n *vectorNode[T]) with(shift uint8, i uint32, x *T) *vectorNode[T] {
 	c := &vectorNode[T]{}
 	if n != nil {
@@ -62,13 +68,24 @@ func (n *vectorNode[T]) with(shift uint8, i uint32, x *T) *vectorNode[T] {
 	slot := i >> shift & vectorMask
 	if shift > vectorBits {
 		c.kids[slot] = c.kids[slot].with(shift-vectorBits, i, x)
-		return c
+	} else {
+		c.leaves[slot] = c.leaves[slot].with(i, x)
 	}
-	l := &vectorLeaf[T]{}
-	if old := c.leaves[slot]; old != nil {
-		*l = *old
+	if x == nil && *c == (vectorNode[T]{}) {
+		return nil
 	}
-	l[i&vectorMask] = x
-	c.leaves[slot] = l
+	return c
+}
+
+// with returns the changed leaf, nil when it is empty. l may be nil.
+func (l *vectorLeaf[T]) with(i uint32, x *T) *vectorLeaf[T] {
+	c := &vectorLeaf[T]{}
+	if l != nil {
+		*c = *l
+	}
+	c[i&vectorMask] = x
+	if x == nil && *c == (vectorLeaf[T]{}) {
+		return nil
+	}
 	return c
 }

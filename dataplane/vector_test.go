@@ -40,3 +40,23 @@ func TestVectorKeepsOldVersions(t *testing.T) {
 		t.Fatal("a version changed after it was made")
 	}
 }
+
+func TestVectorGivesNodesBack(t *testing.T) {
+	keys := []uint32{0, 31, 32, 5000, 1 << 20, 1<<32 - 1}
+	var v vector[int]
+	for _, i := range keys {
+		v = v.with(i, new(int))
+	}
+	v = v.with(77777, nil)
+	for n, i := range keys {
+		v = v.with(i, nil)
+		for _, left := range keys[n+1:] {
+			if v.at(left) == nil {
+				t.Fatalf("element %d went with element %d", left, i)
+			}
+		}
+	}
+	if v != (vector[int]{}) {
+		t.Errorf("an empty vector still has nodes: %+v", v)
+	}
+}
