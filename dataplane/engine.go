@@ -100,7 +100,9 @@ type Engine struct {
 	onPortError func(PortID, error)
 }
 
-// New starts an engine without ports, units and routes.
+// New starts an engine without ports, units and routes. Each worker raises
+// GOMAXPROCS by one for as long as it runs, so that one that spins takes no
+// processor from the rest of the program.
 func New(c Config) (*Engine, error) {
 	e, err := newEngine(c)
 	if err != nil {
