@@ -144,16 +144,16 @@ func (q *Queue) Flush() {
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(q.fd),
 			uintptr(unsafe.Pointer(&q.messages[first])), uintptr(q.sending-first), unix.MSG_DONTWAIT, 0, 0)
 		q.wakeups.Add(1)
-		switch errno {
-		case 0:
+		switch {
+		case errno == 0:
 			first += int(n)
-		case unix.EINTR:
+		case errno == unix.EINTR:
 			continue
-		case unix.ENXIO, unix.ENODEV:
+		case errno == unix.ENXIO || errno == unix.ENODEV:
 			q.gone.Store(true)
 			q.txDropped.Add(uint64(q.sending - first))
 			first = q.sending
-		case unix.EAGAIN, unix.ENETDOWN:
+		case errno == unix.EAGAIN || errno == unix.ENETDOWN:
 			// Nothing more can be sent for now; a router does not wait.
 			q.txDropped.Add(uint64(q.sending - first))
 			first = q.sending

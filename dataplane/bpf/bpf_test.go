@@ -2,6 +2,7 @@ package bpf
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -242,7 +243,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 		}
 		defer prog.Close()
 		text, err := setXDP(big, prog.FD(), uint32(Native.flags()))
-		if err != unix.ERANGE || !strings.Contains(text, "MTU") {
+		if !errors.Is(err, unix.ERANGE) || !strings.Contains(text, "MTU") {
 			t.Errorf("peer of MTU 9000 without frags: %v, %q; want ERANGE and words about the MTU", err, text)
 		}
 		if err := s.AttachTake(big, Native, false); err != nil {

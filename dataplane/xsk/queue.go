@@ -201,11 +201,11 @@ func (q *Queue) wakeTx() {
 
 // note takes account of the answer of a wake-up.
 func (q *Queue) note(errno unix.Errno) {
-	switch errno {
-	case unix.EBUSY:
+	switch {
+	case errno == unix.EBUSY:
 		// The device dropped a frame, whose buffer comes back all the same.
 		q.txDropped.Add(1)
-	case unix.ENXIO:
+	case errno == unix.ENXIO:
 		// The socket has been unbound from its device.
 		q.gone.Store(true)
 	}
