@@ -152,9 +152,9 @@ func parseEcho(ts *testscript.TestScript, words []string) echo {
 // ping wants an answer within ten seconds, or with neg none within two.
 func ping(ts *testscript.TestScript, neg bool, ns *testnet.Namespace, words []string) {
 	e := parseEcho(ts, words)
-	tries := 10
+	patience := 10 * time.Second
 	if neg {
-		tries = 2
+		patience = 2 * time.Second
 	}
 	finish(ts, neg, ns.Do(func() error {
 		p, err := probe.NewPinger(e.dst)
@@ -162,7 +162,7 @@ func ping(ts *testscript.TestScript, neg bool, ns *testnet.Namespace, words []st
 			return err
 		}
 		defer p.Close()
-		for range tries {
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 			r, perr := p.Ping(e.size, 0, time.Second)
 			if perr == nil && r.Reached {
 				ts.Logf("%s answers after %v", e.dst, r.RTT)
@@ -172,7 +172,6 @@ func ping(ts *testscript.TestScript, neg bool, ns *testnet.Namespace, words []st
 			if perr == nil {
 				err = fmt.Errorf("%s: %v, code %d, from %s", e.dst, r.Type, r.Code, r.From)
 			}
-			time.Sleep(100 * time.Millisecond)
 		}
 		return err
 	}))
