@@ -160,7 +160,8 @@ func (r *Router) openDevice(ctx context.Context, d *device, l kernel.Link) error
 	d.warning = warning
 	d.spec = w
 	if d.open != nil {
-		return nil
+		// The kernel may have got or lost addresses on it.
+		return r.reclaim(d.name)
 	}
 	d.claims = r.claims(d.name)
 	open, err := r.drivers.Open(ctx, DriverSpec{Name: d.name, Attach: w.Attach, Driver: w.Driver, Queues: int(w.Queues), Claims: d.claims})

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,5 +56,39 @@ func TestLinkThatIsDown(t *testing.T) {
 			l.send("ge0", arpRequest("192.0.2.9", "192.0.2.1"))
 			l.receive("ge0", func(f []byte) bool { return f[12] == 8 && f[13] == 6 && intf.MAC(f[:6]) == h1 })
 		})
+	}
+}
+
+// What the kernel has on a shared device stays with the kernel, also when it
+// gets the address later.
+func TestSharedDeviceLeavesNewAddressesToTheKernel(t *testing.T) {
+	l := newLab(t)
+	l.plug("ge0", 1)
+	l.mustCommit(func(in *models.Intent) {
+		unitOf(in, "ge0", "default", "192.0.2.1/24")
+		d := in.Devices["ge0"]
+		d.Attach = intf.Shared
+		in.Devices["ge0"] = d
+	})
+	for _, want := range [][]netip.Prefix{
+		nil,
+		{netip.MustParsePrefix("192.0.2.9/24")},
+		{netip.MustParsePrefix("192.0.2.9/24"), netip.MustParsePrefix("2001:db8::9/64")},
+		nil,
+	} {
+		l.mu.Lock()
+		k := l.links["ge0"]
+		k.Addresses = want
+		l.links["ge0"] = k
+		l.mu.Unlock()
+		l.router.LinkChanged(k)
+		var addrs []netip.Addr
+		for _, p := range want {
+			addrs = append(addrs, p.Addr())
+		}
+		claims := l.router.devices["ge0"].claims
+		if len(claims) != 1 || !slices.Equal(claims[0].Kernel, addrs) {
+			t.Errorf("claims %v: want one that leaves %v to the kernel", claims, addrs)
+		}
 	}
 }
