@@ -9,6 +9,9 @@ import (
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 
+	"router/cmd/routerd/datastore"
+	"router/cmd/routerd/datastore/tree"
+	"router/gen"
 	"router/intf"
 	"router/models"
 )
@@ -98,4 +101,25 @@ func BenchmarkSubscribeOnceRoutes(b *testing.B) {
 	}
 	b.ReportMetric(float64(leaves)/float64(b.N), "leaves/op")
 	b.ReportMetric(float64(most-min(most, before.HeapAlloc))/(1<<20), "MiB-heap")
+}
+
+// BenchmarkWalk10000Units is how long a client that asks for everything keeps
+// the configuration locked.
+func BenchmarkWalk10000Units(b *testing.B) {
+	bed := newBed(b, nil)
+	tenThousandUnits(bed)
+	leaves := 0
+	for b.Loop() {
+		leaves = 0
+		bed.store.View(func(dev *gen.Device, c datastore.Commit) {
+			w := tree.Walker{Schema: bed.server.schema, Config: dev, State: bed.server.source.at(c), Defaults: true, Leaf: func(tree.LeafValue) error {
+				leaves++
+				return nil
+			}}
+			if err := w.Walk(nil); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+	b.ReportMetric(float64(leaves), "leaves")
 }

@@ -13,6 +13,10 @@ import (
 // origin means the same.
 const nativeOrigin = "routerd"
 
+// maxElems bounds a path: the model is less deep, and a pattern with many
+// wildcards is costly to follow.
+const maxElems = 32
+
 // join makes the absolute path of p below prefix, and checks what can be
 // checked without the schema.
 func join(prefix, p *gnmi.Path) (tree.Path, error) {
@@ -33,10 +37,12 @@ func join(prefix, p *gnmi.Path) (tree.Path, error) {
 		return nil, failf(codes.InvalidArgument, "the path's field element is deprecated: use elem")
 	}
 	full := slices.Concat(tree.Path(prefix.GetElem()), tree.Path(p.GetElem()))
-	for _, e := range full {
-		if e == nil {
-			return nil, failf(codes.InvalidArgument, "path %s: an element is missing", full)
-		}
+	// Several "..." in a row mean the same as one, but cost a search for each.
+	full = slices.CompactFunc(full, func(a, b *gnmi.PathElem) bool {
+		return a.GetName() == "..." && b.GetName() == "..." && len(a.GetKey())+len(b.GetKey()) == 0
+	})
+	if len(full) > maxElems {
+		return nil, failf(codes.InvalidArgument, "the path has %d elements; %d are the most", len(full), maxElems)
 	}
 	if len(full) > 0 && full[0].GetName() == "@" {
 		return nil, failf(codes.Unimplemented, "path %s: metadata annotations are not supported", full)
