@@ -391,6 +391,20 @@ func (d *Device) counted() int {
 	return d.QueueCount
 }
 
+// restore undoes what was set at the device, unless its name is another's now.
+func (d *Device) restore() error {
+	index, err := d.tool.Index(d.name)
+	if err != nil || index != d.Index {
+		return err
+	}
+	errs := []error{d.restoreChannels()}
+	if len(d.Changed) > 0 {
+		_, err := d.tool.Set(d.name, d.Changed)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
 // Close leaves the device to the kernel as it was. The workers must have
 // closed the queues before. That the device is gone is no error.
 func (d *Device) Close() error {
@@ -400,12 +414,7 @@ func (d *Device) Close() error {
 		d.membership = -1
 	}
 	if d.tool != nil {
-		errs = append(errs, d.restoreChannels())
-		if len(d.Changed) > 0 {
-			_, err := d.tool.Set(d.name, d.Changed)
-			errs = append(errs, err)
-		}
-		errs = append(errs, d.tool.Close())
+		errs = append(errs, d.restore(), d.tool.Close())
 		d.tool = nil
 	}
 	errs = slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, unix.ENODEV) })

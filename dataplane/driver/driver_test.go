@@ -498,6 +498,35 @@ func TestDeviceDeletedWhileOpen(t *testing.T) {
 	})
 }
 
+func TestClosingSparesADeviceOfTheSameName(t *testing.T) {
+	testnet.Require(t)
+	p := newPatch(t, testnet.Veth{GRO: true})
+	p.open(t, 0, packets, nil)
+	p.open(t, 1, packets, nil)
+	p.start(t)
+	if len(p.devices[0].Changed) == 0 {
+		t.Fatal("nothing was changed that could be given back")
+	}
+	p.router.Delete(t, "ge0")
+	testnet.Veth{}.Pair(t, testnet.End{In: p.hosts[0].In, Name: "eth1"}, testnet.End{In: p.router, Name: "ge0"})
+	p.end(t)
+	err := p.router.Do(func() error {
+		c, err := ethtool.Dial()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		on, err := c.Active("ge0", ethtool.RxGRO)
+		if on {
+			t.Error("GRO of the new device was turned on, as the old one had it")
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDownIsNotGone(t *testing.T) {
 	each(t, func(t *testing.T, o Option) {
 		p := newPatch(t, testnet.Veth{GRO: true})

@@ -86,6 +86,19 @@ func (c *Conn) ioctl(device string, request []byte) error {
 	return nil
 }
 
+// Index is the kernel's number of device, by which it tells a device from
+// another one that got its name later.
+func (c *Conn) Index(device string) (int, error) {
+	req, err := unix.NewIfreq(device)
+	if err == nil {
+		err = unix.IoctlIfreq(c.fd, unix.SIOCGIFINDEX, req)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("device %s: read its index: %w", device, err)
+	}
+	return int(req.Uint32()), nil
+}
+
 // Driver is the name of the kernel driver behind device.
 func (c *Conn) Driver(device string) (string, error) {
 	buf := make([]byte, unsafe.Sizeof(unix.EthtoolDrvinfo{}))
