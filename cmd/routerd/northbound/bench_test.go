@@ -123,3 +123,32 @@ func BenchmarkWalk10000Units(b *testing.B) {
 	}
 	b.ReportMetric(float64(leaves), "leaves")
 }
+
+// BenchmarkRememberRoutes reports what an ON_CHANGE subscription remembers of
+// each route that it has sent.
+func BenchmarkRememberRoutes(b *testing.B) {
+	const routes = 100_000
+	var before, after runtime.MemStats
+	var keep []*seen
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	v := str("a value")
+	for b.Loop() {
+		s := &seen{}
+		s.begin()
+		for i := range routes {
+			route := tree.Path{keyed("instance", "name", "default"), keyed("rib", "afi", "inet"),
+				keyed("route", "prefix", fmt.Sprintf("10.%d.%d.0/24", i>>8, i&255))}
+			s.note(route.Named("prefix"), v)
+			state := route.Child(keyed("entry", "source", "user")).Named("state")
+			for _, leaf := range []string{"source", "protocol", "if-index", "preference", "active", "next-hop-type", "gateway", "egress"} {
+				s.note(state.Named(leaf), v)
+			}
+		}
+		keep = append(keep, s)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(len(keep))/routes, "B/route")
+	runtime.KeepAlive(keep)
+}

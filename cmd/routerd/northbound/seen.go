@@ -34,9 +34,10 @@ type seenEntry struct {
 
 const fewChildren = 4
 
+// A seenChild is a list entry by its path from the entry above it. The path is
+// kept as text: there may be a million.
 type seenChild struct {
-	id    string // path from the entry above, in text
-	path  tree.Path
+	id    string
 	entry *seenEntry
 }
 
@@ -128,7 +129,7 @@ func (s *seen) note(p tree.Path, v *gnmi.TypedValue) bool {
 		id := seg.String()
 		c, ok := e.child(id)
 		if !ok {
-			c = seenChild{id: id, path: slices.Clone(seg), entry: &seenEntry{}}
+			c = seenChild{id: id, entry: &seenEntry{}}
 			e.add(c)
 		}
 		e = c.entry
@@ -237,10 +238,14 @@ func (s *seen) sweepEntry(e *seenEntry, p, rest tree.Path, gone *[]tree.Path) (l
 		return true
 	})
 	for _, c := range e.children() {
-		if !below(c.path, rest) {
+		if !below(c.id, rest) {
 			continue
 		}
-		if s.sweepEntry(c.entry, slices.Concat(p, c.path), nil, gone) {
+		steps, err := tree.Parse(c.id)
+		if err != nil {
+			continue // it was written by String, which Parse reads back
+		}
+		if s.sweepEntry(c.entry, slices.Concat(p, steps), nil, gone) {
 			left = true
 		}
 		if c.entry.empty() {
@@ -250,13 +255,12 @@ func (s *seen) sweepEntry(e *seenEntry, p, rest tree.Path, gone *[]tree.Path) (l
 	return left
 }
 
-// below is HasPrefix, where the last element of prefix may be a list without
-// keys, which stands for all entries.
-func below(p, prefix tree.Path) bool {
-	if len(prefix) == 0 {
+// below reports whether the list entry with that path in text lies at or below
+// rest, elements without keys: a list stands for all its entries.
+func below(id string, rest tree.Path) bool {
+	if len(rest) == 0 {
 		return true
 	}
-	last := len(prefix) - 1
-	return len(p) >= len(prefix) && p[:last].HasPrefix(prefix[:last]) &&
-		p[last].GetName() == prefix[last].GetName()
+	tail, ok := strings.CutPrefix(id, rest.String())
+	return ok && (tail[0] == '[' || tail[0] == '/')
 }
