@@ -28,7 +28,7 @@ demo: build ## a small world in network namespaces, and the router between its h
 
 .PHONY: test
 test: ## every test; as root the privileged ones too (REQUIRE_PRIVILEGED=1: a skip fails)
-	$(GO) test -timeout 20m ./...
+	$(GO) test -count=1 -timeout 20m ./...
 
 .PHONY: race
 race: ## tests of the concurrent packages under the race detector

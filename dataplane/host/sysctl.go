@@ -12,7 +12,8 @@ import (
 
 // sysctls sets what has no other interface. rp_filter is off, or loose where
 // the whole namespace filters, as an answer may leave by another unit than the
-// question came in by. The kernel must not forward between TAPs: the router
+// question came in by. accept_local lets in the ICMP errors that the router sends,
+// from an address of its own, about what a local program sent. The kernel must not forward between TAPs: the router
 // does, by its own FIB. IPv6 forwarding is one switch for the namespace; where
 // its owner has set it, it is left.
 func (t *tap) sysctls() error {
@@ -30,7 +31,7 @@ func (t *tap) sysctls() error {
 		}
 		for _, kv := range [][2]string{
 			{"forwarding", "0"}, {"rp_filter", rpFilter}, {"accept_redirects", "0"}, {"send_redirects", "0"},
-			{"promote_secondaries", "1"},
+			{"promote_secondaries", "1"}, {"accept_local", "1"},
 		} {
 			if err := set(v4+kv[0], kv[1]); err != nil {
 				return err
