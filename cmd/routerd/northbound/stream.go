@@ -9,9 +9,7 @@ import (
 	"github.com/openconfig/gnmi/proto/gnmi"
 	"google.golang.org/grpc/codes"
 
-	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
-	"router/gen"
 )
 
 // A stream is one Subscribe call. Everything is computed and sent by the one
@@ -98,55 +96,6 @@ func (c *stream) encode(l tree.LeafValue) (*gnmi.TypedValue, error) {
 		return nil, failf(codes.Internal, "path %s: %v", l.Path, err)
 	}
 	return jsonValue(c.encoding, b), nil
-}
-
-// each calls visit with every leaf that the pattern matches. The small part of
-// the tree is read in one go, so that it is of one commit; long lists of state come after that,
-// piece by piece, and no lock is held while visit runs.
-func (c *stream) each(pattern tree.Path, visit func(tree.LeafValue) error) error {
-	var leaves []tree.LeafValue
-	var later []tree.Deferred
-	wanted := func(l tree.LeafValue) bool { return c.modules == nil || c.modules[l.Node.Module] }
-	w := tree.Walker{Schema: c.schema, Defaults: true, Depth: c.depth,
-		Leaf: func(l tree.LeafValue) error {
-			if wanted(l) {
-				leaves = append(leaves, l)
-			}
-			return nil
-		},
-		Defer: func(d tree.Deferred) bool {
-			if d.Node != c.source.rib {
-				return false
-			}
-			later = append(later, d)
-			return true
-		},
-	}
-	var err error
-	c.store.View(func(dev *gen.Device, commit datastore.Commit) {
-		w.Config, w.State = dev, c.source.at(commit)
-		err = w.Walk(pattern)
-	})
-	if err != nil {
-		return err
-	}
-	for _, l := range leaves {
-		if err := visit(l); err != nil {
-			return err
-		}
-	}
-	w.Leaf = func(l tree.LeafValue) error {
-		if !wanted(l) {
-			return nil
-		}
-		return visit(l)
-	}
-	for _, d := range later {
-		if err := w.Resume(d); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // sendAll sends the values of all subscriptions (ONCE and POLL).
