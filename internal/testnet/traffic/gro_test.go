@@ -35,4 +35,13 @@ func TestPacketsReachADeviceWithoutXDP(t *testing.T) {
 	if err != nil || sent != 50 || r.Packets != sent {
 		t.Errorf("%d packets came of %d: %v", r.Packets, sent, err)
 	}
+	// And in a blast, whose packets lie in memory that the kernel has forwarded
+	// packets from, and changed them.
+	r, err = stations[1].Measure(func() (err error) {
+		sent, err = flow.Blast(-1, 5*time.Millisecond)
+		return err
+	})
+	if err != nil || r.Packets < sent/2 {
+		t.Errorf("%d packets came of a blast of %d: %v", r.Packets, sent, err)
+	}
 }

@@ -182,7 +182,7 @@ type Packet struct {
 	SourceMAC, DestMAC net.HardwareAddr
 	VLAN               uint16 // 802.1Q id, 0 for none
 	Source, Dest       netip.Addr
-	Size               int // of the frame in octets, without FCS; 60 at least
+	Size               int // of the frame in octets, without FCS; 60 to 3000
 }
 
 // Frame is the packet from its Ethernet header on, and where its IP header is.
@@ -197,7 +197,7 @@ func (p Packet) Frame() (frame []byte, ip int, err error) {
 	}
 	ip = len(b) + 2
 	payload := p.Size - ip
-	if payload < header+8 || p.Size > 9000 || p.Source.Is4() != p.Dest.Is4() {
+	if payload < header+8 || p.Size < 60 || p.Size > 3000 || p.Source.Is4() != p.Dest.Is4() {
 		return nil, 0, fmt.Errorf("no packet of %d octets from %s to %s", p.Size, p.Source, p.Dest)
 	}
 	if p.Dest.Is4() {
@@ -261,6 +261,11 @@ func (s *Station) Flow(t testnet.T, p Packet, destinations []netip.Addr, inTurn 
 	}
 	f := &Flow{station: s, frame: frame, generate: objects.Generate, maps: objects.trafficMaps}
 	t.Cleanup(func() { _ = errors.Join(f.generate.Close(), f.maps.Close()) })
+	var head [60]byte
+	copy(head[:], frame)
+	if err := f.maps.Head.Put(uint32(0), head); err != nil {
+		t.Fatalf("flow: %v", err)
+	}
 	if err := fillAddresses(f.maps.Addresses, destinations); err != nil {
 		t.Fatalf("flow: %v", err)
 	}

@@ -64,6 +64,7 @@ type trafficProgramSpecs struct {
 type trafficMapSpecs struct {
 	Addresses *ebpf.MapSpec `ebpf:"addresses"`
 	Counters  *ebpf.MapSpec `ebpf:"counters"`
+	Head      *ebpf.MapSpec `ebpf:"head"`
 	Latencies *ebpf.MapSpec `ebpf:"latencies"`
 	Times     *ebpf.MapSpec `ebpf:"times"`
 }
@@ -99,6 +100,7 @@ func (o *trafficObjects) Close() error {
 type trafficMaps struct {
 	Addresses *ebpf.Map `ebpf:"addresses"`
 	Counters  *ebpf.Map `ebpf:"counters"`
+	Head      *ebpf.Map `ebpf:"head"`
 	Latencies *ebpf.Map `ebpf:"latencies"`
 	Times     *ebpf.Map `ebpf:"times"`
 }
@@ -107,6 +109,7 @@ func (m *trafficMaps) Close() error {
 	return _TrafficClose(
 		m.Addresses,
 		m.Counters,
+		m.Head,
 		m.Latencies,
 		m.Times,
 	)
