@@ -94,7 +94,7 @@ func changedPaths(c StateChange) []tree.Path {
 		return []tree.Path{{{Name: "system"}}}
 	case models.Device:
 		p := tree.Path{keyed("interface", "name", o.Device)}
-		return []tree.Path{p.Named("name"), p.Named("state"), p.Named("drops")}
+		return []tree.Path{p.Named("name"), p.Named("state")}
 	case models.Unit:
 		return []tree.Path{{keyed("interface", "name", o.Device), keyed("unit", "id", o.Unit)}}
 	case models.Instance:

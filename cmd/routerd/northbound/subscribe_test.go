@@ -451,8 +451,10 @@ func TestSlowReader(t *testing.T) {
 			value = valueText(u.GetVal())
 		}
 	}
-	if got+duplicates != commits {
-		t.Errorf("%d updates and %d duplicates, want %d together", got, duplicates, commits)
+	// A value that is read after the next commit, but before that one's mark, is
+	// sent once and counted once.
+	if sum := got + duplicates; sum > commits || sum < commits*9/10 {
+		t.Errorf("%d updates and %d duplicates, want about %d together", got, duplicates, commits)
 	}
 	if duplicates == 0 {
 		t.Error("nothing was coalesced")
