@@ -20,7 +20,7 @@ func FillSystem(dst *gen.Device, s SystemState) {
 	if s.Applied != nil && s.Applied.Hostname != "" {
 		hostname = s.Applied.Hostname
 	}
-	dst.GetOrCreateSystem().State = &gen.Routerd_System_State{
+	st := &gen.Routerd_System_State{
 		Hostname: text(hostname),
 		Version:  text(s.Version),
 		BootTime: moment(s.BootTime),
@@ -37,6 +37,10 @@ func FillSystem(dst *gen.Device, s SystemState) {
 			PendingObjects: ygot.Uint32(s.PendingObjects),
 		},
 	}
+	for reason, n := range s.Drops {
+		st.Dataplane.GetOrCreateDrops(reason).Count = ygot.Uint64(n)
+	}
+	dst.GetOrCreateSystem().State = st
 }
 
 // FillDevice writes the state of a device, without its units.
@@ -81,11 +85,8 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		}
 	}
 	d.State = st
-	d.Drops = nil
 	for reason, n := range s.Drops {
-		d.GetOrCreateDrops(reason).State = &gen.Routerd_Interface_Drops_State{
-			Reason: ygot.String(reason), Count: ygot.Uint64(n),
-		}
+		st.GetOrCreateDrops(reason).Count = ygot.Uint64(n)
 	}
 }
 

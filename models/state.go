@@ -26,6 +26,7 @@ type SystemState struct {
 	BuffersFree uint32
 	FIBOctets   uint64
 	NextHops    uint32
+	Drops       map[string]uint64 // packets that came from no device, by reason
 
 	CommitNumber   uint64
 	LastCommitTime time.Time

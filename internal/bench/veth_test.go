@@ -135,7 +135,7 @@ func (x *bench) withRouterd(driver string, f func()) {
 	}
 	f()
 	if testing.Verbose() {
-		for _, path := range []string{"/interface/state/counters", "/interface/drops", "/interface/unit/family/neighbor"} {
+		for _, path := range []string{"/interface/state/counters", "/interface/state/drops", "/interface/unit/family/neighbor"} {
 			out, err := rcli("get", path)
 			x.b.Logf("%s %s: %v\n%s", driver, path, err, out)
 		}

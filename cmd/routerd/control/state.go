@@ -29,6 +29,7 @@ func (r *Router) SystemState() models.SystemState {
 	}
 	u := r.engine.Usage()
 	s.Workers, s.Buffers, s.BuffersFree = uint16(u.Workers), uint32(u.Buffers), uint32(u.BuffersFree)
+	s.Drops = reasons(r.engine.OwnDrops())
 	a := r.arena.Stats()
 	s.FIBOctets, s.NextHops = a.Used, uint32(r.vrfs.NextHops())
 	return s
@@ -99,10 +100,7 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 	if c, ok := r.engine.PortCounters(d.port); ok {
 		s.Counters = models.Counters(c)
 	}
-	s.Drops = map[string]uint64{}
-	for reason, n := range r.engine.Drops(d.port) {
-		s.Drops[reason.String()] = n
-	}
+	s.Drops = reasons(r.engine.Drops(d.port))
 	if q, ok := r.engine.PortStats(d.port); ok {
 		// What the driver lost is the device's loss too (RFC 8343, in-discards).
 		for reason, n := range map[string]uint64{"driver-rx": q.RxDropped, "driver-oversize": q.RxOversize, "driver-tx": q.TxDropped} {
@@ -114,6 +112,14 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 		s.Counters.OutDiscards += q.TxDropped
 	}
 	return s, true
+}
+
+func reasons(drops map[dataplane.Reason]uint64) map[string]uint64 {
+	m := make(map[string]uint64, len(drops))
+	for reason, n := range drops {
+		m[reason.String()] = n
+	}
+	return m
 }
 
 // UnitState is the state of a unit; ok is false when there is none.
@@ -279,9 +285,6 @@ func (r *Router) Load(instance string, p routing.Protocol, routes func(yield fun
 	r.finish()
 	return err
 }
-
-// OwnDrops are the drops of packets that came from no device, by reason.
-func (r *Router) OwnDrops() map[dataplane.Reason]uint64 { return r.engine.OwnDrops() }
 
 // Close releases everything, what was made in the kernel included. The host
 // and the engine are the caller's to close, the engine last.
