@@ -60,7 +60,7 @@ func (r *Router) do(a *neighbor.Action) error {
 	key := a.Key
 	switch a.Kind {
 	case neighbor.Send:
-		r.sendNeighbor(&a.Message)
+		r.sends = append(r.sends, a.Message)
 	case neighbor.Changed:
 		r.changedNeighbor(key)
 		if a.State.Usable() {
@@ -125,6 +125,16 @@ func (r *Router) conflict(u *unit, addr netip.Addr, mac intf.MAC) {
 			r.events.unit(u.key)
 		}
 	}
+}
+
+// transmit sends the messages that are queued. What they ask for must be visible
+// to the workers by then: an answer takes some microseconds, and one that finds
+// its family down is lost, which for a duplicate address is never made good.
+func (r *Router) transmit() {
+	for i := range r.sends {
+		r.sendNeighbor(&r.sends[i])
+	}
+	r.sends = r.sends[:0]
 }
 
 // sendNeighbor puts a message of ARP or neighbour discovery on the wire.
@@ -197,6 +207,7 @@ func (r *Router) finish() {
 	if len(r.dirty.units) > 0 || len(r.dirty.devices) > 0 {
 		r.repair(context.Background())
 	}
+	r.transmit()
 	r.kick()
 }
 

@@ -73,10 +73,11 @@ type Router struct {
 	tree      *intf.Tree
 	vrfs      *vrf.Manager
 	neighbors *neighbor.Table
-	actions   []neighbor.Action // to be done by drain
-	gateways  []gatewayChange   // likewise
-	malformed uint64            // punted messages that were not valid
-	edit      *dataplane.Edit   // what the next commitEdit publishes
+	actions   []neighbor.Action  // to be done by drain
+	gateways  []gatewayChange    // likewise
+	sends     []neighbor.Message // to be sent by transmit
+	malformed uint64             // punted messages that were not valid
+	edit      *dataplane.Edit    // what the next commitEdit publishes
 
 	system    models.SystemSpec
 	devices   map[string]*device
@@ -154,6 +155,7 @@ func New(c Config) (*Router, error) {
 func (r *Router) commitEdit() {
 	r.edit.Commit()
 	r.edit = r.engine.Edit()
+	r.transmit()
 }
 
 // Do notes what a step wants. It fails, changing nothing, when the step can't
@@ -275,6 +277,7 @@ func (r *Router) converge(ctx context.Context, strict bool) error {
 	if err := errors.Join(r.clearNamespaces(), r.drain()); err != nil {
 		return err
 	}
+	r.transmit()
 	r.dirty = newDirty()
 	return nil
 }
