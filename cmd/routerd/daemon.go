@@ -75,7 +75,7 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 	if err := d.cleanup(); err != nil {
 		log.Warn("leftovers of an earlier run remain", "err", err)
 	}
-	d.server, err = serve(s, d.store, newState(d.router, d.store), log)
+	d.server, err = serve(s, d.store, state{d.router}, log)
 	if err != nil {
 		return nil, err
 	}

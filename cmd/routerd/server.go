@@ -18,19 +18,17 @@ import (
 type server struct {
 	gnmi   *northbound.Server
 	failed chan error // a listener that stopped by itself
-	stop   func()
 }
 
 // stopWait bounds how long calls under way may take at a stop.
 const stopWait = 3 * time.Second
 
 // serve opens the listeners that the settings name and answers on them.
-func serve(s boot.Settings, store *datastore.Store, st *state, log *slog.Logger) (*server, error) {
+func serve(s boot.Settings, store *datastore.Store, st state, log *slog.Logger) (*server, error) {
 	srv := &server{
 		gnmi:   northbound.New(northbound.Options{Store: store, State: st, Log: log, MaxMessage: s.MaxMessage}),
 		failed: make(chan error, 2),
 	}
-	srv.stop = store.Watch(func(e datastore.Event) { st.committed(e.Commit) })
 	if s.Socket != "" {
 		l, err := northbound.ListenSocket(s.Socket)
 		if err != nil {
@@ -72,6 +70,5 @@ func (s *server) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWait)
 	defer cancel()
 	s.gnmi.Stop(ctx)
-	s.stop()
 	return nil
 }

@@ -2,10 +2,8 @@ package main
 
 import (
 	"net/netip"
-	"sync/atomic"
 
 	"router/cmd/routerd/control"
-	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/northbound"
 	"router/gen"
 	"router/intf"
@@ -13,25 +11,10 @@ import (
 )
 
 // state is the router's operational state as the gNMI server wants it.
-type state struct {
-	router *control.Router
-	// last is the newest commit. It is kept here because state may be asked for
-	// while the datastore is locked.
-	last atomic.Pointer[datastore.Commit]
-}
-
-func newState(r *control.Router, s *datastore.Store) *state {
-	st := &state{router: r}
-	last := s.Last()
-	st.last.Store(&last)
-	return st
-}
-
-// committed takes a commit in.
-func (s *state) committed(c datastore.Commit) { s.last.Store(&c) }
+type state struct{ router *control.Router }
 
 // Names implements northbound.State.
-func (s *state) Names(kind models.Kind, parent string) []string {
+func (s state) Names(kind models.Kind, parent string) []string {
 	switch kind {
 	case models.System:
 		return nil
@@ -56,13 +39,11 @@ func (s *state) Names(kind models.Kind, parent string) []string {
 }
 
 // Fill implements northbound.State.
-func (s *state) Fill(dst *gen.Device, o models.Object) bool {
+func (s state) Fill(dst *gen.Device, o models.Object) bool {
 	switch o.Kind {
 	case models.System:
-		st := s.router.SystemState()
-		last := s.last.Load()
-		st.CommitNumber, st.LastCommitTime = last.Number, last.Time
-		models.FillSystem(dst, st)
+		// The server adds what it knows of commits.
+		models.FillSystem(dst, s.router.SystemState())
 		return true
 	case models.Device:
 		st, ok := s.router.DeviceState(o.Device)
@@ -97,11 +78,11 @@ func (s *state) Fill(dst *gen.Device, o models.Object) bool {
 }
 
 // Routes implements northbound.State.
-func (s *state) Routes(dst []models.RouteState, q northbound.RouteQuery) []models.RouteState {
+func (s state) Routes(dst []models.RouteState, q northbound.RouteQuery) []models.RouteState {
 	return s.router.Routes(dst, q.Instance, q.Family, q.Prefix, q.After, q.Limit)
 }
 
 // Watch implements northbound.State.
-func (s *state) Watch(fn func(northbound.StateChange)) (stop func()) {
+func (s state) Watch(fn func(northbound.StateChange)) (stop func()) {
 	return s.router.Watch(func(e control.Event) { fn(northbound.StateChange{Object: e.Object, Route: e.Route}) })
 }
