@@ -92,7 +92,7 @@ type Driver uint8
 const (
 	DriverAuto     Driver = iota // the best that the device takes, found by trying
 	DriverAFXDP                  // AF_XDP sockets
-	DriverAFPacket               // AF_PACKET with TPACKET_V3 rings
+	DriverAFPacket               // AF_PACKET with rings of frames
 )
 
 func (d Driver) String() string {

@@ -139,7 +139,7 @@ func explain(t target, err error) (lines []string, code int) {
 		code = exitNoConnection
 		hint := "is routerd running, and is --socket right?"
 		if t.address != "" {
-			hint = "is routerd listening there? a certificate that isn't trusted needs --ca; plaintext needs --insecure on both sides"
+			hint = "is routerd listening there? a certificate that isn't trusted needs --ca, a router that asks for yours --cert and --key; plaintext needs --insecure on both sides"
 		}
 		lines = append(lines, fmt.Sprintf("no connection to %s: %s (%s)", t, st.Message(), hint))
 	case codes.PermissionDenied, codes.Unauthenticated:
