@@ -25,7 +25,7 @@ func cmdNet(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: net HOST[-DEVICE]...")
 	}
 	l := of(ts)
-	l.space("router")
+	ts.Setenv("ROUTER", l.space("router").Name)
 	for _, arg := range args {
 		if name, device, ok := strings.Cut(arg, "-"); ok {
 			l.wire(name, device)
