@@ -7,6 +7,7 @@ import (
 	"router/dataplane/bpf"
 	"router/dataplane/driver"
 	"router/dataplane/port"
+	"router/intf"
 	"router/intf/kernel"
 	"router/models"
 )
@@ -62,6 +63,22 @@ func xdpMode(m driver.XDPMode) models.XDPMode {
 		return models.XDPGeneric
 	}
 	return models.XDPNone
+}
+
+// Lost is what the XDP program dropped. AF_PACKET's program hides every frame
+// from the kernel, which loses nothing.
+func (o opened) Lost() map[string]uint64 {
+	lost := map[string]uint64{}
+	c, err := o.dev.Counters()
+	if err != nil || o.dev.Driver != intf.DriverAFXDP {
+		return lost
+	}
+	for reason, n := range map[string]uint64{"driver-oversize": c.Oversize, "driver-no-socket": c.NoSocket} {
+		if n > 0 {
+			lost[reason] = n
+		}
+	}
+	return lost
 }
 
 func (o opened) SetClaims(c []bpf.Claim) error { return o.dev.SetClaims(c) }

@@ -168,6 +168,7 @@ type memDevice struct{ q *memport.Queue }
 func (d memDevice) Queues() []port.Queue        { return []port.Queue{d.q} }
 func (d memDevice) Report() DriverReport        { return DriverReport{Driver: intf.DriverAFXDP, Queues: 1} }
 func (d memDevice) SetClaims([]bpf.Claim) error { return nil }
+func (d memDevice) Lost() map[string]uint64     { return nil }
 func (d memDevice) Close() error                { return nil }
 
 type hostOf struct{ l *lab }

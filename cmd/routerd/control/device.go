@@ -39,6 +39,8 @@ type Opened interface {
 	Report() DriverReport
 	// SetClaims replaces what a shared device's frames are taken by.
 	SetClaims([]bpf.Claim) error
+	// Lost is what never reached a queue, by reason, since the device was opened.
+	Lost() map[string]uint64
 	// Close gives the device back. The queues must have been closed.
 	Close() error
 }

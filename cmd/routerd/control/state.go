@@ -111,6 +111,10 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 		s.Counters.InDiscards += q.RxDropped + q.RxOversize
 		s.Counters.OutDiscards += q.TxDropped
 	}
+	for reason, n := range d.open.Lost() {
+		s.Drops[reason] += n
+		s.Counters.InDiscards += n
+	}
 	return s, true
 }
 
