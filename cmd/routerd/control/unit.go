@@ -46,6 +46,17 @@ type family struct {
 	static    map[netip.Addr]intf.MAC
 }
 
+// at is the address in whatever prefix; nil when the family doesn't have it.
+// There are two only while one takes the other's place.
+func (f *family) at(addr netip.Addr) *address {
+	for prefix, a := range f.addresses {
+		if prefix.Addr() == addr {
+			return a
+		}
+	}
+	return nil
+}
+
 // An address is an ifa as applied.
 type address struct {
 	spec   intf.AddressSpec
@@ -229,6 +240,16 @@ func (r *Router) buildFamily(u *unit, t *intf.Unit, f intf.Family) error {
 		a := fam.addresses[spec.Prefix]
 		if a == nil {
 			a = &address{spec: spec, reason: "waits for the link"}
+			if was := fam.at(spec.Prefix.Addr()); was != nil {
+				// Only the length is new: what is known of the address stays.
+				a.status, a.reason = was.status, was.reason
+				if was.usable {
+					if err := r.vrfs.AddAddress(u.index, spec); err != nil {
+						return err
+					}
+					a.usable = true
+				}
+			}
 			fam.addresses[spec.Prefix] = a
 			r.act(r.neighbors.AddAddress(r.clock(), u.index, spec.Prefix))
 			continue
@@ -428,8 +449,10 @@ func (r *Router) clearUnit(key intf.UnitKey) error {
 		wanted := wantedAddresses(t, f)
 		for prefix := range fam.addresses {
 			if !slices.ContainsFunc(wanted, func(a intf.AddressSpec) bool { return a.Prefix == prefix }) {
-				r.act(r.neighbors.RemoveAddress(r.clock(), u.index, prefix.Addr()))
 				delete(fam.addresses, prefix)
+				if fam.at(prefix.Addr()) == nil {
+					r.act(r.neighbors.RemoveAddress(r.clock(), u.index, prefix.Addr()))
+				}
 				if err := r.vrfs.RemoveAddress(u.index, prefix); err != nil {
 					return err
 				}
