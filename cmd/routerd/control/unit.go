@@ -396,8 +396,13 @@ func (r *Router) buildHost(u *unit, t *intf.Unit) error {
 		}
 		index, _ := r.vrfs.Index(fam.instance)
 		hf := host.Family{Family: f, Namespace: r.namespace(fam.instance), Instance: index, MTU: tf.MTU, Up: tf.Up()}
+		wanted := wantedAddresses(t, f)
 		for _, a := range fam.sorted() {
-			if a.usable {
+			// The host stack takes an address once: in the prefix that is to stay.
+			leaves := slices.ContainsFunc(wanted, func(w intf.AddressSpec) bool {
+				return w.Prefix.Addr() == a.spec.Prefix.Addr() && w.Prefix != a.spec.Prefix
+			})
+			if a.usable && !leaves {
 				hf.Addresses = append(hf.Addresses, a.spec)
 			}
 		}
