@@ -28,6 +28,7 @@ func threeHosts(t *testing.T) *lab {
 	l.space("h2").Address(l, "eth0", "198.51.100.2/24")
 	l.space("h2").Route(l, "default", "198.51.100.1")
 	l.space("h3").Address(l, "eth0", "10.0.0.2/24")
+	l.space("h3").Route(l, "default", "10.0.0.1")
 	l.start()
 	l.load(threeInterfaces)
 	if out, err := l.space("h1").Run("ping", "-c1", "-W5", "198.51.100.2"); err != nil {
@@ -43,7 +44,7 @@ var h2 = netip.MustParseAddrPort("198.51.100.2:4000")
 func TestCommitsLoseNothing(t *testing.T) {
 	l := threeHosts(t)
 	commits := 100
-	if full {
+	if full() {
 		commits = 1000
 	}
 	s := l.dial()
@@ -78,7 +79,7 @@ func TestCommitsLoseNothing(t *testing.T) {
 
 // drops is why the router says that it dropped packets.
 func (l *lab) drops(s *session) string {
-	out, err := s.get(context.Background(), 0, "/interface[name=*]/drops")
+	out, err := s.get(context.Background(), 0, "/interface[name=*]/state/drops")
 	if err != nil {
 		return err.Error()
 	}

@@ -59,7 +59,7 @@ func TestKill(t *testing.T) {
 	l := labOf(t)
 	l.wire("h0", "ge0")
 	rounds := 5
-	if full {
+	if full() {
 		rounds = 50
 	}
 	ctx := context.Background()
