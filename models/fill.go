@@ -210,7 +210,6 @@ func FillRoute(dst *gen.Device, instance string, s RouteState) {
 		Gateway:     address(s.Gateway),
 		Egress:      text(s.Egress),
 		Instance:    text(s.Lookup),
-		LastChange:  moment(s.LastChange),
 	}
 	if s.Resolved.IsValid() {
 		st.Resolved = ygot.String(s.Resolved.String())

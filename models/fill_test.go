@@ -71,7 +71,7 @@ func filled() *gen.Device {
 	FillRoute(dst, "red", RouteState{
 		Prefix: route.Key.Prefix, Source: routing.User, Protocol: routing.Static, IfIndex: 2, Preference: 5, Tag: 20,
 		Active: true, Reason: "gateway unresolved", NextHop: routing.Indirect, Gateway: someIP, Egress: "ge0.100.1",
-		Lookup: "default", Resolved: netip.MustParsePrefix("2001:db8::/64"), LastChange: now,
+		Lookup: "default", Resolved: netip.MustParsePrefix("2001:db8::/64"),
 	})
 	return dst
 }

@@ -187,5 +187,4 @@ type RouteState struct {
 	Egress     string       // a unit's name, empty for none
 	Lookup     string       // the instance to look up in, empty for none
 	Resolved   netip.Prefix // of the route that the gateway was found through; zero for none
-	LastChange time.Time    // zero when not known
 }

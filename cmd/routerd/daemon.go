@@ -134,7 +134,7 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 
 	d.router, err = control.New(control.Config{
 		Log: log, StateDir: s.StateDir, Engine: d.engine, Domain: domain, Arena: arena,
-		Links: d.links, Drivers: newDrivers(d.engine.Pools()), Host: d.host, Now: time.Now,
+		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices), Host: d.host, Now: time.Now,
 	})
 	if err != nil {
 		return err
@@ -158,7 +158,7 @@ func (d *daemon) cleanup() error {
 	for _, name := range d.router.Devices() {
 		wanted[name] = true
 	}
-	return errors.Join(d.host.Cleanup(), d.links.ReleaseExcept(func(name string) bool { return wanted[name] }))
+	return errors.Join(d.host.Cleanup(), d.links.releaseExcept(wanted))
 }
 
 func (d *daemon) closing(f func() error) { d.closers = append(d.closers, f) }

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"router/cmd/routerd/control"
 	"router/dataplane/bpf"
 	"router/dataplane/driver"
+	"router/dataplane/ethtool"
 	"router/dataplane/port"
 	"router/intf"
 	"router/intf/kernel"
@@ -13,10 +16,13 @@ import (
 )
 
 // drivers opens the kernel's devices on the workers' frame memory.
-type drivers struct{ memories []*driver.Memory }
+type drivers struct {
+	memories []*driver.Memory
+	devices  *kernel.Devices
+}
 
-func newDrivers(pools []*port.Pool) *drivers {
-	d := &drivers{}
+func newDrivers(pools []*port.Pool, devices *kernel.Devices) *drivers {
+	d := &drivers{devices: devices}
 	for _, p := range pools {
 		d.memories = append(d.memories, driver.UseMemory(p))
 	}
@@ -25,17 +31,50 @@ func newDrivers(pools []*port.Pool) *drivers {
 
 // Open implements control.Drivers.
 func (d *drivers) Open(_ context.Context, s control.DriverSpec) (control.Opened, error) {
+	// What a run that was killed left changed must not be taken for the original.
+	if err := restoreFeatures(d.devices, s.Name); err != nil {
+		return nil, err
+	}
 	dev, err := driver.Open(driver.Spec{
 		Device: s.Name, Attach: s.Attach, Driver: s.Driver, Queues: s.Queues, Claims: s.Claims, Memories: d.memories,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return opened{dev}, nil
+	o := opened{dev: dev, name: s.Name, devices: d.devices}
+	if err := d.devices.RememberFeatures(s.Name, dev.Changed); err != nil {
+		for _, q := range o.Queues() {
+			err = errors.Join(err, q.Close())
+		}
+		return nil, errors.Join(err, o.Close())
+	}
+	return o, nil
+}
+
+// restoreFeatures gives a device the offloads back that a run which was killed
+// had changed.
+func restoreFeatures(devices *kernel.Devices, name string) error {
+	former := devices.FormerFeatures(name)
+	if len(former) == 0 {
+		return nil
+	}
+	c, err := ethtool.Dial()
+	if err != nil {
+		return err
+	}
+	_, err = c.Set(name, former)
+	if err := errors.Join(err, c.Close()); err != nil {
+		return fmt.Errorf("give offloads back: %w", err)
+	}
+	return devices.ForgetFeatures(name)
 }
 
 // opened is a device of package driver as control sees it.
-type opened struct{ dev *driver.Device }
+type opened struct {
+	dev     *driver.Device
+	name    string
+	devices *kernel.Devices
+}
 
 func (o opened) Queues() []port.Queue {
 	queues := make([]port.Queue, len(o.dev.Queues))
@@ -82,12 +121,34 @@ func (o opened) Lost() map[string]uint64 {
 }
 
 func (o opened) SetClaims(c []bpf.Claim) error { return o.dev.SetClaims(c) }
-func (o opened) Close() error                  { return o.dev.Close() }
+
+func (o opened) Close() error {
+	if err := o.dev.Close(); err != nil {
+		return err
+	}
+	return o.devices.ForgetFeatures(o.name)
+}
 
 // links are the kernel's links: what the monitor sees and what is done to them.
 type links struct {
 	*kernel.Monitor
 	*kernel.Devices
+}
+
+// Release gives a device back, offloads included.
+func (l links) Release(name string) error {
+	return errors.Join(restoreFeatures(l.Devices, name), l.Devices.Release(name))
+}
+
+// releaseExcept gives back what an earlier run claimed, but for what keep wants.
+func (l links) releaseExcept(keep map[string]bool) error {
+	var errs []error
+	for _, name := range l.Claimed() {
+		if !keep[name] {
+			errs = append(errs, l.Release(name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (l links) Close() {

@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 
@@ -19,6 +20,8 @@ type DeviceSettings struct {
 	MTU         int      `json:"mtu"` // octets, without the Ethernet header
 	MAC         intf.MAC `json:"mac"`
 	DisableIPv6 string   `json:"disable-ipv6,omitempty"` // the sysctl; "" was not touched
+	// Features are offloads that a driver has changed, as found; see RememberFeatures.
+	Features map[string]bool `json:"features,omitempty"`
 }
 
 // A DeviceClaim is what the router wants of a device.
@@ -31,7 +34,8 @@ type DeviceClaim struct {
 
 // Devices takes links over for the router and gives them back as they were.
 // The former settings are in the store before anything changes, so a crashed
-// router's successor can give them back too. Offloads are the drivers' affair.
+// router's successor can give them back too. Offloads are the drivers' affair;
+// here they are only remembered.
 // Its methods are to be called by one goroutine at a time.
 type Devices struct {
 	ns    *Namespace
@@ -113,17 +117,45 @@ func (d *Devices) Release(name string) error {
 	return d.store.update(func(data *storeData) { delete(data.Devices, name) })
 }
 
-// ReleaseExcept gives back every device that was claimed, in this life or an
-// earlier one, except those that keep reports true for.
-func (d *Devices) ReleaseExcept(keep func(name string) bool) error {
-	var errs []error
-	for _, name := range d.store.deviceNames() {
-		if !keep(name) {
-			errs = append(errs, d.Release(name))
-		}
+// RememberFeatures records offloads of a claimed device as they were found by a
+// driver that has changed them. Those that are recorded already stay.
+func (d *Devices) RememberFeatures(name string, former map[string]bool) error {
+	settings, ok := d.store.device(name)
+	if !ok || len(former) == 0 {
+		return nil
 	}
-	return errors.Join(errs...)
+	features := maps.Clone(former)
+	maps.Copy(features, settings.Features)
+	settings.Features = features
+	return d.store.update(func(data *storeData) { data.Devices[name] = settings })
 }
+
+// FormerFeatures are the offloads to be given back to a device: those of a
+// driver that did not come to it. nil for a device that is another by now.
+func (d *Devices) FormerFeatures(name string) map[string]bool {
+	settings, ok := d.store.device(name)
+	if !ok || len(settings.Features) == 0 {
+		return nil
+	}
+	if l, err := d.conn.LinkByName(name); err != nil || l.Index != settings.Index {
+		return nil
+	}
+	return maps.Clone(settings.Features)
+}
+
+// ForgetFeatures says that the offloads of a device have been given back.
+func (d *Devices) ForgetFeatures(name string) error {
+	settings, ok := d.store.device(name)
+	if !ok || settings.Features == nil {
+		return nil
+	}
+	settings.Features = nil
+	return d.store.update(func(data *storeData) { data.Devices[name] = settings })
+}
+
+// Claimed lists the devices that were claimed, in this life or an earlier one,
+// and not given back.
+func (d *Devices) Claimed() []string { return d.store.deviceNames() }
 
 // remember records the settings of the link as found, once per link.
 func (d *Devices) remember(l Link) (DeviceSettings, error) {

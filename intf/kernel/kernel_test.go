@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -222,6 +223,11 @@ func TestDevicesAreTakenOverAndGivenBack(t *testing.T) {
 	if _, err := d.Claim("ge0", claim); err != nil {
 		t.Fatal(err)
 	}
+	for _, former := range []bool{true, false} { // what was found first counts
+		if err := d.RememberFeatures("ge0", map[string]bool{"rx-gro": former}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	d.Close()
 
 	// The process dies; its successor knows what to give back.
@@ -230,7 +236,13 @@ func TestDevicesAreTakenOverAndGivenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if err := d.ReleaseExcept(func(name string) bool { return name == "ge7" }); err != nil {
+	if got := d.FormerFeatures("ge0"); !got["rx-gro"] || len(got) != 1 {
+		t.Errorf("offloads to be given back: %v", got)
+	}
+	if got := d.Claimed(); !slices.Equal(got, []string{"ge0"}) {
+		t.Errorf("claimed: %v", got)
+	}
+	if err := d.Release("ge0"); err != nil {
 		t.Fatal(err)
 	}
 	// A link that was up once keeps its queue discipline.

@@ -204,7 +204,7 @@ func (r *Router) finish() {
 	if err := r.drain(); err != nil {
 		r.log.Error("neighbour event", "err", err)
 	}
-	if len(r.dirty.units) > 0 || len(r.dirty.devices) > 0 {
+	if !r.dirty.empty() {
 		r.repair(context.Background())
 	}
 	r.transmit()

@@ -15,8 +15,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -214,72 +217,109 @@ func (r *Router) Settle(ctx context.Context) error {
 	return r.converge(ctx, false)
 }
 
+// maxPasses bounds the passes of one convergence. What a pass marks anew, such
+// as a unit whose address has become usable, is done in the next; two are common.
+const maxPasses = 8
+
 // converge brings what is dirty to what is wanted. strict makes a device that
 // can't be opened an error; else it is tried again later.
 func (r *Router) converge(ctx context.Context, strict bool) error {
 	defer r.kick()
+	for range maxPasses {
+		if r.dirty.empty() {
+			return nil
+		}
+		var p pass
+		if err := r.pass(ctx, strict, &p); err != nil {
+			r.dirty.add(p)
+			return err
+		}
+	}
+	return nil
+}
+
+// A pass is the objects that one pass looks at, in order, so that equal changes
+// take equal ways.
+type pass struct {
+	devices   []string
+	units     []intf.UnitKey
+	instances []string
+	statics   []models.StaticKey
+}
+
+func (d *dirty) empty() bool {
+	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics) == 0
+}
+
+// add marks what a pass has taken.
+func (d *dirty) add(p pass) {
+	mark(d.devices, p.devices)
+	mark(d.units, p.units)
+	mark(d.instances, p.instances)
+	mark(d.statics, p.statics)
+}
+
+func mark[K comparable](set map[K]struct{}, keys []K) {
+	for _, k := range keys {
+		set[k] = struct{}{}
+	}
+}
+
+// take empties a set and returns what was in it, in order.
+func take[K comparable](set map[K]struct{}, compare func(a, b K) int) []K {
+	keys := slices.SortedFunc(maps.Keys(set), compare)
+	clear(set)
+	return keys
+}
+
+// each calls f for each key until one fails.
+func each[K any](keys []K, f func(K) error) error {
+	for _, k := range keys {
+		if err := f(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pass works once through all that is dirty, and takes down in p what that is.
+func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 	// Build: whatever is new stands before anything refers to it.
-	for name := range r.dirty.instances {
-		if err := r.buildInstance(name); err != nil {
-			return err
-		}
+	p.instances = take(r.dirty.instances, strings.Compare)
+	if err := each(p.instances, r.buildInstance); err != nil {
+		return err
 	}
 	r.commitEdit()
-	for name := range r.dirty.devices {
-		if err := r.buildDevice(ctx, name, strict); err != nil {
-			return err
-		}
-	}
-	for key := range r.dirty.units {
-		if err := r.buildUnit(key); err != nil {
-			return err
-		}
-	}
-	r.commitEdit()
-	err := r.vrfs.Batch(func() error {
-		for key := range r.dirty.statics {
-			if err := r.buildStatic(key); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	p.devices = take(r.dirty.devices, strings.Compare)
+	err := each(p.devices, func(name string) error { return r.buildDevice(ctx, name, strict) })
 	if err != nil {
+		return err
+	}
+	p.units = take(r.dirty.units, intf.UnitKey.Compare)
+	if err := each(p.units, r.buildUnit); err != nil {
+		return err
+	}
+	r.commitEdit()
+	p.statics = take(r.dirty.statics, models.StaticKey.Compare)
+	if err := r.vrfs.Batch(func() error { return each(p.statics, r.buildStatic) }); err != nil {
 		return err
 	}
 
 	// Clear away, from the top down.
-	err = r.vrfs.Batch(func() error {
-		for key := range r.dirty.statics {
-			if err := r.clearStatic(key); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := r.vrfs.Batch(func() error { return each(p.statics, r.clearStatic) }); err != nil {
 		return err
 	}
-	for key := range r.dirty.units {
-		if err := r.clearUnit(key); err != nil {
-			return err
-		}
+	if err := each(p.units, r.clearUnit); err != nil {
+		return err
 	}
 	r.commitEdit()
-	for name := range r.dirty.devices {
+	for _, name := range p.devices {
 		r.clearDevice(name)
 	}
-	for name := range r.dirty.instances {
-		if err := r.clearInstance(name); err != nil {
-			return err
-		}
-	}
-	if err := errors.Join(r.clearNamespaces(), r.drain()); err != nil {
+	if err := each(p.instances, r.clearInstance); err != nil {
 		return err
 	}
-	r.transmit()
-	r.dirty = newDirty()
-	return nil
+	return errors.Join(r.clearNamespaces(), r.drain())
 }
 
 // repair is converge for events: there is nobody to tell but the log.
