@@ -56,8 +56,8 @@ func TestProgramsReachFarHostsThroughTheRouter(t *testing.T) {
 			if test.setup != nil {
 				test.setup(t, here)
 			}
-			run(t, here.ns, "ping", "-n", "-c1", "-W2", "-I", "192.0.2.1", "198.51.100.1")
-			run(t, here.ns, "ping", "-n", "-c1", "-W2", "-I", "2001:db8:1::1", "2001:db8:2::1")
+			run(t, here.ns, "ping", "-n", "-c3", "-i0.3", "-W2", "-I", "192.0.2.1", "198.51.100.1")
+			run(t, here.ns, "ping", "-n", "-c3", "-i0.3", "-W2", "-I", "2001:db8:1::1", "2001:db8:2::1")
 			if test.bound {
 				out := here.ip(t, "route", "get", "198.51.100.1")
 				if !strings.Contains(out, "dev mgmt") {
@@ -65,8 +65,8 @@ func TestProgramsReachFarHostsThroughTheRouter(t *testing.T) {
 				}
 				return
 			}
-			run(t, here.ns, "ping", "-n", "-c1", "-W2", "198.51.100.1")
-			run(t, here.ns, "ping", "-n", "-c1", "-W2", "2001:db8:2::1")
+			run(t, here.ns, "ping", "-n", "-c3", "-i0.3", "-W2", "198.51.100.1")
+			run(t, here.ns, "ping", "-n", "-c3", "-i0.3", "-W2", "2001:db8:2::1")
 		})
 	}
 }
