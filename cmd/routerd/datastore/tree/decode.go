@@ -2,7 +2,6 @@ package tree
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +20,7 @@ type value struct {
 
 // decode reads a TypedValue (gNMI specification, section 2.2.3). JSON and
 // JSON_IETF differ, on input, only in how 64-bit numbers are written, and both
-// ways are taken.
+// ways are taken. Octets are not: no leaf of the model is binary.
 func decode(tv *gnmi.TypedValue) (value, *Error) {
 	switch v := tv.GetValue().(type) {
 	case *gnmi.TypedValue_JsonVal:
@@ -53,8 +52,6 @@ func decodeScalar(tv *gnmi.TypedValue) (value, *Error) {
 		out = json.Number(strconv.FormatUint(v.UintVal, 10))
 	case *gnmi.TypedValue_BoolVal:
 		out = v.BoolVal
-	case *gnmi.TypedValue_BytesVal:
-		out = base64.StdEncoding.EncodeToString(v.BytesVal)
 	case *gnmi.TypedValue_DoubleVal:
 		out = json.Number(strconv.FormatFloat(v.DoubleVal, 'f', -1, 64))
 	case nil:
@@ -75,6 +72,9 @@ func decodeJSON(data []byte) (value, *Error) {
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return value{}, &Error{Kind: Invalid, Err: errors.New("bad JSON: more after the value")}
+	}
+	if name, found := repeatedMember(data); found {
+		return value{}, &Error{Kind: Invalid, Err: fmt.Errorf("bad JSON: an object has the member %q twice", name)}
 	}
 	return value{any: out}, nil
 }

@@ -233,6 +233,12 @@ func (l *leafType) checkInt(value any) error {
 	return fmt.Errorf("%s is outside the range %s", lexical(value), l.ranges)
 }
 
+// notYANG reports whether YANG strings can't have r: control characters but tab,
+// line feed and carriage return, and noncharacters (RFC 7950, 9.4).
+func notYANG(r rune) bool {
+	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r >= 0xfdd0 && r <= 0xfdef || r&0xfffe == 0xfffe
+}
+
 func (l *leafType) checkString(value any) error {
 	s, ok := stringOf(value)
 	if !ok {
@@ -240,6 +246,10 @@ func (l *leafType) checkString(value any) error {
 	}
 	if !utf8.ValidString(s) {
 		return errors.New("must be valid UTF-8")
+	}
+	if i := strings.IndexFunc(s, notYANG); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(s[i:])
+		return fmt.Errorf("has the character %U, which YANG does not allow in a string", r)
 	}
 	if len(l.lengths) > 0 {
 		size := yang.FromUint(uint64(utf8.RuneCountInString(s)))
