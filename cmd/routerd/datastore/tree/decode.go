@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 )
@@ -58,7 +59,7 @@ func decodeScalar(tv *gnmi.TypedValue) (value, *Error) {
 		return value{}, &Error{Kind: Invalid, Err: errors.New("the operation has no value")}
 	default:
 		return value{}, &Error{Kind: Unsupported,
-			Err: fmt.Errorf("values of type %T are not supported: use json_ietf_val, json_val or a scalar", v)}
+			Err: fmt.Errorf("values of type %s are not supported: use json_ietf_val, json_val or a scalar", strings.TrimPrefix(fmt.Sprintf("%T", v), "*gnmi.TypedValue_"))}
 	}
 	return value{any: out, scalar: true}, nil
 }
