@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -149,9 +150,12 @@ func (l *lab) rcli(args ...string) (out string, code int) {
 	return l.run(filepath.Join(bin, "rcli"), append([]string{"--socket", l.socket()}, args...)...)
 }
 
-// run runs a program in the router's namespace.
+// run runs a program in the router's namespace, for ten seconds at most: one
+// that is still running then is killed, and its exit code is -1.
 func (l *lab) run(program string, args ...string) (out string, code int) {
-	cmd := exec.Command(program, args...)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
 	var text strings.Builder
 	cmd.Stdout, cmd.Stderr = &text, &text
 	cmd.Dir = l.dir
