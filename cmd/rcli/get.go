@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -148,7 +149,7 @@ func mustJSON(v any) json.RawMessage {
 }
 
 func setCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "set PATH VALUE [PATH VALUE]...",
 		Short: "set leaves, or merge JSON into containers; one commit",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -173,6 +174,9 @@ func setCommand(o *options) *cobra.Command {
 			return o.with(func(c *client) error { return c.set(cmd.Context(), req) })
 		},
 	}
+	// A value may begin with a minus sign.
+	cmd.Flags().SetInterspersed(false)
+	return cmd
 }
 
 func deleteCommand(o *options) *cobra.Command {
@@ -226,7 +230,11 @@ func load(ctx context.Context, o *options, mode, file string) error {
 	}
 	var tree map[string]json.RawMessage
 	if err := json.Unmarshal(data, &tree); err != nil {
-		return usagef("load: %s is not a JSON object: %w", file, err)
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) {
+			return usagef("load: %s is JSON, but no object (%s): want one of the whole tree", file, wrong.Value)
+		}
+		return usagef("load: %s is not JSON: %w", file, err)
 	}
 	u := &gpb.Update{Path: &gpb.Path{}, Val: &gpb.TypedValue{Value: &gpb.TypedValue_JsonIetfVal{JsonIetfVal: data}}}
 	req := &gpb.SetRequest{}

@@ -68,7 +68,7 @@ func flags() *pflag.FlagSet {
 	f.String("tls-key", "", "the certificate's private key file (PEM)")
 	f.String("tls-ca", "", "file of authorities (PEM) that a client's certificate must come from; without one no certificate is asked for")
 	f.Int("workers", defaultWorkers(), "threads that forward packets")
-	f.Int("buffers", 12288, "frame buffers of each worker, of 2048 octets")
+	f.Int("buffers", 8192, "frame buffers of each worker, of 2048 octets")
 	f.Int("max-message-size", 64<<20, "largest gNMI message, in octets")
 	return f
 }

@@ -30,9 +30,25 @@ func (r *Router) SystemState() models.SystemState {
 	u := r.engine.Usage()
 	s.Workers, s.Buffers, s.BuffersFree = uint16(u.Workers), uint32(u.Buffers), uint32(u.BuffersFree)
 	s.Drops = reasons(r.engine.OwnDrops())
+	r.addNeighborDrops(s.Drops)
 	a := r.arena.Stats()
 	s.FIBOctets, s.NextHops = a.Used, uint32(r.vrfs.NextHops())
 	return s
+}
+
+// addNeighborDrops adds what came as far as the control plane.
+func (r *Router) addNeighborDrops(drops map[string]uint64) {
+	c := r.neighbors.Counters()
+	for reason, n := range c.Drops {
+		if n > 0 {
+			drops[neighbor.Reason(reason).String()] = n
+		}
+	}
+	for name, n := range map[string]uint64{"neighbor-malformed": r.malformed, "neighbor-refused": c.Refused, "neighbor-ignored": c.Ignored} {
+		if n > 0 {
+			drops[name] = n
+		}
+	}
 }
 
 // pending counts the devices and units that wait for something.
