@@ -134,12 +134,6 @@ func (x *bench) withRouterd(driver string, f func()) {
 		x.b.Fatalf("driver %s: %v\n%s", driver, err, out)
 	}
 	f()
-	if testing.Verbose() {
-		for _, path := range []string{"/interface/state/counters", "/interface/state/drops", "/interface/unit/family/neighbor"} {
-			out, err := rcli("get", path)
-			x.b.Logf("%s %s: %v\n%s", driver, path, err, out)
-		}
-	}
 }
 
 func (x *bench) config(driver string) []byte {
