@@ -16,8 +16,8 @@ import (
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
 
 	"router/dataplane/packet"
-	"router/intf"
 	"router/internal/testnet"
+	"router/intf"
 )
 
 // dropCounts reads why frames of ge0 were dropped, and how many.
