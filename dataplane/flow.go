@@ -20,8 +20,8 @@ const (
 // fragments of a flow have the same one, which the whole packets beside them
 // need not have. For IPv6 the flow label counts too, and with the addresses it
 // is all that counts of fragments and of what has a header chain that ends
-// nowhere (RFC 6437, 3; RFC 6438, 3). Nobody can predict it without the
-// engine's seed, and two routers in a row do not choose alike.
+// nowhere (RFC 6437, 3; RFC 6438, 3). It depends on the engine's seed,
+// so that two routers in a row do not choose alike.
 func (w *worker) flow(p *pkt) uint64 {
 	seed := w.engine.config.FlowSeed
 	if p.fam == intf.Inet {

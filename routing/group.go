@@ -43,17 +43,19 @@ func NewGroup(f intf.Family, members []Member) (NextHop, error) {
 	}
 	seen, primaries := map[NextHop]bool{}, 0
 	for _, m := range members {
-		nh := m.NextHop
+		nh, known := m.NextHop, false
 		switch nh.Kind {
 		case Forward, Indirect:
+			known = true
 			if !nh.Gateway.IsValid() || intf.FamilyOf(nh.Gateway) != f || nh.Gateway.Zone() != "" {
 				return NextHop{}, fmt.Errorf("group member %v: the gateway is not an address of family %v without zone", nh, f)
 			}
 		case Resolve:
+			known = true
 		case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Group:
+		}
+		if !known {
 			return NextHop{}, fmt.Errorf("group member %v: members forward, resolve or are indirect", nh)
-		default:
-			return NextHop{}, fmt.Errorf("group member %v is of no known kind", nh)
 		}
 		if nh.Kind != Indirect && nh.IfIndex == 0 {
 			return NextHop{}, fmt.Errorf("group member %v needs a unit", nh)
