@@ -6,12 +6,14 @@ import (
 	"router/routing"
 )
 
-// maxLookups bounds the tables that one packet is looked up in.
-const maxLookups = 8
+// maxLookups bounds the tables that one packet is looked up in, and the next
+// hops that lead to others: of gateways behind groups behind gateways, too.
+const maxLookups = 24
 
 // act does what next hop id says, knowing whether the packet was received or
 // originated.
 func (w *worker) act(p *pkt, id uint32) {
+	var flow uint64 // of the packet, once a group needs it
 	for range maxLookups {
 		nh := w.engine.nexthops.at(id)
 		if nh == nil {
@@ -51,6 +53,21 @@ func (w *worker) act(p *pkt, id uint32) {
 			id = p.lookup()
 		case routing.Indirect:
 			id = uint32(nh.via)
+		case routing.Group:
+			switch n := uint64(len(nh.buckets)); n {
+			case 0:
+				w.drop(p, DropNoRoute)
+				return
+			case 1:
+				id = uint32(nh.buckets[0])
+			default:
+				if flow == 0 {
+					flow = w.flow(p)
+				} else {
+					flow = nextFlow(flow)
+				}
+				id = uint32(nh.buckets[flow>>32&(n-1)])
+			}
 		}
 	}
 	w.drop(p, DropLookupLoop)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,10 @@ type Config struct {
 	// control plane and the host: 5000, 20,000, 20,000 and 1,000,000 packets a
 	// second.
 	Neighbor, Unresolved, StaleUse, Host Rate
+
+	// FlowSeed decides, with a packet's flow, which member of a group it goes
+	// by. Routers in a row need different ones; 0 draws one at random.
+	FlowSeed uint64
 }
 
 func (c *Config) setDefaults() {
@@ -70,6 +75,9 @@ func (c *Config) setDefaults() {
 		if *r.rate == (Rate{}) {
 			*r.rate = r.def
 		}
+	}
+	for c.FlowSeed == 0 {
+		c.FlowSeed = rand.Uint64()
 	}
 	c.ICMP = c.ICMP.share(c.Workers)
 	c.ICMPUnit = c.ICMPUnit.share(c.Workers)

@@ -21,12 +21,16 @@ func FuzzPipeline(f *testing.F) {
 		eth(intf.Broadcast, hostA, nil, 0x806, data(28)),
 		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "8.8.8.8", ttl: 1}),
 		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "203.0.113.99", payload: udp("192.0.2.10", "203.0.113.99", data(9), true)}),
+		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "20.0.0.1", payload: portsOf(7, 9)}),
+		eth6(routerA, hostA, ip6{src: "2001:db8:a::10", dst: "2620::1", next: 44, payload: fragment6(40, false, data(40))}),
 		{}, data(13), data(60),
 	} {
 		f.Add(frame, uint8(0))
 		f.Add(frame, uint8(0xff))
 	}
 	x := newWorld(f, Config{Workers: 1, Buffers: 256, Spin: -1, Host: Rate{1e6, 1e6}, Neighbor: Rate{1e6, 1e6}, Unresolved: Rate{1e6, 1e6}})
+	x.group(900, "20.0.0.0/8", forwardTo(unitB, "198.51.100.10"), forwardTo(unitC, "203.0.113.10"))
+	x.group(901, "2620::/16", forwardTo(unitB, "2001:db8:b::10"), forwardTo(unitC, "2001:db8:c::10"))
 	for i := range x.e.workers[0].rx {
 		x.e.workers[0].rx[i].complete = i%2 == 0
 	}

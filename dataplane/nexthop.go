@@ -20,6 +20,9 @@ type nexthop struct {
 	via      routing.NextHopID // of an Indirect
 	gateway  netip.Addr
 	adj      *adjacency // of a Forward
+	// buckets of a Group hold what their flows go by; a power of two of them, or
+	// none.
+	buckets []routing.NextHopID
 }
 
 const nexthopChunk = 256
@@ -84,6 +87,28 @@ func (e *Engine) SetNextHop(id routing.NextHopID, nh routing.NextHop, via routin
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	record := &nexthop{
+		kind: nh.Kind, reject: nh.Reject, ifindex: nh.IfIndex, instance: nh.Instance, via: via, gateway: nh.Gateway,
+	}
+	if nh.Kind == routing.Forward {
+		record.adj = e.holdAdjacency(nh.IfIndex, nh.Gateway)
+	}
+	e.putNexthop(id, record)
+}
+
+// SetGroup implements [routing.Sink]. It is one store, whatever the group's
+// size and however many routes have it, and waits as SetNextHop does.
+func (e *Engine) SetGroup(id routing.NextHopID, buckets []routing.NextHopID) {
+	if id == 0 {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.putNexthop(id, &nexthop{kind: routing.Group, buckets: buckets})
+}
+
+// putNexthop makes record what id means. The caller holds e.mu.
+func (e *Engine) putNexthop(id routing.NextHopID, record *nexthop) {
 	t := e.nexthops
 	if _, ok := t.waiting[id]; ok {
 		t.reclaim()
@@ -92,12 +117,6 @@ func (e *Engine) SetNextHop(id routing.NextHopID, nh routing.NextHop, via routin
 		// Without a deadline it cannot fail, and workers pass every batch.
 		_ = t.domain.Synchronize(context.Background())
 		t.reclaim()
-	}
-	record := &nexthop{
-		kind: nh.Kind, reject: nh.Reject, ifindex: nh.IfIndex, instance: nh.Instance, via: via, gateway: nh.Gateway,
-	}
-	if nh.Kind == routing.Forward {
-		record.adj = e.holdAdjacency(nh.IfIndex, nh.Gateway)
 	}
 	old := t.at(uint32(id))
 	t.set(id, record)

@@ -247,10 +247,13 @@ func (c *Compiled) checkUnique(unit intf.UnitKey, instance string, p netip.Prefi
 // checkStatic checks what a static route has to do with the rest of the
 // configuration.
 func (c *Compiled) checkStatic(s StaticSpec, v *violations) {
-	if !s.HasNextHop {
-		return
+	for _, nh := range s.NextHops {
+		c.checkNextHop(s.Key, nh, v)
 	}
-	nh, path := s.NextHop, nextHopPath(s.Key, s.NextHop.Index)+"/config"
+}
+
+func (c *Compiled) checkNextHop(key StaticKey, nh StaticNextHop, v *violations) {
+	path := nextHopPath(key, nh.Index) + "/config"
 	if nh.Instance != "" {
 		if _, ok := c.intent.Instances[nh.Instance]; !ok {
 			v.add(path+"/instance", ruleNexthopInstance,
@@ -258,29 +261,29 @@ func (c *Compiled) checkStatic(s StaticSpec, v *violations) {
 		}
 	}
 	if nh.Interface != (intf.UnitKey{}) {
-		c.checkNextHopUnit(s, path+"/interface", v)
+		c.checkNextHopUnit(key, nh.Interface, path+"/interface", v)
 	}
-	for own := range c.index.addresses[instanceAddr{s.Key.Instance, nh.Gateway}] {
+	for own := range c.index.addresses[instanceAddr{key.Instance, nh.Gateway}] {
 		v.add(path+"/gateway", ruleGatewayOwn,
 			"gateway %v is the router's own address on %s: use that of another router", nh.Gateway, own.unit.Name())
 		return
 	}
 }
 
-func (c *Compiled) checkNextHopUnit(s StaticSpec, path string, v *violations) {
-	unit, ok := c.intent.Units[s.NextHop.Interface]
+func (c *Compiled) checkNextHopUnit(key StaticKey, name intf.UnitKey, path string, v *violations) {
+	unit, ok := c.intent.Units[name]
 	if !ok {
-		v.add(path, ruleNexthopIfExists, "unit %s does not exist: declare it or name another one", s.NextHop.Interface.Name())
+		v.add(path, ruleNexthopIfExists, "unit %s does not exist: declare it or name another one", name.Name())
 		return
 	}
-	family := intf.FamilyOf(s.Key.Prefix.Addr())
+	family := intf.FamilyOf(key.Prefix.Addr())
 	for _, f := range unit.Families {
-		if f.Family == family && f.Instance == s.Key.Instance {
+		if f.Family == family && f.Instance == key.Instance {
 			return
 		}
 	}
 	v.add(path, ruleNexthopIfFamily,
-		"unit %s has no family %v in instance %s: add the family there or name another unit", s.NextHop.Interface.Name(), family, s.Key.Instance)
+		"unit %s has no family %v in instance %s: add the family there or name another unit", name.Name(), family, key.Instance)
 }
 
 // checkLoop follows the look-up s for its own prefix through the instances, as
@@ -294,12 +297,12 @@ func (c *Compiled) checkLoop(s StaticSpec, v *violations) {
 		if _, again := seen[at.Key]; again {
 			if at.Key == s.Key {
 				v.add(staticPath(s.Key), ruleStaticLoop,
-					"the look-up in instance %s leads back here: give one instance of the chain another route to %v", s.NextHop.Instance, s.Key.Prefix)
+					"the look-up in instance %s leads back here: give one instance of the chain another route to %v", s.Lookup(), s.Key.Prefix)
 			}
 			return
 		}
 		seen[at.Key] = struct{}{}
-		next, ok := c.bestStatic(at.NextHop.Instance, s.Key.Prefix)
+		next, ok := c.bestStatic(at.Lookup(), s.Key.Prefix)
 		if !ok {
 			return
 		}

@@ -2,10 +2,12 @@ package models
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 
 	"router/gen"
 	"router/intf"
+	"router/routing"
 )
 
 // compileStatic compiles the static route to text in an instance; ok is false
@@ -51,22 +53,63 @@ func compileStatic(instance, text string, g *gen.Routerd_Instance_StaticRoute, v
 		s.Action = Receive
 	}
 	switch n := len(g.NextHop); {
-	case n > 1:
-		v.add(path+"/next-hop", ruleTooMany, "%d next hops: a route has one for now", n)
+	case n > maxNextHops:
+		v.add(path+"/next-hop", ruleTooMany, "%d next hops: a route has %d at most", n, maxNextHops)
 	case s.Action == Forward && n == 0:
 		v.add(path, ruleStaticAction, "action forward without a next hop: add one, or set another action")
 	case s.Action != Forward && n > 0:
 		v.add(path, ruleStaticAction, "action %v with a next hop: delete it, or set the action to forward", s.Action)
 	}
 	for _, index := range slices.Sorted(maps.Keys(g.NextHop)) {
-		s.NextHop, s.HasNextHop = compileNextHop(s.Key, index, g.NextHop[index], v)
+		if nh, ok := compileNextHop(s.Key, index, g.NextHop[index], v); ok {
+			s.NextHops = append(s.NextHops, nh)
+		}
+	}
+	// Of next hops that are not sound, nothing more can be said.
+	if len(s.NextHops) == len(g.NextHop) {
+		checkNextHops(s, path, v)
 	}
 	return s, true
 }
 
+// maxNextHops is how many next hops a static route can have.
+const maxNextHops = routing.MaxMembers
+
+// checkNextHops checks what the next hops of a route have to do with each other.
+func checkNextHops(s StaticSpec, path string, v *violations) {
+	type target struct {
+		gateway netip.Addr
+		unit    intf.UnitKey
+	}
+	seen := map[target]uint8{}
+	primaries := 0
+	for _, nh := range s.NextHops {
+		at := nextHopPath(s.Key, nh.Index)
+		if !nh.Backup {
+			primaries++
+		}
+		if nh.Instance != "" {
+			if len(s.NextHops) > 1 {
+				v.add(at, ruleNexthopAlone,
+					"a look-up in instance %s beside other next hops: delete it or them", nh.Instance)
+			}
+			continue
+		}
+		t := target{nh.Gateway, nh.Interface}
+		if other, ok := seen[t]; ok {
+			v.add(at, ruleNexthopUnique,
+				"next hop %d is the same: delete one of them, and set the weight of the other", other)
+		}
+		seen[t] = nh.Index
+	}
+	if len(s.NextHops) > 0 && primaries == 0 {
+		v.add(path, ruleBackupPrimary, "all next hops are backups: set backup to false for one of them")
+	}
+}
+
 func compileNextHop(key StaticKey, index uint8, g *gen.Routerd_Instance_StaticRoute_NextHop, v *violations) (nh StaticNextHop, ok bool) {
 	path := nextHopPath(key, index)
-	nh.Index = index
+	nh.Index, nh.Weight = index, 1
 	c := g.GetConfig()
 	if c == nil {
 		c = &gen.Routerd_Instance_StaticRoute_NextHop_Config{}
@@ -82,6 +125,7 @@ func compileNextHop(key StaticKey, index uint8, g *gen.Routerd_Instance_StaticRo
 			"a next hop has a gateway, an interface or both, or else only an instance: set one of the two kinds")
 		return nh, false
 	}
+	nh.Weight, nh.Backup = value(c.Weight, 1), value(c.Backup, false)
 	if c.Instance != nil {
 		nh.Instance = *c.Instance
 		if nh.Instance == key.Instance {

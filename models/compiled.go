@@ -140,7 +140,7 @@ func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Cha
 			if !ok {
 				continue
 			}
-			if d, ok := delta(c.intent.Static, key, want, equal); ok {
+			if d, ok := delta(c.intent.Static, key, want, StaticSpec.Equal); ok {
 				change.Static = append(change.Static, d)
 			}
 		}

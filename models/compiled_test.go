@@ -84,7 +84,7 @@ func snapshot(c *Compiled) Intent {
 func sameIntent(t *testing.T, when string, got, want Intent) {
 	t.Helper()
 	if got.System != want.System || !maps.Equal(got.Devices, want.Devices) || !maps.Equal(got.Instances, want.Instances) ||
-		!maps.Equal(got.Static, want.Static) || !maps.EqualFunc(got.Units, want.Units, intf.UnitSpec.Equal) {
+		!maps.EqualFunc(got.Static, want.Static, StaticSpec.Equal) || !maps.EqualFunc(got.Units, want.Units, intf.UnitSpec.Equal) {
 		t.Errorf("%s, the intent is\n%+v\nwant\n%+v", when, got, want)
 	}
 }
@@ -229,6 +229,14 @@ func mutate(r *rand.Rand, w world) []Object {
 			c.Gateway = ygot.String(pick(r, "10.0.0.1", "10.0.0.9", "192.0.2.2", "2001:db8::2"))
 		case 2:
 			c.Interface = ygot.String(device + "." + id)
+		}
+		if r.IntN(3) == 0 {
+			c := i.GetOrCreateStaticRoute(prefix).GetOrCreateNextHop(1).GetOrCreateConfig()
+			c.Gateway, c.Backup = ygot.String(pick(r, "10.0.0.1", "10.0.0.9")), ygot.Bool(r.IntN(2) == 0)
+			c.Weight = ygot.Uint8(uint8(1 + r.IntN(2)))
+			if r.IntN(2) == 0 {
+				c.Interface = ygot.String(device + "." + id)
+			}
 		}
 	}
 	return []Object{{Kind: Instance, Instance: instance}, static}

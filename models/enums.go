@@ -192,6 +192,8 @@ func nextHopType(k routing.Kind) gen.E_Routerd_NextHopType {
 		return gen.Routerd_NextHopType_lookup
 	case routing.Indirect:
 		return gen.Routerd_NextHopType_indirect
+	case routing.Group:
+		return gen.Routerd_NextHopType_group
 	}
 	return gen.Routerd_NextHopType_UNSET
 }

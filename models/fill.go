@@ -217,8 +217,26 @@ func FillRoute(dst *gen.Device, instance string, s RouteState) {
 	if s.Tag != 0 {
 		st.Tag = ygot.Uint32(s.Tag)
 	}
-	if entry := route.GetOrCreateEntry(source, uint32(s.IfIndex)); entry.State == nil {
-		entry.State = st
+	entry := route.GetOrCreateEntry(source, uint32(s.IfIndex))
+	if entry.State != nil {
+		return
+	}
+	entry.State = st
+	for i, m := range s.Members {
+		state := &gen.Routerd_Instance_Rib_Route_Entry_Member_State{
+			Index:   ygot.Uint8(uint8(i)),
+			Gateway: address(m.Gateway),
+			Egress:  text(m.Egress),
+			Weight:  ygot.Uint8(m.Weight),
+			Backup:  ygot.Bool(m.Backup),
+			Usable:  ygot.Bool(m.Usable),
+			Active:  ygot.Bool(m.Active),
+			Reason:  text(m.Reason),
+		}
+		if m.Resolved.IsValid() {
+			state.Resolved = ygot.String(m.Resolved.String())
+		}
+		entry.GetOrCreateMember(uint8(i)).State = state
 	}
 }
 
@@ -237,19 +255,19 @@ func FillStatic(dst *gen.Device, s StaticSpec) {
 		st.Tag = ygot.Uint32(s.Tag)
 	}
 	r.State = st
-	if !s.HasNextHop {
-		return
+	for _, nh := range s.NextHops {
+		n := &gen.Routerd_Instance_StaticRoute_NextHop_State{
+			Index:    ygot.Uint8(nh.Index),
+			Gateway:  address(nh.Gateway),
+			Instance: text(nh.Instance),
+			Weight:   ygot.Uint8(nh.Weight),
+			Backup:   ygot.Bool(nh.Backup),
+		}
+		if nh.Interface != (intf.UnitKey{}) {
+			n.Interface = ygot.String(nh.Interface.Name())
+		}
+		r.GetOrCreateNextHop(nh.Index).State = n
 	}
-	nh := s.NextHop
-	n := &gen.Routerd_Instance_StaticRoute_NextHop_State{
-		Index:    ygot.Uint8(nh.Index),
-		Gateway:  address(nh.Gateway),
-		Instance: text(nh.Instance),
-	}
-	if nh.Interface != (intf.UnitKey{}) {
-		n.Interface = ygot.String(nh.Interface.Name())
-	}
-	r.GetOrCreateNextHop(nh.Index).State = n
 }
 
 // The helpers below turn zero values into absent leaves.

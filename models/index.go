@@ -135,17 +135,15 @@ func (x *indexes) instance(add bool, s InstanceSpec) {
 }
 
 func (x *indexes) static(add bool, s StaticSpec) {
-	if !s.HasNextHop {
-		return
-	}
-	nh := s.NextHop
-	if nh.Interface != (intf.UnitKey{}) {
-		x.byUnit.set(add, nh.Interface, s.Key)
-	}
-	if nh.Gateway.IsValid() {
-		x.byGateway.set(add, instanceAddr{s.Key.Instance, nh.Gateway}, s.Key)
-	}
-	if nh.Instance != "" {
-		x.byTarget.set(add, nh.Instance, s.Key)
+	for _, nh := range s.NextHops {
+		if nh.Interface != (intf.UnitKey{}) {
+			x.byUnit.set(add, nh.Interface, s.Key)
+		}
+		if nh.Gateway.IsValid() {
+			x.byGateway.set(add, instanceAddr{s.Key.Instance, nh.Gateway}, s.Key)
+		}
+		if nh.Instance != "" {
+			x.byTarget.set(add, nh.Instance, s.Key)
+		}
 	}
 }

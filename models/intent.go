@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"router/intf"
@@ -69,7 +70,7 @@ func (a Action) String() string {
 	return fmt.Sprintf("action(%d)", uint8(a))
 }
 
-// A StaticSpec is the intended state of a static route. It is comparable.
+// A StaticSpec is the intended state of a static route.
 type StaticSpec struct {
 	Key         StaticKey
 	Preference  uint8 // lower wins
@@ -77,22 +78,37 @@ type StaticSpec struct {
 	Tag         uint32
 	HasTag      bool
 	Description string
-	NextHop     StaticNextHop
-	HasNextHop  bool // true exactly for Forward
+	NextHops    []StaticNextHop // by index; at least one exactly for Forward
 }
 
 // A StaticNextHop is where a static route leads: to Gateway through Interface
-// (either may be zero), or, when Instance is set, to another look-up there. It
-// is comparable.
+// (either may be zero), or, when Instance is set, to another look-up there, and
+// then it is the route's only one. It is comparable.
 type StaticNextHop struct {
 	Index     uint8
 	Gateway   netip.Addr
 	Interface intf.UnitKey
 	Instance  string
+	Weight    uint8 // 1 to 64: its share of the flows
+	Backup    bool  // used while none is usable that is no backup
 }
 
-// IsLookup reports whether the route looks up again in NextHop.Instance.
-func (s StaticSpec) IsLookup() bool { return s.HasNextHop && s.NextHop.Instance != "" }
+// Equal reports whether both declare the same.
+func (s StaticSpec) Equal(o StaticSpec) bool {
+	return s.Key == o.Key && s.Preference == o.Preference && s.Action == o.Action && s.Tag == o.Tag && s.HasTag == o.HasTag &&
+		s.Description == o.Description && slices.Equal(s.NextHops, o.NextHops)
+}
+
+// Lookup is the instance that the route looks up again in, empty for none.
+func (s StaticSpec) Lookup() string {
+	if len(s.NextHops) != 1 {
+		return ""
+	}
+	return s.NextHops[0].Instance
+}
+
+// IsLookup reports whether the route looks up again in another instance.
+func (s StaticSpec) IsLookup() bool { return s.Lookup() != "" }
 
 // ParseUnitName splits a unit's full name, "ge0.100", into device and id. Where
 // the id is left out it is "0". The syntax is the model's, and not checked here.

@@ -34,7 +34,7 @@ func staticPathText(instance, prefix string) string {
 	return keyed(instancePath(instance), "static-route", "prefix", prefix)
 }
 
-// nextHopPath is the path of the only next hop of a route, by its index.
+// nextHopPath is the path of a next hop of a route, by its index.
 func nextHopPath(k StaticKey, index uint8) string {
 	return keyed(staticPath(k), "next-hop", "index", uintText(uint64(index)))
 }

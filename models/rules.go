@@ -9,6 +9,7 @@ const (
 	ruleAddressLinkLocal   = "address-link-local-length"
 	ruleAddressUnicast     = "address-unicast"
 	ruleAddressUnique      = "address-unique-in-instance"
+	ruleBackupPrimary      = "backup-needs-primary"
 	ruleDeviceMAC          = "device-mac-unicast"
 	ruleFamilyInstance     = "family-instance-exists"
 	ruleFamilyMTU          = "family-mtu-fits-mru"
@@ -26,6 +27,8 @@ const (
 	ruleNexthopInstance    = "nexthop-instance-exists"
 	ruleNexthopIfExists    = "nexthop-interface-exists"
 	ruleNexthopIfFamily    = "nexthop-interface-family"
+	ruleNexthopAlone       = "nexthop-lookup-alone"
+	ruleNexthopUnique      = "nexthop-unique"
 	ruleNexthopKind        = "nexthop-kind"
 	ruleNexthopOwnInstance = "nexthop-instance-not-own"
 	rulePeerHostPrefix     = "peer-needs-host-prefix"
@@ -56,12 +59,13 @@ func Rules() []string { return slices.Clone(allRules) }
 
 var allRules = []string{
 	ruleAddressCanonical, ruleAddressFamily, ruleAddressLinkLocal,
-	ruleAddressUnicast, ruleAddressUnique, ruleDeviceMAC, ruleFamilyInstance,
+	ruleAddressUnicast, ruleAddressUnique, ruleBackupPrimary, ruleDeviceMAC, ruleFamilyInstance,
 	ruleFamilyMTU, ruleGatewayLinkLocal, ruleGatewayOwn, ruleGatewayUnicast,
 	ruleHostNamespace, ruleInet6MTU, ruleNeighborFamily, ruleNeighborMAC,
 	ruleNeighborNeedsMAC, ruleNeighborOwn, ruleNeighborOnLink,
 	ruleNexthopFamily, ruleNexthopInstance, ruleNexthopOwnInstance,
 	ruleNexthopIfExists, ruleNexthopIfFamily, ruleNexthopKind,
+	ruleNexthopAlone, ruleNexthopUnique,
 	rulePeerHostPrefix, rulePeerUnicast, rulePreferredUnique,
 	rulePrefixHostBits, rulePrimaryUnique, ruleStaticAction, ruleStaticLoop,
 	ruleUnitParent, ruleUnitUntagged, ruleUnitVLAN, ruleVLANDepth,

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,6 +60,9 @@ func (w world) route(instance, prefix string) *gen.Routerd_Instance_StaticRoute 
 }
 func (w world) via(instance, prefix string) *gen.Routerd_Instance_StaticRoute_NextHop_Config {
 	return w.route(instance, prefix).GetOrCreateNextHop(0).GetOrCreateConfig()
+}
+func (w world) another(instance, prefix string, index uint8) *gen.Routerd_Instance_StaticRoute_NextHop_Config {
+	return w.route(instance, prefix).GetOrCreateNextHop(index).GetOrCreateConfig()
 }
 func (w world) vlan(unit string, outer, inner uint16) {
 	c := w.unit(unit).GetOrCreateVlan().GetOrCreateConfig()
@@ -330,10 +334,43 @@ var ruleCases = []struct {
 		w.route("default", "172.16.0.0/12").GetOrCreateConfig().Action = gen.Routerd_RouteAction_reject
 		w.route("red", "203.0.113.53/32").GetOrCreateConfig().Action = gen.Routerd_RouteAction_receive
 	}},
-	{name: "two next hops", rule: ruleTooMany, path: default4 + "/next-hop",
+	{name: "two next hops", spoil: func(w world) {
+		c := w.another("default", "0.0.0.0/0", 1)
+		c.Gateway, c.Weight, c.Backup = ygot.String("192.0.2.3"), ygot.Uint8(64), ygot.Bool(true)
+	}},
+	{name: "too many next hops", rule: ruleTooMany, path: default4 + "/next-hop",
 		spoil: func(w world) {
-			w.route("default", "0.0.0.0/0").GetOrCreateNextHop(1).GetOrCreateConfig().Gateway = ygot.String("192.0.2.3")
+			for i := range maxNextHops {
+				w.another("default", "0.0.0.0/0", uint8(1+i)).Gateway = ygot.String(fmt.Sprint("192.0.2.", 10+i))
+			}
 		}},
+	{name: "weight 0", rule: ruleBadValue, path: default4 + "/next-hop[index=1]/config/weight",
+		spoil: func(w world) {
+			c := w.another("default", "0.0.0.0/0", 1)
+			c.Gateway, c.Weight = ygot.String("192.0.2.3"), ygot.Uint8(0)
+		}},
+	{name: "the same next hop twice", rule: ruleNexthopUnique, path: default4 + "/next-hop[index=1]",
+		spoil: func(w world) {
+			first, c := w.via("default", "0.0.0.0/0"), w.another("default", "0.0.0.0/0", 1)
+			c.Gateway, c.Interface, c.Weight = first.Gateway, first.Interface, ygot.Uint8(2)
+		}},
+	{name: "the same next hop, spelled otherwise", rule: ruleNexthopUnique, path: "/instance[name=default]/static-route[prefix=2001:db8:1::/48]/next-hop[index=1]",
+		spoil: func(w world) {
+			c := w.via("default", "2001:db8:1::/48")
+			c.Gateway, c.Interface = ygot.String("fe80::2"), ygot.String("ge0.0")
+			c = w.another("default", "2001:db8:1::/48", 1)
+			c.Gateway, c.Interface = ygot.String("fe80::2"), ygot.String("ge0")
+		}},
+	{name: "backups alone", rule: ruleBackupPrimary, xpath: true, path: default4,
+		spoil: func(w world) {
+			w.via("default", "0.0.0.0/0").Backup = ygot.Bool(true)
+			c := w.another("default", "0.0.0.0/0", 1)
+			c.Gateway, c.Backup = ygot.String("192.0.2.3"), ygot.Bool(true)
+		}},
+	{name: "look-up beside a gateway", rule: ruleNexthopAlone, xpath: true, path: default4 + "/next-hop[index=1]",
+		spoil: func(w world) { w.another("default", "0.0.0.0/0", 1).Instance = ygot.String("red") }},
+	{name: "second gateway that is ours", rule: ruleGatewayOwn, xpath: true, path: default4 + "/next-hop[index=1]/config/gateway",
+		spoil: func(w world) { w.another("default", "0.0.0.0/0", 1).Gateway = ygot.String("192.0.2.1") }},
 	{name: "empty next hop", rule: ruleNexthopKind, xpath: true, path: default4 + nh0,
 		spoil: func(w world) { c := w.via("default", "0.0.0.0/0"); c.Gateway, c.Interface = nil, nil }},
 	{name: "gateway and instance", rule: ruleNexthopKind, xpath: true, path: default4 + nh0,

@@ -183,8 +183,21 @@ type RouteState struct {
 	Active     bool
 	Reason     string // empty when it can be used
 	NextHop    routing.Kind
-	Gateway    netip.Addr   // zero for none
-	Egress     string       // a unit's name, empty for none
-	Lookup     string       // the instance to look up in, empty for none
-	Resolved   netip.Prefix // of the route that the gateway was found through; zero for none
+	Gateway    netip.Addr    // zero for none
+	Egress     string        // a unit's name, empty for none
+	Lookup     string        // the instance to look up in, empty for none
+	Resolved   netip.Prefix  // of the route that the gateway was found through; zero for none
+	Members    []MemberState // of a group, or of the group that the gateway is reached by
+}
+
+// A MemberState is the state of one of several next hops.
+type MemberState struct {
+	Gateway  netip.Addr   // zero for none
+	Egress   string       // a unit's name, empty for none
+	Resolved netip.Prefix // of the route that the gateway was found through; zero for none
+	Weight   uint8
+	Backup   bool
+	Usable   bool
+	Active   bool   // carries traffic
+	Reason   string // empty when it can be used
 }

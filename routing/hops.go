@@ -20,7 +20,10 @@ type hop struct {
 	used    bool // told OnGateway
 	queued  bool // in Store.wants
 	doomed  bool // in Store.dying
+	stale   bool // the sink has to be told
 	gateway *gateway
+	group   *group            // of a Group
+	groups  map[*hop]struct{} // that it is a member of
 }
 
 // hops is the table of next hops, shared by all instances.
@@ -63,6 +66,7 @@ func (s *Store) acquire(nh NextHop) *hop {
 	}
 	s.hops.byID[h.id] = h
 	s.hops.byValue[nh] = h
+	h.stale = true
 	s.fresh = append(s.fresh, h)
 	switch nh.Kind {
 	case Forward, Resolve:
@@ -78,6 +82,8 @@ func (s *Store) acquire(nh NextHop) *hop {
 		h.gateway.hop = h
 		s.touch(h.gateway)
 		h.kill(true) // until the change settles
+	case Group:
+		s.join(h)
 	case Receive, Broadcast, LinkLocal, Reject, Discard:
 	}
 	return h
@@ -99,8 +105,8 @@ func (s *Store) release(h *hop) {
 	}
 }
 
-// bury deletes the hops that nothing refers to. Burying an Indirect can free
-// what it resolved to, so the list may grow under way.
+// bury deletes the hops that nothing refers to. Burying an Indirect or a Group
+// can free what it led to, so the list may grow under way.
 func (s *Store) bury() {
 	for n := 0; n < len(s.dying); n++ {
 		h := s.dying[n]
@@ -120,6 +126,8 @@ func (s *Store) bury() {
 			h.gateway.hop = nil
 			s.setVia(h.gateway, nil)
 			s.idle = append(s.idle, h.gateway)
+		case Group:
+			s.leave(h)
 		case Receive, Broadcast, LinkLocal, Reject, Discard:
 		}
 		if h.known && s.config.Sink != nil {

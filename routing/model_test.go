@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"router/intf"
@@ -14,7 +15,8 @@ import (
 type plane struct {
 	tb    testing.TB
 	hops  map[NextHopID]struct{ nh, via NextHop }
-	ids   map[NextHopID]NextHopID // via
+	ids   map[NextHopID]NextHopID   // via
+	deals map[NextHopID][]NextHopID // buckets of groups
 	fibs  []*fakeFIB
 	sets  int // SetNextHop calls
 	used  map[NextHop]bool
@@ -24,7 +26,7 @@ type plane struct {
 
 func newPlane(tb testing.TB) *plane {
 	return &plane{
-		tb: tb, hops: map[NextHopID]struct{ nh, via NextHop }{}, ids: map[NextHopID]NextHopID{},
+		tb: tb, hops: map[NextHopID]struct{ nh, via NextHop }{}, ids: map[NextHopID]NextHopID{}, deals: map[NextHopID][]NextHopID{},
 		used: map[NextHop]bool{}, told: map[string]int{},
 	}
 }
@@ -65,12 +67,33 @@ func (p *plane) SetNextHop(id NextHopID, nh NextHop, via NextHopID) {
 	}
 }
 
+func (p *plane) SetGroup(id NextHopID, buckets []NextHopID) {
+	p.sets++
+	if id == 0 {
+		p.tb.Error("next hop 0 set")
+	}
+	for _, b := range buckets {
+		if _, ok := p.hops[b]; !ok {
+			p.tb.Errorf("group %d set before its member %d", id, b)
+		}
+	}
+	if n := len(buckets); n&(n-1) != 0 {
+		p.tb.Errorf("group %d has %d buckets", id, n)
+	}
+	p.hops[id] = struct{ nh, via NextHop }{nh: NextHop{Kind: Group}}
+	p.deals[id] = buckets
+	if len(buckets) == 0 {
+		p.unreferenced(id, "left without members")
+	}
+}
+
 func (p *plane) DeleteNextHop(id NextHopID) {
 	if _, ok := p.hops[id]; !ok {
 		p.tb.Errorf("next hop %d deleted, but it isn't there", id)
 	}
 	delete(p.hops, id)
 	delete(p.ids, id)
+	delete(p.deals, id)
 	p.unreferenced(id, "deleted")
 	if p.quiet {
 		return
@@ -78,6 +101,11 @@ func (p *plane) DeleteNextHop(id NextHopID) {
 	for other, via := range p.ids {
 		if via == id {
 			p.tb.Errorf("next hop %d deleted while %d goes through it", id, other)
+		}
+	}
+	for other, buckets := range p.deals {
+		if slices.Contains(buckets, id) {
+			p.tb.Errorf("next hop %d deleted while group %d has it", id, other)
 		}
 	}
 }
@@ -117,6 +145,9 @@ func (f *fakeFIB) Insert(prefix netip.Prefix, id uint32) error {
 	nh, ok := f.plane.hops[NextHopID(id)]
 	if !ok {
 		f.plane.tb.Errorf("%v inserted with next hop %d that the sink doesn't know", prefix, id)
+	}
+	if nh.nh.Kind == Group && len(f.plane.deals[NextHopID(id)]) == 0 {
+		f.plane.tb.Errorf("%v inserted with group %d, which nobody is in", prefix, id)
 	}
 	if nh.nh.Kind == Indirect && nh.via.Kind == 0 {
 		f.plane.tb.Errorf("%v inserted with an unresolved %v", prefix, nh.nh)
@@ -218,10 +249,16 @@ func (w *world) check() {
 		}
 		for prefix, r := range want.active[instance] {
 			hop := w.plane.hops[fib.routes[prefix]]
+			if r.NextHop.Kind == Group {
+				w.checkGroup(fib.routes[prefix], r.NextHop, want)
+				continue
+			}
 			if hop.nh != r.NextHop {
 				w.tb.Errorf("instance %d %v: FIB has %v, want %v", instance, prefix, hop.nh, r.NextHop)
 			}
-			if got := want.resolved[instance][prefix]; hop.nh.Kind == Indirect && hop.via != got {
+			if got := want.resolved[instance][prefix]; got.Kind == Group {
+				w.checkGroup(w.plane.ids[fib.routes[prefix]], got, want)
+			} else if hop.nh.Kind == Indirect && hop.via != got {
 				w.tb.Errorf("instance %d %v: %v goes through %v, want %v", instance, prefix, hop.nh, hop.via, got)
 			}
 		}
@@ -277,6 +314,45 @@ func (w *world) check() {
 	}
 }
 
+// checkGroup compares the buckets of a group with what they would be if the
+// group had just been made.
+func (w *world) checkGroup(id NextHopID, nh NextHop, want want) {
+	w.tb.Helper()
+	if got, _, _ := w.store.NextHop(id); got != nh {
+		w.tb.Errorf("next hop %d is %v, want %v", id, got, nh)
+	}
+	var members []member
+	var usable []bool
+	all := nh.Members.All()
+	for _, m := range all {
+		members = append(members, member{weight: m.Weight, backup: m.Backup})
+		usable = append(usable, want.alive(m.NextHop, nh.Members.family()))
+	}
+	var buckets []NextHop
+	for _, i := range deal(members, usable) {
+		buckets = append(buckets, all[i].NextHop)
+	}
+	var got []NextHop
+	for _, b := range w.plane.deals[id] {
+		got = append(got, w.plane.hops[b].nh)
+		if w.plane.hops[b].nh.Kind == Indirect && w.plane.hops[b].via.Kind == 0 {
+			w.tb.Errorf("group %d has the unresolved %v", id, w.plane.hops[b].nh)
+		}
+	}
+	if !slices.Equal(got, buckets) {
+		w.tb.Errorf("%v: buckets %v, want %v", nh, got, buckets)
+	}
+	active := map[NextHop]bool{}
+	for _, b := range buckets {
+		active[b] = true
+	}
+	for i, m := range w.store.Members(id) {
+		if m.Member != all[i] || m.Usable != usable[i] || m.Active != active[m.NextHop] || m.Usable == (m.Reason != "") {
+			w.tb.Errorf("%v: member %+v, want %+v usable %v, active %v", nh, m, all[i], usable[i], active[m.NextHop])
+		}
+	}
+}
+
 func cmpPrefix(a, b netip.Prefix) int {
 	if c := a.Addr().Compare(b.Addr()); c != 0 {
 		return c
@@ -329,7 +405,10 @@ func (w *world) play(script []byte) {
 			r.Preference = uint8(next(3))
 		}
 		// Recursion is what is interesting: every other next hop is indirect.
-		switch kind := min(Kind(1+next(16)), Indirect); kind {
+		switch kind := [...]Kind{
+			Forward, Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup,
+			Indirect, Indirect, Indirect, Indirect, Group, Group, Group, Group,
+		}[next(16)]; kind {
 		case Forward:
 			r.NextHop = NextHop{Kind: kind, IfIndex: intf.Index(1 + next(3)), Gateway: addr(v6)}
 		case Resolve, Broadcast:
@@ -344,6 +423,27 @@ func (w *world) play(script []byte) {
 			r.NextHop = NextHop{Kind: kind, Instance: uint32(next(3))}
 		case Indirect:
 			r.NextHop = NextHop{Kind: kind, Instance: uint32(next(3)), Gateway: addr(v6)}
+		case Group:
+			var list []Member
+			for range 1 + next(4) {
+				m := Member{Weight: uint8(1 + next(3)), Backup: next(3) == 0}
+				switch next(4) {
+				case 0:
+					m.NextHop = NextHop{Kind: Forward, IfIndex: intf.Index(1 + next(3)), Gateway: addr(v6)}
+				case 1:
+					m.NextHop = NextHop{Kind: Resolve, IfIndex: intf.Index(1 + next(3))}
+				default:
+					m.NextHop = NextHop{Kind: Indirect, Instance: uint32(next(3)), Gateway: addr(v6)}
+				}
+				if !slices.ContainsFunc(list, func(o Member) bool { return o.NextHop == m.NextHop }) {
+					list = append(list, m)
+				}
+			}
+			list[0].Backup = false
+			var err error
+			if r.NextHop, err = NewGroup(intf.FamilyOf(a), list); err != nil {
+				w.tb.Fatal(err)
+			}
 		}
 		return r
 	}

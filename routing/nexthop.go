@@ -38,6 +38,10 @@ const (
 	// record names the direct next hop that it resolves to, so that a change of
 	// path is one store however many routes stand behind it.
 	Indirect
+	// Group spreads flows over Members, those of them that are usable. Its record
+	// is a table of them, so that a member's coming and going is one store
+	// however many routes share the group.
+	Group
 )
 
 func (k Kind) String() string {
@@ -60,6 +64,8 @@ func (k Kind) String() string {
 		return "lookup"
 	case Indirect:
 		return "indirect"
+	case Group:
+		return "group"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -102,6 +108,7 @@ type NextHop struct {
 	IfIndex  intf.Index // Forward, Resolve, Receive, Broadcast
 	Instance uint32     // Lookup, Indirect
 	Gateway  netip.Addr // Forward, Indirect; without zone
+	Members  Members    // Group
 }
 
 func (nh NextHop) String() string {
@@ -120,6 +127,8 @@ func (nh NextHop) String() string {
 		return fmt.Sprintf("lookup in instance %d", nh.Instance)
 	case Indirect:
 		return fmt.Sprintf("indirect %v in instance %d", nh.Gateway, nh.Instance)
+	case Group:
+		return fmt.Sprintf("group of %d", nh.Members.Len())
 	case LinkLocal, Discard:
 	}
 	return nh.Kind.String()
@@ -138,9 +147,15 @@ type NextHopID uint32
 // deleted id, so it is the sink that keeps a reused id from taking effect
 // before such readers have passed.
 type Sink interface {
-	// SetNextHop creates or replaces next hop id. For an Indirect, via is the
+	// SetNextHop creates or replaces next hop id, which is no Group. For an Indirect, via is the
 	// direct next hop that it resolves to now, 0 while it is unresolved (no
 	// route in a FIB uses it then); for all others via is 0.
 	SetNextHop(id NextHopID, nh NextHop, via NextHopID)
+	// SetGroup creates or replaces the Group id: the flows of a bucket go by the
+	// next hop that stands there. There are a power of two of them; one when a
+	// single member carries everything, and none while no member is usable (no
+	// route in a FIB uses it then). The slice is not written to any more, and a
+	// bucket keeps its next hop while that is usable.
+	SetGroup(id NextHopID, buckets []NextHopID)
 	DeleteNextHop(id NextHopID)
 }

@@ -68,8 +68,8 @@ func (o *oracle) resolve() map[gatewayKey]*verdict {
 		v := &verdict{candidates: o.candidates(k)}
 		all[k] = v
 		for _, r := range v.candidates {
-			if r.NextHop.Kind == Indirect {
-				need(gatewayKey{r.NextHop.Instance, r.NextHop.Gateway})
+			for _, m := range indirects(r.NextHop) {
+				need(m)
 			}
 			if i := r.NextHop.Instance; r.NextHop.Kind == Lookup && o.routes[i] != nil && i != k.instance {
 				need(gatewayKey{i, k.addr})
@@ -78,8 +78,8 @@ func (o *oracle) resolve() map[gatewayKey]*verdict {
 	}
 	for _, routes := range o.routes {
 		for _, r := range routes {
-			if r.NextHop.Kind == Indirect {
-				need(gatewayKey{r.NextHop.Instance, r.NextHop.Gateway})
+			for _, m := range indirects(r.NextHop) {
+				need(m)
 			}
 		}
 	}
@@ -180,8 +180,50 @@ func (o *oracle) step(k gatewayKey, v *verdict, all map[gatewayKey]*verdict) (on
 			return next()
 		}
 		return final(all[m].target, all[m].depth+1)
+	case Group:
+		depth, usable := 1, false
+		for _, m := range nh.Members.All() {
+			if m.NextHop.Kind != Indirect {
+				usable = usable || o.up[link{m.NextHop.IfIndex, family}]
+				continue
+			}
+			m := gatewayKey{m.NextHop.Instance, m.NextHop.Gateway}
+			if m == k {
+				continue
+			}
+			if !all[m].final {
+				return m, false
+			}
+			if all[m].target.Kind != 0 {
+				usable, depth = true, max(depth, all[m].depth+1)
+			}
+		}
+		if !usable {
+			return next()
+		}
+		target := nh.Members.toward(k)
+		if target.Kind == Indirect {
+			target = all[gatewayKey{target.Instance, target.Gateway}].target
+		}
+		return final(target, depth)
 	}
 	panic(fmt.Sprintf("kind %v", r.NextHop.Kind))
+}
+
+// indirects are the gateways that have to be known for nh.
+func indirects(nh NextHop) []gatewayKey {
+	switch nh.Kind {
+	case Indirect:
+		return []gatewayKey{{nh.Instance, nh.Gateway}}
+	case Group:
+		var list []gatewayKey
+		for _, m := range nh.Members.All() {
+			list = append(list, indirects(m.NextHop)...)
+		}
+		return list
+	case Forward, Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup:
+	}
+	return nil
 }
 
 // A want is what the oracle expects.
@@ -190,11 +232,44 @@ type want struct {
 	resolved map[uint32]map[netip.Prefix]NextHop // what packets get in the end
 	usable   map[uint32]map[Key]bool
 	used     map[NextHop]bool // Forward next hops that OnGateway should have told
+	up       map[link]bool
+	gateways map[gatewayKey]*verdict
+}
+
+// alive reports whether packets of a family can go by a Forward, a Resolve, an
+// Indirect, or one of a Group.
+func (w want) alive(nh NextHop, f intf.Family) bool {
+	switch nh.Kind {
+	case Forward, Resolve:
+		return w.up[link{nh.IfIndex, f}]
+	case Indirect:
+		return w.gateways[gatewayKey{nh.Instance, nh.Gateway}].target.Kind != 0
+	case Group:
+		return slices.ContainsFunc(nh.Members.All(), func(m Member) bool { return w.alive(m.NextHop, f) })
+	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup:
+	}
+	return true
+}
+
+// use notes the neighbours that nh needs.
+func (w want) use(nh NextHop, f intf.Family) {
+	switch nh.Kind {
+	case Forward:
+		if w.alive(nh, f) {
+			w.used[nh] = true
+		}
+	case Indirect:
+		w.use(w.gateways[gatewayKey{nh.Instance, nh.Gateway}].target, f)
+	case Group:
+		for _, m := range nh.Members.All() {
+			w.use(m.NextHop, f)
+		}
+	case Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup:
+	}
 }
 
 func (o *oracle) want() want {
-	w := want{map[uint32]map[netip.Prefix]Route{}, map[uint32]map[netip.Prefix]NextHop{}, map[uint32]map[Key]bool{}, map[NextHop]bool{}}
-	gateways := o.resolve()
+	w := want{map[uint32]map[netip.Prefix]Route{}, map[uint32]map[netip.Prefix]NextHop{}, map[uint32]map[Key]bool{}, map[NextHop]bool{}, o.up, o.resolve()}
 	for instance, routes := range o.routes {
 		w.active[instance] = map[netip.Prefix]Route{}
 		w.resolved[instance] = map[netip.Prefix]NextHop{}
@@ -212,11 +287,12 @@ func (o *oracle) want() want {
 			case Lookup:
 				usable = o.routes[nh.Instance] != nil && nh.Instance != instance
 			case Indirect:
-				end = gateways[gatewayKey{nh.Instance, nh.Gateway}].target
+				end = w.gateways[gatewayKey{nh.Instance, nh.Gateway}].target
 				usable = end.Kind != 0
-				if end.Kind == Forward {
-					w.used[end] = true
-				}
+				w.use(nh, intf.FamilyOf(k.Prefix.Addr()))
+			case Group:
+				usable = w.alive(nh, intf.FamilyOf(k.Prefix.Addr()))
+				w.use(nh, intf.FamilyOf(k.Prefix.Addr()))
 			case Receive, Broadcast, LinkLocal, Reject, Discard:
 			}
 			w.usable[instance][k] = usable

@@ -138,6 +138,7 @@ func (s *Store) resolveAll() (turned []*gateway) {
 		turned = append(turned, g)
 		if was := h.dead[0]; was != (via == nil) {
 			h.kill(via == nil)
+			s.memberChanged(h)
 			s.enqueueRoutes(h)
 		}
 	}
@@ -285,8 +286,44 @@ func (s *Store) try(g *gateway, n *node, rec *record, why *string) (decided bool
 			return false
 		}
 		return s.adopt(g, m, n)
+	case Group:
+		return s.tryGroup(g, n, h, why)
 	}
 	return false
+}
+
+// tryGroup follows a route over several next hops: g leads wherever they lead.
+func (s *Store) tryGroup(g *gateway, n *node, h *hop, why *string) (decided bool) {
+	usable, depth := false, 1
+	for _, m := range h.group.members {
+		if m.hop.Kind != Indirect {
+			usable = usable || !m.hop.dead[n.family()]
+			continue
+		}
+		if m.hop.gateway == g {
+			continue
+		}
+		if s.ask(g, m.hop.gateway) {
+			return true
+		}
+		if m.hop.gateway.target.Kind != 0 {
+			usable, depth = true, max(depth, m.hop.gateway.depth+1)
+		}
+	}
+	if !usable {
+		*why = "none of the next hops of the route to it can be used"
+		return false
+	}
+	target := h.Members.toward(g.gatewayKey)
+	if target.Kind == Indirect {
+		return s.adopt(g, s.gateways[gatewayKey{target.Instance, target.Gateway}], n)
+	}
+	if g.depth = depth; depth > maxDepth {
+		g.reason = tooDeep
+		return true
+	}
+	g.target, g.through = target, n.prefix()
+	return true
 }
 
 // adopt makes g lead where m leads.

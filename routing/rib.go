@@ -94,6 +94,11 @@ func (rt *Route) check() error {
 			return fmt.Errorf("prefix %v: next hop %v needs a code", p, nh.Kind)
 		}
 		return nil
+	case Group:
+		if nh.Members.Len() == 0 || nh.Members.family() != intf.FamilyOf(p.Addr()) {
+			return fmt.Errorf("prefix %v: the group has no members of the prefix's family", p)
+		}
+		return nil
 	case Receive, Broadcast, LinkLocal, Discard, Lookup:
 		return nil
 	}
@@ -304,17 +309,25 @@ func (s *Store) entry(n *node, rec *record) Entry {
 
 // reason says why routes of n can't use h.
 func (s *Store) reason(n *node, h *hop) string {
-	switch h.Kind {
-	case Forward, Resolve:
-		return fmt.Sprintf("%v is not up on the outgoing unit", n.family())
-	case Lookup:
+	if h.Kind == Lookup {
 		if h.Instance == s.slots[n.rib].instance {
 			return "the lookup leads back to the instance itself"
 		}
 		return "the instance to look up in does not exist"
+	}
+	return s.whyDead(h, n.family())
+}
+
+// whyDead says why packets of a family can't go by h, which is no Lookup.
+func (s *Store) whyDead(h *hop, f intf.Family) string {
+	switch h.Kind {
+	case Forward, Resolve:
+		return fmt.Sprintf("%v is not up on the outgoing unit", f)
+	case Group:
+		return fmt.Sprintf("none of its %d next hops can be used; the first: %s", h.Members.Len(), s.whyDead(h.group.members[0].hop, f))
 	case Indirect:
 		return fmt.Sprintf("gateway %v: %s", h.Gateway, h.gateway.reason)
-	case Receive, Broadcast, LinkLocal, Reject, Discard:
+	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup:
 	}
 	return ""
 }

@@ -10,27 +10,30 @@ const maxKept = 1 << 12
 
 // settle brings gateways, sink and FIBs up to date with the routes.
 func (s *Store) settle() error {
+	// Links first: a group that they leave without a member, or give one, counts
+	// like a route that changed.
+	s.regroup()
 	for _, i := range s.queue {
 		s.touchCovered(s.nodes.at(i))
 	}
 	// This can queue more: routes whose gateway is found, or lost.
 	turned := s.resolveAll()
+	s.regroup()
 
 	// New answers before old ones go: next hops, their paths, routes.
-	for _, h := range s.fresh {
-		if h.Kind != Indirect && h.refs > 0 {
-			s.publish(h)
-		}
+	for _, g := range turned {
+		g.hop.stale = g.via != nil || !g.hop.known
 	}
 	for _, g := range turned {
-		if g.via != nil {
-			s.publish(g.hop)
+		s.announce(g.hop)
+	}
+	for _, h := range s.regrouped {
+		if h.group.buckets != nil {
+			s.announce(h)
 		}
 	}
 	for _, h := range s.fresh {
-		if !h.known && h.refs > 0 {
-			s.publish(h)
-		}
+		s.announce(h)
 	}
 	var full fullError
 	for _, i := range s.queue {
@@ -47,7 +50,10 @@ func (s *Store) settle() error {
 			s.publish(g.hop)
 		}
 	}
-	s.fresh = s.fresh[:0]
+	for _, h := range s.regrouped {
+		s.announce(h)
+	}
+	s.fresh, s.regrouped = s.fresh[:0], s.regrouped[:0]
 
 	for _, i := range s.queue {
 		n := s.nodes.at(i)
@@ -73,10 +79,32 @@ func (s *Store) settle() error {
 	return full.err()
 }
 
+// announce tells the sink what h is now, if it doesn't know, and before that
+// what h leads to.
+func (s *Store) announce(h *hop) {
+	if !h.stale || h.refs == 0 {
+		return
+	}
+	h.stale = false
+	if h.gateway != nil && h.gateway.via != nil {
+		s.announce(h.gateway.via)
+	}
+	if h.group != nil {
+		for _, m := range h.group.members {
+			s.announce(m.hop)
+		}
+	}
+	s.publish(h)
+}
+
 // publish tells the sink what h is now.
 func (s *Store) publish(h *hop) {
-	h.known = true
+	h.known, h.stale = true, false
 	if s.config.Sink == nil {
+		return
+	}
+	if h.group != nil {
+		s.config.Sink.SetGroup(h.id, h.group.buckets)
 		return
 	}
 	var via NextHopID

@@ -57,16 +57,18 @@ type Store struct {
 
 	discard *hop // for prefixes that a FIB can't let go; nil until there was one
 
-	depth int      // of Batches
-	queue []uint32 // nodes to settle
-	fresh []*hop   // hops that the sink doesn't know
-	stuck []uint32 // nodes to settle again the next time
-	dying []*hop   // hops that perhaps nobody refers to
-	wants []*hop   // hops whose use has perhaps changed
-	dirty []*gateway
-	idle  []*gateway // gateways that perhaps nobody needs
-	path  []*gateway // of the resolution under way
-	steps []uint32   // nodes that the gateways of path may follow
+	depth     int      // of Batches
+	queue     []uint32 // nodes to settle
+	fresh     []*hop   // hops that the sink doesn't know
+	stuck     []uint32 // nodes to settle again the next time
+	dying     []*hop   // hops that perhaps nobody refers to
+	wants     []*hop   // hops whose use has perhaps changed
+	dirty     []*gateway
+	regroups  []*hop     // groups to deal anew
+	regrouped []*hop     // groups dealt anew
+	idle      []*gateway // gateways that perhaps nobody needs
+	path      []*gateway // of the resolution under way
+	steps     []uint32   // nodes that the gateways of path may follow
 }
 
 // A link is a family of a unit.
@@ -185,6 +187,7 @@ func (s *Store) SetLink(ifindex intf.Index, f intf.Family, up bool) error {
 	for h := range s.hops.links[ifindex] {
 		h.dead[f] = !up
 		s.checkWanted(h)
+		s.memberChanged(h)
 		s.enqueueRoutes(h)
 	}
 	return s.settleUnlessBatch()

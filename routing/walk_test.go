@@ -53,6 +53,7 @@ func TestWalkAfter(t *testing.T) {
 
 type discardSink struct{}
 
+func (discardSink) SetGroup(NextHopID, []NextHopID)          {}
 func (discardSink) SetNextHop(NextHopID, NextHop, NextHopID) {}
 func (discardSink) DeleteNextHop(NextHopID)                  {}
 

@@ -1,6 +1,7 @@
 package vrf
 
 import (
+	"fmt"
 	"iter"
 	"net/netip"
 	"runtime"
@@ -18,6 +19,7 @@ import (
 type countingSink struct{ sets, deletes int }
 
 func (c *countingSink) SetNextHop(routing.NextHopID, routing.NextHop, routing.NextHopID) { c.sets++ }
+func (c *countingSink) SetGroup(routing.NextHopID, []routing.NextHopID)                  { c.sets++ }
 func (c *countingSink) DeleteNextHop(routing.NextHopID)                                  { c.deletes++ }
 
 func bigManager(tb testing.TB, sink routing.Sink) (*Manager, *fib.Arena) {
@@ -130,6 +132,45 @@ func BenchmarkPathChange(b *testing.B) {
 	for b.Loop() {
 		i++
 		step(i)
+	}
+}
+
+// BenchmarkMemberDown lets the link of one of two next hops, which many routes
+// have in common, go down and come up again.
+func BenchmarkMemberDown(b *testing.B) {
+	all := fibtest.Family(fibtest.Prefixes(b), false)
+	for _, n := range []int{10, 10000, len(all)} {
+		b.Run(fmt.Sprintf("routes=%d", n), func(b *testing.B) {
+			sink := &countingSink{}
+			m, _ := bigManager(b, sink)
+			if err := m.SetFamily(2, intf.Inet, Default, true); err != nil {
+				b.Fatal(err)
+			}
+			group, err := routing.NewGroup(intf.Inet, []routing.Member{
+				{NextHop: routing.NextHop{Kind: routing.Forward, IfIndex: 1, Gateway: netip.MustParseAddr("192.0.2.9")}, Weight: 1},
+				{NextHop: routing.NextHop{Kind: routing.Forward, IfIndex: 2, Gateway: netip.MustParseAddr("203.0.113.9")}, Weight: 1},
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := m.Load(Default, routing.Feed, func(yield func(UserRoute) bool) {
+				for _, p := range all[:n] {
+					if !yield(UserRoute{Prefix: p, NextHop: group}) {
+						return
+					}
+				}
+			}); err != nil {
+				b.Fatal(err)
+			}
+			sets, up := sink.sets, true
+			for b.Loop() {
+				up = !up
+				if err := m.SetFamily(2, intf.Inet, Default, up); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(sink.sets-sets)/float64(b.N), "stores/op")
+		})
 	}
 }
 

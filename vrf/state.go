@@ -38,3 +38,6 @@ func (m *Manager) NextHops() int { return m.store.NextHops() }
 func (m *Manager) Gateways(visit func(ifindex intf.Index, gateway netip.Addr) bool) {
 	m.store.Gateways(visit)
 }
+
+// Members lists the members of the group id, as [routing.Store.Members] does.
+func (m *Manager) Members(id routing.NextHopID) []routing.MemberState { return m.store.Members(id) }

@@ -36,7 +36,8 @@ func (a Action) String() string {
 }
 
 // A StaticRoute is a configured route to a prefix. With ActionForward it has a
-// Gateway, an IfIndex or both, or else a Lookup; the others have none of them.
+// Gateway, an IfIndex or both, or else a Lookup, or else Members; the others
+// have none of them.
 type StaticRoute struct {
 	Preference uint8
 	Action     Action
@@ -44,6 +45,15 @@ type StaticRoute struct {
 	Gateway    netip.Addr // without IfIndex it may be any number of routes away
 	IfIndex    intf.Index // alone: every destination is a neighbour on the unit
 	Lookup     string     // the instance to look the destination up in
+	Members    []Member   // several ways at once
+}
+
+// A Member is one of several ways that a static route goes.
+type Member struct {
+	Gateway netip.Addr // as in StaticRoute
+	IfIndex intf.Index
+	Weight  uint8 // its share of the flows, 1 to routing.MaxWeight
+	Backup  bool  // used while none is usable that is no backup
 }
 
 // nextHop is what the route does, in an instance's RIB.
@@ -58,6 +68,18 @@ func (m *Manager) nextHop(ri *instance, prefix netip.Prefix, s StaticRoute) (rou
 	case ActionForward:
 	}
 	switch {
+	case len(s.Members) > 0 && (s.Lookup != "" || s.Gateway.IsValid() || s.IfIndex != 0):
+		return routing.NextHop{}, errors.New("several next hops exclude a single one")
+	case len(s.Members) > 0:
+		members := make([]routing.Member, 0, len(s.Members))
+		for _, way := range s.Members {
+			nh, err := m.nextHop(ri, prefix, StaticRoute{Gateway: way.Gateway, IfIndex: way.IfIndex})
+			if err != nil {
+				return routing.NextHop{}, err
+			}
+			members = append(members, routing.Member{NextHop: nh, Weight: way.Weight, Backup: way.Backup})
+		}
+		return routing.NewGroup(intf.FamilyOf(prefix.Addr()), members)
 	case s.Lookup != "" && (s.Gateway.IsValid() || s.IfIndex != 0):
 		return routing.NextHop{}, errors.New("a lookup in another instance excludes a gateway and an interface")
 	case s.Lookup != "":

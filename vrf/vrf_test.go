@@ -331,6 +331,13 @@ func TestStaticRoutes(t *testing.T) {
 		{"unit that is not there", "20.0.0.0/8", StaticRoute{IfIndex: 99}, "reject net-unreachable"},
 		{"own instance", "20.0.0.0/8", StaticRoute{Lookup: Default}, "reject net-unreachable"},
 
+		{"several", "20.0.0.0/8", StaticRoute{Members: []Member{
+			{Gateway: ip("192.0.2.9"), Weight: 1}, {Gateway: ip("198.51.100.9"), IfIndex: 2, Weight: 2}, {IfIndex: 2, Weight: 1, Backup: true},
+		}}, "group of 3"},
+		{"several, none of them usable", "20.0.0.0/8", StaticRoute{Members: []Member{{Gateway: ip("99.0.0.1"), Weight: 1}, {IfIndex: 99, Weight: 1}}}, "reject net-unreachable"},
+		{"several and a gateway", "20.0.0.0/8", StaticRoute{Gateway: ip("192.0.2.9"), Members: []Member{{IfIndex: 2, Weight: 1}}}, "error: exclude a single one"},
+		{"several, one of the other family", "20.0.0.0/8", StaticRoute{Members: []Member{{Gateway: ip("192.0.2.9"), Weight: 1}, {Gateway: ip("2001:db8::9"), Weight: 1}}}, "error: not of the prefix's family"},
+		{"several without weight", "20.0.0.0/8", StaticRoute{Members: []Member{{Gateway: ip("192.0.2.9")}, {IfIndex: 2}}}, "error: weight 0"},
 		{"nothing", "20.0.0.0/8", StaticRoute{}, "error: needs a gateway"},
 		{"unknown instance", "20.0.0.0/8", StaticRoute{Lookup: "blue"}, "error: instance blue does not exist"},
 		{"gateway of the other family", "20.0.0.0/8", StaticRoute{Gateway: ip("2001:db8::9")}, "error: not of the prefix's family"},

@@ -106,6 +106,19 @@ type entryTree struct {
 		Instance    string `json:"instance"`
 		Resolved    string `json:"resolved"`
 	} `json:"state"`
+	Member []struct {
+		State memberTree `json:"state"`
+	} `json:"member"`
+}
+
+type memberTree struct {
+	Gateway  string `json:"gateway"`
+	Egress   string `json:"egress"`
+	Resolved string `json:"resolved"`
+	Weight   int    `json:"weight"`
+	Backup   bool   `json:"backup"`
+	Active   bool   `json:"active"`
+	Reason   string `json:"reason"`
 }
 
 func showCommand(o *options) *cobra.Command {
@@ -427,6 +440,34 @@ func routeRows(prefix string, entries []entryTree, permanent bool) [][]string {
 			row = append(row, e.State.Reason)
 		}
 		rows = append(rows, row)
+		for _, m := range e.Member {
+			rows = append(rows, memberRow(m.State))
+		}
 	}
 	return rows
+}
+
+// memberRow is the line of one of several next hops; * marks those that carry
+// traffic.
+func memberRow(m memberTree) []string {
+	next := "  "
+	if m.Active {
+		next = "* "
+	}
+	// Without a gateway, each destination is a neighbour.
+	if next += m.Gateway; m.Gateway == "" {
+		next += "resolve"
+	}
+	if m.Resolved != "" {
+		next += " (" + m.Resolved + ")"
+	}
+	next += fmt.Sprint(" weight ", m.Weight)
+	if m.Backup {
+		next += " backup"
+	}
+	row := []string{"", "", "", "", next, dash(m.Egress)}
+	if m.Reason != "" {
+		row = append(row, m.Reason)
+	}
+	return row
 }

@@ -456,7 +456,7 @@ func TestDeletedWithoutTrace(t *testing.T) {
 		in.Instances["red"] = models.InstanceSpec{Name: "red", HostNamespace: "red"}
 		unitOf(in, "ge1", "red", "198.51.100.1/24", "2001:db8::1/64")
 		k := models.StaticKey{Instance: "red", Prefix: netip.MustParsePrefix("10.0.0.0/8")}
-		in.Static[k] = models.StaticSpec{Key: k, HasNextHop: true, NextHop: models.StaticNextHop{Gateway: netip.MustParseAddr("198.51.100.7")}}
+		in.Static[k] = models.StaticSpec{Key: k, NextHops: []models.StaticNextHop{{Gateway: netip.MustParseAddr("198.51.100.7"), Weight: 1}}}
 	})
 	l.pass(3 * time.Second)
 	l.mustCommit(func(in *models.Intent) {

@@ -158,16 +158,21 @@ func (r *Router) buildStatic(key models.StaticKey) error {
 		return nil
 	}
 	route := vrf.StaticRoute{Preference: st.want.Preference, Tag: st.want.Tag, Action: staticAction(st.want.Action)}
-	if st.want.HasNextHop {
-		nh := st.want.NextHop
-		route.Gateway, route.Lookup = nh.Gateway, nh.Instance
+	for _, nh := range st.want.NextHops {
+		m := vrf.Member{Gateway: nh.Gateway, Weight: nh.Weight, Backup: nh.Backup}
 		if nh.Interface != (intf.UnitKey{}) {
 			t := r.tree.Unit(nh.Interface)
 			if t == nil {
 				return fmt.Errorf("instance %s static-route %s: interface %s does not exist", key.Instance, key.Prefix, nh.Interface.Name())
 			}
-			route.IfIndex = t.Index
+			m.IfIndex = t.Index
 		}
+		route.Members = append(route.Members, m)
+	}
+	if len(route.Members) == 1 {
+		// One is itself, and needs no group.
+		only := route.Members[0]
+		route.Gateway, route.IfIndex, route.Lookup, route.Members = only.Gateway, only.IfIndex, st.want.Lookup(), nil
 	}
 	st.applied = true
 	r.events.changed(models.Object{Kind: models.Static, Instance: key.Instance, Prefix: key.Prefix.String()})

@@ -294,6 +294,24 @@ func (r *Router) routeState(e routing.Entry) models.RouteState {
 	if e.NextHop.Kind == routing.Lookup {
 		s.Lookup = r.vrfs.Name(e.NextHop.Instance)
 	}
+	for _, m := range r.vrfs.Members(e.ID) {
+		s.Members = append(s.Members, r.memberState(m))
+	}
+	return s
+}
+
+func (r *Router) memberState(m routing.MemberState) models.MemberState {
+	s := models.MemberState{
+		Gateway: m.NextHop.Gateway, Resolved: m.Through, Weight: m.Weight, Backup: m.Backup,
+		Usable: m.Usable, Active: m.Active, Reason: m.Reason,
+	}
+	egress := m.NextHop.IfIndex
+	if m.NextHop.Kind == routing.Indirect {
+		egress = m.Via.IfIndex
+	}
+	if u := r.byIndex[egress]; u != nil {
+		s.Egress = u.key.Name()
+	}
 	return s
 }
 
