@@ -22,6 +22,8 @@ func (w *worker) receive(q *rxQueue) int {
 		}
 		return 0
 	}
+	// Only now: who saw a commit return and then sent these must find it in force.
+	w.snap = w.engine.snapshot.Load()
 	view := w.snap.ports.at(uint32(q.port))
 	w.touch(q.block)
 	w.totals.pend[totalReceived] += uint64(n)
@@ -206,6 +208,7 @@ func (w *worker) drain(r *injectRing, limit int) (n int) {
 			break
 		}
 		w.totals.pend[totalInjected]++
+		w.snap = w.engine.snapshot.Load() // as for what is received
 		w.injected(s)
 		r.release()
 	}

@@ -264,7 +264,6 @@ func (w *worker) runOnce() (n int) {
 		w.runCalls()
 	}
 	w.reader.Quiesce()
-	w.snap = w.engine.snapshot.Load()
 	w.now = 0
 	for i := range w.rx {
 		n += w.receive(&w.rx[i])

@@ -285,7 +285,8 @@ func (l *lab) receive(device string, want func([]byte) bool) []byte {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	l.t.Fatalf("the frame that was expected from %s did not come", device)
+	l.t.Fatalf("the frame that was expected from %s did not come; packets %+v, drops of the router's own %v, neighbours %+v, frames not fetched yet: %d",
+		device, l.engine.Totals(), l.engine.OwnDrops(), l.router.neighbors.Counters(), l.queues[device].Pending())
 	return nil
 }
 
