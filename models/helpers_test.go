@@ -50,6 +50,9 @@ func emit(t testing.TB, dev *gen.Device) []byte {
 func yanglint(t *testing.T, file string) (complaint string, ok bool) {
 	t.Helper()
 	if _, err := exec.LookPath("yanglint"); err != nil {
+		if os.Getenv("REQUIRE_PRIVILEGED") == "1" {
+			t.Fatal("yanglint (libyang2-tools) is not installed, and REQUIRE_PRIVILEGED=1 forbids to skip")
+		}
 		t.Skip("yanglint (libyang2-tools) is not installed")
 	}
 	out, err := exec.Command("yanglint", "-p", "../yang", "-t", "config", "../yang/routerd.yang", file).CombinedOutput()
