@@ -39,6 +39,8 @@ type Config struct {
 	// control plane and the host: 5000, 20,000, 20,000 and 1,000,000 packets a
 	// second.
 	Neighbor, Unresolved, StaleUse, Host Rate
+	// Flow limits the reports of new flows to groups: 1000 a second.
+	Flow Rate
 
 	// FlowSeed decides, with a packet's flow, which member of a group it goes
 	// by. Routers in a row need different ones; 0 draws one at random.
@@ -71,6 +73,7 @@ func (c *Config) setDefaults() {
 		{&c.Unresolved, Rate{20000, 512}},
 		{&c.StaleUse, Rate{20000, 64}},
 		{&c.Host, Rate{1000000, hostOutRing}},
+		{&c.Flow, Rate{1000, 128}},
 	} {
 		if *r.rate == (Rate{}) {
 			*r.rate = r.def
@@ -102,6 +105,7 @@ type Engine struct {
 
 	mu          sync.Mutex // the one writer's turn: all below, and changes to the tables
 	topology    topology
+	tallies     map[uint32]*tally
 	portQueues  map[PortID][]port.Queue
 	nextPort    PortID
 	freePorts   []PortID
@@ -142,10 +146,11 @@ func newEngine(c Config) (*Engine, error) {
 		control:     newConsumer(),
 		host:        newConsumer(),
 		topology:    newTopology(),
+		tallies:     make(map[uint32]*tally),
 		portQueues:  make(map[PortID][]port.Queue),
 		nextPort:    1,
 	}
-	e.puntRates = [numPunts]Rate{PuntNeighbor: c.Neighbor, PuntUnresolved: c.Unresolved, PuntStaleUse: c.StaleUse}
+	e.puntRates = [numPunts]Rate{PuntNeighbor: c.Neighbor, PuntUnresolved: c.Unresolved, PuntStaleUse: c.StaleUse, PuntFlow: c.Flow}
 	e.snapshot.Store(&snapshot{})
 	for i := range c.Workers {
 		w, err := newWorker(e, i)

@@ -23,6 +23,8 @@ type nexthop struct {
 	// buckets of a Group hold what their flows go by; a power of two of them, or
 	// none.
 	buckets []routing.NextHopID
+	list    *copyList       // of a Multicast or a Flood
+	sources routing.Sources // of a BySource
 }
 
 const nexthopChunk = 256
@@ -93,6 +95,9 @@ func (e *Engine) SetNextHop(id routing.NextHopID, nh routing.NextHop, via routin
 	if nh.Kind == routing.Forward {
 		record.adj = e.holdAdjacency(nh.IfIndex, nh.Gateway)
 	}
+	if nh.Kind == routing.Multicast || nh.Kind == routing.Flood {
+		record.list = e.newList(nh.List())
+	}
 	e.putNexthop(id, record)
 }
 
@@ -105,6 +110,16 @@ func (e *Engine) SetGroup(id routing.NextHopID, buckets []routing.NextHopID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.putNexthop(id, &nexthop{kind: routing.Group, buckets: buckets})
+}
+
+// SetSources implements [routing.Sink].
+func (e *Engine) SetSources(id routing.NextHopID, sources routing.Sources) {
+	if id == 0 {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.putNexthop(id, &nexthop{kind: routing.BySource, sources: sources})
 }
 
 // putNexthop makes record what id means. The caller holds e.mu.
@@ -143,5 +158,8 @@ func (e *Engine) releaseNexthop(nh *nexthop) {
 	if nh != nil && nh.adj != nil {
 		nh.adj.holders--
 		e.dropAdjacency(nh.adj)
+	}
+	if nh != nil && nh.list != nil {
+		e.dropTally(nh.list.tally)
 	}
 }

@@ -84,7 +84,7 @@ func (s *Store) acquire(nh NextHop) *hop {
 		h.kill(true) // until the change settles
 	case Group:
 		s.join(h)
-	case Receive, Broadcast, LinkLocal, Reject, Discard:
+	case Receive, Broadcast, LinkLocal, Reject, Discard, Multicast, Flood, BySource:
 	}
 	return h
 }
@@ -128,7 +128,7 @@ func (s *Store) bury() {
 			s.idle = append(s.idle, h.gateway)
 		case Group:
 			s.leave(h)
-		case Receive, Broadcast, LinkLocal, Reject, Discard:
+		case Receive, Broadcast, LinkLocal, Reject, Discard, Multicast, Flood, BySource:
 		}
 		if h.known && s.config.Sink != nil {
 			s.config.Sink.DeleteNextHop(h.id)

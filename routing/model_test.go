@@ -87,6 +87,14 @@ func (p *plane) SetGroup(id NextHopID, buckets []NextHopID) {
 	}
 }
 
+func (p *plane) SetSources(id NextHopID, sources Sources) {
+	p.sets++
+	if id == 0 || sources == nil {
+		p.tb.Errorf("next hop %d set to sources %v", id, sources)
+	}
+	p.hops[id] = struct{ nh, via NextHop }{nh: NextHop{Kind: BySource}}
+}
+
 func (p *plane) DeleteNextHop(id NextHopID) {
 	if _, ok := p.hops[id]; !ok {
 		p.tb.Errorf("next hop %d deleted, but it isn't there", id)

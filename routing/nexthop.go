@@ -42,6 +42,14 @@ const (
 	// is a table of them, so that a member's coming and going is one store
 	// however many routes share the group.
 	Group
+	// Multicast sends a copy to each unit of its [List], and delivers one here if
+	// the List says so.
+	Multicast
+	// Flood is a Multicast that leaves out the unit that the packet came in by.
+	Flood
+	// BySource goes on with the packet's source: the routes of the group Gateway
+	// in Instance (see [RIB.AddSources]) say which next hop it is.
+	BySource
 )
 
 func (k Kind) String() string {
@@ -66,6 +74,12 @@ func (k Kind) String() string {
 		return "indirect"
 	case Group:
 		return "group"
+	case Multicast:
+		return "multicast"
+	case Flood:
+		return "flood"
+	case BySource:
+		return "by-source"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -105,10 +119,12 @@ func (c RejectCode) String() string {
 type NextHop struct {
 	Kind     Kind
 	Reject   RejectCode // Reject
-	IfIndex  intf.Index // Forward, Resolve, Receive, Broadcast
-	Instance uint32     // Lookup, Indirect
-	Gateway  netip.Addr // Forward, Indirect; without zone
+	IfIndex  intf.Index // Forward, Resolve, Receive, Broadcast; Multicast, Flood: List.In
+	Instance uint32     // Lookup, Indirect, BySource
+	Gateway  netip.Addr // Forward, Indirect; without zone. BySource: the group
 	Members  Members    // Group
+	Copies   Copies     // Multicast, Flood
+	Tally    uint32     // Multicast, Flood: List.Tally
 }
 
 func (nh NextHop) String() string {
@@ -129,6 +145,10 @@ func (nh NextHop) String() string {
 		return fmt.Sprintf("indirect %v in instance %d", nh.Gateway, nh.Instance)
 	case Group:
 		return fmt.Sprintf("group of %d", nh.Members.Len())
+	case Multicast, Flood:
+		return fmt.Sprintf("%v to %d units", nh.Kind, len(nh.List().Out))
+	case BySource:
+		return fmt.Sprintf("by source for %v in instance %d", nh.Gateway, nh.Instance)
 	case LinkLocal, Discard:
 	}
 	return nh.Kind.String()
@@ -147,7 +167,7 @@ type NextHopID uint32
 // deleted id, so it is the sink that keeps a reused id from taking effect
 // before such readers have passed.
 type Sink interface {
-	// SetNextHop creates or replaces next hop id, which is no Group. For an Indirect, via is the
+	// SetNextHop creates or replaces next hop id, which is no Group and no BySource. For an Indirect, via is the
 	// direct next hop that it resolves to now, 0 while it is unresolved (no
 	// route in a FIB uses it then); for all others via is 0.
 	SetNextHop(id NextHopID, nh NextHop, via NextHopID)
@@ -157,5 +177,8 @@ type Sink interface {
 	// route in a FIB uses it then). The slice is not written to any more, and a
 	// bucket keeps its next hop while that is usable.
 	SetGroup(id NextHopID, buckets []NextHopID)
+	// SetSources creates or replaces the BySource id: sources finds the next hop
+	// by a packet's source.
+	SetSources(id NextHopID, sources Sources)
 	DeleteNextHop(id NextHopID)
 }

@@ -221,7 +221,7 @@ func indirects(nh NextHop) []gatewayKey {
 			list = append(list, indirects(m.NextHop)...)
 		}
 		return list
-	case Forward, Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup:
+	case Forward, Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Multicast, Flood, BySource:
 	}
 	return nil
 }
@@ -246,7 +246,7 @@ func (w want) alive(nh NextHop, f intf.Family) bool {
 		return w.gateways[gatewayKey{nh.Instance, nh.Gateway}].target.Kind != 0
 	case Group:
 		return slices.ContainsFunc(nh.Members.All(), func(m Member) bool { return w.alive(m.NextHop, f) })
-	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup:
+	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Multicast, Flood, BySource:
 	}
 	return true
 }
@@ -264,7 +264,7 @@ func (w want) use(nh NextHop, f intf.Family) {
 		for _, m := range nh.Members.All() {
 			w.use(m.NextHop, f)
 		}
-	case Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup:
+	case Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Multicast, Flood, BySource:
 	}
 }
 
@@ -293,7 +293,7 @@ func (o *oracle) want() want {
 			case Group:
 				usable = w.alive(nh, intf.FamilyOf(k.Prefix.Addr()))
 				w.use(nh, intf.FamilyOf(k.Prefix.Addr()))
-			case Receive, Broadcast, LinkLocal, Reject, Discard:
+			case Receive, Broadcast, LinkLocal, Reject, Discard, Multicast, Flood, BySource:
 			}
 			w.usable[instance][k] = usable
 			if !usable {
