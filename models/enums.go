@@ -33,6 +33,16 @@ func operStatus(s intf.OperStatus) gen.E_Routerd_OperStatus {
 	return gen.Routerd_OperStatus_UNSET
 }
 
+func interfaceType(t intf.DeviceType) gen.E_Routerd_InterfaceType {
+	switch t {
+	case intf.Ethernet:
+		return gen.Routerd_InterfaceType_ethernet
+	case intf.Loopback:
+		return gen.Routerd_InterfaceType_loopback
+	}
+	return gen.Routerd_InterfaceType_UNSET
+}
+
 func attach(a intf.Attach) gen.E_Routerd_Attach {
 	switch a {
 	case intf.Exclusive:

@@ -60,10 +60,12 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 	if a := s.Applied; a != nil {
 		st.Description = text(a.Description)
 		st.Enabled = ygot.Bool(a.Enabled)
-		st.Type = gen.Routerd_InterfaceType_ethernet
-		st.Mru = ygot.Uint16(a.MRU)
-		st.Attach = attach(a.Attach)
-		st.Driver = driver(a.Driver)
+		st.Type = interfaceType(a.Type)
+		if a.Type != intf.Loopback {
+			st.Mru = ygot.Uint16(a.MRU)
+			st.Attach = attach(a.Attach)
+			st.Driver = driver(a.Driver)
+		}
 		if a.Queues != 0 {
 			st.Queues = ygot.Uint16(a.Queues)
 		}

@@ -18,6 +18,10 @@ const (
 	ruleGatewayUnicast     = "gateway-unicast"
 	ruleHostNamespace      = "host-namespace-unique"
 	ruleInet6MTU           = "inet6-mtu-minimum"
+	ruleLoopbackAddress    = "loopback-host-address"
+	ruleLoopbackLink       = "loopback-no-link"
+	ruleLoopbackNeighbor   = "loopback-no-neighbor"
+	ruleLoopbackUnit       = "loopback-unit-plain"
 	ruleNeighborFamily     = "neighbor-family-match"
 	ruleNeighborMAC        = "neighbor-mac-unicast"
 	ruleNeighborNeedsMAC   = "neighbor-needs-mac"
@@ -27,6 +31,7 @@ const (
 	ruleNexthopInstance    = "nexthop-instance-exists"
 	ruleNexthopIfExists    = "nexthop-interface-exists"
 	ruleNexthopIfFamily    = "nexthop-interface-family"
+	ruleNexthopLoopback    = "nexthop-interface-loopback"
 	ruleNexthopAlone       = "nexthop-lookup-alone"
 	ruleNexthopUnique      = "nexthop-unique"
 	ruleNexthopKind        = "nexthop-kind"
@@ -70,4 +75,5 @@ var allRules = []string{
 	rulePrefixHostBits, rulePrimaryUnique, ruleStaticAction, ruleStaticLoop,
 	ruleUnitParent, ruleUnitUntagged, ruleUnitVLAN, ruleVLANDepth,
 	ruleVLANInner,
+	ruleLoopbackAddress, ruleLoopbackLink, ruleLoopbackNeighbor, ruleLoopbackUnit, ruleNexthopLoopback,
 }

@@ -33,6 +33,7 @@ type countersTree struct {
 type interfaceTree struct {
 	Name  string `json:"name"`
 	State struct {
+		Type         string       `json:"type"`
 		OperStatus   string       `json:"oper-status"`
 		OperReason   string       `json:"oper-reason"`
 		DriverInUse  string       `json:"driver-in-use"`
@@ -284,6 +285,9 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 	}
 	for _, i := range list {
 		driver := i.State.DriverInUse
+		if i.State.Type != "" && i.State.Type != "ethernet" {
+			driver = i.State.Type
+		}
 		if i.State.XDPMode != "" && i.State.XDPMode != "none" {
 			driver += "/" + i.State.XDPMode
 		}

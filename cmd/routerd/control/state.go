@@ -10,6 +10,7 @@ import (
 	"router/cmd/routerd/version"
 	"router/dataplane"
 	"router/intf"
+	"router/intf/kernel"
 	"router/models"
 	"router/routing"
 	"router/routing/neighbor"
@@ -96,7 +97,10 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 	if d == nil || t == nil {
 		return s, false
 	}
-	l := r.links.Get(name)
+	var l kernel.Link
+	if t.Spec.Type != intf.Loopback {
+		l = r.links.Get(name)
+	}
 	spec := t.Spec
 	s = models.DeviceState{
 		Name: name, Applied: &spec, IfIndex: t.Index, Oper: t.Down.Status(), OperReason: t.Reason, LastChange: d.changed,
