@@ -209,6 +209,7 @@ func FillRoute(dst *gen.Device, instance string, s RouteState) {
 		Active:      ygot.Bool(s.Active),
 		Reason:      text(s.Reason),
 		NextHopType: nextHopType(s.NextHop),
+		RejectCode:  rejectCode(s.Reject),
 		Gateway:     address(s.Gateway),
 		Egress:      text(s.Egress),
 		Instance:    text(s.Lookup),
@@ -251,6 +252,7 @@ func FillStatic(dst *gen.Device, s StaticSpec) {
 		Prefix:      ygot.String(prefix),
 		Preference:  ygot.Uint8(s.Preference),
 		Action:      routeAction(s.Action),
+		RejectCode:  rejectCode(s.Reject),
 		Description: text(s.Description),
 	}
 	if s.HasTag {

@@ -41,6 +41,8 @@ const (
 	rulePreferredUnique    = "preferred-unique"
 	rulePrefixHostBits     = "prefix-host-bits-zero"
 	rulePrimaryUnique      = "primary-unique"
+	ruleRejectAction       = "reject-code-needs-reject"
+	ruleRejectFamily       = "reject-code-family"
 	ruleStaticAction       = "static-action-nexthop"
 	ruleStaticLoop         = "static-lookup-loop"
 	ruleUnitParent         = "unit-parent-exists"
@@ -72,7 +74,7 @@ var allRules = []string{
 	ruleNexthopIfExists, ruleNexthopIfFamily, ruleNexthopKind,
 	ruleNexthopAlone, ruleNexthopUnique,
 	rulePeerHostPrefix, rulePeerUnicast, rulePreferredUnique,
-	rulePrefixHostBits, rulePrimaryUnique, ruleStaticAction, ruleStaticLoop,
+	rulePrefixHostBits, rulePrimaryUnique, ruleRejectFamily, ruleRejectAction, ruleStaticAction, ruleStaticLoop,
 	ruleUnitParent, ruleUnitUntagged, ruleUnitVLAN, ruleVLANDepth,
 	ruleVLANInner,
 	ruleLoopbackAddress, ruleLoopbackLink, ruleLoopbackNeighbor, ruleLoopbackUnit, ruleNexthopLoopback,

@@ -340,6 +340,29 @@ var ruleCases = []struct {
 		w.route("default", "172.16.0.0/12").GetOrCreateConfig().Action = gen.Routerd_RouteAction_reject
 		w.route("red", "203.0.113.53/32").GetOrCreateConfig().Action = gen.Routerd_RouteAction_receive
 	}},
+	{name: "reject with a code", spoil: func(w world) {
+		for prefix, code := range map[string]gen.E_Routerd_RejectCode{
+			"172.16.0.0/12": gen.Routerd_RejectCode_precedence_cutoff, "172.32.0.0/12": gen.Routerd_RejectCode_port_unreachable,
+			"2001:db8:2::/48": gen.Routerd_RejectCode_reject_route, "2001:db8:3::/48": gen.Routerd_RejectCode_host_unreachable,
+		} {
+			c := w.route("default", prefix).GetOrCreateConfig()
+			c.Action, c.RejectCode = gen.Routerd_RouteAction_reject, code
+		}
+	}},
+	{name: "discard with a reject-code", rule: ruleRejectAction, xpath: true, path: "/instance[name=default]/static-route[prefix=10.0.0.0/8]/config/reject-code",
+		spoil: func(w world) {
+			w.route("default", "10.0.0.0/8").Config.RejectCode = gen.Routerd_RejectCode_host_unreachable
+		}},
+	{name: "IPv4 with a code of IPv6", rule: ruleRejectFamily, xpath: true, path: "/instance[name=default]/static-route[prefix=172.16.0.0/12]/config/reject-code",
+		spoil: func(w world) {
+			c := w.route("default", "172.16.0.0/12").GetOrCreateConfig()
+			c.Action, c.RejectCode = gen.Routerd_RouteAction_reject, gen.Routerd_RejectCode_source_policy
+		}},
+	{name: "IPv6 with a code of IPv4", rule: ruleRejectFamily, xpath: true, path: "/instance[name=default]/static-route[prefix=2001:db8:2::/48]/config/reject-code",
+		spoil: func(w world) {
+			c := w.route("default", "2001:db8:2::/48").GetOrCreateConfig()
+			c.Action, c.RejectCode = gen.Routerd_RouteAction_reject, gen.Routerd_RejectCode_host_prohibited
+		}},
 	{name: "two next hops", spoil: func(w world) {
 		c := w.another("default", "0.0.0.0/0", 1)
 		c.Gateway, c.Weight, c.Backup = ygot.String("192.0.2.3"), ygot.Uint8(64), ygot.Bool(true)

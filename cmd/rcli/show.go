@@ -102,6 +102,7 @@ type entryTree struct {
 		Active      bool   `json:"active"`
 		Reason      string `json:"reason"`
 		NextHopType string `json:"next-hop-type"`
+		RejectCode  string `json:"reject-code"`
 		Gateway     string `json:"gateway"`
 		Egress      string `json:"egress"`
 		Instance    string `json:"instance"`
@@ -435,6 +436,8 @@ func routeRows(prefix string, entries []entryTree, permanent bool) [][]string {
 			next += " " + e.State.Gateway
 		case e.State.Instance != "":
 			next += " in " + e.State.Instance
+		case e.State.RejectCode != "":
+			next += " " + e.State.RejectCode
 		}
 		if e.State.Resolved != "" {
 			next += " (" + e.State.Resolved + ")"

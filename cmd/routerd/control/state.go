@@ -286,7 +286,7 @@ func (r *Router) Routes(dst []models.RouteState, instance string, f intf.Family,
 func (r *Router) routeState(e routing.Entry) models.RouteState {
 	s := models.RouteState{
 		Prefix: e.Prefix, Source: e.Source, Protocol: e.Protocol, IfIndex: e.IfIndex, Preference: e.Preference, Tag: e.Tag,
-		Active: e.Active, Reason: e.Reason, NextHop: e.NextHop.Kind, Gateway: e.NextHop.Gateway, Resolved: e.Through,
+		Active: e.Active, Reason: e.Reason, NextHop: e.NextHop.Kind, Reject: e.NextHop.Reject, Gateway: e.NextHop.Gateway, Resolved: e.Through,
 	}
 	egress := e.NextHop.IfIndex
 	if e.NextHop.Kind == routing.Indirect {
