@@ -11,12 +11,12 @@ import (
 // but for what it counts.
 type copyList struct {
 	routing.List
-	tally *tally // nil for a list that isn't counted
+	tally, under *tally // nil where nothing is counted
 }
 
 // newList makes a list that counts under its tally. The caller holds Engine.mu.
 func (e *Engine) newList(l routing.List) *copyList {
-	return &copyList{List: l, tally: e.holdTally(l.Tally)}
+	return &copyList{List: l, tally: e.holdTally(l.Tally), under: e.holdTally(l.Under)}
 }
 
 // replicate sends a packet to a group by every unit of a list, and delivers it
@@ -28,6 +28,7 @@ func (w *worker) replicate(p *pkt, l *copyList) {
 		return
 	}
 	l.tally.count(w.id, p.n)
+	l.under.count(w.id, p.n)
 	membership := w.isMembership(p)
 	stays, why := w.staysOnLink(p)
 	if l.Report && !stays && !membership {
@@ -82,6 +83,7 @@ func (w *worker) originateGroup(p *pkt) {
 	stays, _ := w.staysOnLink(&q)
 	if l := w.listOf(p); l != nil && !stays && (l.In == 0 || l.In == p.in.index) {
 		l.tally.count(w.id, p.n)
+		l.under.count(w.id, p.n)
 		if l.Report {
 			w.reportFlow(p)
 		}

@@ -161,5 +161,6 @@ func (e *Engine) releaseNexthop(nh *nexthop) {
 	}
 	if nh != nil && nh.list != nil {
 		e.dropTally(nh.list.tally)
+		e.dropTally(nh.list.under)
 	}
 }

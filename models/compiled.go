@@ -27,6 +27,7 @@ func NewCompiled() *Compiled {
 			Units:     map[intf.UnitKey]intf.UnitSpec{},
 			Instances: map[string]InstanceSpec{},
 			Static:    map[StaticKey]StaticSpec{},
+			Multicast: map[MulticastKey]MulticastSpec{},
 		},
 		index: newIndexes(),
 	}
@@ -143,6 +144,20 @@ func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Cha
 			if d, ok := delta(c.intent.Static, key, want, StaticSpec.Equal); ok {
 				change.Static = append(change.Static, d)
 			}
+		case Multicast:
+			var want *MulticastSpec
+			if g := dev.GetInstance(o.Instance).GetMulticastRoute(o.Group, o.Source); g != nil {
+				if s, ok := compileMulticast(o, g, v); ok {
+					want = &s
+				}
+			}
+			key, ok := o.multicastKey()
+			if !ok {
+				continue
+			}
+			if d, ok := delta(c.intent.Multicast, key, want, MulticastSpec.Equal); ok {
+				change.Multicast = append(change.Multicast, d)
+			}
 		}
 	}
 	change.sort()
@@ -163,6 +178,9 @@ func (c *Compiled) apply(change Change) {
 	c.applyUnits(change.Units)
 	for _, d := range change.Static {
 		replace(c.intent.Static, d, c.index.static)
+	}
+	for _, d := range change.Multicast {
+		replace(c.intent.Multicast, d, c.index.multicast)
 	}
 }
 

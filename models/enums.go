@@ -212,6 +212,10 @@ func routeProtocol(p routing.Protocol) gen.E_Routerd_RouteProtocol {
 		return gen.Routerd_RouteProtocol_static
 	case routing.Feed:
 		return gen.Routerd_RouteProtocol_feed
+	case routing.StaticGroup:
+		return gen.Routerd_RouteProtocol_static_multicast
+	case routing.Cache:
+		return gen.Routerd_RouteProtocol_cache
 	}
 	return gen.Routerd_RouteProtocol_UNSET
 }
@@ -238,6 +242,12 @@ func nextHopType(k routing.Kind) gen.E_Routerd_NextHopType {
 		return gen.Routerd_NextHopType_indirect
 	case routing.Group:
 		return gen.Routerd_NextHopType_group
+	case routing.Multicast:
+		return gen.Routerd_NextHopType_multicast
+	case routing.Flood:
+		return gen.Routerd_NextHopType_flood
+	case routing.BySource:
+		return gen.Routerd_NextHopType_by_source
 	}
 	return gen.Routerd_NextHopType_UNSET
 }

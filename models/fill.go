@@ -188,6 +188,7 @@ func FillInstance(dst *gen.Device, s InstanceState) {
 	if s.Applied != nil {
 		i.State.Description = text(s.Applied.Description)
 	}
+	fillCache(i, s)
 	for _, r := range s.RIBs {
 		afi := familyType(r.Family)
 		i.GetOrCreateRib(afi).State = ribState(afi, r)
@@ -213,6 +214,9 @@ func FillRoute(dst *gen.Device, instance string, s RouteState) {
 		Gateway:     address(s.Gateway),
 		Egress:      text(s.Egress),
 		Instance:    text(s.Lookup),
+
+		IncomingInterface: text(s.In),
+		OutgoingInterface: s.Out,
 	}
 	if s.Resolved.IsValid() {
 		st.Resolved = ygot.String(s.Resolved.String())

@@ -59,30 +59,32 @@ type stackKey struct {
 
 // indexes find what a change can affect. All of them follow from the intent.
 type indexes struct {
-	units      multimap[string, intf.UnitKey]       // by device
-	children   multimap[intf.UnitKey, intf.UnitKey] // by parent, there or not
-	stacks     multimap[stackKey, intf.UnitKey]     // by all tags of the unit's frames
-	addresses  multimap[instanceAddr, addressKey]   // the routers' own, but for link-local ones
-	networks   map[StaticKey]int                    // how many addresses make a prefix known in an instance
-	families   multimap[string, familyKey]          // by instance
-	namespaces multimap[string, string]             // instances by host namespace
-	byUnit     multimap[intf.UnitKey, StaticKey]    // routes through a unit
-	byGateway  multimap[instanceAddr, StaticKey]    // routes to a gateway
-	byTarget   multimap[string, StaticKey]          // routes that look up in an instance
+	units        multimap[string, intf.UnitKey]       // by device
+	children     multimap[intf.UnitKey, intf.UnitKey] // by parent, there or not
+	stacks       multimap[stackKey, intf.UnitKey]     // by all tags of the unit's frames
+	addresses    multimap[instanceAddr, addressKey]   // the routers' own, but for link-local ones
+	networks     map[StaticKey]int                    // how many addresses make a prefix known in an instance
+	families     multimap[string, familyKey]          // by instance
+	namespaces   multimap[string, string]             // instances by host namespace
+	byUnit       multimap[intf.UnitKey, StaticKey]    // routes through a unit
+	groupsByUnit multimap[intf.UnitKey, MulticastKey] // routes of groups in or out of a unit
+	byGateway    multimap[instanceAddr, StaticKey]    // routes to a gateway
+	byTarget     multimap[string, StaticKey]          // routes that look up in an instance
 }
 
 func newIndexes() indexes {
 	return indexes{
-		units:      multimap[string, intf.UnitKey]{},
-		children:   multimap[intf.UnitKey, intf.UnitKey]{},
-		stacks:     multimap[stackKey, intf.UnitKey]{},
-		addresses:  multimap[instanceAddr, addressKey]{},
-		networks:   map[StaticKey]int{},
-		families:   multimap[string, familyKey]{},
-		namespaces: multimap[string, string]{},
-		byUnit:     multimap[intf.UnitKey, StaticKey]{},
-		byGateway:  multimap[instanceAddr, StaticKey]{},
-		byTarget:   multimap[string, StaticKey]{},
+		units:        multimap[string, intf.UnitKey]{},
+		children:     multimap[intf.UnitKey, intf.UnitKey]{},
+		stacks:       multimap[stackKey, intf.UnitKey]{},
+		addresses:    multimap[instanceAddr, addressKey]{},
+		networks:     map[StaticKey]int{},
+		families:     multimap[string, familyKey]{},
+		namespaces:   multimap[string, string]{},
+		byUnit:       multimap[intf.UnitKey, StaticKey]{},
+		groupsByUnit: multimap[intf.UnitKey, MulticastKey]{},
+		byGateway:    multimap[instanceAddr, StaticKey]{},
+		byTarget:     multimap[string, StaticKey]{},
 	}
 }
 
@@ -145,5 +147,11 @@ func (x *indexes) static(add bool, s StaticSpec) {
 		if nh.Instance != "" {
 			x.byTarget.set(add, nh.Instance, s.Key)
 		}
+	}
+}
+
+func (x *indexes) multicast(add bool, s MulticastSpec) {
+	for unit := range s.units {
+		x.groupsByUnit.set(add, unit, s.Key)
 	}
 }

@@ -19,6 +19,7 @@ type Intent struct {
 	Units     map[intf.UnitKey]intf.UnitSpec
 	Instances map[string]InstanceSpec // "default" is always there
 	Static    map[StaticKey]StaticSpec
+	Multicast map[MulticastKey]MulticastSpec
 }
 
 // A SystemSpec is what is declared of the router as a whole. It is comparable.
@@ -33,6 +34,7 @@ type InstanceSpec struct {
 	// HostNamespace names the network namespace of the instance's TAPs; empty
 	// is the namespace that the process runs in.
 	HostNamespace string
+	Cache         CacheSpec
 }
 
 // A StaticKey names a static route.

@@ -22,6 +22,7 @@ const (
 	Unit // with its families, addresses and neighbours
 	Instance
 	Static
+	Multicast
 )
 
 func (k Kind) String() string {
@@ -36,19 +37,23 @@ func (k Kind) String() string {
 		return "instance"
 	case Static:
 		return "static"
+	case Multicast:
+		return "multicast"
 	}
 	return "kind(" + uintText(uint64(k)) + ")"
 }
 
 // An Object names what is compiled as one. It is comparable; only the fields
 // that its Kind calls for are set. Prefix is the key as it is spelled in the
-// configuration, which for a mistaken one is not a prefix.
+// configuration, which for a mistaken one is not a prefix; so are Group and Source.
 type Object struct {
 	Kind     Kind
 	Device   string // Device, Unit
 	Unit     string // Unit
-	Instance string // Instance, Static
+	Instance string // Instance, Static, Multicast
 	Prefix   string // Static
+	Group    string // Multicast
+	Source   string // Multicast
 }
 
 // Compare orders objects by kind, then by name.
@@ -57,6 +62,7 @@ func (o Object) Compare(p Object) int {
 		cmp.Compare(o.Kind, p.Kind),
 		strings.Compare(o.Device, p.Device), strings.Compare(o.Unit, p.Unit),
 		strings.Compare(o.Instance, p.Instance), strings.Compare(o.Prefix, p.Prefix),
+		strings.Compare(o.Group, p.Group), strings.Compare(o.Source, p.Source),
 	)
 }
 
@@ -73,6 +79,8 @@ func (o Object) Path() string {
 		return instancePath(o.Instance)
 	case Static:
 		return staticPathText(o.Instance, o.Prefix)
+	case Multicast:
+		return multicastPathText(o.Instance, o.Group, o.Source)
 	}
 	return "/"
 }
@@ -149,6 +157,9 @@ func (w *walker) instance(key string, i *gen.Routerd_Instance, elems []*gpb.Path
 		each(i.StaticRoute, first, "prefix", func(prefix string, _ *gen.Routerd_Instance_StaticRoute) {
 			w.out = append(w.out, Object{Kind: Static, Instance: key, Prefix: prefix})
 		})
+	}
+	if i != nil && covers(all, name, "multicast-route") {
+		w.multicast(key, i, first)
 	}
 }
 

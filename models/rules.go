@@ -22,6 +22,16 @@ const (
 	ruleLoopbackLink       = "loopback-no-link"
 	ruleLoopbackNeighbor   = "loopback-no-neighbor"
 	ruleLoopbackUnit       = "loopback-unit-plain"
+	ruleMulticastAction    = "multicast-action-interfaces"
+	ruleMulticastRange     = "multicast-group-range"
+	ruleMulticastScope     = "multicast-group-scope"
+	ruleMulticastLoop      = "multicast-incoming-outgoing"
+	ruleMulticastIfExists  = "multicast-interface-exists"
+	ruleMulticastIfFamily  = "multicast-interface-family"
+	ruleMulticastUnique    = "multicast-outgoing-unique"
+	ruleMulticastSrcFamily = "multicast-source-family"
+	ruleMulticastSrcGroup  = "multicast-source-group"
+	ruleMulticastSource    = "multicast-source-unicast"
 	ruleNeighborFamily     = "neighbor-family-match"
 	ruleNeighborMAC        = "neighbor-mac-unicast"
 	ruleNeighborNeedsMAC   = "neighbor-needs-mac"
@@ -68,7 +78,11 @@ var allRules = []string{
 	ruleAddressCanonical, ruleAddressFamily, ruleAddressLinkLocal,
 	ruleAddressUnicast, ruleAddressUnique, ruleBackupPrimary, ruleDeviceMAC, ruleFamilyInstance,
 	ruleFamilyMTU, ruleGatewayLinkLocal, ruleGatewayOwn, ruleGatewayUnicast,
-	ruleHostNamespace, ruleInet6MTU, ruleNeighborFamily, ruleNeighborMAC,
+	ruleHostNamespace, ruleInet6MTU,
+	ruleMulticastAction, ruleMulticastRange, ruleMulticastScope, ruleMulticastLoop,
+	ruleMulticastIfExists, ruleMulticastIfFamily, ruleMulticastUnique,
+	ruleMulticastSrcFamily, ruleMulticastSrcGroup, ruleMulticastSource,
+	ruleNeighborFamily, ruleNeighborMAC,
 	ruleNeighborNeedsMAC, ruleNeighborOwn, ruleNeighborOnLink,
 	ruleNexthopFamily, ruleNexthopInstance, ruleNexthopOwnInstance,
 	ruleNexthopIfExists, ruleNexthopIfFamily, ruleNexthopKind,

@@ -107,6 +107,9 @@ func (w world) complete() {
 				n.GetOrCreateConfig().Index = ygot.Uint8(index)
 			}
 		}
+		for k, r := range i.MulticastRoute {
+			r.GetOrCreateConfig().Group, r.GetOrCreateConfig().Source = ygot.String(k.Group), ygot.String(k.Source)
+		}
 	}
 }
 
@@ -118,15 +121,17 @@ const (
 	nh0      = "/next-hop[index=0]"
 )
 
-// ruleCases spoil base. rule is empty for what is allowed. xpath says that the
-// rule is a must that XPath can evaluate, so that yanglint finds it too.
-var ruleCases = []struct {
+type ruleCase struct {
 	name  string
 	spoil func(w world)
 	rule  string
 	path  string
 	xpath bool
-}{
+}
+
+// ruleCases spoil base. rule is empty for what is allowed. xpath says that the
+// rule is a must that XPath can evaluate, so that yanglint finds it too.
+var ruleCases = []ruleCase{
 	{name: "nothing", spoil: func(w world) {}},
 
 	{name: "device with a group MAC", rule: ruleDeviceMAC, xpath: true, path: "/interface[name=ge0]/config/mac-address",

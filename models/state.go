@@ -162,6 +162,7 @@ type InstanceState struct {
 	HostNamespace string // in use; empty is the process's own
 	HostReason    string // empty when it is in use
 	RIBs          []RIBState
+	Cache         CacheState
 }
 
 // A RIBState counts the routes of one family of an instance.
@@ -188,6 +189,8 @@ type RouteState struct {
 	Egress     string             // a unit's name, empty for none
 	Lookup     string             // the instance to look up in, empty for none
 	Resolved   netip.Prefix       // of the route that the gateway was found through; zero for none
+	In         string             // the unit that packets to a group have to come in by, empty for any
+	Out        []string           // the units that get copies of packets to a group
 	Members    []MemberState      // of a group, or of the group that the gateway is reached by
 }
 

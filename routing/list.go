@@ -25,6 +25,9 @@ type List struct {
 	// Tally is the number that the packets are counted under, 0 for none. Lists
 	// with different ones are different next hops, though they do the same.
 	Tally uint32
+	// Under is a second number that the packets are counted under: that of the
+	// route that a clone follows. 0 for none.
+	Under uint32
 }
 
 // Copies are a List's Out, Local and Report. The value is comparable: those that
@@ -62,7 +65,7 @@ func NewList(l List) (NextHop, error) {
 	for _, i := range out {
 		packed = binary.BigEndian.AppendUint32(packed, uint32(i))
 	}
-	nh := NextHop{Kind: Multicast, IfIndex: l.In, Copies: Copies{string(packed)}, Tally: l.Tally}
+	nh := NextHop{Kind: Multicast, IfIndex: l.In, Copies: Copies{string(packed)}, Tally: l.Tally, Under: l.Under}
 	if l.Flood {
 		nh.Kind = Flood
 	}
@@ -77,7 +80,7 @@ func (nh NextHop) List() List {
 		return List{}
 	}
 	l := List{
-		Flood: nh.Kind == Flood, In: nh.IfIndex, Tally: nh.Tally,
+		Flood: nh.Kind == Flood, In: nh.IfIndex, Tally: nh.Tally, Under: nh.Under,
 		Local: packed[0]&copiesLocal != 0, Report: packed[0]&copiesReport != 0,
 	}
 	for at := 1; at < len(packed); at += 4 {
@@ -87,12 +90,12 @@ func (nh NextHop) List() List {
 }
 
 // counted is the next hop of one flow that follows nh: the same list, counted
-// under a tally of its own, and not reported again.
+// under a tally of its own too, and not reported again.
 func (nh NextHop) counted(tally uint32) NextHop {
 	if nh.Copies.packed == "" || tally == 0 {
 		return nh
 	}
-	nh.Tally = tally
+	nh.Tally, nh.Under = tally, nh.Tally
 	nh.Copies.packed = string(nh.Copies.packed[0]&^copiesReport) + nh.Copies.packed[1:]
 	return nh
 }

@@ -96,6 +96,7 @@ type NextHop struct {
 	Members  Members    // Group
 	Copies   Copies     // Multicast, Flood
 	Tally    uint32     // Multicast, Flood: List.Tally
+	Under    uint32     // Multicast, Flood: List.Under
 }
 
 func (nh NextHop) String() string {

@@ -107,6 +107,8 @@ type entryTree struct {
 		Egress      string `json:"egress"`
 		Instance    string `json:"instance"`
 		Resolved    string `json:"resolved"`
+
+		OutgoingInterface []string `json:"outgoing-interface"`
 	} `json:"state"`
 	Member []struct {
 		State memberTree `json:"state"`
@@ -125,13 +127,13 @@ type memberTree struct {
 
 func showCommand(o *options) *cobra.Command {
 	show := &cobra.Command{
-		Use:   "show interfaces|routes|neighbors",
+		Use:   "show interfaces|routes|neighbors|multicast",
 		Short: "print tables of what the router has and does",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("want interfaces, routes or neighbors")
+				return errors.New("want interfaces, routes, neighbors or multicast")
 			}
-			return fmt.Errorf("unknown: %s; want interfaces, routes or neighbors", args[0])
+			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors or multicast", args[0])
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
@@ -160,6 +162,7 @@ func showCommand(o *options) *cobra.Command {
 	sub(routes, func(ctx context.Context, c *client, args []string) error {
 		return showRoutes(ctx, o, c, instance, all, args)
 	})
+	sub(multicastCommand(o))
 	return show
 }
 
@@ -442,7 +445,11 @@ func routeRows(prefix string, entries []entryTree, permanent bool) [][]string {
 		if e.State.Resolved != "" {
 			next += " (" + e.State.Resolved + ")"
 		}
-		row := []string{mark + prefix, e.Source, dash(e.State.Protocol), fmt.Sprint(e.State.Preference), dash(next), dash(e.State.Egress)}
+		egress := e.State.Egress
+		if out := e.State.OutgoingInterface; len(out) > 0 {
+			egress = strings.Join(out, " ")
+		}
+		row := []string{mark + prefix, e.Source, dash(e.State.Protocol), fmt.Sprint(e.State.Preference), dash(next), dash(egress)}
 		if e.State.Reason != "" {
 			row = append(row, e.State.Reason)
 		}

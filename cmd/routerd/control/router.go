@@ -89,6 +89,8 @@ type Router struct {
 	instances map[string]*instance
 	names     map[uint32]string // of instances, by index
 	statics   map[models.StaticKey]*static
+	multicast map[models.MulticastKey]*multicast
+	aged      time.Duration // the clock's reading when flows were aged last
 	ports     map[dataplane.PortID]*device
 	dirty     dirty
 	// oldNamespaces are to be let go once nothing is in them.
@@ -103,12 +105,13 @@ type dirty struct {
 	units     map[intf.UnitKey]struct{}
 	instances map[string]struct{}
 	statics   map[models.StaticKey]struct{}
+	multicast map[models.MulticastKey]struct{}
 }
 
 func newDirty() dirty {
 	return dirty{
 		devices: map[string]struct{}{}, units: map[intf.UnitKey]struct{}{},
-		instances: map[string]struct{}{}, statics: map[models.StaticKey]struct{}{},
+		instances: map[string]struct{}{}, statics: map[models.StaticKey]struct{}{}, multicast: map[models.MulticastKey]struct{}{},
 	}
 }
 
@@ -136,19 +139,23 @@ func New(c Config) (*Router, error) {
 		indexes: indexes, indexFile: file, saved: map[intf.Index]struct{}{}, tree: intf.NewTree(indexes),
 		devices: map[string]*device{}, units: map[intf.UnitKey]*unit{}, byIndex: map[intf.Index]*unit{},
 		instances: map[string]*instance{}, names: map[uint32]string{0: vrf.Default}, statics: map[models.StaticKey]*static{},
-		ports: map[dataplane.PortID]*device{}, dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
+		multicast: map[models.MulticastKey]*multicast{},
+		ports:     map[dataplane.PortID]*device{}, dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
 	}
 	for _, i := range known {
 		r.saved[i] = struct{}{}
 	}
 	r.neighbors = neighbor.New(neighbor.Options{Random: rand.Float64})
-	r.vrfs, err = vrf.New(vrf.Config{Arena: c.Arena, Sink: c.Engine, OnGateway: r.onGateway, OnRoute: r.onRoute})
+	r.vrfs, err = vrf.New(vrf.Config{Arena: c.Arena, Sink: c.Engine, OnGateway: r.onGateway, OnRoute: r.onRoute, OnFlow: r.onFlow})
 	if err != nil {
 		return nil, errors.Join(err, file.close())
 	}
 	r.edit = r.engine.Edit()
 	r.setTable(vrf.Default, 0)
-	r.instances[vrf.Default] = &instance{want: &models.InstanceSpec{Name: vrf.Default}, applied: true}
+	r.instances[vrf.Default] = &instance{want: &models.InstanceSpec{Name: vrf.Default, Cache: models.DefaultCache}, applied: true}
+	if err := r.limitCache(r.instances[vrf.Default]); err != nil {
+		return nil, errors.Join(err, file.close())
+	}
 	r.commitEdit()
 	r.engine.OnPortError(r.onPortError)
 	return r, nil
@@ -196,6 +203,8 @@ func (r *Router) note(s reconcile.Step) error {
 		}
 		st.want = s.New.Static
 		r.dirty.statics[key] = struct{}{}
+	case reconcile.MulticastRoute:
+		r.wantMulticast(models.MulticastKey{Instance: s.Instance, Group: s.Prefix, Source: s.Source}, s.New.Multicast)
 	}
 	return nil
 }
@@ -245,10 +254,11 @@ type pass struct {
 	units     []intf.UnitKey
 	instances []string
 	statics   []models.StaticKey
+	multicast []models.MulticastKey
 }
 
 func (d *dirty) empty() bool {
-	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics) == 0
+	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics)+len(d.multicast) == 0
 }
 
 // add marks what a pass has taken.
@@ -257,6 +267,7 @@ func (d *dirty) add(p pass) {
 	mark(d.units, p.units)
 	mark(d.instances, p.instances)
 	mark(d.statics, p.statics)
+	mark(d.multicast, p.multicast)
 }
 
 func mark[K comparable](set map[K]struct{}, keys []K) {
@@ -301,12 +312,19 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 	}
 	r.commitEdit()
 	p.statics = take(r.dirty.statics, models.StaticKey.Compare)
-	if err := r.vrfs.Batch(func() error { return each(p.statics, r.buildStatic) }); err != nil {
+	p.multicast = take(r.dirty.multicast, models.MulticastKey.Compare)
+	err = r.vrfs.Batch(func() error {
+		return errors.Join(each(p.statics, r.buildStatic), each(p.multicast, r.buildMulticast))
+	})
+	if err != nil {
 		return err
 	}
 
 	// Clear away, from the top down.
-	if err := r.vrfs.Batch(func() error { return each(p.statics, r.clearStatic) }); err != nil {
+	err = r.vrfs.Batch(func() error {
+		return errors.Join(each(p.statics, r.clearStatic), each(p.multicast, r.clearMulticast))
+	})
+	if err != nil {
 		return err
 	}
 	if err := each(p.units, r.clearUnit); err != nil {

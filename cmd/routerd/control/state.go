@@ -217,6 +217,8 @@ func (r *Router) InstanceState(name string) (s models.InstanceState, ok bool) {
 		return s, false
 	}
 	s = models.InstanceState{Name: name, Applied: in.want, Index: in.index, HostNamespace: in.namespace, HostReason: in.reason}
+	c := r.vrfs.Cache(name)
+	s.Cache = models.CacheState{Flows: uint32(c.Entries), Negative: uint32(c.Negative), Refused: c.Refused}
 	for _, f := range intf.Families {
 		c := r.vrfs.Counts(name, f)
 		total, active := c.Total()
@@ -294,6 +296,9 @@ func (r *Router) routeState(e routing.Entry) models.RouteState {
 	}
 	if u := r.byIndex[egress]; u != nil {
 		s.Egress = u.key.Name()
+	}
+	if l := e.NextHop.List(); e.NextHop.Kind == routing.Multicast || e.NextHop.Kind == routing.Flood {
+		s.Egress, s.In, s.Out = "", r.unitName(l.In), r.unitNames(l.Out)
 	}
 	if e.NextHop.Kind == routing.Lookup {
 		s.Lookup = r.vrfs.Name(e.NextHop.Instance)

@@ -247,3 +247,7 @@ func (b *bed) delete(paths ...string) {
 		b.t.Fatal(err)
 	}
 }
+
+func (f *fakeState) Groups(string) []models.Object { return nil }
+
+func (f *fakeState) Flows(dst []models.FlowState, _ FlowQuery) []models.FlowState { return dst }

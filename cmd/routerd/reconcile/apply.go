@@ -58,6 +58,7 @@ func everything(intent *models.Intent) models.Change {
 		Units:     additions(intent.Units),
 		Instances: additions(intent.Instances),
 		Static:    additions(intent.Static),
+		Multicast: additions(intent.Multicast),
 	}
 }
 

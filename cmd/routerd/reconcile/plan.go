@@ -33,6 +33,7 @@ const (
 	Address
 	Neighbor
 	StaticRoute
+	MulticastRoute
 )
 
 func (k Kind) String() string {
@@ -53,6 +54,8 @@ func (k Kind) String() string {
 		return "neighbor"
 	case StaticRoute:
 		return "static-route"
+	case MulticastRoute:
+		return "multicast-route"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -89,17 +92,20 @@ type Spec struct {
 	Address  *intf.AddressSpec
 	Neighbor *intf.NeighborSpec
 	Static   *models.StaticSpec
+
+	Multicast *models.MulticastSpec
 }
 
 // A Step changes one object from Old to New. Create has no Old, Delete no New.
 type Step struct {
 	Op       Op
 	Kind     Kind
-	Instance string       // of an instance and a static route
+	Instance string       // of an instance and its routes
 	Device   string       // of a device
 	Unit     intf.UnitKey // of a unit and what is below it
 	Family   intf.Family  // of a family and what is below it
-	Prefix   netip.Prefix // of a static route and an address
+	Prefix   netip.Prefix // of a static route and an address; of a route of groups, the groups
+	Source   netip.Prefix // of a route of groups; the zero value for any
 	Neighbor netip.Addr   // of a neighbour
 	Old, New Spec
 }
@@ -124,6 +130,8 @@ func (s Step) Object() string {
 		return fmt.Sprintf("%s family %s neighbor %s", unit(), s.Family, s.Neighbor)
 	case StaticRoute:
 		return fmt.Sprintf("instance %s static-route %s", s.Instance, s.Prefix)
+	case MulticastRoute:
+		return fmt.Sprintf("instance %s multicast-route %s %s", s.Instance, s.Prefix, models.MulticastKey{Source: s.Source}.SourceText())
 	}
 	return s.Kind.String()
 }
@@ -174,6 +182,10 @@ func Plan(change models.Change) []Step {
 	}
 	for _, d := range change.Static {
 		add(Step{Kind: StaticRoute, Instance: d.Key.Instance, Prefix: d.Key.Prefix, Old: Spec{Static: d.Old}, New: Spec{Static: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Multicast {
+		add(Step{Kind: MulticastRoute, Instance: d.Key.Instance, Prefix: d.Key.Group, Source: d.Key.Source,
+			Old: Spec{Multicast: d.Old}, New: Spec{Multicast: d.New}}, d.Old != nil, d.New != nil, false)
 	}
 	slices.SortStableFunc(steps, compare)
 	return steps
@@ -270,6 +282,7 @@ func compare(a, b Step) int {
 		a.Unit.Compare(b.Unit),
 		cmp.Compare(a.Family, b.Family),
 		a.Prefix.Compare(b.Prefix),
+		a.Source.Compare(b.Source),
 		a.Neighbor.Compare(b.Neighbor),
 	)
 	if aDel {
