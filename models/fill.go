@@ -145,6 +145,9 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		st.Instance = ygot.String(a.Instance)
 	}
 	f.State = st
+	if s.Advert != nil {
+		fillAdvert(f, s.Advert)
+	}
 	for _, a := range s.Addresses {
 		p := a.Spec.Prefix.String()
 		f.GetOrCreateAddress(p).State = &gen.Routerd_Interface_Unit_Family_Address_State{
