@@ -107,7 +107,7 @@ func (w *worker) classify(q *rxQueue, view *portView, b port.Buf) {
 			return
 		}
 		p := pkt{buf: b, at: at, n: uint16(len(l3)), flags: flags, in: u, rx: q}
-		w.puntNeighbor(&p, packet.EtherTypeARP)
+		w.localARP(&p)
 	default:
 		w.dropFrame(q, b, u, DropUnknownType)
 	}

@@ -11,8 +11,8 @@ import (
 // A PuntKind says why the control plane gets a packet. It is a closed set.
 type PuntKind uint8
 
-// The kinds. Each has a ring and a policer of its own in every worker, so that
-// none starves another.
+// The kinds. Each has a ring of its own in every worker, and a policer or, if it
+// is a packet for the router itself, its session's, so that none starves another.
 const (
 	// PuntNeighbor is an ARP packet, or a message of neighbour discovery to one
 	// of our addresses or groups. Frame is the ARP packet, or the IPv6 packet
@@ -166,7 +166,7 @@ func (e *Engine) ServeHost(ctx context.Context, sink HostSink) error {
 				if err := sink.Deliver(s.ifindex, s.fam, s.data[:s.n:s.n]); err != nil {
 					e.undelivered.Add(1)
 				}
-				w.hostOut.release()
+				w.releaseHost(s)
 				found = true
 			}
 		}

@@ -28,6 +28,7 @@ type puntRing struct {
 type puntSlot struct {
 	kind       PuntKind
 	fam        intf.Family
+	class      ClassID // of a packet for the host
 	originated bool
 	n          uint16
 	etherType  uint16
@@ -49,6 +50,9 @@ func (r *puntRing) next() *puntSlot {
 	}
 	return &r.slots[h&uint64(len(r.slots)-1)]
 }
+
+// free is how many slots are empty.
+func (r *puntRing) free() int { return len(r.slots) - int(r.head.Load()-r.tail.Load()) }
 
 // commit hands over the slot that next returned.
 func (r *puntRing) commit() { r.head.Store(r.head.Load() + 1) }

@@ -39,8 +39,8 @@ type worker struct {
 	now      int64        // of this batch, read when first wanted
 	icmp     bucket
 	ipID     uint16
-	policers [numPunts + 1]bucket // the last is the host's
-	rang     [2]bool              // control and host have got something in this batch
+	policers [numPunts]bucket
+	rang     [2]bool // control and host have got something in this batch
 
 	touched  []*counterBlock
 	totals   totalCounts
@@ -51,6 +51,10 @@ type worker struct {
 	injects *injectRing // from the control plane
 	hostIn  *injectRing // from the host stack
 	peers   *injectRing // frames from other workers
+
+	// hostQueued is how many slots of hostOut each class holds; the host's consumer
+	// lowers it.
+	hostQueued [numClasses]atomic.Int32
 
 	// Shared with other goroutines.
 	sleeping atomic.Bool
@@ -90,7 +94,7 @@ func newWorker(e *Engine, id int) (*worker, error) {
 		return nil, fmt.Errorf("worker %d: %w", id, err)
 	}
 	w := &worker{
-		engine: e, id: id, mem: mem, base: time.Now(),
+		engine: e, id: id, mem: mem, base: e.base,
 		hostOut: newPuntRing(hostOutRing),
 		injects: newInjectRing(controlRing),
 		hostIn:  newInjectRing(hostInRing),

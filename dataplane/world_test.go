@@ -285,7 +285,7 @@ func (x *world) collect() (out []string) {
 		}
 		for s := w.hostOut.peek(); s != nil; s = w.hostOut.peek() {
 			x.host = append(x.host, fmt.Sprintf("%d %v %x", s.ifindex, s.fam, s.data[:s.n]))
-			w.hostOut.release()
+			w.releaseHost(s)
 		}
 	}
 	return out
