@@ -94,7 +94,7 @@ func TestNoAllocationsPerPacket(t *testing.T) {
 			t.Fatalf("a batch of %d", n)
 		}
 		for _, r := range rings {
-			for r.peek() != nil {
+			for s, _ := r.peek(); s != nil; s, _ = r.peek() {
 				r.release()
 			}
 		}
