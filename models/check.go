@@ -46,10 +46,13 @@ func (c *Compiled) affected(change Change) affected {
 		lookups: map[StaticKey]struct{}{},
 	}
 	for _, d := range change.Devices {
-		// Nothing but the MRU reaches the units.
-		if d.Old == nil || d.New == nil || d.Old.MRU != d.New.MRU {
+		// Nothing but the MRU and the type reach the units.
+		if d.Old == nil || d.New == nil || d.Old.MRU != d.New.MRU || d.Old.Type != d.New.Type {
 			for key := range c.index.units[d.Key] {
 				a.units[key] = struct{}{}
+				for route := range c.index.byUnit[key] {
+					a.static[route] = struct{}{}
+				}
 			}
 		}
 	}
@@ -169,6 +172,8 @@ func (c *Compiled) checkUnit(s intf.UnitSpec, v *violations) {
 	stack, ok := c.stack(s.Key)
 	if !ok {
 		v.add(path+"/vlan", ruleVLANDepth, "more than two tags with those of the parents: take one off")
+	} else if c.isLoopback(s.Key) {
+		checkLoopback(s, path, v)
 	} else {
 		c.checkStack(s, stack, path, v)
 	}
@@ -274,6 +279,11 @@ func (c *Compiled) checkNextHopUnit(key StaticKey, name intf.UnitKey, path strin
 	unit, ok := c.intent.Units[name]
 	if !ok {
 		v.add(path, ruleNexthopIfExists, "unit %s does not exist: declare it or name another one", name.Name())
+		return
+	}
+	if c.isLoopback(name) {
+		v.add(path, ruleNexthopLoopback,
+			"%s is a loopback, which leads nowhere: name a unit of another device, or use the action discard or receive", name.Name())
 		return
 	}
 	family := intf.FamilyOf(key.Prefix.Addr())

@@ -63,10 +63,12 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 	if a := s.Applied; a != nil {
 		st.Description = text(a.Description)
 		st.Enabled = ygot.Bool(a.Enabled)
-		st.Type = gen.Routerd_InterfaceType_ethernet
-		st.Mru = ygot.Uint16(a.MRU)
-		st.Attach = attach(a.Attach)
-		st.Driver = driver(a.Driver)
+		st.Type = interfaceType(a.Type)
+		if a.Type != intf.Loopback {
+			st.Mru = ygot.Uint16(a.MRU)
+			st.Attach = attach(a.Attach)
+			st.Driver = driver(a.Driver)
+		}
 		if a.Queues != 0 {
 			st.Queues = ygot.Uint16(a.Queues)
 		}
@@ -210,6 +212,7 @@ func FillRoute(dst *gen.Device, instance string, s RouteState) {
 		Active:      ygot.Bool(s.Active),
 		Reason:      text(s.Reason),
 		NextHopType: nextHopType(s.NextHop),
+		RejectCode:  rejectCode(s.Reject),
 		Gateway:     address(s.Gateway),
 		Egress:      text(s.Egress),
 		Instance:    text(s.Lookup),
@@ -252,6 +255,7 @@ func FillStatic(dst *gen.Device, s StaticSpec) {
 		Prefix:      ygot.String(prefix),
 		Preference:  ygot.Uint8(s.Preference),
 		Action:      routeAction(s.Action),
+		RejectCode:  rejectCode(s.Reject),
 		Description: text(s.Description),
 	}
 	if s.HasTag {

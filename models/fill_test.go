@@ -64,13 +64,13 @@ func filled() *gen.Device {
 	})
 	route := StaticSpec{
 		Key:        StaticKey{Instance: "red", Prefix: netip.MustParsePrefix("2001:db8:1::/48")},
-		Preference: 5, Tag: 20, HasTag: true, Description: "far away",
+		Preference: 5, Reject: routing.RejectHost, Tag: 20, HasTag: true, Description: "far away",
 		NextHops: []StaticNextHop{{Index: 1, Gateway: someIP, Interface: unit.Key, Instance: "default", Weight: 2, Backup: true}},
 	}
 	FillStatic(dst, route)
 	FillRoute(dst, "red", RouteState{
 		Prefix: route.Key.Prefix, Source: routing.User, Protocol: routing.Static, IfIndex: 2, Preference: 5, Tag: 20,
-		Active: true, Reason: "gateway unresolved", NextHop: routing.Indirect, Gateway: someIP, Egress: "ge0.100.1",
+		Active: true, Reason: "gateway unresolved", NextHop: routing.Indirect, Reject: routing.RejectHost, Gateway: someIP, Egress: "ge0.100.1",
 		Lookup: "default", Resolved: netip.MustParsePrefix("2001:db8::/64"),
 		Members: []MemberState{{
 			Gateway: someIP, Egress: "ge0.100.1", Resolved: netip.MustParsePrefix("2001:db8::/64"),

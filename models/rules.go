@@ -18,6 +18,10 @@ const (
 	ruleGatewayUnicast     = "gateway-unicast"
 	ruleHostNamespace      = "host-namespace-unique"
 	ruleInet6MTU           = "inet6-mtu-minimum"
+	ruleLoopbackAddress    = "loopback-host-address"
+	ruleLoopbackLink       = "loopback-no-link"
+	ruleLoopbackNeighbor   = "loopback-no-neighbor"
+	ruleLoopbackUnit       = "loopback-unit-plain"
 	ruleNeighborFamily     = "neighbor-family-match"
 	ruleNeighborMAC        = "neighbor-mac-unicast"
 	ruleNeighborNeedsMAC   = "neighbor-needs-mac"
@@ -27,6 +31,7 @@ const (
 	ruleNexthopInstance    = "nexthop-instance-exists"
 	ruleNexthopIfExists    = "nexthop-interface-exists"
 	ruleNexthopIfFamily    = "nexthop-interface-family"
+	ruleNexthopLoopback    = "nexthop-interface-loopback"
 	ruleNexthopAlone       = "nexthop-lookup-alone"
 	ruleNexthopUnique      = "nexthop-unique"
 	ruleNexthopKind        = "nexthop-kind"
@@ -36,6 +41,8 @@ const (
 	rulePreferredUnique    = "preferred-unique"
 	rulePrefixHostBits     = "prefix-host-bits-zero"
 	rulePrimaryUnique      = "primary-unique"
+	ruleRejectAction       = "reject-code-needs-reject"
+	ruleRejectFamily       = "reject-code-family"
 	ruleStaticAction       = "static-action-nexthop"
 	ruleStaticLoop         = "static-lookup-loop"
 	ruleUnitParent         = "unit-parent-exists"
@@ -67,7 +74,8 @@ var allRules = []string{
 	ruleNexthopIfExists, ruleNexthopIfFamily, ruleNexthopKind,
 	ruleNexthopAlone, ruleNexthopUnique,
 	rulePeerHostPrefix, rulePeerUnicast, rulePreferredUnique,
-	rulePrefixHostBits, rulePrimaryUnique, ruleStaticAction, ruleStaticLoop,
+	rulePrefixHostBits, rulePrimaryUnique, ruleRejectFamily, ruleRejectAction, ruleStaticAction, ruleStaticLoop,
 	ruleUnitParent, ruleUnitUntagged, ruleUnitVLAN, ruleVLANDepth,
 	ruleVLANInner,
+	ruleLoopbackAddress, ruleLoopbackLink, ruleLoopbackNeighbor, ruleLoopbackUnit, ruleNexthopLoopback,
 }

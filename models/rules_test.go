@@ -47,7 +47,13 @@ const base = `{
 // A world is base, with shorthands to spoil it by.
 type world struct{ *gen.Device }
 
-func (w world) ge0() *gen.Routerd_Interface                { return w.GetOrCreateInterface("ge0") }
+func (w world) ge0() *gen.Routerd_Interface { return w.GetOrCreateInterface("ge0") }
+func (w world) loopback() *gen.Routerd_Interface {
+	i := w.GetOrCreateInterface("lo0")
+	i.GetOrCreateConfig().Type = gen.Routerd_InterfaceType_loopback
+	i.GetOrCreateUnit("0")
+	return i
+}
 func (w world) unit(id string) *gen.Routerd_Interface_Unit { return w.ge0().GetOrCreateUnit(id) }
 func (w world) inet(unit string) *gen.Routerd_Interface_Unit_Family {
 	return w.unit(unit).GetOrCreateFamily(gen.Routerd_FamilyType_inet)
@@ -334,6 +340,29 @@ var ruleCases = []struct {
 		w.route("default", "172.16.0.0/12").GetOrCreateConfig().Action = gen.Routerd_RouteAction_reject
 		w.route("red", "203.0.113.53/32").GetOrCreateConfig().Action = gen.Routerd_RouteAction_receive
 	}},
+	{name: "reject with a code", spoil: func(w world) {
+		for prefix, code := range map[string]gen.E_Routerd_RejectCode{
+			"172.16.0.0/12": gen.Routerd_RejectCode_precedence_cutoff, "172.32.0.0/12": gen.Routerd_RejectCode_port_unreachable,
+			"2001:db8:2::/48": gen.Routerd_RejectCode_reject_route, "2001:db8:3::/48": gen.Routerd_RejectCode_host_unreachable,
+		} {
+			c := w.route("default", prefix).GetOrCreateConfig()
+			c.Action, c.RejectCode = gen.Routerd_RouteAction_reject, code
+		}
+	}},
+	{name: "discard with a reject-code", rule: ruleRejectAction, xpath: true, path: "/instance[name=default]/static-route[prefix=10.0.0.0/8]/config/reject-code",
+		spoil: func(w world) {
+			w.route("default", "10.0.0.0/8").Config.RejectCode = gen.Routerd_RejectCode_host_unreachable
+		}},
+	{name: "IPv4 with a code of IPv6", rule: ruleRejectFamily, xpath: true, path: "/instance[name=default]/static-route[prefix=172.16.0.0/12]/config/reject-code",
+		spoil: func(w world) {
+			c := w.route("default", "172.16.0.0/12").GetOrCreateConfig()
+			c.Action, c.RejectCode = gen.Routerd_RouteAction_reject, gen.Routerd_RejectCode_source_policy
+		}},
+	{name: "IPv6 with a code of IPv4", rule: ruleRejectFamily, xpath: true, path: "/instance[name=default]/static-route[prefix=2001:db8:2::/48]/config/reject-code",
+		spoil: func(w world) {
+			c := w.route("default", "2001:db8:2::/48").GetOrCreateConfig()
+			c.Action, c.RejectCode = gen.Routerd_RouteAction_reject, gen.Routerd_RejectCode_host_prohibited
+		}},
 	{name: "two next hops", spoil: func(w world) {
 		c := w.another("default", "0.0.0.0/0", 1)
 		c.Gateway, c.Weight, c.Backup = ygot.String("192.0.2.3"), ygot.Uint8(64), ygot.Bool(true)
@@ -427,6 +456,50 @@ var ruleCases = []struct {
 		w.via("default", "203.0.113.0/24").Instance = ygot.String("red")
 		w.route("red", "203.0.0.0/16").GetOrCreateConfig().Action = gen.Routerd_RouteAction_discard
 	}},
+
+	{name: "loopback with a driver", rule: ruleLoopbackLink, xpath: true, path: "/interface[name=lo0]/config",
+		spoil: func(w world) { w.loopback().Config.Driver = gen.Routerd_Driver_af_packet }},
+	{name: "loopback with a MAC", rule: ruleLoopbackLink, xpath: true, path: "/interface[name=lo0]/config",
+		spoil: func(w world) { w.loopback().Config.MacAddress = ygot.String("02:00:00:00:00:01") }},
+	{name: "loopback with an MRU", rule: ruleLoopbackLink, xpath: true, path: "/interface[name=lo0]/config",
+		spoil: func(w world) { w.loopback().Config.Mru = ygot.Uint16(1600) }},
+	{name: "device that becomes a loopback", rule: ruleLoopbackUnit, xpath: true, path: "/interface[name=ge0]/unit[id=100]",
+		spoil: func(w world) { w.ge0().Config.Type = gen.Routerd_InterfaceType_loopback }},
+	{name: "loopback with a VLAN", rule: ruleLoopbackUnit, xpath: true, path: "/interface[name=lo0]/unit[id=1]",
+		spoil: func(w world) {
+			w.loopback().GetOrCreateUnit("1").GetOrCreateVlan().GetOrCreateConfig().OuterVlanId = ygot.Uint16(1)
+		}},
+	{name: "loopback with a child", rule: ruleLoopbackUnit, xpath: true, path: "/interface[name=lo0]/unit[id=0.1]",
+		spoil: func(w world) { w.loopback().GetOrCreateUnit("0.1") }},
+	{name: "loopback with a network", rule: ruleLoopbackAddress, xpath: true, path: "/interface[name=lo0]/unit[id=0]/family[type=inet]/address[prefix=203.0.113.1/24]",
+		spoil: func(w world) {
+			w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet).GetOrCreateAddress("203.0.113.1/24")
+		}},
+	{name: "loopback with a peer", rule: ruleLoopbackAddress, xpath: true, path: "/interface[name=lo0]/unit[id=0]/family[type=inet]/address[prefix=203.0.113.1/32]",
+		spoil: func(w world) {
+			w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet).GetOrCreateAddress("203.0.113.1/32").GetOrCreateConfig().Peer = ygot.String("203.0.113.2")
+		}},
+	{name: "loopback with a link-local address", rule: ruleLoopbackAddress, xpath: true, path: "/interface[name=lo0]/unit[id=0]/family[type=inet6]/address[prefix=fe80::1/128]",
+		spoil: func(w world) {
+			w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet6).GetOrCreateAddress("fe80::1/128")
+		}},
+	{name: "loopback with a neighbour", rule: ruleLoopbackNeighbor, xpath: true, path: "/interface[name=lo0]/unit[id=0]/family[type=inet6]/neighbor[address=fe80::1]",
+		spoil: func(w world) {
+			w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet6).GetOrCreateNeighbor("fe80::1").GetOrCreateConfig().LinkLayerAddress = ygot.String("02:00:00:00:00:01")
+		}},
+	{name: "loopbacks with units in several instances", spoil: func(w world) {
+		w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet).GetOrCreateAddress("203.0.113.1/32")
+		w.loopback().GetOrCreateUnit("1").GetOrCreateFamily(gen.Routerd_FamilyType_inet).GetOrCreateAddress("203.0.113.1/32")
+		w.loopback().GetUnit("1").GetFamily(gen.Routerd_FamilyType_inet).GetOrCreateConfig().Instance = ygot.String("red")
+		w.loopback().GetOrCreateUnit("2").GetOrCreateFamily(gen.Routerd_FamilyType_inet6).GetOrCreateAddress("2001:db8:9::/128")
+	}},
+	{name: "route through a loopback", rule: ruleNexthopLoopback, xpath: true, path: default4 + nh0 + "/config/interface",
+		spoil: func(w world) {
+			w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet).GetOrCreateAddress("203.0.113.1/32")
+			w.via("default", "0.0.0.0/0").Interface = ygot.String("lo0.0")
+		}},
+	{name: "route through a device that becomes a loopback", rule: ruleNexthopLoopback, path: default4 + nh0 + "/config/interface",
+		spoil: func(w world) { w.ge0().Config.Type = gen.Routerd_InterfaceType_loopback }},
 
 	{name: "key and config that differ", rule: ruleKey, path: "/interface[name=ge0]/config/name",
 		spoil: func(w world) { w.ge0().Config.Name = ygot.String("ge1") }},

@@ -185,11 +185,12 @@ type RouteState struct {
 	Active     bool
 	Reason     string // empty when it can be used
 	NextHop    routing.Kind
-	Gateway    netip.Addr    // zero for none
-	Egress     string        // a unit's name, empty for none
-	Lookup     string        // the instance to look up in, empty for none
-	Resolved   netip.Prefix  // of the route that the gateway was found through; zero for none
-	Members    []MemberState // of a group, or of the group that the gateway is reached by
+	Reject     routing.RejectCode // RejectNone but for what rejects
+	Gateway    netip.Addr         // zero for none
+	Egress     string             // a unit's name, empty for none
+	Lookup     string             // the instance to look up in, empty for none
+	Resolved   netip.Prefix       // of the route that the gateway was found through; zero for none
+	Members    []MemberState      // of a group, or of the group that the gateway is reached by
 }
 
 // A MemberState is the state of one of several next hops.

@@ -33,6 +33,7 @@ type countersTree struct {
 type interfaceTree struct {
 	Name  string `json:"name"`
 	State struct {
+		Type         string       `json:"type"`
 		OperStatus   string       `json:"oper-status"`
 		OperReason   string       `json:"oper-reason"`
 		DriverInUse  string       `json:"driver-in-use"`
@@ -101,6 +102,7 @@ type entryTree struct {
 		Active      bool   `json:"active"`
 		Reason      string `json:"reason"`
 		NextHopType string `json:"next-hop-type"`
+		RejectCode  string `json:"reject-code"`
 		Gateway     string `json:"gateway"`
 		Egress      string `json:"egress"`
 		Instance    string `json:"instance"`
@@ -284,6 +286,9 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 	}
 	for _, i := range list {
 		driver := i.State.DriverInUse
+		if i.State.Type != "" && i.State.Type != "ethernet" {
+			driver = i.State.Type
+		}
 		if i.State.XDPMode != "" && i.State.XDPMode != "none" {
 			driver += "/" + i.State.XDPMode
 		}
@@ -431,6 +436,8 @@ func routeRows(prefix string, entries []entryTree, permanent bool) [][]string {
 			next += " " + e.State.Gateway
 		case e.State.Instance != "":
 			next += " in " + e.State.Instance
+		case e.State.RejectCode != "":
+			next += " " + e.State.RejectCode
 		}
 		if e.State.Resolved != "" {
 			next += " (" + e.State.Resolved + ")"

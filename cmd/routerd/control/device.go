@@ -111,7 +111,7 @@ func (r *Router) wantDevice(name string, spec *intf.DeviceSpec) error {
 // keeps reports whether d, which is open, can stay so.
 func (d *device) keeps(l kernel.Link) bool {
 	w := d.want
-	return w != nil && w.Enabled && l.Present && l.Index == d.link && l.Master == "" &&
+	return w != nil && w.Enabled && w.Type != intf.Loopback && l.Present && l.Index == d.link && l.Master == "" &&
 		w.Attach == d.spec.Attach && w.Driver == d.spec.Driver && w.Queues == d.spec.Queues &&
 		maxFrame(w.MRU) == maxFrame(d.spec.MRU)
 }
@@ -137,6 +137,13 @@ func (r *Router) buildDevice(ctx context.Context, name string, strict bool) erro
 	l := r.links.Get(name)
 	if d.open != nil && !d.keeps(l) {
 		r.closeDevice(d)
+	}
+	if d.want.Type == intf.Loopback {
+		// A link of the same name is nothing to us.
+		r.release(d)
+		d.err, d.retry, d.backoff = nil, time.Time{}, 0
+		r.observe(d)
+		return nil
 	}
 	var err error
 	if d.want.Enabled && l.Present && !r.now().Before(d.retry) {
@@ -237,12 +244,7 @@ func (r *Router) clearDevice(name string) {
 	}
 	if d.want == nil || !d.want.Enabled {
 		r.closeDevice(d)
-		if d.claimed {
-			if err := r.links.Release(name); err != nil {
-				r.log.Warn("interface could not be given back as it was", "ifd", name, "err", err)
-			}
-			d.claimed = false
-		}
+		r.release(d)
 	}
 	if d.want == nil {
 		delete(r.devices, name)
@@ -251,6 +253,17 @@ func (r *Router) clearDevice(name string) {
 		return
 	}
 	r.observe(d)
+}
+
+// release gives a device's link back to the kernel.
+func (r *Router) release(d *device) {
+	if !d.claimed {
+		return
+	}
+	if err := r.links.Release(d.name); err != nil {
+		r.log.Warn("interface could not be given back as it was", "ifd", d.name, "err", err)
+	}
+	d.claimed, d.warning = false, ""
 }
 
 // observe tells the tree what is seen of a device.

@@ -10,6 +10,7 @@ import (
 	"router/cmd/routerd/version"
 	"router/dataplane"
 	"router/intf"
+	"router/intf/kernel"
 	"router/models"
 	"router/routing"
 	"router/routing/neighbor"
@@ -97,7 +98,10 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 	if d == nil || t == nil {
 		return s, false
 	}
-	l := r.links.Get(name)
+	var l kernel.Link
+	if t.Spec.Type != intf.Loopback {
+		l = r.links.Get(name)
+	}
 	spec := t.Spec
 	s = models.DeviceState{
 		Name: name, Applied: &spec, IfIndex: t.Index, Oper: t.Down.Status(), OperReason: t.Reason, LastChange: d.changed,
@@ -283,7 +287,7 @@ func (r *Router) Routes(dst []models.RouteState, instance string, f intf.Family,
 func (r *Router) routeState(e routing.Entry) models.RouteState {
 	s := models.RouteState{
 		Prefix: e.Prefix, Source: e.Source, Protocol: e.Protocol, IfIndex: e.IfIndex, Preference: e.Preference, Tag: e.Tag,
-		Active: e.Active, Reason: e.Reason, NextHop: e.NextHop.Kind, Gateway: e.NextHop.Gateway, Resolved: e.Through,
+		Active: e.Active, Reason: e.Reason, NextHop: e.NextHop.Kind, Reject: e.NextHop.Reject, Gateway: e.NextHop.Gateway, Resolved: e.Through,
 	}
 	egress := e.NextHop.IfIndex
 	if e.NextHop.Kind == routing.Indirect {
