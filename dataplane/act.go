@@ -256,8 +256,8 @@ func (w *worker) punt(p *pkt, k PuntKind) *puntSlot {
 
 // puntSlot returns an empty slot for a packet, nil when there is none.
 func (w *worker) puntSlot(p *pkt, k PuntKind) *puntSlot {
-	s := w.punts[k].next()
-	if s == nil || int(p.n) > len(s.data) {
+	s := w.punts[k].next(int(p.n))
+	if s == nil {
 		return nil
 	}
 	s.kind, s.key, s.from, s.originated, s.src, s.dst = k, adjacencyKey{}, 0, false, intf.MAC{}, intf.MAC{}
@@ -266,8 +266,7 @@ func (w *worker) puntSlot(p *pkt, k PuntKind) *puntSlot {
 
 // puntPacket copies the packet into the slot and hands it over.
 func (w *worker) puntPacket(p *pkt, s *puntSlot, k PuntKind) {
-	s.n = uint16(copy(s.data[:], w.l3(p)))
-	w.punts[k].commit()
+	w.punts[k].commit(w.l3(p))
 	w.rang[0] = true
 	w.totals.pend[totalPunted]++
 	w.pool.Put(p.buf.Addr)
@@ -275,15 +274,15 @@ func (w *worker) puntPacket(p *pkt, s *puntSlot, k PuntKind) {
 
 // reportStale tells the control plane, once, that a stale neighbour is in use.
 func (w *worker) reportStale(rw *rewrite) {
-	s := w.punts[PuntStaleUse].next()
+	s := w.punts[PuntStaleUse].next(0)
 	if s == nil || !w.policers[PuntStaleUse].take(w.instant(), w.engine.puntRates[PuntStaleUse]) {
 		return // the next packet reports it
 	}
 	if !rw.stale.CompareAndSwap(true, false) {
 		return // another worker was first
 	}
-	s.kind, s.key, s.ifindex, s.from, s.originated, s.n = PuntStaleUse, rw.key, rw.key.ifindex, 0, false, 0
+	s.kind, s.key, s.ifindex, s.from, s.originated = PuntStaleUse, rw.key, rw.key.ifindex, 0, false
 	s.src, s.dst, s.etherType = intf.MAC{}, intf.MAC{}, 0
-	w.punts[PuntStaleUse].commit()
+	w.punts[PuntStaleUse].commit(nil)
 	w.rang[0] = true
 }

@@ -98,11 +98,11 @@ func TestNoAllocationsPerPacket(t *testing.T) {
 			t.Fatalf("a batch of %d", n)
 		}
 		for _, r := range w.punts {
-			for r.peek() != nil {
+			for s, _ := r.peek(); s != nil; s, _ = r.peek() {
 				r.release()
 			}
 		}
-		for s := w.hostOut.peek(); s != nil; s = w.hostOut.peek() {
+		for s, _ := w.hostOut.peek(); s != nil; s, _ = w.hostOut.peek() {
 			w.releaseHost(s)
 		}
 	}

@@ -65,7 +65,7 @@ func TestOriginateErrors(t *testing.T) {
 	if err := x.e.Originate(0, 77, l3); !errors.Is(err, ErrNoUnit) {
 		t.Errorf("unknown unit: %v", err)
 	}
-	if err := x.e.SendUnit(unitA, 0x800, hostA, make([]byte, 1800)); !errors.Is(err, ErrTooLong) {
+	if err := x.e.SendUnit(unitA, 0x800, hostA, make([]byte, port.MaxJumbo)); !errors.Is(err, ErrTooLong) {
 		t.Errorf("too long: %v", err)
 	}
 	var err error

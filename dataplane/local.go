@@ -201,15 +201,14 @@ func (w *worker) deliverTo(p *pkt, i intf.Index, e *localEntry) {
 		w.dropLocal(p, e, DropHostFull)
 		return
 	}
-	s := w.hostOut.next()
-	if s == nil || int(p.n) > len(s.data) {
+	s := w.hostOut.next(int(p.n))
+	if s == nil {
 		w.dropLocal(p, e, DropHostFull)
 		return
 	}
 	s.ifindex, s.fam, s.class = i, p.fam, id
-	s.n = uint16(copy(s.data[:], w.l3(p)))
-	w.hostQueued[id].Add(1)
-	w.hostOut.commit()
+	w.hostQueued[id].Add(int32(slotsFor(int(p.n))))
+	w.hostOut.commit(w.l3(p))
 	w.rang[1] = true
 	w.totals.pend[totalDelivered]++
 	w.pool.Put(p.buf.Addr)
@@ -218,9 +217,9 @@ func (w *worker) deliverTo(p *pkt, i intf.Index, e *localEntry) {
 // hostShare is how many slots a class may hold for each free one.
 const hostShare = 3
 
-// releaseHost gives back the slot of the host's ring that peek returned. It is
-// the consumer's to call.
+// releaseHost gives back the packet of the host's ring whose first slot peek
+// returned. It is the consumer's to call.
 func (w *worker) releaseHost(s *puntSlot) {
-	w.hostQueued[s.class].Add(-1)
+	w.hostQueued[s.class].Add(-int32(slotsFor(int(s.n))))
 	w.hostOut.release()
 }

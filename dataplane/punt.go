@@ -140,13 +140,13 @@ const drainBurst = 32
 func (e *Engine) drainPunts(r *puntRing, f func(Punt)) bool {
 	n := 0
 	for ; n < drainBurst; n++ {
-		s := r.peek()
+		s, data := r.peek()
 		if s == nil {
 			break
 		}
 		f(Punt{
 			Kind: s.kind, IfIndex: s.ifindex, Addr: s.addr(), EtherType: s.etherType, Src: s.src, Dst: s.dst,
-			From: s.from, Originated: s.originated, Frame: s.data[:s.n:s.n],
+			From: s.from, Originated: s.originated, Frame: data,
 		})
 		r.release()
 	}
@@ -159,11 +159,11 @@ func (e *Engine) ServeHost(ctx context.Context, sink HostSink) error {
 	return e.host.serve(ctx, func() (found bool) {
 		for _, w := range e.workers {
 			for range drainBurst {
-				s := w.hostOut.peek()
+				s, l3 := w.hostOut.peek()
 				if s == nil {
 					break
 				}
-				if err := sink.Deliver(s.ifindex, s.fam, s.data[:s.n:s.n]); err != nil {
+				if err := sink.Deliver(s.ifindex, s.fam, l3); err != nil {
 					e.undelivered.Add(1)
 				}
 				w.releaseHost(s)

@@ -88,8 +88,13 @@ type txPort struct {
 	bufs  [batchSize]port.Buf
 }
 
+// buffersPerSpan says how many buffers there are for each span. A worker that
+// meets no jumbo frame never touches a span's memory.
+const buffersPerSpan = 32
+
 func newWorker(e *Engine, id int) (*worker, error) {
-	mem, err := mapFrames(e.config.Buffers * port.ChunkSize)
+	spans := e.config.Buffers / buffersPerSpan
+	mem, err := mapFrames(e.config.Buffers*port.ChunkSize + spans*port.SpanSize)
 	if err != nil {
 		return nil, fmt.Errorf("worker %d: %w", id, err)
 	}
@@ -106,7 +111,7 @@ func newWorker(e *Engine, id int) (*worker, error) {
 	for k := range w.punts {
 		w.punts[k] = newPuntRing(puntRings[k])
 	}
-	if w.pool, err = port.NewPool(mem); err != nil {
+	if w.pool, err = port.NewJumboPool(mem, spans); err != nil {
 		return nil, errors.Join(err, unmapFrames(mem))
 	}
 	if w.waker, err = newWaker(); err != nil {
