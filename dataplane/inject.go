@@ -78,7 +78,7 @@ func (e *Engine) workerOf(i intf.Index) *worker {
 
 // inject copies a packet into a ring of w and wakes w if it sleeps.
 func (w *worker) inject(r *injectRing, data []byte, h injectHead) error {
-	if len(data) > port.MaxFrame-maxHeader {
+	if len(data) > port.MaxJumbo-maxHeader {
 		return ErrTooLong
 	}
 	if !r.push(data, h) {

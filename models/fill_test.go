@@ -44,7 +44,7 @@ func filled() *gen.Device {
 		}}}
 	FillSystem(dst, SystemState{
 		Applied: &SystemSpec{Hostname: "r1"}, Version: "1.0", BootTime: now,
-		Workers: 2, Buffers: 8192, BuffersFree: 8000, FIBOctets: 4096, NextHops: 9, Drops: map[string]uint64{"host-full": 3},
+		Workers: 2, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, Drops: map[string]uint64{"host-full": 3},
 		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1,
 	})
 	FillDevice(dst, DeviceState{

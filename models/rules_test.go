@@ -592,7 +592,7 @@ var ruleCases = []struct {
 	{name: "key and config that differ", rule: ruleKey, path: "/interface[name=ge0]/config/name",
 		spoil: func(w world) { w.ge0().Config.Name = ygot.String("ge1") }},
 	{name: "MRU out of range", rule: ruleBadValue, path: "/interface[name=ge0]/config/mru",
-		spoil: func(w world) { w.ge0().Config.Mru = ygot.Uint16(9000) }},
+		spoil: func(w world) { w.ge0().Config.Mru = ygot.Uint16(9601) }},
 	{name: "device with a dot in its name", rule: ruleBadValue, path: "/interface[name=ge0.5]/config/name",
 		spoil: func(w world) { w.GetOrCreateInterface("ge0.5") }},
 	{name: "unit id with a leading zero", rule: ruleBadValue, path: "/interface[name=ge0]/unit[id=01]/config/id",

@@ -24,9 +24,11 @@ type SystemState struct {
 	Workers     uint16
 	Buffers     uint32
 	BuffersFree uint32
-	FIBOctets   uint64
-	NextHops    uint32
-	Drops       map[string]uint64 // packets that came from no device, by reason
+
+	JumboBuffers, JumboBuffersFree uint32
+	FIBOctets                      uint64
+	NextHops                       uint32
+	Drops                          map[string]uint64 // packets that came from no device, by reason
 
 	CommitNumber   uint64
 	LastCommitTime time.Time
