@@ -190,18 +190,17 @@ func (w *worker) isMembership(p *pkt) bool {
 // reportFlow tells the control plane of a packet's source and group. If it can't
 // now, a later packet does.
 func (w *worker) reportFlow(p *pkt) {
-	s := w.punts[PuntFlow].next()
-	if s == nil || !w.policers[PuntFlow].take(w.instant(), w.engine.puntRates[PuntFlow]) {
-		return
-	}
 	n := packet.IPv4MinHeaderLen
 	if p.fam == intf.Inet6 {
 		n = packet.IPv6HeaderLen
 	}
+	s := w.punts[PuntFlow].next(n)
+	if s == nil || !w.policers[PuntFlow].take(w.instant(), w.engine.puntRates[PuntFlow]) {
+		return
+	}
 	s.kind, s.key, s.from, s.originated = PuntFlow, adjacencyKey{}, 0, p.flags&flagOriginated != 0
 	s.src, s.dst, s.etherType = intf.MAC{}, intf.MAC{}, etherTypes[p.fam]
 	s.ifindex, s.instance = p.in.index, p.instance
-	s.n = uint16(copy(s.data[:], w.l3(p)[:n]))
-	w.punts[PuntFlow].commit()
+	w.punts[PuntFlow].commit(w.l3(p)[:n])
 	w.rang[0] = true
 }

@@ -28,8 +28,11 @@ func FillSystem(dst *gen.Device, s SystemState) {
 			Workers:     ygot.Uint16(s.Workers),
 			Buffers:     ygot.Uint32(s.Buffers),
 			BuffersFree: ygot.Uint32(s.BuffersFree),
-			FibOctets:   ygot.Uint64(s.FIBOctets),
-			NextHops:    ygot.Uint32(s.NextHops),
+
+			JumboBuffers:     ygot.Uint32(s.JumboBuffers),
+			JumboBuffersFree: ygot.Uint32(s.JumboBuffersFree),
+			FibOctets:        ygot.Uint64(s.FIBOctets),
+			NextHops:         ygot.Uint32(s.NextHops),
 		},
 		Datastore: &gen.Routerd_System_State_Datastore{
 			CommitNumber:   ygot.Uint64(s.CommitNumber),
@@ -145,6 +148,9 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		st.Instance = ygot.String(a.Instance)
 	}
 	f.State = st
+	if s.Advert != nil {
+		fillAdvert(f, s.Advert)
+	}
 	for _, a := range s.Addresses {
 		p := a.Spec.Prefix.String()
 		f.GetOrCreateAddress(p).State = &gen.Routerd_Interface_Unit_Family_Address_State{

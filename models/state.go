@@ -24,9 +24,11 @@ type SystemState struct {
 	Workers     uint16
 	Buffers     uint32
 	BuffersFree uint32
-	FIBOctets   uint64
-	NextHops    uint32
-	Drops       map[string]uint64 // packets that came from no device, by reason
+
+	JumboBuffers, JumboBuffersFree uint32
+	FIBOctets                      uint64
+	NextHops                       uint32
+	Drops                          map[string]uint64 // packets that came from no device, by reason
 
 	CommitNumber   uint64
 	LastCommitTime time.Time
@@ -105,9 +107,10 @@ type FamilyState struct {
 	Applied       *intf.FamilySpec
 	MTU           uint16 // octets in effect, 0 when none is
 	Oper          intf.OperStatus
-	OperReason    string // empty when up
-	HostInterface string // empty when there is none
-	HostReason    string // empty when all is well
+	OperReason    string       // empty when up
+	HostInterface string       // empty when there is none
+	HostReason    string       // empty when all is well
+	Advert        *AdvertState // nil where none was ever declared
 	Addresses     []AddressState
 	Neighbors     []NeighborState
 }

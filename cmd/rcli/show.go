@@ -73,6 +73,17 @@ type familyTree struct {
 		} `json:"state"`
 	} `json:"address"`
 	Neighbor []neighborTree `json:"neighbor"`
+	Advert   struct {
+		State advertTree `json:"state"`
+	} `json:"router-advertisement"`
+}
+
+type advertTree struct {
+	Enabled       bool   `json:"enabled"`
+	Lifetime      int    `json:"default-lifetime"`
+	Preference    string `json:"preference"`
+	Sent          string `json:"sent"`
+	Inconsistency string `json:"inconsistency"`
 }
 
 type neighborTree struct {
@@ -324,6 +335,12 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 					line(a.Prefix+in, st)
 					if a.State.Reason != "" {
 						reasons = append(reasons, []string{name + " " + a.Prefix, a.State.Reason})
+					}
+				}
+				if a := f.Advert.State; a.Enabled {
+					line(fmt.Sprintf("advertises: %s, lifetime %d s, %s sent", a.Preference, a.Lifetime, a.Sent), f.State.OperStatus)
+					if a.Inconsistency != "" {
+						reasons = append(reasons, []string{name + " " + f.Type, "another router advertises otherwise: " + a.Inconsistency})
 					}
 				}
 				if f.State.OperReason != "" && f.State.OperReason != u.State.OperReason {

@@ -29,6 +29,9 @@ type DriverSpec struct {
 	Driver intf.Driver
 	Queues int // 0: all
 	Claims []bpf.Claim
+	// MaxFrame is the longest frame that the device is opened for: port.MaxFrame,
+	// or port.MaxJumbo where the MRU asks for jumbo frames.
+	MaxFrame int
 }
 
 // Opened is an open device.
@@ -109,8 +112,21 @@ func (r *Router) wantDevice(name string, spec *intf.DeviceSpec) error {
 func (d *device) keeps(l kernel.Link) bool {
 	w := d.want
 	return w != nil && w.Enabled && w.Type != intf.Loopback && l.Present && l.Index == d.link && l.Master == "" &&
-		w.Attach == d.spec.Attach && w.Driver == d.spec.Driver && w.Queues == d.spec.Queues
+		w.Attach == d.spec.Attach && w.Driver == d.spec.Driver && w.Queues == d.spec.Queues &&
+		maxFrame(w.MRU) == maxFrame(d.spec.MRU)
 }
+
+// maxFrame is what a device of an MRU is opened for. Crossing the bound between
+// the two opens it anew.
+func maxFrame(mru uint16) int {
+	if mru > maxPlainMRU {
+		return port.MaxJumbo
+	}
+	return port.MaxFrame
+}
+
+// maxPlainMRU is the largest MRU of frames that stay in one buffer.
+const maxPlainMRU = 1790
 
 // buildDevice opens a device that is wanted and there, and lets the tree know.
 func (r *Router) buildDevice(ctx context.Context, name string, strict bool) error {
@@ -173,7 +189,7 @@ func (r *Router) openDevice(ctx context.Context, d *device, l kernel.Link) error
 		return r.reclaim(d.name)
 	}
 	d.claims = r.claims(d.name)
-	open, err := r.drivers.Open(ctx, DriverSpec{Name: d.name, Attach: w.Attach, Driver: w.Driver, Queues: int(w.Queues), Claims: d.claims})
+	open, err := r.drivers.Open(ctx, DriverSpec{Name: d.name, Attach: w.Attach, Driver: w.Driver, Queues: int(w.Queues), Claims: d.claims, MaxFrame: maxFrame(w.MRU)})
 	if err != nil {
 		return err
 	}
@@ -210,6 +226,7 @@ func (r *Router) closeDevice(d *device) {
 	if d.open == nil {
 		return
 	}
+	r.leaveDevice(d.name)
 	delete(r.ports, d.port)
 	err := errors.Join(r.engine.RemovePort(d.port), d.open.Close())
 	if err != nil {

@@ -30,6 +30,7 @@ func (r *Router) SystemState() models.SystemState {
 	}
 	u := r.engine.Usage()
 	s.Workers, s.Buffers, s.BuffersFree = uint16(u.Workers), uint32(u.Buffers), uint32(u.BuffersFree)
+	s.JumboBuffers, s.JumboBuffersFree = uint32(u.Spans), uint32(u.SpansFree)
 	s.Drops = reasons(r.engine.OwnDrops())
 	r.addNeighborDrops(s.Drops)
 	a := r.arena.Stats()
@@ -174,6 +175,9 @@ func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.
 		s.HostInterface, s.HostReason = h.Name, h.Reason
 	} else {
 		s.HostReason = "waits for the unit's link-layer address"
+	}
+	if f == intf.Inet6 {
+		s.Advert = r.advertState(u, t)
 	}
 	fam := u.families[f]
 	if fam == nil {

@@ -189,6 +189,7 @@ func (r *Router) buildUnit(key intf.UnitKey) error {
 	if err := r.drain(); err != nil {
 		return err
 	}
+	r.buildAdvert(u, t)
 	r.publishUnit(u, t)
 	if err := r.buildHost(u, t); err != nil {
 		return err
@@ -529,6 +530,8 @@ func (r *Router) removeUnit(u *unit) error {
 	if u.index == 0 {
 		return nil
 	}
+	r.leave(u.index)
+	r.adverts.Remove(u.index)
 	delete(r.byIndex, u.index)
 	r.act(r.neighbors.RemoveInterface(r.clock(), u.index))
 	var errs []error
