@@ -128,14 +128,14 @@ func (w *worker) lookupSource(p *pkt, s routing.Sources) uint32 {
 func (w *worker) emitCopy(p *pkt, to egress) {
 	c := *p
 	w.totals.pend[totalCreated]++
-	chunk, ok := w.pool.Get()
+	start, ok := w.pool.GetFor(int(p.n))
 	if !ok {
 		w.countDrop(&c, DropNoBuffer)
 		return
 	}
-	c.at = chunk + port.Headroom
+	c.at = start + port.Headroom
 	c.buf = port.Buf{Addr: c.at, Len: c.n}
-	copy(w.mem[c.at:chunk+port.ChunkSize], w.l3(p))
+	copy(w.mem[c.at:], w.l3(p))
 	w.emit(&c, to)
 }
 
