@@ -228,6 +228,7 @@ func nextHopType(k routing.Kind) gen.E_Routerd_NextHopType {
 		return gen.Routerd_NextHopType_indirect
 	case routing.Group:
 		return gen.Routerd_NextHopType_group
+	case routing.Choice: // no route has one
 	}
 	return gen.Routerd_NextHopType_UNSET
 }
