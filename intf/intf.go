@@ -164,6 +164,7 @@ type FamilySpec struct {
 	Enabled   bool
 	Instance  string         // routing instance, "default" when nothing is said
 	MTU       uint16         // octets of the network-layer packet; 0 is the standard default
+	RPF       RPFCheck       // of the sources of what comes in
 	Addresses []AddressSpec  // ordered by prefix
 	Neighbors []NeighborSpec // ordered by address
 }

@@ -108,6 +108,7 @@ type FamilyState struct {
 	OperReason    string // empty when up
 	HostInterface string // empty when there is none
 	HostReason    string // empty when all is well
+	RPFFailed     uint64 // packets whose source failed the check
 	Addresses     []AddressState
 	Neighbors     []NeighborState
 }

@@ -171,6 +171,7 @@ func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.
 	} else {
 		s.HostReason = "waits for the unit's link-layer address"
 	}
+	s.RPFFailed = r.engine.RPFDrops(u.index)[f]
 	fam := u.families[f]
 	if fam == nil {
 		return s
