@@ -37,6 +37,9 @@ func (w *worker) act(p *pkt, id uint32) {
 			w.linkLocal(p)
 			return
 		case routing.Reject:
+			if p.flags&flagOptions != 0 && !w.mayPass(p) {
+				return
+			}
 			w.reject(p, nh.reject)
 			w.drop(p, DropRejected)
 			return
@@ -90,6 +93,9 @@ func (w *worker) forward(p *pkt, a *adjacency) {
 	if p.flags&flagOriginated == 0 && !w.decrement(p) {
 		return
 	}
+	if p.flags&flagOptions != 0 {
+		w.stamp(p, rw.unit)
+	}
 	w.sendRewritten(p, rw)
 }
 
@@ -136,6 +142,8 @@ func (w *worker) mayForward(p *pkt, to intf.Index) bool {
 		w.icmpError(p, packet.ICMPv6Unreachable, packet.ICMPv6CodeBeyondScope, 0)
 		w.drop(p, DropScope)
 		return false
+	case p.flags&flagOptions != 0:
+		return w.mayPass(p)
 	}
 	return true
 }

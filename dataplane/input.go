@@ -145,6 +145,9 @@ func (w *worker) classify4(p *pkt, l3 []byte) {
 		}
 		p.flags |= flagNoSource
 	}
+	if l3[0] != 0x45 {
+		p.flags |= flagOptions
+	}
 	w.complete(p, ip)
 	p.n = uint16(len(ip))
 	p.fam, p.instance, p.table = intf.Inet, f.instance, f.table
@@ -187,6 +190,9 @@ func (w *worker) classify6(p *pkt, l3 []byte) {
 	p.n = uint16(len(ip))
 	p.fam, p.instance, p.table = intf.Inet6, f.instance, f.table
 	p.hi, p.lo = ip.Dst64()
+	if ip.NextHeader() == packet.ProtocolHopByHop && !w.mayHop(p, ip) {
+		return
+	}
 	w.batch[intf.Inet6].n++
 }
 
