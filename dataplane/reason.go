@@ -38,6 +38,9 @@ const (
 	DropHandoffFull                                    // the worker that serves the port does not keep up
 	DropNoBuffer                                       // no free frame buffer
 	DropPortGone                                       // the egress port was removed
+	DropLocalPoliced                                   // more packets for us than the session's class may have
+	DropLocalReject                                    // for us, and the session refuses it
+	DropLocalDiscard                                   // for us, and the session discards it
 	DropSourceRoute                                    // an IPv4 source route, which we don't follow (RFC 7126, 4.3 and 4.4)
 	DropUnknownOption                                  // an unknown IPv6 option that says so (RFC 8200, 4.2)
 
@@ -49,6 +52,7 @@ var reasonNames = [NumReasons - packet.NumFaults]string{
 	"no-instance", "no-route", "lookup-loop", "ttl-exceeded", "reject-route", "discard-route",
 	"directed-broadcast", "beyond-scope", "too-big", "egress-down", "unresolved", "punt-policed", "punt-full",
 	"host-full", "no-owner", "tx-full", "handoff-full", "no-buffer", "port-gone",
+	"local-policed", "local-rejected", "local-discarded",
 	"source-route", "unknown-option",
 }
 

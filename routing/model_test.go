@@ -418,7 +418,7 @@ func (w *world) play(script []byte) {
 		case LinkLocal, Discard:
 			r.NextHop = NextHop{Kind: kind}
 		case Reject:
-			r.NextHop = NextHop{Kind: kind, Reject: RejectCode(1 + next(4))}
+			r.NextHop = NextHop{Kind: kind, Reject: []RejectCode{RejectHost, RejectAdmin, RejectPort}[next(3)]}
 		case Lookup:
 			r.NextHop = NextHop{Kind: kind, Instance: uint32(next(3))}
 		case Indirect:

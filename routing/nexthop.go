@@ -70,35 +70,6 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
 
-// A RejectCode chooses the ICMP destination unreachable code of a Reject.
-type RejectCode uint8
-
-// The codes, with what they mean in ICMP (RFC 792, RFC 1812 5.2.7.1) and in
-// ICMPv6 (RFC 4443 3.1).
-const (
-	RejectNone    RejectCode = iota // the next hop is not a Reject
-	RejectNet                       // IPv4 0 network unreachable, IPv6 0 no route
-	RejectHost                      // IPv4 1 host unreachable, IPv6 3 address unreachable
-	RejectAdmin                     // IPv4 13 administratively prohibited, IPv6 1 the same
-	RejectNoRoute                   // IPv4 0 network unreachable, IPv6 0 no route
-)
-
-func (c RejectCode) String() string {
-	switch c {
-	case RejectNone:
-		return "none"
-	case RejectNet:
-		return "net-unreachable"
-	case RejectHost:
-		return "host-unreachable"
-	case RejectAdmin:
-		return "admin-prohibited"
-	case RejectNoRoute:
-		return "no-route"
-	}
-	return fmt.Sprintf("reject(%d)", uint8(c))
-}
-
 // A NextHop says what to do with a packet. It is a plain comparable value, and
 // its value is how it is found and shared; fields that its Kind does not name
 // are zero.

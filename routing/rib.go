@@ -90,8 +90,8 @@ func (rt *Route) check() error {
 		}
 		return nil
 	case Reject:
-		if nh.Reject == RejectNone {
-			return fmt.Errorf("prefix %v: next hop %v needs a code", p, nh.Kind)
+		if _, ok := nh.Reject.ICMP(intf.FamilyOf(p.Addr())); !ok {
+			return fmt.Errorf("prefix %v: next hop %v: the family has no code %v", p, nh.Kind, nh.Reject)
 		}
 		return nil
 	case Group:

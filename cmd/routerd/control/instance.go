@@ -157,7 +157,7 @@ func (r *Router) buildStatic(key models.StaticKey) error {
 	if st == nil || st.want == nil {
 		return nil
 	}
-	route := vrf.StaticRoute{Preference: st.want.Preference, Tag: st.want.Tag, Action: staticAction(st.want.Action)}
+	route := vrf.StaticRoute{Preference: st.want.Preference, Tag: st.want.Tag, Action: staticAction(st.want.Action), Reject: st.want.Reject}
 	for _, nh := range st.want.NextHops {
 		m := vrf.Member{Gateway: nh.Gateway, Weight: nh.Weight, Backup: nh.Backup}
 		if nh.Interface != (intf.UnitKey{}) {
