@@ -212,15 +212,5 @@ func (c *trial) String() string {
 	return b.String()
 }
 
-// ttlOf is the TTL or hop limit.
-func (c *trial) ttl() uint8 {
-	if ip := c.v4(); ip != nil {
-		return ip.TTL()
-	} else if ip := c.v6(); ip != nil {
-		return ip.HopLimit()
-	}
-	return 0
-}
-
 // word is the number of two octets.
 func word(b []byte) int { return int(binary.BigEndian.Uint16(b)) }
