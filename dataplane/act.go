@@ -37,6 +37,9 @@ func (w *worker) act(p *pkt, id uint32) {
 			w.linkLocal(p)
 			return
 		case routing.Reject:
+			if p.flags&flagOptions != 0 && !w.mayPass(p) {
+				return
+			}
 			w.reject(p, nh.reject)
 			w.drop(p, DropRejected)
 			return
@@ -70,7 +73,7 @@ func (w *worker) act(p *pkt, id uint32) {
 			}
 		case routing.Choice:
 			if id = w.chooseBranch(p, nh); id == 0 {
-				w.drop(p, DropWrongInterface)
+				w.drop(p, DropWrongUnit)
 				return
 			}
 		}
@@ -118,6 +121,9 @@ func (w *worker) forward(p *pkt, a *adjacency) {
 	if p.flags&flagOriginated == 0 && !w.decrement(p) {
 		return
 	}
+	if p.flags&flagOptions != 0 {
+		w.stamp(p, rw.unit)
+	}
 	w.sendRewritten(p, rw)
 }
 
@@ -164,6 +170,8 @@ func (w *worker) mayForward(p *pkt, to intf.Index) bool {
 		w.icmpError(p, packet.ICMPv6Unreachable, packet.ICMPv6CodeBeyondScope, 0)
 		w.drop(p, DropScope)
 		return false
+	case p.flags&flagOptions != 0:
+		return w.mayPass(p)
 	}
 	return true
 }
@@ -205,7 +213,7 @@ func (w *worker) broadcast(p *pkt, i intf.Index) {
 			w.drop(p, DropBroadcast)
 			return
 		}
-		w.deliverTo(p, p.in.index)
+		w.local(p, p.in.index, broadcast)
 		return
 	}
 	u := p.in
@@ -247,62 +255,19 @@ func (w *worker) deliver(p *pkt, owner intf.Index) {
 		w.drop(p, DropLinkBroadcast)
 		return
 	}
-	if p.fam == intf.Inet6 && p.flags&flagOriginated == 0 {
-		if nd, fault := isND(w.l3(p)); fault != packet.FaultNone {
-			w.drop(p, Reason(fault))
-			return
-		} else if nd {
-			w.puntNeighbor(p, packet.EtherTypeIPv6)
-			return
-		}
+	if p.isGroup() {
+		w.local(p, to, multicast)
+	} else {
+		w.local(p, to, unicast)
 	}
-	w.deliverTo(p, to)
-}
-
-// isND reports whether a packet for us is a message of neighbour discovery. One
-// in fragments is a fault (RFC 6980, 5).
-func isND(ip packet.IPv6) (bool, packet.Fault) {
-	next := ip.NextHeader()
-	if next == packet.ProtocolTCP || next == packet.ProtocolUDP {
-		return false, packet.FaultNone
-	}
-	u, fault := ip.Upper()
-	if fault != packet.FaultNone {
-		return false, fault
-	}
-	if u.Protocol != packet.ProtocolICMPv6 || !u.First || u.Offset >= len(ip) || !packet.IsND(ip[u.Offset]) {
-		return false, packet.FaultNone
-	}
-	if u.Fragment {
-		return false, packet.FaultType
-	}
-	return true, packet.FaultNone
-}
-
-// deliverTo puts a packet into the host's ring.
-func (w *worker) deliverTo(p *pkt, i intf.Index) {
-	if !w.policers[numPunts].take(w.instant(), w.engine.config.Host) {
-		w.drop(p, DropPuntPoliced)
-		return
-	}
-	s := w.hostOut.next()
-	if s == nil || int(p.n) > len(s.data) {
-		w.drop(p, DropHostFull)
-		return
-	}
-	s.ifindex, s.fam = i, p.fam
-	s.n = uint16(copy(s.data[:], w.l3(p)))
-	w.hostOut.commit()
-	w.rang[1] = true
-	w.totals.pend[totalDelivered]++
-	w.pool.Put(p.buf.Addr)
 }
 
 // puntNeighbor gives an ARP packet or a message of neighbour discovery to the
 // control plane.
-func (w *worker) puntNeighbor(p *pkt, etherType uint16) {
-	s := w.punt(p, PuntNeighbor)
+func (w *worker) puntNeighbor(p *pkt, etherType uint16, e *localEntry) {
+	s := w.puntSlot(p, PuntNeighbor)
 	if s == nil {
+		w.dropLocal(p, e, DropPuntFull)
 		return
 	}
 	frame := w.mem[p.buf.Addr:]
@@ -318,9 +283,17 @@ func (w *worker) punt(p *pkt, k PuntKind) *puntSlot {
 		w.drop(p, DropPuntPoliced)
 		return nil
 	}
-	s := w.punts[k].next()
-	if s == nil || int(p.n) > len(s.data) {
+	s := w.puntSlot(p, k)
+	if s == nil {
 		w.drop(p, DropPuntFull)
+	}
+	return s
+}
+
+// puntSlot returns an empty slot for a packet, nil when there is none.
+func (w *worker) puntSlot(p *pkt, k PuntKind) *puntSlot {
+	s := w.punts[k].next(int(p.n))
+	if s == nil {
 		return nil
 	}
 	s.kind, s.key, s.from, s.originated, s.src, s.dst = k, adjacencyKey{}, 0, false, intf.MAC{}, intf.MAC{}
@@ -329,8 +302,7 @@ func (w *worker) punt(p *pkt, k PuntKind) *puntSlot {
 
 // puntPacket copies the packet into the slot and hands it over.
 func (w *worker) puntPacket(p *pkt, s *puntSlot, k PuntKind) {
-	s.n = uint16(copy(s.data[:], w.l3(p)))
-	w.punts[k].commit()
+	w.punts[k].commit(w.l3(p))
 	w.rang[0] = true
 	w.totals.pend[totalPunted]++
 	w.pool.Put(p.buf.Addr)
@@ -338,15 +310,15 @@ func (w *worker) puntPacket(p *pkt, s *puntSlot, k PuntKind) {
 
 // reportStale tells the control plane, once, that a stale neighbour is in use.
 func (w *worker) reportStale(rw *rewrite) {
-	s := w.punts[PuntStaleUse].next()
+	s := w.punts[PuntStaleUse].next(0)
 	if s == nil || !w.policers[PuntStaleUse].take(w.instant(), w.engine.puntRates[PuntStaleUse]) {
 		return // the next packet reports it
 	}
 	if !rw.stale.CompareAndSwap(true, false) {
 		return // another worker was first
 	}
-	s.kind, s.key, s.ifindex, s.from, s.originated, s.n = PuntStaleUse, rw.key, rw.key.ifindex, 0, false, 0
+	s.kind, s.key, s.ifindex, s.from, s.originated = PuntStaleUse, rw.key, rw.key.ifindex, 0, false
 	s.src, s.dst, s.etherType = intf.MAC{}, intf.MAC{}, 0
-	w.punts[PuntStaleUse].commit()
+	w.punts[PuntStaleUse].commit(nil)
 	w.rang[0] = true
 }

@@ -30,13 +30,24 @@ func (w *worker) reject(p *pkt, code routing.RejectCode) {
 // the rates allow it, and puts it with the replies. The packet, not yet changed,
 // stays the caller's.
 func (w *worker) icmpError(p *pkt, typ, code uint8, rest uint32) {
+	w.icmpErrorFrom(p, typ, code, rest, netip.Addr{})
+}
+
+// icmpErrorFrom is icmpError with an address of ours to come from; the zero one
+// leaves the choice to errorSource.
+func (w *worker) icmpErrorFrom(p *pkt, typ, code uint8, rest uint32, src netip.Addr) {
+	if p.flags&flagReply != 0 {
+		return // nobody waits for it, and replies beget no replies
+	}
 	l3 := w.l3(p)
 	group := p.flags&flagGroup != 0
 	if p.fam == intf.Inet && !packet.MayAnswerICMPv4(l3, group) ||
 		p.fam == intf.Inet6 && !packet.MayAnswerICMPv6(l3, typ, code, group) {
 		return
 	}
-	src := w.errorSource(p)
+	if !src.IsValid() {
+		src = w.errorSource(p)
+	}
 	if !src.IsValid() {
 		return
 	}

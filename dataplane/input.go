@@ -110,7 +110,7 @@ func (w *worker) classify(q *rxQueue, view *portView, b port.Buf) {
 			return
 		}
 		p := pkt{buf: b, at: at, n: uint16(len(l3)), flags: flags, in: u, rx: q}
-		w.puntNeighbor(&p, packet.EtherTypeARP)
+		w.localARP(&p)
 	default:
 		w.dropFrame(q, b, u, DropUnknownType)
 	}
@@ -147,6 +147,9 @@ func (w *worker) classify4(p *pkt, l3 []byte) {
 			return
 		}
 		p.flags |= flagNoSource
+	}
+	if l3[0] != 0x45 {
+		p.flags |= flagOptions
 	}
 	w.complete(p, ip)
 	p.n = uint16(len(ip))
@@ -191,6 +194,9 @@ func (w *worker) classify6(p *pkt, l3 []byte) {
 	p.n = uint16(len(ip))
 	p.fam, p.instance, p.table = intf.Inet6, f.instance, f.table
 	p.hi, p.lo = ip.Dst64()
+	if ip.NextHeader() == packet.ProtocolHopByHop && !w.mayHop(p, ip) {
+		return
+	}
 	b := &w.batch[intf.Inet6]
 	b.rpf = b.rpf || f.rpf != intf.RPFNone
 	b.n++
@@ -215,24 +221,24 @@ func (w *worker) drain(r *injectRing, limit int) (n int) {
 		}
 		w.totals.pend[totalInjected]++
 		w.snap = w.engine.snapshot.Load() // as for what is received
-		w.injected(s)
+		w.injected(r, s)
 		r.release()
 	}
 	return n
 }
 
-// injected acts on a packet out of a ring.
-func (w *worker) injected(s *injectSlot) {
+// injected acts on the packet that begins in slot s of a ring.
+func (w *worker) injected(r *injectRing, s *injectSlot) {
 	h := &s.head
 	p := pkt{flags: flagOriginated, n: s.n}
-	chunk, ok := w.pool.Get()
+	start, ok := w.pool.GetFor(int(s.n))
 	if !ok {
 		w.countDrop(&p, DropNoBuffer)
 		return
 	}
-	p.at = chunk + port.Headroom
+	p.at = start + port.Headroom
 	p.buf = port.Buf{Addr: p.at, Len: s.n}
-	copy(w.mem[p.at:chunk+port.ChunkSize], s.data[:s.n])
+	r.copyTo(w.pool.Room(start)[port.Headroom:])
 	if h.op == opFrame {
 		w.enqueue(PortID(h.number), p.buf)
 		return

@@ -27,6 +27,9 @@ func (w *worker) emit(p *pkt, to egress) {
 		if p.flags&flagOriginated == 0 && !w.decrement(p) {
 			return
 		}
+		if p.flags&flagOptions != 0 {
+			w.stamp(p, to.unit)
+		}
 		w.emitFitting(p, to)
 		return
 	}
@@ -47,6 +50,9 @@ func (w *worker) emit(p *pkt, to egress) {
 	}
 	if p.flags&flagOriginated == 0 && !w.decrement(p) {
 		return
+	}
+	if p.flags&flagOptions != 0 {
+		w.stamp(p, to.unit)
 	}
 	w.fragment(p, to, int(mtu))
 }
@@ -77,17 +83,17 @@ func (w *worker) fragment(p *pkt, to egress, mtu int) {
 		return
 	}
 	for {
-		chunk, ok := w.pool.Get()
+		start, ok := w.pool.GetFor(mtu)
 		if !ok {
 			// The fragments that are out already are useless, but harmless.
 			w.drop(p, DropNoBuffer)
 			return
 		}
 		piece := *p
-		piece.at = chunk + port.Headroom
-		n := f.Next(w.mem[piece.at : chunk+port.ChunkSize])
+		piece.at = start + port.Headroom
+		n := f.Next(w.pool.Room(start)[port.Headroom:])
 		if n == 0 {
-			w.pool.Put(chunk)
+			w.pool.Put(start)
 			break
 		}
 		piece.n = uint16(n)
@@ -182,7 +188,7 @@ func (w *worker) transmit(t *txPort) {
 // handOff copies a frame to the worker that serves the port.
 func (w *worker) handOff(id PortID, t *txPort, b port.Buf) {
 	reason := DropPortGone
-	if t.peer != nil && t.peer != w && int(b.Len) <= slotSize {
+	if t.peer != nil && t.peer != w {
 		frame := w.mem[b.Addr : b.Addr+uint32(b.Len)]
 		if t.peer.peers.push(frame, injectHead{op: opFrame, number: uint32(id)}) {
 			t.peer.wake()

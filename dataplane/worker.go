@@ -40,8 +40,8 @@ type worker struct {
 	now      int64        // of this batch, read when first wanted
 	icmp     bucket
 	ipID     uint16
-	policers [numPunts + 1]bucket // the last is the host's
-	rang     [2]bool              // control and host have got something in this batch
+	policers [numPunts]bucket
+	rang     [2]bool // control and host have got something in this batch
 
 	touched  []*counterBlock
 	totals   totalCounts
@@ -52,6 +52,10 @@ type worker struct {
 	injects *injectRing // from the control plane
 	hostIn  *injectRing // from the host stack
 	peers   *injectRing // frames from other workers
+
+	// hostQueued is how many slots of hostOut each class holds; the host's consumer
+	// lowers it.
+	hostQueued [numClasses]atomic.Int32
 
 	// Shared with other goroutines.
 	sleeping atomic.Bool
@@ -85,13 +89,18 @@ type txPort struct {
 	bufs  [batchSize]port.Buf
 }
 
+// buffersPerSpan says how many buffers there are for each span. A worker that
+// meets no jumbo frame never touches a span's memory.
+const buffersPerSpan = 32
+
 func newWorker(e *Engine, id int) (*worker, error) {
-	mem, err := mapFrames(e.config.Buffers * port.ChunkSize)
+	spans := e.config.Buffers / buffersPerSpan
+	mem, err := mapFrames(e.config.Buffers*port.ChunkSize + spans*port.SpanSize)
 	if err != nil {
 		return nil, fmt.Errorf("worker %d: %w", id, err)
 	}
 	w := &worker{
-		engine: e, id: id, mem: mem, base: time.Now(),
+		engine: e, id: id, mem: mem, base: e.base,
 		hostOut: newPuntRing(hostOutRing),
 		injects: newInjectRing(controlRing),
 		hostIn:  newInjectRing(hostInRing),
@@ -103,7 +112,7 @@ func newWorker(e *Engine, id int) (*worker, error) {
 	for k := range w.punts {
 		w.punts[k] = newPuntRing(puntRings[k])
 	}
-	if w.pool, err = port.NewPool(mem); err != nil {
+	if w.pool, err = port.NewJumboPool(mem, spans); err != nil {
 		return nil, errors.Join(err, unmapFrames(mem))
 	}
 	if w.waker, err = newWaker(); err != nil {

@@ -83,6 +83,7 @@ func compileFamily(f intf.Family, typ gen.E_Routerd_FamilyType, g *gen.Routerd_I
 			s.RPF = rpfCheckOf(c.RpfCheck)
 		}
 	}
+	s.Advert = compileAdvert(f, g.RouterAdvertisement, path, v)
 	for text, a := range g.Address {
 		if spec, ok := compileAddress(f, text, a, addressPath(path, text), v); ok {
 			s.Addresses = append(s.Addresses, spec)

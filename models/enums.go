@@ -54,6 +54,16 @@ func rpfCheckOf(g gen.E_Routerd_RpfCheck) intf.RPFCheck {
 	return intf.RPFCheck(max(slices.Index(rpfChecks[:], g), 0))
 }
 
+func interfaceType(t intf.DeviceType) gen.E_Routerd_InterfaceType {
+	switch t {
+	case intf.Ethernet:
+		return gen.Routerd_InterfaceType_ethernet
+	case intf.Loopback:
+		return gen.Routerd_InterfaceType_loopback
+	}
+	return gen.Routerd_InterfaceType_UNSET
+}
+
 func attach(a intf.Attach) gen.E_Routerd_Attach {
 	switch a {
 	case intf.Exclusive:

@@ -28,8 +28,11 @@ func FillSystem(dst *gen.Device, s SystemState) {
 			Workers:     ygot.Uint16(s.Workers),
 			Buffers:     ygot.Uint32(s.Buffers),
 			BuffersFree: ygot.Uint32(s.BuffersFree),
-			FibOctets:   ygot.Uint64(s.FIBOctets),
-			NextHops:    ygot.Uint32(s.NextHops),
+
+			JumboBuffers:     ygot.Uint32(s.JumboBuffers),
+			JumboBuffersFree: ygot.Uint32(s.JumboBuffersFree),
+			FibOctets:        ygot.Uint64(s.FIBOctets),
+			NextHops:         ygot.Uint32(s.NextHops),
 		},
 		Datastore: &gen.Routerd_System_State_Datastore{
 			CommitNumber:   ygot.Uint64(s.CommitNumber),
@@ -60,10 +63,12 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 	if a := s.Applied; a != nil {
 		st.Description = text(a.Description)
 		st.Enabled = ygot.Bool(a.Enabled)
-		st.Type = gen.Routerd_InterfaceType_ethernet
-		st.Mru = ygot.Uint16(a.MRU)
-		st.Attach = attach(a.Attach)
-		st.Driver = driver(a.Driver)
+		st.Type = interfaceType(a.Type)
+		if a.Type != intf.Loopback {
+			st.Mru = ygot.Uint16(a.MRU)
+			st.Attach = attach(a.Attach)
+			st.Driver = driver(a.Driver)
+		}
 		if a.Queues != 0 {
 			st.Queues = ygot.Uint16(a.Queues)
 		}
@@ -145,6 +150,9 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		st.RpfCheck = rpfCheck(a.RPF)
 	}
 	f.State = st
+	if s.Advert != nil {
+		fillAdvert(f, s.Advert)
+	}
 	for _, a := range s.Addresses {
 		p := a.Spec.Prefix.String()
 		f.GetOrCreateAddress(p).State = &gen.Routerd_Interface_Unit_Family_Address_State{

@@ -24,9 +24,11 @@ type SystemState struct {
 	Workers     uint16
 	Buffers     uint32
 	BuffersFree uint32
-	FIBOctets   uint64
-	NextHops    uint32
-	Drops       map[string]uint64 // packets that came from no device, by reason
+
+	JumboBuffers, JumboBuffersFree uint32
+	FIBOctets                      uint64
+	NextHops                       uint32
+	Drops                          map[string]uint64 // packets that came from no device, by reason
 
 	CommitNumber   uint64
 	LastCommitTime time.Time
@@ -105,10 +107,11 @@ type FamilyState struct {
 	Applied       *intf.FamilySpec
 	MTU           uint16 // octets in effect, 0 when none is
 	Oper          intf.OperStatus
-	OperReason    string // empty when up
-	HostInterface string // empty when there is none
-	HostReason    string // empty when all is well
-	RPFFailed     uint64 // packets whose source failed the check
+	OperReason    string       // empty when up
+	HostInterface string       // empty when there is none
+	HostReason    string       // empty when all is well
+	Advert        *AdvertState // nil where none was ever declared
+	RPFFailed     uint64       // packets whose source failed the check
 	Addresses     []AddressState
 	Neighbors     []NeighborState
 }

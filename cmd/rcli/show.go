@@ -33,6 +33,7 @@ type countersTree struct {
 type interfaceTree struct {
 	Name  string `json:"name"`
 	State struct {
+		Type         string       `json:"type"`
 		OperStatus   string       `json:"oper-status"`
 		OperReason   string       `json:"oper-reason"`
 		DriverInUse  string       `json:"driver-in-use"`
@@ -76,6 +77,17 @@ type familyTree struct {
 		} `json:"state"`
 	} `json:"address"`
 	Neighbor []neighborTree `json:"neighbor"`
+	Advert   struct {
+		State advertTree `json:"state"`
+	} `json:"router-advertisement"`
+}
+
+type advertTree struct {
+	Enabled       bool   `json:"enabled"`
+	Lifetime      int    `json:"default-lifetime"`
+	Preference    string `json:"preference"`
+	Sent          string `json:"sent"`
+	Inconsistency string `json:"inconsistency"`
 }
 
 type neighborTree struct {
@@ -289,6 +301,9 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 	}
 	for _, i := range list {
 		driver := i.State.DriverInUse
+		if i.State.Type != "" && i.State.Type != "ethernet" {
+			driver = i.State.Type
+		}
 		if i.State.XDPMode != "" && i.State.XDPMode != "none" {
 			driver += "/" + i.State.XDPMode
 		}
@@ -327,6 +342,12 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 					line(a.Prefix+in, st)
 					if a.State.Reason != "" {
 						reasons = append(reasons, []string{name + " " + a.Prefix, a.State.Reason})
+					}
+				}
+				if a := f.Advert.State; a.Enabled {
+					line(fmt.Sprintf("advertises: %s, lifetime %d s, %s sent", a.Preference, a.Lifetime, a.Sent), f.State.OperStatus)
+					if a.Inconsistency != "" {
+						reasons = append(reasons, []string{name + " " + f.Type, "another router advertises otherwise: " + a.Inconsistency})
 					}
 				}
 				if f.State.OperReason != "" && f.State.OperReason != u.State.OperReason {

@@ -47,6 +47,10 @@ func cmdNet(ts *testscript.TestScript, neg bool, args []string) {
 //	host h1 fragments                            it lets routers cut its packets: no DF from now on
 //	host h1 trace 198.51.100.2                   prints a hop a line
 //	host h1 send h2 198.51.100.2                 1 MiB by TCP to an address of h2
+//	host h1 run PROGRAM ARGS...                  runs a program there and prints what it says
+//	host h1 until PATTERN PROGRAM ARGS...        runs it until that matches, for ten seconds
+//	host h1 sysctl net/ipv6/... 2                sets a sysctl
+//	host h1 mtu 9000                             of its wire's end
 //	host h1 mac                                  prints its MAC address
 //	host h1 down|up [DEVICE]                     its wire (or a device) goes down, up
 //	host h1 unplug [DEVICE]; host h1 plug DEVICE its wire (or a device) is taken away; it gets one
@@ -105,6 +109,18 @@ func cmdHost(ts *testscript.TestScript, neg bool, args []string) {
 		trace(ts, ns, rest[0])
 	case verb == "send" && len(rest) == 2:
 		send(ts, l, ns, rest[0], rest[1])
+	case verb == "run" && len(rest) > 0:
+		out, err := inside(ts, ns, rest)
+		ts.Check(err)
+		say(ts, out)
+	case verb == "until" && len(rest) > 1:
+		until(ts, ns, rest[0], rest[1:])
+	case verb == "sysctl" && len(rest) == 2:
+		ns.Sysctl(l, rest[0], rest[1])
+	case verb == "mtu" && len(rest) == 1:
+		mtu, err := strconv.Atoi(rest[0])
+		ts.Check(err)
+		ts.Check(ns.Netlink().LinkSetMTU(ns.Link(l, device), mtu))
 	case verb == "mac" && len(rest) == 0:
 		say(ts, ns.MAC(l, device).String())
 	case verb == "down" && len(rest) < 2:

@@ -29,6 +29,7 @@ import (
 	"router/intf/kernel"
 	"router/models"
 	"router/routing"
+	"router/routing/advertise"
 	"router/routing/neighbor"
 	"router/vrf"
 	"router/vrf/epoch"
@@ -79,8 +80,11 @@ type Router struct {
 	actions   []neighbor.Action  // to be done by drain
 	gateways  []gatewayChange    // likewise
 	sends     []neighbor.Message // to be sent by transmit
-	malformed uint64             // punted messages that were not valid
-	edit      *dataplane.Edit    // what the next commitEdit publishes
+	adverts   *advertise.Table
+	// announcements are to be sent by transmit.
+	announcements []advertise.Send
+	malformed     uint64          // punted messages that were not valid
+	edit          *dataplane.Edit // what the next commitEdit publishes
 
 	system    models.SystemSpec
 	devices   map[string]*device
@@ -144,6 +148,7 @@ func New(c Config) (*Router, error) {
 		r.saved[i] = struct{}{}
 	}
 	r.neighbors = neighbor.New(neighbor.Options{Random: rand.Float64})
+	r.adverts = advertise.New(rand.Float64)
 	r.vrfs, err = vrf.New(vrf.Config{Arena: c.Arena, Sink: c.Engine, OnGateway: r.onGateway, OnRoute: r.onRoute})
 	if err != nil {
 		return nil, errors.Join(err, file.close())

@@ -33,6 +33,7 @@ type unit struct {
 	families [len(intf.Families)]*family
 	params   neighbor.Interface
 	known    bool // to the neighbour table
+	loopback bool // its addresses are not the neighbour table's
 	host     *host.Spec
 	changed  time.Time
 	status   intf.OperStatus
@@ -161,6 +162,12 @@ func (r *Router) buildUnit(key intf.UnitKey) error {
 	}
 	r.publishUnit(u, t)
 
+	if u.loopback != t.Loopback {
+		if err := r.forgetAddresses(u); err != nil {
+			return err
+		}
+		u.loopback = t.Loopback
+	}
 	params := neighbor.Interface{MAC: t.MAC}
 	if d := r.devices[key.Device]; d != nil && d.open != nil {
 		if f := t.Family(intf.Inet); f != nil {
@@ -182,11 +189,29 @@ func (r *Router) buildUnit(key intf.UnitKey) error {
 	if err := r.drain(); err != nil {
 		return err
 	}
+	r.buildAdvert(u, t)
 	r.publishUnit(u, t)
 	if err := r.buildHost(u, t); err != nil {
 		return err
 	}
 	r.events.unit(key)
+	return nil
+}
+
+// forgetAddresses takes all addresses of a unit back, so that they can begin anew.
+func (r *Router) forgetAddresses(u *unit) error {
+	for _, fam := range u.families {
+		if fam == nil {
+			continue
+		}
+		for prefix := range fam.addresses {
+			delete(fam.addresses, prefix)
+			r.act(r.neighbors.RemoveAddress(r.clock(), u.index, prefix.Addr()))
+			if err := r.vrfs.RemoveAddress(u.index, prefix); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -231,7 +256,7 @@ func (r *Router) buildFamily(u *unit, t *intf.Unit, f intf.Family) error {
 		u.families[f] = fam
 	}
 	d := r.devices[u.key.Device]
-	up := tf.Up() && d != nil && d.open != nil
+	up := tf.Up() && (t.Loopback || d != nil && d.open != nil)
 	if err := r.vrfs.SetFamily(u.index, f, tf.Spec.Instance, up); err != nil {
 		return err
 	}
@@ -254,6 +279,13 @@ func (r *Router) buildFamily(u *unit, t *intf.Unit, f intf.Family) error {
 				}
 			}
 			fam.addresses[spec.Prefix] = a
+			if t.Loopback {
+				// There is nobody to ask, nor to tell.
+				if err := r.useAddress(u.index, spec.Prefix.Addr()); err != nil {
+					return err
+				}
+				continue
+			}
 			r.act(r.neighbors.AddAddress(r.clock(), u.index, spec.Prefix))
 			continue
 		}
@@ -392,6 +424,9 @@ func (f *family) primary() netip.Addr {
 // buildHost brings the unit's TAPs up to date.
 func (r *Router) buildHost(u *unit, t *intf.Unit) error {
 	spec := host.Spec{IfIndex: u.index, Name: t.Name, MAC: t.MAC}
+	if t.Loopback {
+		spec.MAC = loopbackMAC(u.index)
+	}
 	for _, f := range intf.Families {
 		fam, tf := u.families[f], t.Family(f)
 		if fam == nil || tf == nil {
@@ -411,7 +446,7 @@ func (r *Router) buildHost(u *unit, t *intf.Unit) error {
 		}
 		spec.Families = append(spec.Families, hf)
 	}
-	if len(spec.Families) == 0 || t.MAC.IsZero() {
+	if len(spec.Families) == 0 || spec.MAC.IsZero() {
 		return r.removeHost(u)
 	}
 	if u.host != nil && equalHost(*u.host, spec) {
@@ -422,6 +457,12 @@ func (r *Router) buildHost(u *unit, t *intf.Unit) error {
 		return fmt.Errorf("interface %s unit %s: %w", u.key.Device, u.key.ID, err)
 	}
 	return nil
+}
+
+// loopbackMAC is the address of the TAP of a loopback's unit: a TAP has one, and
+// nobody ever sees it.
+func loopbackMAC(i intf.Index) intf.MAC {
+	return intf.MAC{0x02, 0, byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}
 }
 
 func equalHost(a, b host.Spec) bool {
@@ -495,6 +536,8 @@ func (r *Router) removeUnit(u *unit) error {
 	if u.index == 0 {
 		return nil
 	}
+	r.leave(u.index)
+	r.adverts.Remove(u.index)
 	delete(r.byIndex, u.index)
 	r.act(r.neighbors.RemoveInterface(r.clock(), u.index))
 	var errs []error
