@@ -601,6 +601,7 @@ func (w *world) play(script []byte) {
 			if r.NextHop, err = NewGroup(intf.FamilyOf(a), list); err != nil {
 				w.tb.Fatal(err)
 			}
+		case Choice: // no route has one
 		}
 		return r
 	}
