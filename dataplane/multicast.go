@@ -24,7 +24,7 @@ func (e *Engine) newList(l routing.List) *copyList {
 // copy has its own TTL, MTU and L2 header; the last one is the packet itself.
 func (w *worker) replicate(p *pkt, l *copyList) {
 	if l.In != 0 && l.In != p.in.index {
-		w.drop(p, DropWrongInterface)
+		w.drop(p, DropWrongUnit)
 		return
 	}
 	l.tally.count(w.id, p.n)
@@ -111,13 +111,13 @@ func (w *worker) listOf(p *pkt) *copyList {
 			}
 			return nh.list
 		}
-		id = w.lookupSource(p, nh.sources)
+		id = w.groupSource(p, nh.sources)
 	}
 	return nil
 }
 
-// lookupSource finds the next hop that the packet's source leads to.
-func (w *worker) lookupSource(p *pkt, s routing.Sources) uint32 {
+// groupSource finds the next hop that the packet's source leads to among its group's routes.
+func (w *worker) groupSource(p *pkt, s routing.Sources) uint32 {
 	if p.fam == intf.Inet {
 		return s.Lookup4(packet.IPv4(w.l3(p)).Src32())
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // A nexthop is the record behind an id, immutable but for what its adjacency
-// learns.
+// learns, and for its egress set, which follows what it leads to.
 type nexthop struct {
 	kind     routing.Kind
 	reject   routing.RejectCode
@@ -23,8 +23,12 @@ type nexthop struct {
 	// buckets of a Group hold what their flows go by; a power of two of them, or
 	// none.
 	buckets []routing.NextHopID
-	list    *copyList       // of a Multicast or a Flood
-	sources routing.Sources // of a BySource
+	// branches of a Choice, in order of preference.
+	branches []routing.Branch
+	onward   routing.NextHopID // the first branch of a Choice that looks up again; 0 for none
+	egress   atomic.Pointer[egressSet]
+	list     *copyList       // of a Multicast or a Flood
+	sources  routing.Sources // of a BySource
 }
 
 const nexthopChunk = 256
@@ -39,11 +43,13 @@ type nexthopTable struct {
 	limbo   *epoch.Limbo[routing.NextHopID]
 	waiting map[routing.NextHopID]struct{}
 	domain  *epoch.Domain
+	users   map[routing.NextHopID]map[routing.NextHopID]struct{} // who goes on by an id
 }
 
 func newNexthopTable(d *epoch.Domain) *nexthopTable {
 	t := &nexthopTable{
 		limbo: epoch.NewLimbo[routing.NextHopID](d), waiting: make(map[routing.NextHopID]struct{}), domain: d,
+		users: make(map[routing.NextHopID]map[routing.NextHopID]struct{}),
 	}
 	t.chunks.Store(&[]*[nexthopChunk]atomic.Pointer[nexthop]{})
 	return t
@@ -112,6 +118,17 @@ func (e *Engine) SetGroup(id routing.NextHopID, buckets []routing.NextHopID) {
 	e.putNexthop(id, &nexthop{kind: routing.Group, buckets: buckets})
 }
 
+// SetChoice implements [routing.Sink]. It is one store, and waits as SetNextHop
+// does.
+func (e *Engine) SetChoice(id routing.NextHopID, branches []routing.Branch) {
+	if id == 0 {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.putNexthop(id, &nexthop{kind: routing.Choice, branches: branches})
+}
+
 // SetSources implements [routing.Sink].
 func (e *Engine) SetSources(id routing.NextHopID, sources routing.Sources) {
 	if id == 0 {
@@ -134,7 +151,9 @@ func (e *Engine) putNexthop(id routing.NextHopID, record *nexthop) {
 		t.reclaim()
 	}
 	old := t.at(uint32(id))
+	t.prepare(id, record)
 	t.set(id, record)
+	t.relink(id, old, record)
 	e.releaseNexthop(old)
 }
 
@@ -150,6 +169,7 @@ func (e *Engine) DeleteNextHop(id routing.NextHopID) {
 		return
 	}
 	e.releaseNexthop(nh)
+	t.relink(id, nh, nil)
 	t.waiting[id] = struct{}{}
 	t.limbo.Retire(id)
 }

@@ -80,6 +80,7 @@ func compileFamily(f intf.Family, typ gen.E_Routerd_FamilyType, g *gen.Routerd_I
 			s.Enabled = value(c.Enabled, true)
 			s.Instance = value(c.Instance, DefaultInstance)
 			s.MTU = value(c.Mtu, 0)
+			s.RPF = rpfCheckOf(c.RpfCheck)
 		}
 	}
 	s.Advert = compileAdvert(f, g.RouterAdvertisement, path, v)

@@ -111,6 +111,7 @@ type FamilyState struct {
 	HostInterface string       // empty when there is none
 	HostReason    string       // empty when all is well
 	Advert        *AdvertState // nil where none was ever declared
+	RPFFailed     uint64       // packets whose source failed the check
 	Addresses     []AddressState
 	Neighbors     []NeighborState
 }

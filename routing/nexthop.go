@@ -42,6 +42,10 @@ const (
 	// is a table of them, so that a member's coming and going is one store
 	// however many routes share the group.
 	Group
+	// Choice lets the unit that a packet came in by decide. It belongs to one
+	// prefix whose best routes name an incoming unit, and is no value that a
+	// route can have.
+	Choice
 	// Multicast sends a copy to each unit of its [List], and delivers one here if
 	// the List says so.
 	Multicast
@@ -74,6 +78,8 @@ func (k Kind) String() string {
 		return "indirect"
 	case Group:
 		return "group"
+	case Choice:
+		return "choice"
 	case Multicast:
 		return "multicast"
 	case Flood:
@@ -121,7 +127,7 @@ func (nh NextHop) String() string {
 		return fmt.Sprintf("%v to %d units", nh.Kind, len(nh.List().Out))
 	case BySource:
 		return fmt.Sprintf("by source for %v in instance %d", nh.Gateway, nh.Instance)
-	case LinkLocal, Discard:
+	case LinkLocal, Discard, Choice:
 	}
 	return nh.Kind.String()
 }
@@ -139,7 +145,7 @@ type NextHopID uint32
 // deleted id, so it is the sink that keeps a reused id from taking effect
 // before such readers have passed.
 type Sink interface {
-	// SetNextHop creates or replaces next hop id, which is no Group and no BySource. For an Indirect, via is the
+	// SetNextHop creates or replaces next hop id, which is no Group, Choice or BySource. For an Indirect, via is the
 	// direct next hop that it resolves to now, 0 while it is unresolved (no
 	// route in a FIB uses it then); for all others via is 0.
 	SetNextHop(id NextHopID, nh NextHop, via NextHopID)
@@ -149,6 +155,11 @@ type Sink interface {
 	// route in a FIB uses it then). The slice is not written to any more, and a
 	// bucket keeps its next hop while that is usable.
 	SetGroup(id NextHopID, buckets []NextHopID)
+	// SetChoice creates or replaces the Choice id. Its branches stand in order of
+	// preference, one for each unit; one for all others, if any, is the last. A
+	// packet that none takes has come by a wrong unit. The slice is not written to
+	// any more.
+	SetChoice(id NextHopID, branches []Branch)
 	// SetSources creates or replaces the BySource id: sources finds the next hop
 	// by a packet's source.
 	SetSources(id NextHopID, sources Sources)

@@ -93,6 +93,7 @@ type Router struct {
 	instances map[string]*instance
 	names     map[uint32]string // of instances, by index
 	statics   map[models.StaticKey]*static
+	feasible  map[string]map[familyID]struct{} // by instance: who needs its second table
 	multicast map[models.MulticastKey]*multicast
 	aged      time.Duration // the clock's reading when flows were aged last
 	ports     map[dataplane.PortID]*device
@@ -144,6 +145,7 @@ func New(c Config) (*Router, error) {
 		devices: map[string]*device{}, units: map[intf.UnitKey]*unit{}, byIndex: map[intf.Index]*unit{},
 		instances: map[string]*instance{}, names: map[uint32]string{0: vrf.Default}, statics: map[models.StaticKey]*static{},
 		multicast: map[models.MulticastKey]*multicast{},
+		feasible:  map[string]map[familyID]struct{}{},
 		ports:     map[dataplane.PortID]*device{}, dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
 	}
 	for _, i := range known {
