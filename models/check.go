@@ -24,6 +24,12 @@ func (c *Compiled) check(change Change, v *violations) {
 			c.checkStatic(s, v)
 		}
 	}
+	for name := range a.sessions {
+		if s, ok := c.intent.Sessions[name]; ok {
+			c.checkSessionRefs(s, v)
+		}
+	}
+	c.checkClasses(change, v)
 	for key := range a.lookups {
 		if s, ok := c.intent.Static[key]; ok {
 			c.checkLoop(s, v)
@@ -37,6 +43,8 @@ type affected struct {
 	units   map[intf.UnitKey]struct{}
 	static  map[StaticKey]struct{}
 	lookups map[StaticKey]struct{} // routes that look up elsewhere, to be checked for loops
+
+	sessions map[string]struct{}
 }
 
 func (c *Compiled) affected(change Change) affected {
@@ -44,6 +52,8 @@ func (c *Compiled) affected(change Change) affected {
 		units:   map[intf.UnitKey]struct{}{},
 		static:  map[StaticKey]struct{}{},
 		lookups: map[StaticKey]struct{}{},
+
+		sessions: map[string]struct{}{},
 	}
 	for _, d := range change.Devices {
 		// Nothing but the MRU and the type reach the units.
@@ -82,6 +92,7 @@ func (c *Compiled) affected(change Change) affected {
 		}
 	}
 	c.affectedLookups(uncovered, &a)
+	c.affectedSessions(change, a.sessions)
 	return a
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/openconfig/ygot/ygot"
 	"github.com/openconfig/ygot/ytypes"
 
+	"router/dataplane/session"
 	"router/gen"
 	"router/intf"
 	"router/routing"
@@ -77,6 +78,19 @@ func filled() *gen.Device {
 			Weight: 3, Backup: true, Usable: true, Active: true, Reason: "gateway unresolved",
 		}},
 	})
+	local := LocalCounters{Packets: 9, Octets: 900, Policed: 1, Dropped: 2}
+	FillClass(dst, ClassState{Spec: ClassSpec{Name: "gold", Description: "dear", Rate: 5, Burst: 6, Configured: true}, Counters: local})
+	network := netip.MustParsePrefix("192.0.2.0/24")
+	match := session.Match{
+		Fields:   session.HasProtocol | session.HasLocalPort | session.HasRemotePort | session.HasInstance | session.HasIfIndex,
+		Protocol: 6, LocalPort: 179, RemotePort: 1179, Local: network, Remote: network, Fragment: true,
+	}
+	s := SessionSpec{Name: "peer", Description: "far away", Class: "gold", Match: SessionMatch{Match: match, InstanceName: "red", Unit: unit.Key}}
+	FillSession(dst, SessionState{Spec: s, Counters: local})
+	// A port and an ICMP type exclude each other: the type is that of another session.
+	other := &gen.Device{}
+	FillSession(other, SessionState{Spec: SessionSpec{Name: "echo", Match: byLocalPort(protoICMP, 8)}})
+	dst.Session["peer"].State.IcmpType = other.Session["echo"].State.IcmpType
 	return dst
 }
 

@@ -69,6 +69,11 @@ type indexes struct {
 	byUnit     multimap[intf.UnitKey, StaticKey]    // routes through a unit
 	byGateway  multimap[instanceAddr, StaticKey]    // routes to a gateway
 	byTarget   multimap[string, StaticKey]          // routes that look up in an instance
+
+	sessions        multimap[SessionMatch, string] // by what they match
+	byClass         multimap[string, string]       // sessions
+	sessionInstance multimap[string, string]       // sessions that name an instance
+	sessionUnit     multimap[intf.UnitKey, string] // sessions that name a unit
 }
 
 func newIndexes() indexes {
@@ -83,6 +88,11 @@ func newIndexes() indexes {
 		byUnit:     multimap[intf.UnitKey, StaticKey]{},
 		byGateway:  multimap[instanceAddr, StaticKey]{},
 		byTarget:   multimap[string, StaticKey]{},
+
+		sessions:        multimap[SessionMatch, string]{},
+		byClass:         multimap[string, string]{},
+		sessionInstance: multimap[string, string]{},
+		sessionUnit:     multimap[intf.UnitKey, string]{},
 	}
 }
 

@@ -19,6 +19,8 @@ type Intent struct {
 	Units     map[intf.UnitKey]intf.UnitSpec
 	Instances map[string]InstanceSpec // "default" is always there
 	Static    map[StaticKey]StaticSpec
+	Classes   map[string]ClassSpec   // those of the default policy are always there
+	Sessions  map[string]SessionSpec // likewise
 }
 
 // A SystemSpec is what is declared of the router as a whole. It is comparable.

@@ -43,6 +43,16 @@ const (
 	rulePrimaryUnique      = "primary-unique"
 	ruleRejectAction       = "reject-code-needs-reject"
 	ruleRejectFamily       = "reject-code-family"
+	ruleSessionClass       = "session-class-exists"
+	ruleSessionFamily      = "session-family-match"
+	ruleSessionFragment    = "session-fragment-match"
+	ruleSessionInstance    = "session-instance-exists"
+	ruleSessionInterface   = "session-interface-exists"
+	ruleSessionNeighbor    = "session-neighbor-consumer"
+	ruleSessionPort        = "session-port-protocol"
+	ruleSessionRouter      = "session-router-protocol"
+	ruleSessionType        = "session-type-protocol"
+	ruleSessionUnique      = "session-unique"
 	ruleStaticAction       = "static-action-nexthop"
 	ruleStaticLoop         = "static-lookup-loop"
 	ruleUnitParent         = "unit-parent-exists"
@@ -75,6 +85,8 @@ var allRules = []string{
 	ruleNexthopAlone, ruleNexthopUnique,
 	rulePeerHostPrefix, rulePeerUnicast, rulePreferredUnique,
 	rulePrefixHostBits, rulePrimaryUnique, ruleRejectFamily, ruleRejectAction, ruleStaticAction, ruleStaticLoop,
+	ruleSessionClass, ruleSessionFamily, ruleSessionFragment, ruleSessionInstance, ruleSessionInterface,
+	ruleSessionNeighbor, ruleSessionPort, ruleSessionRouter, ruleSessionType, ruleSessionUnique,
 	ruleUnitParent, ruleUnitUntagged, ruleUnitVLAN, ruleVLANDepth,
 	ruleVLANInner,
 	ruleLoopbackAddress, ruleLoopbackLink, ruleLoopbackNeighbor, ruleLoopbackUnit, ruleNexthopLoopback,

@@ -46,6 +46,8 @@ func cmdNet(ts *testscript.TestScript, neg bool, args []string) {
 //	host h1 fragments                            it lets routers cut its packets: no DF from now on
 //	host h1 trace 198.51.100.2                   prints a hop a line
 //	host h1 send h2 198.51.100.2                 1 MiB by TCP to an address of h2
+//	host h1 listen 22                            it takes TCP connections at a port from now on
+//	host h1 tcp|udp 192.0.2.1 22                 prints what a port says: connected, refused, silence
 //	host h1 mtu 9000                             of its wire's end
 //	host h1 mac                                  prints its MAC address
 //	host h1 down|up [DEVICE]                     its wire (or a device) goes down, up
@@ -105,6 +107,10 @@ func cmdHost(ts *testscript.TestScript, neg bool, args []string) {
 		trace(ts, ns, rest[0])
 	case verb == "send" && len(rest) == 2:
 		send(ts, l, ns, rest[0], rest[1])
+	case verb == "listen" && len(rest) == 1:
+		listen(ts, ns, rest[0])
+	case (verb == "tcp" || verb == "udp") && len(rest) == 2:
+		say(ts, knock(ts, ns, verb, rest[0], rest[1]))
 	case verb == "mtu" && len(rest) == 1:
 		mtu, err := strconv.Atoi(rest[0])
 		ts.Check(err)
