@@ -185,6 +185,8 @@ type FamilySpec struct {
 	Enabled   bool
 	Instance  string         // routing instance, "default" when nothing is said
 	MTU       uint16         // octets of the network-layer packet; 0 is the standard default
+	Advert    *AdvertSpec    // router advertisements, of Inet6 only; nil for none
+	RPF       RPFCheck       // of the sources of what comes in
 	Addresses []AddressSpec  // ordered by prefix
 	Neighbors []NeighborSpec // ordered by address
 }

@@ -195,7 +195,8 @@ func (c *Compiled) checkUnit(s intf.UnitSpec, v *violations) {
 			v.add(fpath+"/config/instance", ruleFamilyInstance,
 				"instance %s does not exist: declare it or name another one", f.Instance)
 		}
-		checkMTU(f, int(mru), stack.Tags(), fpath, v)
+		mtu := checkMTU(f, int(mru), stack.Tags(), fpath, v)
+		checkAdvert(f.Advert, mtu, c.isLoopback(s.Key), fpath, v)
 		for _, a := range f.Addresses {
 			c.checkUnique(s.Key, f.Instance, a.Prefix, fpath, v)
 		}
@@ -235,7 +236,8 @@ const (
 	inet6MinMTU  = 1280 // RFC 8200, 5
 )
 
-func checkMTU(f intf.FamilySpec, mru, tags int, path string, v *violations) {
+// checkMTU checks a family's MTU, and returns it.
+func checkMTU(f intf.FamilySpec, mru, tags int, path string, v *violations) int {
 	overhead := ethernetHeader + vlanTag*tags
 	mtu := int(f.MTU)
 	if mtu == 0 {
@@ -248,6 +250,7 @@ func checkMTU(f intf.FamilySpec, mru, tags int, path string, v *violations) {
 		v.add(path, ruleInet6MTU,
 			"IPv6 needs an MTU of 1280, and this is %d: raise the mtu, or the interface's mru to at least %d", mtu, inet6MinMTU+max(overhead, linkOverhead))
 	}
+	return mtu
 }
 
 func (c *Compiled) checkUnique(unit intf.UnitKey, instance string, p netip.Prefix, path string, v *violations) {

@@ -139,6 +139,7 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		OperReason:    text(s.OperReason),
 		HostInterface: text(s.HostInterface),
 		HostReason:    text(s.HostReason),
+		Counters:      &gen.Routerd_Interface_Unit_Family_State_Counters{RpfFailed: ygot.Uint64(s.RPFFailed)},
 	}
 	if s.MTU != 0 {
 		st.Mtu = ygot.Uint16(s.MTU)
@@ -146,8 +147,12 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 	if a := s.Applied; a != nil {
 		st.Enabled = ygot.Bool(a.Enabled)
 		st.Instance = ygot.String(a.Instance)
+		st.RpfCheck = rpfCheck(a.RPF)
 	}
 	f.State = st
+	if s.Advert != nil {
+		fillAdvert(f, s.Advert)
+	}
 	for _, a := range s.Addresses {
 		p := a.Spec.Prefix.String()
 		f.GetOrCreateAddress(p).State = &gen.Routerd_Interface_Unit_Family_Address_State{

@@ -9,6 +9,17 @@ const (
 	ruleAddressLinkLocal   = "address-link-local-length"
 	ruleAddressUnicast     = "address-unicast"
 	ruleAddressUnique      = "address-unique-in-instance"
+	ruleAdvertAutonomous   = "advert-autonomous-length"
+	ruleAdvertDNS          = "advert-dns-unicast"
+	ruleAdvertFits         = "advert-fits"
+	ruleAdvertInet6        = "advert-inet6-only"
+	ruleAdvertInterval     = "advert-interval-order"
+	ruleAdvertLifetime     = "advert-lifetime-interval"
+	ruleAdvertLifetimes    = "advert-prefix-lifetimes"
+	ruleAdvertLink         = "advert-needs-link"
+	ruleAdvertMTU          = "advert-mtu"
+	ruleAdvertPrefix       = "advert-prefix-unicast"
+	ruleAdvertRoute        = "advert-route-unicast"
 	ruleBackupPrimary      = "backup-needs-primary"
 	ruleDeviceMAC          = "device-mac-unicast"
 	ruleFamilyInstance     = "family-instance-exists"
@@ -89,5 +100,7 @@ var allRules = []string{
 	ruleSessionNeighbor, ruleSessionPort, ruleSessionRouter, ruleSessionType, ruleSessionUnique,
 	ruleUnitParent, ruleUnitUntagged, ruleUnitVLAN, ruleVLANDepth,
 	ruleVLANInner,
+	ruleAdvertAutonomous, ruleAdvertDNS, ruleAdvertFits, ruleAdvertInet6, ruleAdvertInterval, ruleAdvertLifetime,
+	ruleAdvertLifetimes, ruleAdvertLink, ruleAdvertMTU, ruleAdvertPrefix, ruleAdvertRoute,
 	ruleLoopbackAddress, ruleLoopbackLink, ruleLoopbackNeighbor, ruleLoopbackUnit, ruleNexthopLoopback,
 }

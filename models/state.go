@@ -107,9 +107,11 @@ type FamilyState struct {
 	Applied       *intf.FamilySpec
 	MTU           uint16 // octets in effect, 0 when none is
 	Oper          intf.OperStatus
-	OperReason    string // empty when up
-	HostInterface string // empty when there is none
-	HostReason    string // empty when all is well
+	OperReason    string       // empty when up
+	HostInterface string       // empty when there is none
+	HostReason    string       // empty when all is well
+	Advert        *AdvertState // nil where none was ever declared
+	RPFFailed     uint64       // packets whose source failed the check
 	Addresses     []AddressState
 	Neighbors     []NeighborState
 }

@@ -61,9 +61,13 @@ type familyTree struct {
 	Type  string `json:"type"`
 	State struct {
 		Instance   string `json:"instance"`
+		RPFCheck   string `json:"rpf-check"`
 		MTU        int    `json:"mtu"`
 		OperStatus string `json:"oper-status"`
 		OperReason string `json:"oper-reason"`
+		Counters   struct {
+			RPFFailed string `json:"rpf-failed"`
+		} `json:"counters"`
 	} `json:"state"`
 	Address []struct {
 		Prefix string `json:"prefix"`
@@ -73,6 +77,17 @@ type familyTree struct {
 		} `json:"state"`
 	} `json:"address"`
 	Neighbor []neighborTree `json:"neighbor"`
+	Advert   struct {
+		State advertTree `json:"state"`
+	} `json:"router-advertisement"`
+}
+
+type advertTree struct {
+	Enabled       bool   `json:"enabled"`
+	Lifetime      int    `json:"default-lifetime"`
+	Preference    string `json:"preference"`
+	Sent          string `json:"sent"`
+	Inconsistency string `json:"inconsistency"`
 }
 
 type neighborTree struct {
@@ -314,6 +329,12 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 				if f.State.Instance != "" && f.State.Instance != "default" {
 					in = " in " + f.State.Instance
 				}
+				if check := f.State.RPFCheck; check != "" && check != "none" {
+					in += " rpf " + check
+					if n := f.State.Counters.RPFFailed; n != "" && n != "0" {
+						reasons = append(reasons, []string{name + " " + f.Type, n + " packets failed the rpf-check"})
+					}
+				}
 				if len(f.Address) == 0 {
 					line("(no address)"+in, f.State.OperStatus)
 				}
@@ -325,6 +346,12 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 					line(a.Prefix+in, st)
 					if a.State.Reason != "" {
 						reasons = append(reasons, []string{name + " " + a.Prefix, a.State.Reason})
+					}
+				}
+				if a := f.Advert.State; a.Enabled {
+					line(fmt.Sprintf("advertises: %s, lifetime %d s, %s sent", a.Preference, a.Lifetime, a.Sent), f.State.OperStatus)
+					if a.Inconsistency != "" {
+						reasons = append(reasons, []string{name + " " + f.Type, "another router advertises otherwise: " + a.Inconsistency})
 					}
 				}
 				if f.State.OperReason != "" && f.State.OperReason != u.State.OperReason {

@@ -226,6 +226,7 @@ func (r *Router) closeDevice(d *device) {
 	if d.open == nil {
 		return
 	}
+	r.leaveDevice(d.name)
 	delete(r.ports, d.port)
 	err := errors.Join(r.engine.RemovePort(d.port), d.open.Close())
 	if err != nil {
