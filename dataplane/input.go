@@ -28,13 +28,16 @@ func (w *worker) receive(q *rxQueue) int {
 	w.touch(q.block)
 	w.totals.pend[totalReceived] += uint64(n)
 	for _, f := range intf.Families {
-		w.batch[f].n = 0
+		w.batch[f].n, w.batch[f].rpf = 0, false
 	}
 	for _, b := range w.bufs[:n] {
 		w.classify(q, view, b)
 	}
 	for _, f := range intf.Families {
 		batch := &w.batch[f]
+		if batch.rpf {
+			w.checkSources(batch, f)
+		}
 		batch.lookup(f)
 		for i := range batch.n {
 			w.act(&batch.pkts[i], batch.nhs[i])
@@ -145,6 +148,9 @@ func (w *worker) classify4(p *pkt, l3 []byte) {
 		}
 		p.flags |= flagNoSource
 	}
+	if l3[0] != 0x45 {
+		p.flags |= flagOptions
+	}
 	w.complete(p, ip)
 	p.n = uint16(len(ip))
 	p.fam, p.instance, p.table = intf.Inet, f.instance, f.table
@@ -152,6 +158,7 @@ func (w *worker) classify4(p *pkt, l3 []byte) {
 	p.hi, p.lo = 0, uint64(dst)
 	b := &w.batch[intf.Inet]
 	b.dst4[b.n] = dst
+	b.rpf = b.rpf || f.rpf != intf.RPFNone
 	b.n++
 }
 
@@ -187,7 +194,12 @@ func (w *worker) classify6(p *pkt, l3 []byte) {
 	p.n = uint16(len(ip))
 	p.fam, p.instance, p.table = intf.Inet6, f.instance, f.table
 	p.hi, p.lo = ip.Dst64()
-	w.batch[intf.Inet6].n++
+	if ip.NextHeader() == packet.ProtocolHopByHop && !w.mayHop(p, ip) {
+		return
+	}
+	b := &w.batch[intf.Inet6]
+	b.rpf = b.rpf || f.rpf != intf.RPFNone
+	b.n++
 }
 
 // complete finishes the transport checksum where the sender left it to a device.

@@ -27,6 +27,9 @@ func (w *worker) emit(p *pkt, to egress) {
 		if p.flags&flagOriginated == 0 && !w.decrement(p) {
 			return
 		}
+		if p.flags&flagOptions != 0 {
+			w.stamp(p, to.unit)
+		}
 		w.emitFitting(p, to)
 		return
 	}
@@ -47,6 +50,9 @@ func (w *worker) emit(p *pkt, to egress) {
 	}
 	if p.flags&flagOriginated == 0 && !w.decrement(p) {
 		return
+	}
+	if p.flags&flagOptions != 0 {
+		w.stamp(p, to.unit)
 	}
 	w.fragment(p, to, int(mtu))
 }

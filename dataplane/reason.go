@@ -41,6 +41,10 @@ const (
 	DropLocalPoliced                                   // more packets for us than the session's class may have
 	DropLocalReject                                    // for us, and the session refuses it
 	DropLocalDiscard                                   // for us, and the session discards it
+	DropSourceRoute                                    // an IPv4 source route, which we don't follow (RFC 7126, 4.3 and 4.4)
+	DropUnknownOption                                  // an unknown IPv6 option that says so (RFC 8200, 4.2)
+	DropRPF                                            // the source does not lead back as the family demands (RFC 3704)
+	DropWrongUnit                                      // the route takes packets of other units only
 
 	NumReasons = packet.NumFaults + iota // the number of values
 )
@@ -51,6 +55,8 @@ var reasonNames = [NumReasons - packet.NumFaults]string{
 	"directed-broadcast", "beyond-scope", "too-big", "egress-down", "unresolved", "punt-policed", "punt-full",
 	"host-full", "no-owner", "tx-full", "handoff-full", "no-buffer", "port-gone",
 	"local-policed", "local-rejected", "local-discarded",
+	"source-route", "unknown-option",
+	"rpf-failed", "wrong-interface",
 }
 
 // String is the reason's name as state and counters show it.

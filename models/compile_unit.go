@@ -83,6 +83,7 @@ func compileFamily(f intf.Family, typ gen.E_Routerd_FamilyType, g *gen.Routerd_I
 			if c.Unnumbered != nil {
 				s.Unnumbered = ParseUnitName(*c.Unnumbered)
 			}
+			s.RPF = rpfCheckOf(c.RpfCheck)
 		}
 	}
 	s.Advert = compileAdvert(f, g.RouterAdvertisement, path, v)

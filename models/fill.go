@@ -139,6 +139,7 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		OperReason:    text(s.OperReason),
 		HostInterface: text(s.HostInterface),
 		HostReason:    text(s.HostReason),
+		Counters:      &gen.Routerd_Interface_Unit_Family_State_Counters{RpfFailed: ygot.Uint64(s.RPFFailed)},
 	}
 	if s.MTU != 0 {
 		st.Mtu = ygot.Uint16(s.MTU)
@@ -149,6 +150,7 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		if a.Unnumbered != (intf.UnitKey{}) {
 			st.Unnumbered = ygot.String(a.Unnumbered.Name())
 		}
+		st.RpfCheck = rpfCheck(a.RPF)
 	}
 	st.BorrowedAddress = address(s.Borrowed)
 	f.State = st

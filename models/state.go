@@ -112,6 +112,7 @@ type FamilyState struct {
 	HostReason    string       // empty when all is well
 	Borrowed      netip.Addr   // of an unnumbered family; zero for none
 	Advert        *AdvertState // nil where none was ever declared
+	RPFFailed     uint64       // packets whose source failed the check
 	Addresses     []AddressState
 	Neighbors     []NeighborState
 }

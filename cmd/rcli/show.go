@@ -64,9 +64,13 @@ type familyTree struct {
 		Unnumbered string `json:"unnumbered"`
 		Borrowed   string `json:"borrowed-address"`
 		Instance   string `json:"instance"`
+		RPFCheck   string `json:"rpf-check"`
 		MTU        int    `json:"mtu"`
 		OperStatus string `json:"oper-status"`
 		OperReason string `json:"oper-reason"`
+		Counters   struct {
+			RPFFailed string `json:"rpf-failed"`
+		} `json:"counters"`
 	} `json:"state"`
 	Address []struct {
 		Prefix string `json:"prefix"`
@@ -323,6 +327,12 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 				in := ""
 				if f.State.Instance != "" && f.State.Instance != "default" {
 					in = " in " + f.State.Instance
+				}
+				if check := f.State.RPFCheck; check != "" && check != "none" {
+					in += " rpf " + check
+					if n := f.State.Counters.RPFFailed; n != "" && n != "0" {
+						reasons = append(reasons, []string{name + " " + f.Type, n + " packets failed the rpf-check"})
+					}
 				}
 				switch {
 				case f.State.Unnumbered != "":

@@ -48,6 +48,7 @@ const (
 	ICMPv6CodePort          = 4 // unreachable: port
 	ICMPv6CodeReject        = 6 // unreachable: reject route
 	ICMPv6CodeHopLimit      = 0 // time exceeded in transit
+	ICMPv6CodeField         = 0 // parameter problem: erroneous header field
 	ICMPv6CodeUnknownNext   = 1 // parameter problem: unknown next header
 	ICMPv6CodeUnknownOption = 2 // parameter problem: unknown option
 )

@@ -106,7 +106,15 @@ func (r *Router) setTable(name string, index uint32) {
 
 func (r *Router) clearInstance(name string) error {
 	in := r.instances[name]
-	if in == nil || in.want != nil {
+	if in == nil {
+		return nil
+	}
+	if in.applied {
+		if err := r.clearFeasible(name, in.index); err != nil {
+			return err
+		}
+	}
+	if in.want != nil {
 		return nil
 	}
 	if in.applied {

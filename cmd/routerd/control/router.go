@@ -94,6 +94,7 @@ type Router struct {
 	instances map[string]*instance
 	names     map[uint32]string // of instances, by index
 	statics   map[models.StaticKey]*static
+	feasible  map[string]map[familyID]struct{} // by instance: who needs its second table
 	ports     map[dataplane.PortID]*device
 	dirty     dirty
 	// oldNamespaces are to be let go once nothing is in them.
@@ -142,7 +143,8 @@ func New(c Config) (*Router, error) {
 		devices: map[string]*device{}, units: map[intf.UnitKey]*unit{}, byIndex: map[intf.Index]*unit{},
 		borrowers: map[intf.UnitKey]map[intf.UnitKey]struct{}{},
 		instances: map[string]*instance{}, names: map[uint32]string{0: vrf.Default}, statics: map[models.StaticKey]*static{},
-		ports: map[dataplane.PortID]*device{}, dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
+		feasible: map[string]map[familyID]struct{}{},
+		ports:    map[dataplane.PortID]*device{}, dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
 	}
 	for _, i := range known {
 		r.saved[i] = struct{}{}

@@ -265,6 +265,9 @@ func (r *Router) buildFamily(u *unit, t *intf.Unit, f intf.Family) error {
 		return err
 	}
 	fam.instance, fam.up = tf.Spec.Instance, up
+	if err := r.wantFeasible(u.index, f, tf.Spec.Instance, tf.Spec.RPF == intf.RPFFeasible); err != nil {
+		return err
+	}
 	for _, spec := range wantedAddresses(t, f) {
 		a := fam.addresses[spec.Prefix]
 		if a == nil {
@@ -380,7 +383,7 @@ func (r *Router) publishUnit(u *unit, t *intf.Unit) {
 			continue
 		}
 		index, _ := r.vrfs.Index(tf.Spec.Instance)
-		w := dataplane.UnitFamily{Up: tf.Up(), Instance: index, MTU: tf.MTU}
+		w := dataplane.UnitFamily{Up: tf.Up(), Instance: index, MTU: tf.MTU, RPF: tf.Spec.RPF}
 		for _, a := range fam.sorted() {
 			if a.usable {
 				w.Locals = append(w.Locals, a.spec.Prefix.Addr())
@@ -530,6 +533,9 @@ func (r *Router) clearUnit(key intf.UnitKey) error {
 			if err := r.vrfs.RemoveFamily(u.index, f); err != nil {
 				return err
 			}
+			if err := r.wantFeasible(u.index, f, "", false); err != nil {
+				return err
+			}
 			u.families[f] = nil
 		}
 	}
@@ -553,7 +559,7 @@ func (r *Router) removeUnit(u *unit) error {
 	r.act(r.neighbors.RemoveInterface(r.clock(), u.index))
 	var errs []error
 	for _, f := range intf.Families {
-		errs = append(errs, r.vrfs.RemoveFamily(u.index, f))
+		errs = append(errs, r.vrfs.RemoveFamily(u.index, f), r.wantFeasible(u.index, f, "", false))
 	}
 	errs = append(errs, r.drain())
 	r.edit.DeleteUnit(u.index)
