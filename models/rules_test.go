@@ -713,7 +713,9 @@ var ruleCases = []struct {
 		spoil: func(w world) { w.session(sessionLeaves{protocol: "tcp"}).IcmpType = ygot.Uint8(3) }},
 	{name: "session with an icmp-type", spoil: func(w world) { w.session(sessionLeaves{protocol: "icmp"}).IcmpType = ygot.Uint8(3) }},
 	{name: "session between families", rule: ruleSessionFamily, path: sessionX,
-		spoil: func(w world) { w.session(sessionLeaves{prefix: "192.0.2.0/24"}).LocalPrefix = ygot.String("2001:db8::/32") }},
+		spoil: func(w world) {
+			w.session(sessionLeaves{prefix: "192.0.2.0/24"}).LocalPrefix = ygot.String("2001:db8::/32")
+		}},
 	{name: "session of ICMP over IPv6", rule: ruleSessionFamily, path: sessionX,
 		spoil: func(w world) { w.session(sessionLeaves{protocol: "icmp", prefix: "2001:db8::/32"}) }},
 	{name: "session for later fragments of a port", rule: ruleSessionFragment, path: sessionX,
