@@ -87,6 +87,9 @@ func (c *Compiled) affected(change Change) affected {
 
 // affectedByUnit adds the routes that refer to a unit that changed.
 func (c *Compiled) affectedByUnit(d Delta[intf.UnitKey, intf.UnitSpec], a *affected) {
+	for borrower := range c.index.borrowers[d.Key] {
+		a.units[borrower] = struct{}{}
+	}
 	if !sameFamilies(d.Old, d.New) {
 		for key := range c.index.byUnit[d.Key] {
 			a.static[key] = struct{}{}
@@ -185,6 +188,7 @@ func (c *Compiled) checkUnit(s intf.UnitSpec, v *violations) {
 				"instance %s does not exist: declare it or name another one", f.Instance)
 		}
 		mtu := checkMTU(f, int(mru), stack.Tags(), fpath, v)
+		c.checkUnnumbered(s.Key, f, fpath, v)
 		checkAdvert(f.Advert, mtu, c.isLoopback(s.Key), fpath, v)
 		for _, a := range f.Addresses {
 			c.checkUnique(s.Key, f.Instance, a.Prefix, fpath, v)

@@ -80,6 +80,9 @@ func compileFamily(f intf.Family, typ gen.E_Routerd_FamilyType, g *gen.Routerd_I
 			s.Enabled = value(c.Enabled, true)
 			s.Instance = value(c.Instance, DefaultInstance)
 			s.MTU = value(c.Mtu, 0)
+			if c.Unnumbered != nil {
+				s.Unnumbered = ParseUnitName(*c.Unnumbered)
+			}
 			s.RPF = rpfCheckOf(c.RpfCheck)
 		}
 	}
@@ -102,7 +105,9 @@ func compileFamily(f intf.Family, typ gen.E_Routerd_FamilyType, g *gen.Routerd_I
 	}
 	slices.SortFunc(s.Neighbors, func(a, b intf.NeighborSpec) int { return a.Address.Compare(b.Address) })
 	for _, n := range s.Neighbors {
-		checkNeighborOnLink(n, s.Addresses, neighborPath(path, n.Address.String()), v)
+		if s.Unnumbered == (intf.UnitKey{}) || notUnicast(n.Address) != nil {
+			checkNeighborOnLink(n, s.Addresses, neighborPath(path, n.Address.String()), v)
+		}
 	}
 	return s
 }

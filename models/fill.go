@@ -147,8 +147,12 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 	if a := s.Applied; a != nil {
 		st.Enabled = ygot.Bool(a.Enabled)
 		st.Instance = ygot.String(a.Instance)
+		if a.Unnumbered != (intf.UnitKey{}) {
+			st.Unnumbered = ygot.String(a.Unnumbered.Name())
+		}
 		st.RpfCheck = rpfCheck(a.RPF)
 	}
+	st.BorrowedAddress = address(s.Borrowed)
 	f.State = st
 	if s.Advert != nil {
 		fillAdvert(f, s.Advert)

@@ -30,7 +30,7 @@ func filled() *gen.Device {
 		Attach: intf.Shared, Driver: intf.DriverAFXDP, Queues: 2, MAC: intf.MAC{2, 0, 0, 0, 0, 1},
 	}
 	address := intf.AddressSpec{Prefix: netip.MustParsePrefix("2001:db8::1/128"), Primary: true, Preferred: true, Ignore: true, Peer: someIP}
-	family := intf.FamilySpec{Family: intf.Inet6, Enabled: true, Instance: "red", RPF: intf.RPFFeasible}
+	family := intf.FamilySpec{Family: intf.Inet6, Enabled: true, Instance: "red", Unnumbered: intf.UnitKey{Device: "lo0", ID: "0"}, RPF: intf.RPFFeasible}
 	unit := intf.UnitSpec{
 		Key: intf.UnitKey{Device: "ge0", ID: "100.1"}, Description: "customer", Enabled: true,
 		VLAN: intf.VLAN{OuterTPID: 0x88a8, OuterID: 100, InnerTPID: 0x8100, InnerID: 1},
@@ -57,7 +57,7 @@ func filled() *gen.Device {
 		Key: unit.Key, Applied: &unit, IfIndex: 2, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Counters: counters,
 		Families: []FamilyState{{
 			Family: intf.Inet6, Applied: &family, MTU: 1496, Oper: intf.OperDown, OperReason: "link down",
-			RPFFailed: 8, HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert,
+			RPFFailed: 8, HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert, Borrowed: someIP,
 			Addresses: []AddressState{{Spec: address, Status: AddressDuplicate, Reason: "02:00:00:00:00:02 has it"}},
 			Neighbors: []NeighborState{{
 				Address: someIP, MAC: intf.MAC{2, 0, 0, 0, 0, 2}, State: neighbor.Reachable, IsRouter: true, LastChange: now,

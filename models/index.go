@@ -65,6 +65,7 @@ type indexes struct {
 	addresses  multimap[instanceAddr, addressKey]   // the routers' own, but for link-local ones
 	networks   map[StaticKey]int                    // how many addresses make a prefix known in an instance
 	families   multimap[string, familyKey]          // by instance
+	borrowers  multimap[intf.UnitKey, intf.UnitKey] // unnumbered units by the one that lends
 	namespaces multimap[string, string]             // instances by host namespace
 	byUnit     multimap[intf.UnitKey, StaticKey]    // routes through a unit
 	byGateway  multimap[instanceAddr, StaticKey]    // routes to a gateway
@@ -79,6 +80,7 @@ func newIndexes() indexes {
 		addresses:  multimap[instanceAddr, addressKey]{},
 		networks:   map[StaticKey]int{},
 		families:   multimap[string, familyKey]{},
+		borrowers:  multimap[intf.UnitKey, intf.UnitKey]{},
 		namespaces: multimap[string, string]{},
 		byUnit:     multimap[intf.UnitKey, StaticKey]{},
 		byGateway:  multimap[instanceAddr, StaticKey]{},
@@ -94,6 +96,9 @@ func (x *indexes) unit(add bool, s intf.UnitSpec) {
 	}
 	for _, f := range s.Families {
 		x.families.set(add, f.Instance, familyKey{s.Key, f.Family})
+		if f.Unnumbered != (intf.UnitKey{}) {
+			x.borrowers.set(add, f.Unnumbered, s.Key)
+		}
 		for _, a := range f.Addresses {
 			if !isLinkLocal6(a.Prefix.Addr()) {
 				x.addresses.set(add, instanceAddr{f.Instance, a.Prefix.Addr()}, addressKey{s.Key, a.Prefix})

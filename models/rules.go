@@ -62,6 +62,10 @@ const (
 	ruleUnitParent         = "unit-parent-exists"
 	ruleUnitUntagged       = "unit-untagged-unique"
 	ruleUnitVLAN           = "unit-vlan-unique"
+	ruleUnnumberedAddress  = "unnumbered-no-address"
+	ruleUnnumberedExists   = "unnumbered-unit-exists"
+	ruleUnnumberedLends    = "unnumbered-unit-lends"
+	ruleUnnumberedLink     = "unnumbered-needs-link"
 	ruleVLANDepth          = "vlan-depth"
 	ruleVLANInner          = "vlan-inner-needs-outer"
 )
@@ -91,6 +95,7 @@ var allRules = []string{
 	rulePrefixHostBits, rulePrimaryUnique, ruleRejectFamily, ruleRejectAction, ruleStaticAction, ruleStaticLoop,
 	ruleUnitParent, ruleUnitUntagged, ruleUnitVLAN, ruleVLANDepth,
 	ruleVLANInner,
+	ruleUnnumberedAddress, ruleUnnumberedExists, ruleUnnumberedLends, ruleUnnumberedLink,
 	ruleAdvertAutonomous, ruleAdvertDNS, ruleAdvertFits, ruleAdvertInet6, ruleAdvertInterval, ruleAdvertLifetime,
 	ruleAdvertLifetimes, ruleAdvertLink, ruleAdvertMTU, ruleAdvertPrefix, ruleAdvertRoute,
 	ruleLoopbackAddress, ruleLoopbackLink, ruleLoopbackNeighbor, ruleLoopbackUnit, ruleNexthopLoopback,

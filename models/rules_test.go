@@ -68,6 +68,9 @@ func (w world) advert() *gen.Routerd_Interface_Unit_Family_RouterAdvertisement_C
 	c.Enabled = ygot.Bool(true)
 	return c
 }
+func (w world) borrow(lender string) {
+	w.inet("200").GetOrCreateConfig().Unnumbered = ygot.String(lender)
+}
 func (w world) unit(id string) *gen.Routerd_Interface_Unit { return w.ge0().GetOrCreateUnit(id) }
 func (w world) inet(unit string) *gen.Routerd_Interface_Unit_Family {
 	return w.unit(unit).GetOrCreateFamily(gen.Routerd_FamilyType_inet)
@@ -616,6 +619,40 @@ var ruleCases = []struct {
 		spoil: func(w world) { w.adverts().GetOrCreateRoute("ff0e::/16") }},
 	{name: "advertised prefix with host bits", rule: rulePrefixHostBits, path: inet60 + "/router-advertisement/prefix[prefix=2001:db8:1::1/64]",
 		spoil: func(w world) { w.adverts().GetOrCreatePrefix("2001:db8:1::1/64") }},
+
+	{name: "family that borrows of nobody", rule: ruleUnnumberedExists, xpath: true, path: "/interface[name=ge0]/unit[id=200]/family[type=inet]/config/unnumbered",
+		spoil: func(w world) { w.borrow("ge1.0") }},
+	{name: "family that borrows", spoil: func(w world) {
+		w.borrow("ge0")
+		w.inet("200").GetOrCreateNeighbor("10.9.9.9").GetOrCreateConfig().LinkLayerAddress = ygot.String("02:00:00:00:00:09")
+	}},
+	{name: "neighbour of an unnumbered family that is a group", rule: ruleNeighborOnLink, path: "/interface[name=ge0]/unit[id=200]/family[type=inet]/neighbor[address=224.0.0.9]",
+		spoil: func(w world) {
+			w.borrow("ge0")
+			w.inet("200").GetOrCreateNeighbor("224.0.0.9").GetOrCreateConfig().LinkLayerAddress = ygot.String("02:00:00:00:00:09")
+		}},
+	{name: "family that borrows of another instance", rule: ruleUnnumberedLends, xpath: true, path: "/interface[name=ge0]/unit[id=200]/family[type=inet]/config/unnumbered",
+		spoil: func(w world) { w.borrow("ge0.100.1") }},
+	{name: "family whose lender goes", rule: ruleUnnumberedExists, xpath: true, path: "/interface[name=ge0]/unit[id=200]/family[type=inet]/config/unnumbered",
+		spoil: func(w world) { w.borrow("lo0.9") }},
+	{name: "family that borrows of one that borrows", rule: ruleUnnumberedLends, xpath: true, path: "/interface[name=ge0]/unit[id=201]/family[type=inet]/config/unnumbered",
+		spoil: func(w world) {
+			w.borrow("ge0")
+			w.vlan("201", 201, 0)
+			w.inet("201").GetOrCreateConfig().Unnumbered = ygot.String("ge0.200")
+		}},
+	{name: "family that borrows of one with link-local addresses", rule: ruleUnnumberedLends, xpath: true, path: "/interface[name=ge0]/unit[id=201]/family[type=inet6]/config/unnumbered",
+		spoil: func(w world) {
+			w.inet6("200").GetOrCreateAddress("fe80::1/64")
+			w.vlan("201", 201, 0)
+			w.inet6("201").GetOrCreateConfig().Unnumbered = ygot.String("ge0.200")
+		}},
+	{name: "family that borrows and has an address", rule: ruleUnnumberedAddress, xpath: true, path: "/interface[name=ge0]/unit[id=200]/family[type=inet]/config/unnumbered",
+		spoil: func(w world) { w.borrow("ge0"); w.inet("200").GetOrCreateAddress("203.0.113.1/24") }},
+	{name: "loopback that borrows", rule: ruleUnnumberedLink, xpath: true, path: "/interface[name=lo0]/unit[id=0]/family[type=inet]/config/unnumbered",
+		spoil: func(w world) {
+			w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet).GetOrCreateConfig().Unnumbered = ygot.String("ge0")
+		}},
 
 	{name: "key and config that differ", rule: ruleKey, path: "/interface[name=ge0]/config/name",
 		spoil: func(w world) { w.ge0().Config.Name = ygot.String("ge1") }},

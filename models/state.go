@@ -110,6 +110,7 @@ type FamilyState struct {
 	OperReason    string       // empty when up
 	HostInterface string       // empty when there is none
 	HostReason    string       // empty when all is well
+	Borrowed      netip.Addr   // of an unnumbered family; zero for none
 	Advert        *AdvertState // nil where none was ever declared
 	RPFFailed     uint64       // packets whose source failed the check
 	Addresses     []AddressState

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,6 +61,8 @@ type unitTree struct {
 type familyTree struct {
 	Type  string `json:"type"`
 	State struct {
+		Unnumbered string `json:"unnumbered"`
+		Borrowed   string `json:"borrowed-address"`
 		Instance   string `json:"instance"`
 		RPFCheck   string `json:"rpf-check"`
 		MTU        int    `json:"mtu"`
@@ -332,7 +335,10 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 						reasons = append(reasons, []string{name + " " + f.Type, n + " packets failed the rpf-check"})
 					}
 				}
-				if len(f.Address) == 0 {
+				switch {
+				case f.State.Unnumbered != "":
+					line(fmt.Sprintf("(%s of %s)%s", cmp.Or(f.State.Borrowed, "none"), f.State.Unnumbered, in), f.State.OperStatus)
+				case len(f.Address) == 0:
 					line("(no address)"+in, f.State.OperStatus)
 				}
 				for _, a := range f.Address {

@@ -90,6 +90,7 @@ type Router struct {
 	devices   map[string]*device
 	units     map[intf.UnitKey]*unit
 	byIndex   map[intf.Index]*unit
+	borrowers map[intf.UnitKey]map[intf.UnitKey]struct{} // unnumbered units, by the one that lends
 	instances map[string]*instance
 	names     map[uint32]string // of instances, by index
 	statics   map[models.StaticKey]*static
@@ -140,6 +141,7 @@ func New(c Config) (*Router, error) {
 		log: c.Log, engine: c.Engine, domain: c.Domain, arena: c.Arena, links: c.Links, drivers: c.Drivers, host: c.Host, now: c.Now,
 		indexes: indexes, indexFile: file, saved: map[intf.Index]struct{}{}, tree: intf.NewTree(indexes),
 		devices: map[string]*device{}, units: map[intf.UnitKey]*unit{}, byIndex: map[intf.Index]*unit{},
+		borrowers: map[intf.UnitKey]map[intf.UnitKey]struct{}{},
 		instances: map[string]*instance{}, names: map[uint32]string{0: vrf.Default}, statics: map[models.StaticKey]*static{},
 		feasible: map[string]map[familyID]struct{}{},
 		ports:    map[dataplane.PortID]*device{}, dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),

@@ -184,6 +184,7 @@ func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.
 	if fam == nil {
 		return s
 	}
+	s.Borrowed = fam.borrowed
 	for _, a := range fam.sorted() {
 		as := models.AddressState{Spec: a.spec, Reason: a.reason}
 		switch a.status {
