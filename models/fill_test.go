@@ -30,7 +30,7 @@ func filled() *gen.Device {
 		Name: "ge0", Description: "uplink", Enabled: true, MRU: 1518,
 		Attach: intf.Shared, Driver: intf.DriverAFXDP, Queues: 2, MAC: intf.MAC{2, 0, 0, 0, 0, 1},
 	}
-	address := intf.AddressSpec{Prefix: netip.MustParsePrefix("2001:db8::1/128"), Primary: true, Preferred: true, Peer: someIP}
+	address := intf.AddressSpec{Prefix: netip.MustParsePrefix("2001:db8::1/128"), Primary: true, Preferred: true, Ignore: true, Peer: someIP}
 	family := intf.FamilySpec{Family: intf.Inet6, Enabled: true, Instance: "red", Unnumbered: intf.UnitKey{Device: "lo0", ID: "0"}, RPF: intf.RPFFeasible}
 	unit := intf.UnitSpec{
 		Key: intf.UnitKey{Device: "ge0", ID: "100.1"}, Description: "customer", Enabled: true,
@@ -72,13 +72,13 @@ func filled() *gen.Device {
 	})
 	route := StaticSpec{
 		Key:        StaticKey{Instance: "red", Prefix: netip.MustParsePrefix("2001:db8:1::/48")},
-		Preference: 5, Reject: routing.RejectHost, Tag: 20, HasTag: true, Description: "far away",
+		Preference: 5, Reject: routing.RejectHost, Incoming: unit.Key, Tag: 20, HasTag: true, Description: "far away",
 		NextHops: []StaticNextHop{{Index: 1, Gateway: someIP, Interface: unit.Key, Instance: "default", Weight: 2, Backup: true}},
 	}
 	FillStatic(dst, route)
 	FillRoute(dst, "red", RouteState{
 		Prefix: route.Key.Prefix, Source: routing.User, Protocol: routing.Static, IfIndex: 2, Preference: 5, Tag: 20,
-		Active: true, Reason: "gateway unresolved", NextHop: routing.Indirect, Reject: routing.RejectHost, Gateway: someIP, Egress: "ge0.100.1",
+		Active: true, Incoming: "ge0.100.1", Ignored: true, Reason: "gateway unresolved", NextHop: routing.Indirect, Reject: routing.RejectHost, Gateway: someIP, Egress: "ge0.100.1",
 		Lookup: "default", Resolved: netip.MustParsePrefix("2001:db8::/64"),
 		Members: []MemberState{{
 			Gateway: someIP, Egress: "ge0.100.1", Resolved: netip.MustParsePrefix("2001:db8::/64"),

@@ -150,6 +150,9 @@ func (x *indexes) instance(add bool, s InstanceSpec) {
 }
 
 func (x *indexes) static(add bool, s StaticSpec) {
+	if s.Incoming != (intf.UnitKey{}) {
+		x.byUnit.set(add, s.Incoming, s.Key)
+	}
 	for _, nh := range s.NextHops {
 		if nh.Interface != (intf.UnitKey{}) {
 			x.byUnit.set(add, nh.Interface, s.Key)

@@ -28,6 +28,9 @@ const (
 	ruleGatewayOwn         = "gateway-not-own-address"
 	ruleGatewayUnicast     = "gateway-unicast"
 	ruleHostNamespace      = "host-namespace-unique"
+	ruleIgnoreNetwork      = "ignore-needs-network"
+	ruleIncomingExists     = "incoming-interface-exists"
+	ruleIncomingFamily     = "incoming-interface-family"
 	ruleInet6MTU           = "inet6-mtu-minimum"
 	ruleLoopbackAddress    = "loopback-host-address"
 	ruleLoopbackLink       = "loopback-no-link"
@@ -93,7 +96,7 @@ var allRules = []string{
 	ruleAddressCanonical, ruleAddressFamily, ruleAddressLinkLocal,
 	ruleAddressUnicast, ruleAddressUnique, ruleBackupPrimary, ruleDeviceMAC, ruleFamilyInstance,
 	ruleFamilyMTU, ruleGatewayLinkLocal, ruleGatewayOwn, ruleGatewayUnicast,
-	ruleHostNamespace, ruleInet6MTU, ruleNeighborFamily, ruleNeighborMAC,
+	ruleHostNamespace, ruleIgnoreNetwork, ruleIncomingExists, ruleIncomingFamily, ruleInet6MTU, ruleNeighborFamily, ruleNeighborMAC,
 	ruleNeighborNeedsMAC, ruleNeighborOwn, ruleNeighborOnLink,
 	ruleNexthopFamily, ruleNexthopInstance, ruleNexthopOwnInstance,
 	ruleNexthopIfExists, ruleNexthopIfFamily, ruleNexthopKind,

@@ -402,6 +402,34 @@ var ruleCases = []struct {
 			c.Action, c.RejectCode = gen.Routerd_RouteAction_reject, code
 		}
 	}},
+	{name: "route of one incoming unit", spoil: func(w world) {
+		w.route("default", "10.0.0.0/8").Config.IncomingInterface = ygot.String("ge0")
+		// Its packets come by a look-up in another instance.
+		w.route("red", "203.0.112.0/24").Config.IncomingInterface = ygot.String("ge0.0")
+	}},
+	{name: "route of an incoming unit that is not there", rule: ruleIncomingExists, xpath: true, path: "/instance[name=default]/static-route[prefix=10.0.0.0/8]/config/incoming-interface",
+		spoil: func(w world) { w.route("default", "10.0.0.0/8").Config.IncomingInterface = ygot.String("ge0.7") }},
+	{name: "route of an incoming unit that goes", rule: ruleIncomingExists, xpath: true, path: "/instance[name=default]/static-route[prefix=10.0.0.0/8]/config/incoming-interface",
+		spoil: func(w world) {
+			w.route("default", "10.0.0.0/8").Config.IncomingInterface = ygot.String("ge0.200")
+			w.ge0().DeleteUnit("200")
+		}},
+	{name: "route of an incoming unit without the family", rule: ruleIncomingFamily, xpath: true, path: "/instance[name=default]/static-route[prefix=10.0.0.0/8]/config/incoming-interface",
+		spoil: func(w world) {
+			w.route("default", "10.0.0.0/8").Config.IncomingInterface = ygot.String("ge0.200")
+		}},
+	{name: "address whose network is ignored", spoil: func(w world) {
+		w.inet("0").Address["192.0.2.1/24"].Config.IgnoreNetwork = ygot.Bool(true)
+		w.inet6("0").GetOrCreateAddress("2001:db8::1/64").Config.IgnoreNetwork = ygot.Bool(true)
+	}},
+	{name: "ignored network of a host address", rule: ruleIgnoreNetwork, xpath: true, path: inet0 + "/address[prefix=192.0.2.33/32]/config/ignore-network",
+		spoil: func(w world) {
+			w.inet("0").GetOrCreateAddress("192.0.2.33/32").GetOrCreateConfig().IgnoreNetwork = ygot.Bool(true)
+		}},
+	{name: "ignored network of a link-local address", rule: ruleIgnoreNetwork, xpath: true, path: inet60 + "/address[prefix=fe80::1/64]/config/ignore-network",
+		spoil: func(w world) {
+			w.inet6("0").GetOrCreateAddress("fe80::1/64").GetOrCreateConfig().IgnoreNetwork = ygot.Bool(true)
+		}},
 	{name: "discard with a reject-code", rule: ruleRejectAction, xpath: true, path: "/instance[name=default]/static-route[prefix=10.0.0.0/8]/config/reject-code",
 		spoil: func(w world) {
 			w.route("default", "10.0.0.0/8").Config.RejectCode = gen.Routerd_RejectCode_host_unreachable

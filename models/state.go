@@ -204,6 +204,8 @@ type RouteState struct {
 	Preference uint8
 	Tag        uint32
 	Active     bool
+	Incoming   string // the unit that packets have to come in by, empty for any
+	Ignored    bool
 	Reason     string // empty when it can be used
 	NextHop    routing.Kind
 	Reject     routing.RejectCode // RejectNone but for what rejects

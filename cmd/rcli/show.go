@@ -121,6 +121,7 @@ type entryTree struct {
 		Reason      string `json:"reason"`
 		NextHopType string `json:"next-hop-type"`
 		RejectCode  string `json:"reject-code"`
+		Incoming    string `json:"incoming-interface"`
 		Gateway     string `json:"gateway"`
 		Egress      string `json:"egress"`
 		Instance    string `json:"instance"`
@@ -478,6 +479,9 @@ func routeRows(prefix string, entries []entryTree, permanent bool) [][]string {
 		}
 		if e.State.Resolved != "" {
 			next += " (" + e.State.Resolved + ")"
+		}
+		if e.State.Incoming != "" {
+			next += " from " + e.State.Incoming
 		}
 		row := []string{mark + prefix, e.Source, dash(e.State.Protocol), fmt.Sprint(e.State.Preference), dash(next), dash(e.State.Egress)}
 		if e.State.Reason != "" {
