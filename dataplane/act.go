@@ -71,9 +71,37 @@ func (w *worker) act(p *pkt, id uint32) {
 				}
 				id = uint32(nh.buckets[flow>>32&(n-1)])
 			}
+		case routing.Choice:
+			if id = w.chooseBranch(p, nh); id == 0 {
+				w.drop(p, DropWrongUnit)
+				return
+			}
 		}
 	}
 	w.drop(p, DropLookupLoop)
+}
+
+// chooseBranch is the next hop that takes a packet by the unit that it came in
+// by, or that the host sent it by; 0 when none does. What the host sends belongs
+// to no unit in the end, so the best one takes it then.
+func (w *worker) chooseBranch(p *pkt, nh *nexthop) uint32 {
+	for _, b := range nh.branches {
+		if b.IfIndex == p.in.index || b.IfIndex == 0 {
+			return uint32(b.ID)
+		}
+	}
+	if len(nh.branches) == 0 {
+		return 0
+	}
+	first := nh.branches[0].ID
+	if p.flags&flagOriginated != 0 {
+		return uint32(first)
+	}
+	if next := w.engine.nexthops.at(uint32(first)); next != nil && next.kind == routing.Broadcast {
+		// It says so itself, and more exactly.
+		return uint32(first)
+	}
+	return 0
 }
 
 // forward sends a packet to a neighbour.

@@ -28,13 +28,16 @@ func (w *worker) receive(q *rxQueue) int {
 	w.touch(q.block)
 	w.totals.pend[totalReceived] += uint64(n)
 	for _, f := range intf.Families {
-		w.batch[f].n = 0
+		w.batch[f].n, w.batch[f].rpf = 0, false
 	}
 	for _, b := range w.bufs[:n] {
 		w.classify(q, view, b)
 	}
 	for _, f := range intf.Families {
 		batch := &w.batch[f]
+		if batch.rpf {
+			w.checkSources(batch, f)
+		}
 		batch.lookup(f)
 		for i := range batch.n {
 			w.act(&batch.pkts[i], batch.nhs[i])
@@ -155,6 +158,7 @@ func (w *worker) classify4(p *pkt, l3 []byte) {
 	p.hi, p.lo = 0, uint64(dst)
 	b := &w.batch[intf.Inet]
 	b.dst4[b.n] = dst
+	b.rpf = b.rpf || f.rpf != intf.RPFNone
 	b.n++
 }
 
@@ -193,7 +197,9 @@ func (w *worker) classify6(p *pkt, l3 []byte) {
 	if ip.NextHeader() == packet.ProtocolHopByHop && !w.mayHop(p, ip) {
 		return
 	}
-	w.batch[intf.Inet6].n++
+	b := &w.batch[intf.Inet6]
+	b.rpf = b.rpf || f.rpf != intf.RPFNone
+	b.n++
 }
 
 // complete finishes the transport checksum where the sender left it to a device.

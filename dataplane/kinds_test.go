@@ -66,6 +66,18 @@ func kindCases() []struct {
 				x.t.Fatal(err)
 			}
 		}, dst, forwarded, sent},
+		{routing.Choice, func(x *world) {
+			x.e.SetChoice(900, []routing.Branch{{IfIndex: unitA, ID: x.nexthop(gateway, 0)}})
+			if err := x.tables[0].Insert(prefix("10.9.0.0/16"), 900); err != nil {
+				x.t.Fatal(err)
+			}
+		}, dst, forwarded, sent},
+		{routing.Choice, func(x *world) {
+			x.e.SetChoice(900, []routing.Branch{{IfIndex: unitC, ID: x.nexthop(gateway, 0)}})
+			if err := x.tables[0].Insert(prefix("10.9.0.0/16"), 900); err != nil {
+				x.t.Fatal(err)
+			}
+		}, dst, step{drop: "wrong-interface"}, sent},
 	}
 }
 

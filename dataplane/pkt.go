@@ -38,6 +38,7 @@ const (
 // A batch is the packets of one family out of one receive call.
 type batch struct {
 	n    int
+	rpf  bool // some packet's source is to be checked
 	pkts [batchSize]pkt
 	dst4 [batchSize]uint32 // destinations of an IPv4 batch, side by side
 	nhs  [batchSize]uint32 // ids of the next hops that the lookup found

@@ -43,6 +43,8 @@ const (
 	DropLocalDiscard                                   // for us, and the session discards it
 	DropSourceRoute                                    // an IPv4 source route, which we don't follow (RFC 7126, 4.3 and 4.4)
 	DropUnknownOption                                  // an unknown IPv6 option that says so (RFC 8200, 4.2)
+	DropRPF                                            // the source does not lead back as the family demands (RFC 3704)
+	DropWrongUnit                                      // the route takes packets of other units only
 
 	NumReasons = packet.NumFaults + iota // the number of values
 )
@@ -54,6 +56,7 @@ var reasonNames = [NumReasons - packet.NumFaults]string{
 	"host-full", "no-owner", "tx-full", "handoff-full", "no-buffer", "port-gone",
 	"local-policed", "local-rejected", "local-discarded",
 	"source-route", "unknown-option",
+	"rpf-failed", "wrong-interface",
 }
 
 // String is the reason's name as state and counters show it.

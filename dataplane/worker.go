@@ -33,6 +33,7 @@ type worker struct {
 
 	bufs    [batchSize]port.Buf
 	batch   [2]batch
+	rpf     rpfBatch
 	replies []pkt // ICMP errors that wait for their turn
 
 	clock    func() int64 // nanoseconds since base

@@ -35,6 +35,25 @@ func operStatus(s intf.OperStatus) gen.E_Routerd_OperStatus {
 	return gen.Routerd_OperStatus_UNSET
 }
 
+// rpfChecks pairs the checks; the order is that of intf.
+var rpfChecks = [...]gen.E_Routerd_RpfCheck{
+	intf.RPFNone:     gen.Routerd_RpfCheck_none,
+	intf.RPFLoose:    gen.Routerd_RpfCheck_loose,
+	intf.RPFStrict:   gen.Routerd_RpfCheck_strict,
+	intf.RPFFeasible: gen.Routerd_RpfCheck_feasible,
+}
+
+func rpfCheck(c intf.RPFCheck) gen.E_Routerd_RpfCheck {
+	if int(c) < len(rpfChecks) {
+		return rpfChecks[c]
+	}
+	return gen.Routerd_RpfCheck_UNSET
+}
+
+func rpfCheckOf(g gen.E_Routerd_RpfCheck) intf.RPFCheck {
+	return intf.RPFCheck(max(slices.Index(rpfChecks[:], g), 0))
+}
+
 func interfaceType(t intf.DeviceType) gen.E_Routerd_InterfaceType {
 	switch t {
 	case intf.Ethernet:
@@ -238,6 +257,7 @@ func nextHopType(k routing.Kind) gen.E_Routerd_NextHopType {
 		return gen.Routerd_NextHopType_indirect
 	case routing.Group:
 		return gen.Routerd_NextHopType_group
+	case routing.Choice: // no route has one
 	}
 	return gen.Routerd_NextHopType_UNSET
 }

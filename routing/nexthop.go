@@ -42,6 +42,10 @@ const (
 	// is a table of them, so that a member's coming and going is one store
 	// however many routes share the group.
 	Group
+	// Choice lets the unit that a packet came in by decide. It belongs to one
+	// prefix whose best routes name an incoming unit, and is no value that a
+	// route can have.
+	Choice
 )
 
 func (k Kind) String() string {
@@ -66,6 +70,8 @@ func (k Kind) String() string {
 		return "indirect"
 	case Group:
 		return "group"
+	case Choice:
+		return "choice"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -100,7 +106,7 @@ func (nh NextHop) String() string {
 		return fmt.Sprintf("indirect %v in instance %d", nh.Gateway, nh.Instance)
 	case Group:
 		return fmt.Sprintf("group of %d", nh.Members.Len())
-	case LinkLocal, Discard:
+	case LinkLocal, Discard, Choice:
 	}
 	return nh.Kind.String()
 }
@@ -118,7 +124,7 @@ type NextHopID uint32
 // deleted id, so it is the sink that keeps a reused id from taking effect
 // before such readers have passed.
 type Sink interface {
-	// SetNextHop creates or replaces next hop id, which is no Group. For an Indirect, via is the
+	// SetNextHop creates or replaces next hop id, which is no Group and no Choice. For an Indirect, via is the
 	// direct next hop that it resolves to now, 0 while it is unresolved (no
 	// route in a FIB uses it then); for all others via is 0.
 	SetNextHop(id NextHopID, nh NextHop, via NextHopID)
@@ -128,5 +134,10 @@ type Sink interface {
 	// route in a FIB uses it then). The slice is not written to any more, and a
 	// bucket keeps its next hop while that is usable.
 	SetGroup(id NextHopID, buckets []NextHopID)
+	// SetChoice creates or replaces the Choice id. Its branches stand in order of
+	// preference, one for each unit; one for all others, if any, is the last. A
+	// packet that none takes has come by a wrong unit. The slice is not written to
+	// any more.
+	SetChoice(id NextHopID, branches []Branch)
 	DeleteNextHop(id NextHopID)
 }

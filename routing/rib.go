@@ -9,8 +9,13 @@ import (
 
 // What is known of a route beside its metadata.
 const (
-	routeActive = 1 << iota // the FIB has it
-	routeNoRoom             // the FIB should have it, but had no room
+	routeActive   = 1 << iota // the FIB has it
+	routeNoRoom               // the FIB should have it, but had no room
+	routeIncoming             // packets have to come in by ifindex
+	routeBranch               // the Choice in the FIB has it
+	routeIgnored              // not to be used
+
+	routeGiven = routeIncoming | routeIgnored // what the user of the RIB says
 )
 
 // A record is a route in the RIB. 32 octets.
@@ -49,6 +54,7 @@ type RIB struct {
 	instance uint32
 	slot     uint16 // in store.slots
 	fib      FIB
+	feasible FIB                      // nil unless wanted; see SetFeasible
 	routes   [len(intf.Families)]trie // heads are records
 	gateways [len(intf.Families)]trie // heads are gateways looked up in this instance
 	counts   [len(intf.Families)]Counts
@@ -70,6 +76,8 @@ func (rt *Route) check() error {
 		return fmt.Errorf("prefix %v has host bits: write %v", p, p.Masked())
 	case int(rt.Source) >= NumSources:
 		return fmt.Errorf("prefix %v: source %d is unknown", p, rt.Source)
+	case rt.Incoming && rt.IfIndex == 0:
+		return fmt.Errorf("prefix %v: a check of the incoming unit needs one", p)
 	}
 	switch nh.Kind {
 	case Forward, Indirect:
@@ -101,6 +109,8 @@ func (rt *Route) check() error {
 		return nil
 	case Receive, Broadcast, LinkLocal, Discard, Lookup:
 		return nil
+	case Choice:
+		return fmt.Errorf("prefix %v: a choice is made of routes, and is not a route's", p)
 	}
 	return fmt.Errorf("prefix %v: next hop of unknown kind %d", p, nh.Kind)
 }
@@ -116,9 +126,15 @@ func (r *RIB) Set(rt Route) error {
 	if s.slots[r.slot] != r {
 		return fmt.Errorf("prefix %v: instance %d has been removed", rt.Prefix, r.instance)
 	}
-	var flags uint8
+	var flags, given uint8
 	if f == intf.Inet6 {
 		flags = nodeInet6
+	}
+	if rt.Incoming {
+		given |= routeIncoming
+	}
+	if rt.Ignored {
+		given |= routeIgnored
 	}
 	i := r.routes[f].insert(&s.nodes, keyOf(rt.Prefix.Addr()), uint8(rt.Prefix.Bits()), r.slot, flags)
 	n := s.nodes.at(i)
@@ -126,10 +142,12 @@ func (r *RIB) Set(rt Route) error {
 		j := *link
 		rec := s.records.at(j)
 		same := s.hops.byID[rec.hop].NextHop == rt.NextHop
-		if same && rec.tag == rt.Tag && rec.preference == rt.Preference {
+		if same && rec.tag == rt.Tag && rec.preference == rt.Preference && rec.flags&routeGiven == given {
 			return nil
 		}
 		rec.tag = rt.Tag
+		moved := rec.preference != rt.Preference || rec.flags&routeIgnored != given&routeIgnored
+		rec.flags = rec.flags&^routeGiven | given
 		if !same {
 			h := s.acquire(rt.NextHop)
 			s.detach(j, rec)
@@ -138,7 +156,7 @@ func (r *RIB) Set(rt Route) error {
 				n.flags |= nodeStale
 			}
 		}
-		if rec.preference != rt.Preference {
+		if moved {
 			*link = rec.next
 			rec.preference = rt.Preference
 			s.chain(n, j, rec)
@@ -148,7 +166,7 @@ func (r *RIB) Set(rt Route) error {
 		rec := s.records.at(j)
 		*rec = record{
 			tag: rt.Tag, ifindex: rt.IfIndex, node: i,
-			source: rt.Source, protocol: rt.Protocol, preference: rt.Preference,
+			source: rt.Source, protocol: rt.Protocol, preference: rt.Preference, flags: given,
 		}
 		s.attach(j, rec, s.acquire(rt.NextHop))
 		s.chain(n, j, rec)
@@ -223,6 +241,8 @@ func (s *Store) chain(n *node, j uint32, rec *record) {
 // differ in one of the other fields where Preference is the same.
 func (rec *record) before(o *record) bool {
 	switch {
+	case (rec.flags^o.flags)&routeIgnored != 0:
+		return o.flags&routeIgnored != 0
 	case rec.source != o.source:
 		return rec.source < o.source
 	case rec.source == User && rec.preference != o.preference:
@@ -267,7 +287,7 @@ func (s *Store) detach(j uint32, rec *record) {
 func (s *Store) usable(n *node, rec *record) bool {
 	h := s.hops.byID[rec.hop]
 	// A lookup in the instance itself would find itself for ever.
-	return !h.dead[n.family()] && (h.Kind != Lookup || h.Instance != s.slots[n.rib].instance)
+	return rec.flags&routeIgnored == 0 && !h.dead[n.family()] && (h.Kind != Lookup || h.Instance != s.slots[n.rib].instance)
 }
 
 // best is the first usable record of n, 0 when there is none.
@@ -288,14 +308,16 @@ func (s *Store) entry(n *node, rec *record) Entry {
 	e := Entry{
 		Route: Route{
 			Key:        Key{Prefix: n.prefix(), Source: rec.source, Protocol: rec.protocol, IfIndex: rec.ifindex},
-			Preference: rec.preference, Tag: rec.tag, NextHop: h.NextHop,
+			Preference: rec.preference, Incoming: rec.flags&routeIncoming != 0, Ignored: rec.flags&routeIgnored != 0, Tag: rec.tag, NextHop: h.NextHop,
 		},
 		Usable: s.usable(n, rec),
-		Active: rec.flags&routeActive != 0,
+		Active: rec.flags&routeActive != 0 || rec.flags&routeBranch != 0 && n.flags&nodeInstalled != 0,
 		ID:     h.id,
 		Via:    h.resolved(),
 	}
 	switch {
+	case rec.flags&routeIgnored != 0:
+		e.Reason = "ignored, as configured"
 	case !e.Usable:
 		e.Reason = s.reason(n, h)
 	case rec.flags&routeNoRoom != 0:
@@ -327,7 +349,7 @@ func (s *Store) whyDead(h *hop, f intf.Family) string {
 		return fmt.Sprintf("none of its %d next hops can be used; the first: %s", h.Members.Len(), s.whyDead(h.group.members[0].hop, f))
 	case Indirect:
 		return fmt.Sprintf("gateway %v: %s", h.Gateway, h.gateway.reason)
-	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup:
+	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice:
 	}
 	return ""
 }

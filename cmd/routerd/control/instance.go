@@ -106,7 +106,15 @@ func (r *Router) setTable(name string, index uint32) {
 
 func (r *Router) clearInstance(name string) error {
 	in := r.instances[name]
-	if in == nil || in.want != nil {
+	if in == nil {
+		return nil
+	}
+	if in.applied {
+		if err := r.clearFeasible(name, in.index); err != nil {
+			return err
+		}
+	}
+	if in.want != nil {
 		return nil
 	}
 	if in.applied {
@@ -158,6 +166,13 @@ func (r *Router) buildStatic(key models.StaticKey) error {
 		return nil
 	}
 	route := vrf.StaticRoute{Preference: st.want.Preference, Tag: st.want.Tag, Action: staticAction(st.want.Action), Reject: st.want.Reject}
+	if in := st.want.Incoming; in != (intf.UnitKey{}) {
+		t := r.tree.Unit(in)
+		if t == nil {
+			return fmt.Errorf("instance %s static-route %s: incoming interface %s does not exist", key.Instance, key.Prefix, in.Name())
+		}
+		route.Incoming = t.Index
+	}
 	for _, nh := range st.want.NextHops {
 		m := vrf.Member{Gateway: nh.Gateway, Weight: nh.Weight, Backup: nh.Backup}
 		if nh.Interface != (intf.UnitKey{}) {

@@ -44,6 +44,7 @@ type family struct {
 	instance  string
 	up        bool
 	addresses map[netip.Prefix]*address
+	borrowed  netip.Addr // while it is unnumbered; zero for none
 	static    map[netip.Addr]intf.MAC
 }
 
@@ -82,6 +83,7 @@ func (r *Router) wantUnit(s reconcile.Step) error {
 	}
 	if s.Kind == reconcile.Unit && s.New.Unit == nil {
 		// What stands below goes with it; its own steps have come before.
+		r.noteLenders(s.Unit, u.want, nil)
 		u.want = nil
 		r.dirty.tree(r.tree.DeleteUnit(s.Unit))
 		r.dirty.units[s.Unit] = struct{}{}
@@ -103,6 +105,7 @@ func (r *Router) wantUnit(s reconcile.Step) error {
 	if err != nil {
 		return err
 	}
+	r.noteLenders(s.Unit, u.want, &next)
 	u.want = &next
 	r.dirty.tree(changes)
 	r.dirty.units[s.Unit] = struct{}{}
@@ -189,6 +192,7 @@ func (r *Router) buildUnit(key intf.UnitKey) error {
 	if err := r.drain(); err != nil {
 		return err
 	}
+	r.markBorrowers(key)
 	r.buildAdvert(u, t)
 	r.publishUnit(u, t)
 	if err := r.buildHost(u, t); err != nil {
@@ -261,6 +265,9 @@ func (r *Router) buildFamily(u *unit, t *intf.Unit, f intf.Family) error {
 		return err
 	}
 	fam.instance, fam.up = tf.Spec.Instance, up
+	if err := r.wantFeasible(u.index, f, tf.Spec.Instance, tf.Spec.RPF == intf.RPFFeasible); err != nil {
+		return err
+	}
 	for _, spec := range wantedAddresses(t, f) {
 		a := fam.addresses[spec.Prefix]
 		if a == nil {
@@ -295,6 +302,7 @@ func (r *Router) buildFamily(u *unit, t *intf.Unit, f intf.Family) error {
 			}
 		}
 	}
+	r.borrow(u, fam, tf, f)
 	for _, n := range tf.Spec.Neighbors {
 		if fam.static[n.Address] != n.MAC {
 			fam.static[n.Address] = n.MAC
@@ -337,6 +345,9 @@ func (r *Router) refuseAddress(i intf.Index, addr netip.Addr, mac intf.MAC) erro
 	if u == nil || u.families[intf.FamilyOf(addr)] == nil {
 		return nil
 	}
+	if u.families[intf.FamilyOf(addr)].borrowed == addr {
+		r.log.Error("another station has the borrowed address", "ifl", u.key.Name(), "address", addr.String(), "mac", mac.String())
+	}
 	for _, a := range u.families[intf.FamilyOf(addr)].addresses {
 		if a.spec.Prefix.Addr() != addr {
 			continue
@@ -372,13 +383,16 @@ func (r *Router) publishUnit(u *unit, t *intf.Unit) {
 			continue
 		}
 		index, _ := r.vrfs.Index(tf.Spec.Instance)
-		w := dataplane.UnitFamily{Up: tf.Up(), Instance: index, MTU: tf.MTU}
+		w := dataplane.UnitFamily{Up: tf.Up(), Instance: index, MTU: tf.MTU, RPF: tf.Spec.RPF}
 		for _, a := range fam.sorted() {
 			if a.usable {
 				w.Locals = append(w.Locals, a.spec.Prefix.Addr())
 			}
 		}
 		w.Primary = fam.primary()
+		if fam.borrowed.IsValid() {
+			w.Primary, w.Locals = fam.borrowed, append(w.Locals, fam.borrowed)
+		}
 		v.Families[f] = w
 	}
 	r.edit.SetUnit(v)
@@ -440,6 +454,9 @@ func (r *Router) buildHost(u *unit, t *intf.Unit) error {
 			if a.usable && !leaves {
 				hf.Addresses = append(hf.Addresses, a.spec)
 			}
+		}
+		if fam.borrowed.IsValid() {
+			hf.Addresses = append(hf.Addresses, intf.AddressSpec{Prefix: hostPrefix(fam.borrowed)})
 		}
 		spec.Families = append(spec.Families, hf)
 	}
@@ -505,6 +522,7 @@ func (r *Router) clearUnit(key intf.UnitKey) error {
 			}
 		}
 		tf := t.Family(f)
+		r.borrow(u, fam, tf, f)
 		for addr := range fam.static {
 			if tf == nil || !slices.ContainsFunc(tf.Spec.Neighbors, func(n intf.NeighborSpec) bool { return n.Address == addr }) {
 				delete(fam.static, addr)
@@ -515,18 +533,23 @@ func (r *Router) clearUnit(key intf.UnitKey) error {
 			if err := r.vrfs.RemoveFamily(u.index, f); err != nil {
 				return err
 			}
+			if err := r.wantFeasible(u.index, f, "", false); err != nil {
+				return err
+			}
 			u.families[f] = nil
 		}
 	}
 	if err := r.drain(); err != nil {
 		return err
 	}
+	r.markBorrowers(key)
 	r.publishUnit(u, t)
 	return r.buildHost(u, t)
 }
 
 func (r *Router) removeUnit(u *unit) error {
 	delete(r.units, u.key)
+	r.markBorrowers(u.key)
 	if u.index == 0 {
 		return nil
 	}
@@ -536,7 +559,7 @@ func (r *Router) removeUnit(u *unit) error {
 	r.act(r.neighbors.RemoveInterface(r.clock(), u.index))
 	var errs []error
 	for _, f := range intf.Families {
-		errs = append(errs, r.vrfs.RemoveFamily(u.index, f))
+		errs = append(errs, r.vrfs.RemoveFamily(u.index, f), r.wantFeasible(u.index, f, "", false))
 	}
 	errs = append(errs, r.drain())
 	r.edit.DeleteUnit(u.index)
