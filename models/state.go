@@ -110,6 +110,7 @@ type FamilyState struct {
 	OperReason    string       // empty when up
 	HostInterface string       // empty when there is none
 	HostReason    string       // empty when all is well
+	Borrowed      netip.Addr   // of an unnumbered family; zero for none
 	Advert        *AdvertState // nil where none was ever declared
 	RPFFailed     uint64       // packets whose source failed the check
 	Addresses     []AddressState
@@ -169,6 +170,24 @@ type InstanceState struct {
 	Cache         CacheState
 }
 
+// LocalCounters count packets for the router itself, of a session or a class.
+type LocalCounters struct {
+	Packets, Octets  uint64
+	Policed, Dropped uint64 // of Packets; Dropped includes Policed
+}
+
+// A ClassState is the state of a class of packets for the router itself.
+type ClassState struct {
+	Spec     ClassSpec
+	Counters LocalCounters
+}
+
+// A SessionState is the state of a session.
+type SessionState struct {
+	Spec     SessionSpec
+	Counters LocalCounters
+}
+
 // A RIBState counts the routes of one family of an instance.
 type RIBState struct {
 	Family   intf.Family
@@ -186,6 +205,8 @@ type RouteState struct {
 	Preference uint8
 	Tag        uint32
 	Active     bool
+	Incoming   string // the unit that packets have to come in by, empty for any
+	Ignored    bool
 	Reason     string // empty when it can be used
 	NextHop    routing.Kind
 	Reject     routing.RejectCode // RejectNone but for what rejects
@@ -193,7 +214,6 @@ type RouteState struct {
 	Egress     string             // a unit's name, empty for none
 	Lookup     string             // the instance to look up in, empty for none
 	Resolved   netip.Prefix       // of the route that the gateway was found through; zero for none
-	In         string             // the unit that packets to a group have to come in by, empty for any
 	Out        []string           // the units that get copies of packets to a group
 	Members    []MemberState      // of a group, or of the group that the gateway is reached by
 }

@@ -90,9 +90,11 @@ type Router struct {
 	devices   map[string]*device
 	units     map[intf.UnitKey]*unit
 	byIndex   map[intf.Index]*unit
+	borrowers map[intf.UnitKey]map[intf.UnitKey]struct{} // unnumbered units, by the one that lends
 	instances map[string]*instance
 	names     map[uint32]string // of instances, by index
 	statics   map[models.StaticKey]*static
+	policy    localPolicy
 	feasible  map[string]map[familyID]struct{} // by instance: who needs its second table
 	multicast map[models.MulticastKey]*multicast
 	aged      time.Duration // the clock's reading when flows were aged last
@@ -110,6 +112,8 @@ type dirty struct {
 	units     map[intf.UnitKey]struct{}
 	instances map[string]struct{}
 	statics   map[models.StaticKey]struct{}
+	classes   map[string]struct{}
+	sessions  map[string]struct{}
 	multicast map[models.MulticastKey]struct{}
 }
 
@@ -117,6 +121,7 @@ func newDirty() dirty {
 	return dirty{
 		devices: map[string]struct{}{}, units: map[intf.UnitKey]struct{}{},
 		instances: map[string]struct{}{}, statics: map[models.StaticKey]struct{}{}, multicast: map[models.MulticastKey]struct{}{},
+		classes: map[string]struct{}{}, sessions: map[string]struct{}{},
 	}
 }
 
@@ -143,6 +148,7 @@ func New(c Config) (*Router, error) {
 		log: c.Log, engine: c.Engine, domain: c.Domain, arena: c.Arena, links: c.Links, drivers: c.Drivers, host: c.Host, now: c.Now,
 		indexes: indexes, indexFile: file, saved: map[intf.Index]struct{}{}, tree: intf.NewTree(indexes),
 		devices: map[string]*device{}, units: map[intf.UnitKey]*unit{}, byIndex: map[intf.Index]*unit{},
+		borrowers: map[intf.UnitKey]map[intf.UnitKey]struct{}{},
 		instances: map[string]*instance{}, names: map[uint32]string{0: vrf.Default}, statics: map[models.StaticKey]*static{},
 		multicast: map[models.MulticastKey]*multicast{},
 		feasible:  map[string]map[familyID]struct{}{},
@@ -164,6 +170,9 @@ func New(c Config) (*Router, error) {
 		return nil, errors.Join(err, file.close())
 	}
 	r.commitEdit()
+	if err := r.startPolicy(); err != nil {
+		return nil, errors.Join(err, file.close())
+	}
 	r.engine.OnPortError(r.onPortError)
 	return r, nil
 }
@@ -210,6 +219,10 @@ func (r *Router) note(s reconcile.Step) error {
 		}
 		st.want = s.New.Static
 		r.dirty.statics[key] = struct{}{}
+	case reconcile.LocalClass:
+		r.wantClass(s.Name, s.New.Class)
+	case reconcile.Session:
+		r.wantSession(s.Name, s.New.Session)
 	case reconcile.MulticastRoute:
 		r.wantMulticast(models.MulticastKey{Instance: s.Instance, Group: s.Prefix, Source: s.Source}, s.New.Multicast)
 	}
@@ -262,10 +275,12 @@ type pass struct {
 	instances []string
 	statics   []models.StaticKey
 	multicast []models.MulticastKey
+	classes   []string
+	sessions  []string
 }
 
 func (d *dirty) empty() bool {
-	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics)+len(d.multicast) == 0
+	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics)+len(d.multicast)+len(d.classes)+len(d.sessions) == 0
 }
 
 // add marks what a pass has taken.
@@ -274,6 +289,8 @@ func (d *dirty) add(p pass) {
 	mark(d.units, p.units)
 	mark(d.instances, p.instances)
 	mark(d.statics, p.statics)
+	mark(d.classes, p.classes)
+	mark(d.sessions, p.sessions)
 	mark(d.multicast, p.multicast)
 }
 
@@ -326,8 +343,22 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 	if err != nil {
 		return err
 	}
+	p.classes = take(r.dirty.classes, strings.Compare)
+	if err := each(p.classes, r.buildClass); err != nil {
+		return err
+	}
+	p.sessions = take(r.dirty.sessions, strings.Compare)
+	if err := each(p.sessions, r.buildSession); err != nil {
+		return err
+	}
 
 	// Clear away, from the top down.
+	if err := each(p.sessions, r.clearSession); err != nil {
+		return err
+	}
+	if err := each(p.classes, r.clearClass); err != nil {
+		return err
+	}
 	err = r.vrfs.Batch(func() error {
 		return errors.Join(each(p.statics, r.clearStatic), each(p.multicast, r.clearMulticast))
 	})

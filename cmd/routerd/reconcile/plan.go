@@ -33,6 +33,8 @@ const (
 	Address
 	Neighbor
 	StaticRoute
+	LocalClass
+	Session
 	MulticastRoute
 )
 
@@ -54,6 +56,10 @@ func (k Kind) String() string {
 		return "neighbor"
 	case StaticRoute:
 		return "static-route"
+	case LocalClass:
+		return "local-class"
+	case Session:
+		return "session"
 	case MulticastRoute:
 		return "multicast-route"
 	}
@@ -92,6 +98,8 @@ type Spec struct {
 	Address  *intf.AddressSpec
 	Neighbor *intf.NeighborSpec
 	Static   *models.StaticSpec
+	Class    *models.ClassSpec
+	Session  *models.SessionSpec
 
 	Multicast *models.MulticastSpec
 }
@@ -107,6 +115,7 @@ type Step struct {
 	Prefix   netip.Prefix // of a static route and an address; of a route of groups, the groups
 	Source   netip.Prefix // of a route of groups; the zero value for any
 	Neighbor netip.Addr   // of a neighbour
+	Name     string       // of a class and a session
 	Old, New Spec
 }
 
@@ -130,6 +139,8 @@ func (s Step) Object() string {
 		return fmt.Sprintf("%s family %s neighbor %s", unit(), s.Family, s.Neighbor)
 	case StaticRoute:
 		return fmt.Sprintf("instance %s static-route %s", s.Instance, s.Prefix)
+	case LocalClass, Session:
+		return s.Kind.String() + " " + s.Name
 	case MulticastRoute:
 		return fmt.Sprintf("instance %s multicast-route %s %s", s.Instance, s.Prefix, models.MulticastKey{Source: s.Source}.SourceText())
 	}
@@ -182,6 +193,12 @@ func Plan(change models.Change) []Step {
 	}
 	for _, d := range change.Static {
 		add(Step{Kind: StaticRoute, Instance: d.Key.Instance, Prefix: d.Key.Prefix, Old: Spec{Static: d.Old}, New: Spec{Static: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Classes {
+		add(Step{Kind: LocalClass, Name: d.Key, Old: Spec{Class: d.Old}, New: Spec{Class: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Sessions {
+		add(Step{Kind: Session, Name: d.Key, Old: Spec{Session: d.Old}, New: Spec{Session: d.New}}, d.Old != nil, d.New != nil, false)
 	}
 	for _, d := range change.Multicast {
 		add(Step{Kind: MulticastRoute, Instance: d.Key.Instance, Prefix: d.Key.Group, Source: d.Key.Source,
@@ -284,6 +301,7 @@ func compare(a, b Step) int {
 		a.Prefix.Compare(b.Prefix),
 		a.Source.Compare(b.Source),
 		a.Neighbor.Compare(b.Neighbor),
+		strings.Compare(a.Name, b.Name),
 	)
 	if aDel {
 		return -c
