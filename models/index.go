@@ -68,7 +68,7 @@ type indexes struct {
 	borrowers  multimap[intf.UnitKey, intf.UnitKey] // unnumbered units by the one that lends
 	namespaces multimap[string, string]             // instances by host namespace
 	byUnit     multimap[intf.UnitKey, StaticKey]    // routes through a unit
-	byGateway  multimap[instanceAddr, StaticKey]    // routes to a gateway
+	byGateway  multimap[netip.Addr, StaticKey]      // routes to a gateway, of all instances
 	byTarget   multimap[string, StaticKey]          // routes that look up in an instance
 }
 
@@ -83,7 +83,7 @@ func newIndexes() indexes {
 		borrowers:  multimap[intf.UnitKey, intf.UnitKey]{},
 		namespaces: multimap[string, string]{},
 		byUnit:     multimap[intf.UnitKey, StaticKey]{},
-		byGateway:  multimap[instanceAddr, StaticKey]{},
+		byGateway:  multimap[netip.Addr, StaticKey]{},
 		byTarget:   multimap[string, StaticKey]{},
 	}
 }
@@ -148,7 +148,7 @@ func (x *indexes) static(add bool, s StaticSpec) {
 			x.byUnit.set(add, nh.Interface, s.Key)
 		}
 		if nh.Gateway.IsValid() {
-			x.byGateway.set(add, instanceAddr{s.Key.Instance, nh.Gateway}, s.Key)
+			x.byGateway.set(add, nh.Gateway, s.Key)
 		}
 		if nh.Instance != "" {
 			x.byTarget.set(add, nh.Instance, s.Key)

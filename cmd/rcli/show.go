@@ -468,6 +468,9 @@ func routeRows(prefix string, entries []entryTree, permanent bool) [][]string {
 		switch {
 		case e.State.Gateway != "":
 			next += " " + e.State.Gateway
+			if e.State.Instance != "" {
+				next += " in " + e.State.Instance
+			}
 		case e.State.Instance != "":
 			next += " in " + e.State.Instance
 		case e.State.RejectCode != "":
