@@ -29,6 +29,11 @@ func (c *Compiled) check(change Change, v *violations) {
 			c.checkLoop(s, v)
 		}
 	}
+	for name := range a.filters {
+		if s, ok := c.intent.Filters[name]; ok {
+			c.checkFilter(s, v)
+		}
+	}
 }
 
 // An affected is what a change can make wrong: the objects that changed and
@@ -37,6 +42,7 @@ type affected struct {
 	units   map[intf.UnitKey]struct{}
 	static  map[StaticKey]struct{}
 	lookups map[StaticKey]struct{} // routes that look up elsewhere, to be checked for loops
+	filters map[string]struct{}
 }
 
 func (c *Compiled) affected(change Change) affected {
@@ -44,6 +50,7 @@ func (c *Compiled) affected(change Change) affected {
 		units:   map[intf.UnitKey]struct{}{},
 		static:  map[StaticKey]struct{}{},
 		lookups: map[StaticKey]struct{}{},
+		filters: map[string]struct{}{},
 	}
 	for _, d := range change.Devices {
 		// Nothing but the MRU reaches the units.
@@ -79,6 +86,7 @@ func (c *Compiled) affected(change Change) affected {
 		}
 	}
 	c.affectedLookups(uncovered, &a)
+	c.affectedFilters(change, &a)
 	return a
 }
 
@@ -180,6 +188,7 @@ func (c *Compiled) checkUnit(s intf.UnitSpec, v *violations) {
 				"instance %s does not exist: declare it or name another one", f.Instance)
 		}
 		checkMTU(f, int(mru), stack.Tags(), fpath, v)
+		c.checkBindings(f, fpath, v)
 		for _, a := range f.Addresses {
 			c.checkUnique(s.Key, f.Instance, a.Prefix, fpath, v)
 		}

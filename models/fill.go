@@ -106,6 +106,9 @@ func FillUnit(dst *gen.Device, s UnitState) {
 	if a := s.Applied; a != nil {
 		st.Description = text(a.Description)
 		st.Enabled = ygot.Bool(a.Enabled)
+		if a.Group != 0 {
+			st.InterfaceGroup = ygot.Uint32(a.Group)
+		}
 		u.GetOrCreateVlan().State = vlanState(a.VLAN)
 	}
 	u.State = st
@@ -143,6 +146,7 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		st.Instance = ygot.String(a.Instance)
 	}
 	f.State = st
+	fillBindings(f, s)
 	for _, a := range s.Addresses {
 		p := a.Spec.Prefix.String()
 		f.GetOrCreateAddress(p).State = &gen.Routerd_Interface_Unit_Family_Address_State{

@@ -69,6 +69,7 @@ type indexes struct {
 	byUnit     multimap[intf.UnitKey, StaticKey]    // routes through a unit
 	byGateway  multimap[instanceAddr, StaticKey]    // routes to a gateway
 	byTarget   multimap[string, StaticKey]          // routes that look up in an instance
+	filters    filterIndex
 }
 
 func newIndexes() indexes {
@@ -83,6 +84,7 @@ func newIndexes() indexes {
 		byUnit:     multimap[intf.UnitKey, StaticKey]{},
 		byGateway:  multimap[instanceAddr, StaticKey]{},
 		byTarget:   multimap[string, StaticKey]{},
+		filters:    newFilterIndex(),
 	}
 }
 
@@ -101,6 +103,7 @@ func (x *indexes) unit(add bool, s intf.UnitSpec) {
 		}
 	}
 	networksOf(&s, func(k StaticKey) { x.network(add, k) })
+	x.bindings(add, s)
 }
 
 // networksOf visits the prefixes that the addresses of s, nil for none, make

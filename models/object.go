@@ -22,6 +22,10 @@ const (
 	Unit // with its families, addresses and neighbours
 	Instance
 	Static
+	PrefixList
+	Policer
+	Filter    // with its terms
+	FilterLog // an entry of the filter log; state alone
 )
 
 func (k Kind) String() string {
@@ -36,6 +40,14 @@ func (k Kind) String() string {
 		return "instance"
 	case Static:
 		return "static"
+	case PrefixList:
+		return "prefix-list"
+	case Policer:
+		return "policer"
+	case Filter:
+		return "filter"
+	case FilterLog:
+		return "filter-log"
 	}
 	return "kind(" + uintText(uint64(k)) + ")"
 }
@@ -49,6 +61,7 @@ type Object struct {
 	Unit     string // Unit
 	Instance string // Instance, Static
 	Prefix   string // Static
+	Name     string // PrefixList, Policer, Filter; the id of a FilterLog
 }
 
 // Compare orders objects by kind, then by name.
@@ -57,6 +70,7 @@ func (o Object) Compare(p Object) int {
 		cmp.Compare(o.Kind, p.Kind),
 		strings.Compare(o.Device, p.Device), strings.Compare(o.Unit, p.Unit),
 		strings.Compare(o.Instance, p.Instance), strings.Compare(o.Prefix, p.Prefix),
+		strings.Compare(o.Name, p.Name),
 	)
 }
 
@@ -73,6 +87,14 @@ func (o Object) Path() string {
 		return instancePath(o.Instance)
 	case Static:
 		return staticPathText(o.Instance, o.Prefix)
+	case PrefixList:
+		return prefixListPath(o.Name)
+	case Policer:
+		return policerPath(o.Name)
+	case Filter:
+		return filterPath(o.Name)
+	case FilterLog:
+		return keyed("", "filter-log", "id", o.Name)
 	}
 	return "/"
 }
@@ -129,6 +151,15 @@ func (w *walker) root(elems []*gpb.PathElem) {
 			w.out = append(w.out, Object{Kind: Instance, Instance: DefaultInstance})
 		}
 	}
+	if covers(all, name, "prefix-list") {
+		named(w, PrefixList, w.dev.PrefixList, first)
+	}
+	if covers(all, name, "policer") {
+		named(w, Policer, w.dev.Policer, first)
+	}
+	if covers(all, name, "filter") {
+		named(w, Filter, w.dev.Filter, first)
+	}
 }
 
 func (w *walker) device(key string, d *gen.Routerd_Interface, elems []*gpb.PathElem) {
@@ -150,6 +181,11 @@ func (w *walker) instance(key string, i *gen.Routerd_Instance, elems []*gpb.Path
 			w.out = append(w.out, Object{Kind: Static, Instance: key, Prefix: prefix})
 		})
 	}
+}
+
+// named adds the objects of a list at the root that has a name for its key.
+func named[V any](w *walker, kind Kind, list map[string]V, elem *gpb.PathElem) {
+	each(list, elem, "name", func(name string, _ V) { w.out = append(w.out, Object{Kind: kind, Name: name}) })
 }
 
 // exactKey is the value of a key in elem; ok is false for none and for "*".

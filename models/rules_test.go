@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,8 +42,8 @@ const base = `{
   {"name": "red", "config": {"name": "red"}, "static-route": [
    {"prefix": "203.0.112.0/24", "config": {"prefix": "203.0.112.0/24", "action": "discard"}},
    {"prefix": "0.0.0.0/0", "config": {"prefix": "0.0.0.0/0"}, "next-hop": [
-    {"index": 0, "config": {"index": 0, "instance": "default"}}]}]}]
-}`
+    {"index": 0, "config": {"index": 0, "instance": "default"}}]}]}],
+` + filterBase + `}`
 
 // A world is base, with shorthands to spoil it by.
 type world struct{ *gen.Device }
@@ -102,6 +103,7 @@ func (w world) complete() {
 			}
 		}
 	}
+	w.completeFilters()
 }
 
 const (
@@ -112,15 +114,20 @@ const (
 	nh0      = "/next-hop[index=0]"
 )
 
-// ruleCases spoil base. rule is empty for what is allowed. xpath says that the
-// rule is a must that XPath can evaluate, so that yanglint finds it too.
-var ruleCases = []struct {
+type ruleCase struct {
 	name  string
 	spoil func(w world)
 	rule  string
 	path  string
 	xpath bool
-}{
+}
+
+// allCases are the cases of all files.
+func allCases() []ruleCase { return slices.Concat(ruleCases, filterCases()) }
+
+// ruleCases spoil base. rule is empty for what is allowed. xpath says that the
+// rule is a must that XPath can evaluate, so that yanglint finds it too.
+var ruleCases = []ruleCase{
 	{name: "nothing", spoil: func(w world) {}},
 
 	{name: "device with a group MAC", rule: ruleDeviceMAC, xpath: true, path: "/interface[name=ge0]/config/mac-address",
@@ -443,7 +450,7 @@ var ruleCases = []struct {
 }
 
 func TestRules(t *testing.T) {
-	for _, c := range ruleCases {
+	for _, c := range allCases() {
 		t.Run(c.name, func(t *testing.T) {
 			w := world{load(t, []byte(base))}
 			compiled, errs := Compile(w.Device)
@@ -501,7 +508,7 @@ func TestRulesAgreeWithYanglint(t *testing.T) {
 		messages[m[1]] = m[2]
 	}
 	dir := t.TempDir()
-	for _, c := range ruleCases {
+	for _, c := range allCases() {
 		if c.rule != "" && !c.xpath {
 			continue
 		}
@@ -528,7 +535,7 @@ func TestRulesAgreeWithYanglint(t *testing.T) {
 
 func TestEveryRuleIsTested(t *testing.T) {
 	tested := map[string]bool{}
-	for _, c := range ruleCases {
+	for _, c := range allCases() {
 		tested[c.rule] = true
 	}
 	for _, r := range Rules() {

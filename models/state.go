@@ -110,6 +110,7 @@ type FamilyState struct {
 	HostReason    string // empty when all is well
 	Addresses     []AddressState
 	Neighbors     []NeighborState
+	Filters       []FilterCount // of terms that are counted per interface
 }
 
 // An AddressStatus is the condition of an address. The set is closed.

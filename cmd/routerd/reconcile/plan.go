@@ -191,7 +191,7 @@ func planUnit(d models.Delta[intf.UnitKey, intf.UnitSpec], add func(s Step, had,
 		return &b
 	}
 	old, new := bare(d.Old), bare(d.New)
-	same := old != nil && new != nil && old.Description == new.Description && old.Enabled == new.Enabled && old.VLAN == new.VLAN
+	same := old != nil && new != nil && old.Description == new.Description && old.Enabled == new.Enabled && old.VLAN == new.VLAN && old.Group == new.Group
 	add(Step{Kind: Unit, Unit: d.Key, Old: Spec{Unit: old}, New: Spec{Unit: new}}, old != nil, new != nil, same)
 	for _, f := range intf.Families {
 		planFamily(d.Key, familyOf(d.Old, f), familyOf(d.New, f), f, add)
@@ -220,7 +220,7 @@ func planFamily(unit intf.UnitKey, old, new *intf.FamilySpec, f intf.Family, add
 		return &b
 	}
 	step := Step{Kind: Family, Unit: unit, Family: f, Old: Spec{Family: bare(old)}, New: Spec{Family: bare(new)}}
-	same := old != nil && new != nil && old.Enabled == new.Enabled && old.Instance == new.Instance && old.MTU == new.MTU
+	same := old != nil && new != nil && old.Enabled == new.Enabled && old.Instance == new.Instance && old.MTU == new.MTU && old.Filters == new.Filters
 	add(step, old != nil, new != nil, same)
 
 	addresses := map[netip.Prefix]*[2]*intf.AddressSpec{}
