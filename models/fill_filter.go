@@ -161,7 +161,7 @@ func filterVerdict(v FilterVerdict) gen.E_Routerd_FilterVerdict {
 // FillFilterLog writes an entry of the filter log.
 func FillFilterLog(dst *gen.Device, e FilterLogEntry) {
 	l := &gen.Routerd_FilterLog{
-		Id: ygot.Uint64(e.ID), Time: moment(e.Time), Filter: ygot.String(e.Filter), Term: text(e.Term),
+		Slot: ygot.Uint16(e.Slot()), Number: ygot.Uint64(e.Number), Time: moment(e.Time), Filter: ygot.String(e.Filter), Term: text(e.Term),
 		Hook: filterHook(e.Hook), Interface: unitName(e.Unit), Verdict: filterVerdict(e.Verdict),
 		Source: address(e.Src), Destination: address(e.Dst), Protocol: ygot.Uint8(e.Protocol), Length: ygot.Uint16(e.Length),
 	}
@@ -169,9 +169,9 @@ func FillFilterLog(dst *gen.Device, e FilterLogEntry) {
 		l.SourcePort, l.DestinationPort = ygot.Uint16(e.SrcPort), ygot.Uint16(e.DstPort)
 	}
 	if dst.FilterLog == nil {
-		dst.FilterLog = map[uint64]*gen.Routerd_FilterLog{}
+		dst.FilterLog = map[uint16]*gen.Routerd_FilterLog{}
 	}
-	dst.FilterLog[e.ID] = l
+	dst.FilterLog[e.Slot()] = l
 }
 
 func unitName(k intf.UnitKey) *string {

@@ -100,7 +100,7 @@ func fillFilters(dst *gen.Device) {
 		FillPolicer(dst, PolicerState{Applied: PolicerSpec{Spec: p, Description: "slow"}, Colours: counts})
 	}
 	FillFilterLog(dst, FilterLogEntry{
-		ID: 1, Time: now, Filter: "f", Term: "t", Hook: filter.Input, Unit: intf.UnitKey{Device: "ge0", ID: "0"}, Verdict: VerdictPoliced,
+		Number: 1, Time: now, Filter: "f", Term: "t", Hook: filter.Input, Unit: intf.UnitKey{Device: "ge0", ID: "0"}, Verdict: VerdictPoliced,
 		Src: someIP, Dst: someIP, Protocol: 17, Ports: true, SrcPort: 1, DstPort: 2, Length: 60,
 	})
 }

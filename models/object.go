@@ -61,7 +61,7 @@ type Object struct {
 	Unit     string // Unit
 	Instance string // Instance, Static
 	Prefix   string // Static
-	Name     string // PrefixList, Policer, Filter; the id of a FilterLog
+	Name     string // PrefixList, Policer, Filter; the slot of a FilterLog
 }
 
 // Compare orders objects by kind, then by name.
@@ -94,7 +94,7 @@ func (o Object) Path() string {
 	case Filter:
 		return filterPath(o.Name)
 	case FilterLog:
-		return keyed("", "filter-log", "id", o.Name)
+		return keyed("", "filter-log", "slot", o.Name)
 	}
 	return "/"
 }

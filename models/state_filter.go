@@ -65,9 +65,15 @@ func (v FilterVerdict) String() string {
 	return "verdict(" + uintText(uint64(v)) + ")"
 }
 
+// FilterLogSize is how many entries the filter log has.
+const FilterLogSize = 1024
+
+// Slot is the entry's place in the log, from 1 on.
+func (e *FilterLogEntry) Slot() uint16 { return uint16((e.Number-1)%FilterLogSize) + 1 }
+
 // A FilterLogEntry is a packet that a filter logged.
 type FilterLogEntry struct {
-	ID           uint64 // counts from 1 on
+	Number       uint64 // counts from 1 on
 	Time         time.Time
 	Filter, Term string
 	Hook         filter.Hook
