@@ -13,26 +13,28 @@
 //	p, err := filter.Compile(spec)           // pure; *Program, immutable
 //
 // A Table keeps what outlives a Program: counters, policers, and which filters
-// follow each other. Its methods are for one goroutine at a time, but Counts,
-// PolicerCounts and Bound may be used by anyone.
+// follow each other. Any goroutine may call its methods.
 //
 //	t := filter.NewTable(workers)
 //	t.SetPolicer(policerSpec)                // error; keeps the bucket's fill
 //	t.DeletePolicer(name)
 //	t.SetFilter(p)                           // replaces the one of that name
 //	t.DeleteFilter(name)
-//	b, err := t.Bind(name, place)            // *Bound; after all Sets, for each Place
-//	t.Sweep()                                // forget counters of Places not bound since
+//	b, err := t.Bind(name, place)            // *Bound, for each Place
+//	t.Unbind(name, place)                    // forgets the Place's own counters
 //
-// After any Set, everything is bound anew, and the new Bounds are published
-// together; binding a filter that did not change (nor what it names) returns the
-// same Bound. Old Bounds stay usable as long as packets are under way.
+// After any change, everything is bound anew, and the new Bounds are published
+// together; binding a filter for which nothing changed returns the same Bound. Old
+// Bounds stay usable as long as packets are under way.
 //
 // A worker filters, with scratch memory of its own:
 //
 //	s := t.Worker(id)                        // *Worker, once
-//	v := b.Run(s, now, l3, &meta)            // now in nanoseconds; Verdict
+//	v := b.Run(s, now, l3, &meta)            // Verdict
 //	s.Flush()                                // once a batch: publishes counts
+//
+// now is in nanoseconds by a clock that all workers share, since they share
+// policers; it may be that of the batch.
 //
 // l3 is what packet.CheckIPv4 or CheckIPv6 returned. [Meta] carries what the octets
 // don't say: the frame, the receiving unit and its group, and the packet's mark,

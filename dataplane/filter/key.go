@@ -95,8 +95,9 @@ func (k *Key) setLarge(f field, v uint64) {
 
 // parse fills k from a packet of a family and what Meta knows about it. Of the
 // fields that are costly to find only those in need are there afterwards. It takes
-// any octets: fields that are cut off, or behind something malformed, are missing.
-func (k *Key) parse(f intf.Family, l3 []byte, m *Meta, need fieldSet) {
+// any octets: fields that are cut off, or behind something malformed, are missing. It
+// reports false for what is too short to be a packet of the family.
+func (k *Key) parse(f intf.Family, l3 []byte, m *Meta, need fieldSet) bool {
 	k.has = metaFields
 	k.small[fieldMark] = m.Mark
 	k.small[fieldLossPriority] = uint16(m.LossPriority)
@@ -104,8 +105,14 @@ func (k *Key) parse(f intf.Family, l3 []byte, m *Meta, need fieldSet) {
 	k.octets = uint32(len(l3))
 	switch f {
 	case intf.Inet:
+		if len(l3) < packet.IPv4MinHeaderLen {
+			return false
+		}
 		k.parse4(l3, need)
 	case intf.Inet6:
+		if len(l3) < packet.IPv6HeaderLen {
+			return false
+		}
 		k.parse6(l3, need)
 	}
 	if m.In != 0 {
@@ -117,13 +124,11 @@ func (k *Key) parse(f intf.Family, l3 []byte, m *Meta, need fieldSet) {
 	if need&frameFields != 0 {
 		k.parseFrame(m.Frame)
 	}
+	return true
 }
 
-// parse4 reads an IPv4 packet.
+// parse4 reads an IPv4 packet of at least a header's length.
 func (k *Key) parse4(l3 []byte, need fieldSet) {
-	if len(l3) < packet.IPv4MinHeaderLen {
-		return
-	}
 	h := packet.IPv4(l3)
 	k.srcLo, k.dstLo = uint64(h.Src32()), uint64(h.Dst32())
 	k.small[fieldDSCP] = uint16(l3[1] >> 2)
@@ -192,12 +197,9 @@ var extensionBits = func() (bits [256]uint32) {
 	return bits
 }()
 
-// parse6 reads an IPv6 packet. It walks the extension headers as packet.IPv6.Upper
+// parse6 reads an IPv6 packet of at least a header's length. It walks the extension headers as packet.IPv6.Upper
 // does, but looks which ones there are.
 func (k *Key) parse6(l3 []byte, need fieldSet) {
-	if len(l3) < packet.IPv6HeaderLen {
-		return
-	}
 	h := packet.IPv6(l3)
 	k.srcHi, k.srcLo = h.Src64()
 	k.dstHi, k.dstLo = h.Dst64()

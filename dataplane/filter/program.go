@@ -30,6 +30,11 @@ type Program struct {
 	valid []uint64 // positions of each word that hold a term
 
 	residues []*residue // by term; nil where no term has one
+
+	actions      []action // by term
+	policerNames []string // that actions name
+	filterNames  []string // that actions go on with
+	perPlace     bool     // some terms have counters of their own per place
 }
 
 // MaxTerms is how many terms a filter may have.
@@ -58,6 +63,7 @@ func Compile(s *Spec) (*Program, error) {
 		return nil, err
 	}
 	c := compiler{spec: s, program: &Program{spec: s, terms: len(s.Terms)}}
+	c.program.compileActions()
 	c.collect()
 	c.arrange()
 	if err := c.build(); err != nil {

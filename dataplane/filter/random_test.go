@@ -148,7 +148,7 @@ func (m *maker) condition(t *Match, f int) {
 	case 10:
 		t.TTL = m.numbers(0, 1, 64, 254, 255)
 	case 11:
-		t.Options.Except = m.one(3)
+		t.Options = OptionMatch{Except: m.one(3)}
 		if m.one(2) {
 			t.Options.Any = true
 			break

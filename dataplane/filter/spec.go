@@ -166,9 +166,11 @@ type MaskedMark struct{ Value, Mask uint16 }
 // An Action is one disposition and any modifiers. The zero Action accepts, so a
 // term that only modifies accepts, as in Junos. Modifiers take effect in the order
 // of the terms; a later one of the same kind wins, and later terms, filters and
-// hooks match what earlier ones have set.
+// hooks match what earlier ones have set. Within a term the values that it sets
+// come first, and the policer, which sees them, may change them.
 //
-// Every term counts the packets that it matches and their octets.
+// Every term counts the packets that it matches and the octets of the IP packets,
+// and so does the end of the filter.
 type Action struct {
 	Kind Kind
 
