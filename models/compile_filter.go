@@ -46,6 +46,7 @@ func compileFilter(name string, g *gen.Routerd_Filter, v *violations) (s FilterS
 		}
 		term.compile(t)
 		s.Spec.Terms = append(s.Spec.Terms, term.term)
+		s.perPlace = s.perPlace || s.Spec.InterfaceSpecific || term.term.Action.CountPerInterface
 		if term.named {
 			s.Refs = append(s.Refs, term.refs)
 		}

@@ -30,6 +30,8 @@ func FillSystem(dst *gen.Device, s SystemState) {
 			BuffersFree: ygot.Uint32(s.BuffersFree),
 			FibOctets:   ygot.Uint64(s.FIBOctets),
 			NextHops:    ygot.Uint32(s.NextHops),
+
+			FilterLogLost: ygot.Uint64(s.FilterLogLost),
 		},
 		Datastore: &gen.Routerd_System_State_Datastore{
 			CommitNumber:   ygot.Uint64(s.CommitNumber),

@@ -11,7 +11,7 @@ import (
 // FillFilter writes the state of a filter and of its terms, in their order.
 func FillFilter(dst *gen.Device, s FilterState) {
 	f := dst.GetOrCreateFilter(s.Name)
-	f.State = &gen.Routerd_Filter_State{Name: ygot.String(s.Name), Bindings: ygot.Uint32(s.Bindings)}
+	f.State = &gen.Routerd_Filter_State{Name: ygot.String(s.Name), Bindings: ygot.Uint32(s.Bindings), Reason: text(s.Reason)}
 	a := s.Applied
 	if a == nil {
 		return
@@ -21,6 +21,7 @@ func FillFilter(dst *gen.Device, s FilterState) {
 	f.State.InterfaceSpecific = ygot.Bool(a.Spec.InterfaceSpecific)
 	f.State.Terms = ygot.Uint32(uint32(len(a.Spec.Terms)))
 	f.State.CompileTime = ygot.Uint64(uint64(s.CompileTime.Nanoseconds()))
+	f.State.UnmatchedPackets, f.State.UnmatchedOctets = ygot.Uint64(s.Unmatched.Packets), ygot.Uint64(s.Unmatched.Octets)
 	terms := f.GetOrCreateTermMap()
 	for i := range a.Spec.Terms {
 		name := a.Spec.Terms[i].Name

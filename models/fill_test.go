@@ -40,7 +40,7 @@ func filled() *gen.Device {
 	FillSystem(dst, SystemState{
 		Applied: &SystemSpec{Hostname: "r1"}, Version: "1.0", BootTime: now,
 		Workers: 2, Buffers: 8192, BuffersFree: 8000, FIBOctets: 4096, NextHops: 9, Drops: map[string]uint64{"host-full": 3},
-		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1,
+		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1, FilterLogLost: 2,
 	})
 	FillDevice(dst, DeviceState{
 		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now,
@@ -89,7 +89,7 @@ func fillFilters(dst *gen.Device) {
 	colour := filter.ColourAction{Drop: true, LossPriority: filter.Some[uint8](filter.LossHigh), DSCP: filter.Some[uint8](10), ForwardingClass: filter.Some[uint8](2)}
 	counts := [filter.NumColours]PacketCount{{5, 400}, {6, 500}, {7, 600}}
 	FillFilter(dst, FilterState{
-		Name: "f", Bindings: 4, CompileTime: time.Millisecond, Terms: []PacketCount{{5, 400}},
+		Name: "f", Bindings: 4, CompileTime: time.Millisecond, Reason: "no memory", Unmatched: PacketCount{1, 60}, Terms: []PacketCount{{5, 400}},
 		Applied: &FilterSpec{Description: "edge", Spec: filter.Spec{Name: "f", Family: intf.Inet6, InterfaceSpecific: true, Terms: []filter.Term{{Name: "t"}}}},
 	})
 	FillPrefixList(dst, PrefixListSpec{Name: "l", Description: "ours", Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})

@@ -19,6 +19,7 @@ type FilterSpec struct {
 
 	next      []string // the filters that it goes on to, each once, sorted
 	redirects bool     // a term leads to an instance or a next hop
+	perPlace  bool     // a term is counted for each place
 }
 
 // TermRefs are the names that one term of a filter uses.
@@ -80,23 +81,19 @@ func (s *FilterSpec) units(visit func(unit intf.UnitKey, term int, leaf string))
 
 const nextHopIfLeaf = "action/config/next-hop-interface"
 
+// Next lists the filters that the filter goes on to, sorted. The list is not to be
+// changed.
+func (s *FilterSpec) Next() []string { return s.next }
+
+// CountsPerPlace reports whether terms are counted for each place where the filter
+// is bound.
+func (s *FilterSpec) CountsPerPlace() bool { return s.perPlace }
+
 // UsesList reports whether the filter matches against the prefix list.
 func (s *FilterSpec) UsesList(name string) bool {
 	found := false
 	s.lists(func(list string, _ int, _ string) { found = found || list == name })
 	return found
-}
-
-// UsesUnit reports whether the filter names the unit.
-func (s *FilterSpec) UsesUnit(key intf.UnitKey) bool {
-	found := false
-	s.units(func(unit intf.UnitKey, _ int, _ string) { found = found || unit == key })
-	return found
-}
-
-// UsesInstance reports whether the filter names the instance.
-func (s *FilterSpec) UsesInstance(name string) bool {
-	return slices.ContainsFunc(s.Refs, func(r TermRefs) bool { return r.Instance == name })
 }
 
 // A PrefixListSpec is the intended state of a prefix list.

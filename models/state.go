@@ -31,6 +31,7 @@ type SystemState struct {
 	CommitNumber   uint64
 	LastCommitTime time.Time
 	PendingObjects uint32
+	FilterLogLost  uint64
 }
 
 // Counters count packets and octets (RFC 8343). What passed in all, in-pkts and

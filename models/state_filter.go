@@ -17,7 +17,9 @@ type FilterState struct {
 	Applied     *FilterSpec // nil while it isn't in place
 	Bindings    uint32      // places where it is bound
 	CompileTime time.Duration
+	Reason      string        // why it discards everything instead; empty when it doesn't
 	Terms       []PacketCount // of the terms of Applied
+	Unmatched   PacketCount   // what no term matched
 }
 
 // A FilterCount is what a term of a filter matched at one place.

@@ -123,13 +123,13 @@ type memberTree struct {
 
 func showCommand(o *options) *cobra.Command {
 	show := &cobra.Command{
-		Use:   "show interfaces|routes|neighbors",
+		Use:   "show interfaces|routes|neighbors|filters|policers|filter-log",
 		Short: "print tables of what the router has and does",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("want interfaces, routes or neighbors")
+				return errors.New("want interfaces, routes, neighbors, filters, policers or filter-log")
 			}
-			return fmt.Errorf("unknown: %s; want interfaces, routes or neighbors", args[0])
+			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, filters, policers or filter-log", args[0])
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
@@ -158,6 +158,7 @@ func showCommand(o *options) *cobra.Command {
 	sub(routes, func(ctx context.Context, c *client, args []string) error {
 		return showRoutes(ctx, o, c, instance, all, args)
 	})
+	filterCommands(o, sub)
 	return show
 }
 

@@ -58,6 +58,10 @@ func everything(intent *models.Intent) models.Change {
 		Units:     additions(intent.Units),
 		Instances: additions(intent.Instances),
 		Static:    additions(intent.Static),
+
+		PrefixLists: additions(intent.PrefixLists),
+		Policers:    additions(intent.Policers),
+		Filters:     additions(intent.Filters),
 	}
 }
 
