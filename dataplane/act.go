@@ -177,7 +177,9 @@ func (w *worker) broadcast(p *pkt, i intf.Index) {
 			w.drop(p, DropBroadcast)
 			return
 		}
-		w.deliverTo(p, p.in.index)
+		if w.admitLocal(p) {
+			w.deliverTo(p, p.in.index)
+		}
 		return
 	}
 	u := p.in
@@ -217,6 +219,9 @@ func (w *worker) deliver(p *pkt, owner intf.Index) {
 	}
 	if p.flags&flagGroup != 0 && !p.isGroup() {
 		w.drop(p, DropLinkBroadcast)
+		return
+	}
+	if !w.admitLocal(p) {
 		return
 	}
 	if p.fam == intf.Inet6 && p.flags&flagOriginated == 0 {

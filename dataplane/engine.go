@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"router/dataplane/filter"
 	"router/dataplane/port"
 	"router/intf"
 	"router/vrf/epoch"
@@ -99,6 +100,9 @@ type Engine struct {
 	control     consumer
 	host        consumer
 	undelivered atomic.Uint64
+	filters     *filter.Table
+	filterLog   consumer
+	base        time.Time // when the workers' clocks began
 
 	mu          sync.Mutex // the one writer's turn: all below, and changes to the tables
 	topology    topology
@@ -142,6 +146,9 @@ func newEngine(c Config) (*Engine, error) {
 		control:     newConsumer(),
 		host:        newConsumer(),
 		topology:    newTopology(),
+		filters:     filter.NewTable(c.Workers),
+		filterLog:   newConsumer(),
+		base:        time.Now(),
 		portQueues:  make(map[PortID][]port.Queue),
 		nextPort:    1,
 	}

@@ -38,6 +38,8 @@ const (
 	DropHandoffFull                                    // the worker that serves the port does not keep up
 	DropNoBuffer                                       // no free frame buffer
 	DropPortGone                                       // the egress port was removed
+	DropFiltered                                       // a filter discards or rejects it
+	DropPoliced                                        // beyond what a filter's policer lets pass
 
 	NumReasons = packet.NumFaults + iota // the number of values
 )
@@ -47,6 +49,7 @@ var reasonNames = [NumReasons - packet.NumFaults]string{
 	"no-instance", "no-route", "lookup-loop", "ttl-exceeded", "reject-route", "discard-route",
 	"directed-broadcast", "beyond-scope", "too-big", "egress-down", "unresolved", "punt-policed", "punt-full",
 	"host-full", "no-owner", "tx-full", "handoff-full", "no-buffer", "port-gone",
+	"filtered", "policed",
 }
 
 // String is the reason's name as state and counters show it.

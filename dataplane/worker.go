@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"router/dataplane/filter"
 	"router/dataplane/port"
 	"router/vrf/epoch"
 )
@@ -33,7 +34,10 @@ type worker struct {
 
 	bufs    [batchSize]port.Buf
 	batch   [2]batch
-	replies []pkt // ICMP errors that wait for their turn
+	replies []pkt // ICMP errors and resets that wait for their turn
+
+	filters  *filter.Worker
+	filtered bool // some filter has run in this batch
 
 	clock    func() int64 // nanoseconds since base
 	now      int64        // of this batch, read when first wanted
@@ -41,6 +45,7 @@ type worker struct {
 	ipID     uint16
 	policers [numPunts + 1]bucket // the last is the host's
 	rang     [2]bool              // control and host have got something in this batch
+	logged   bool                 // and the reader of the filter log
 
 	touched  []*counterBlock
 	totals   totalCounts
@@ -48,6 +53,7 @@ type worker struct {
 
 	punts   [numPunts]*puntRing
 	hostOut *puntRing
+	logOut  *logRing
 	injects *injectRing // from the control plane
 	hostIn  *injectRing // from the host stack
 	peers   *injectRing // frames from other workers
@@ -90,8 +96,9 @@ func newWorker(e *Engine, id int) (*worker, error) {
 		return nil, fmt.Errorf("worker %d: %w", id, err)
 	}
 	w := &worker{
-		engine: e, id: id, mem: mem, base: time.Now(),
+		engine: e, id: id, mem: mem, base: e.base, filters: e.filters.Worker(id),
 		hostOut: newPuntRing(hostOutRing),
+		logOut:  newLogRing(),
 		injects: newInjectRing(controlRing),
 		hostIn:  newInjectRing(hostInRing),
 		peers:   newInjectRing(peerRing),
@@ -294,6 +301,14 @@ func (w *worker) finish() {
 	}
 	w.touched = w.touched[:0]
 	w.totals.flush()
+	if w.filtered {
+		w.filters.Flush()
+		w.filtered = false
+	}
+	if w.logged {
+		w.engine.filterLog.wake()
+		w.logged = false
+	}
 	if w.rang[0] {
 		w.engine.control.wake()
 	}
