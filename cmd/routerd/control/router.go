@@ -90,6 +90,8 @@ type Router struct {
 	names     map[uint32]string // of instances, by index
 	statics   map[models.StaticKey]*static
 	ports     map[dataplane.PortID]*device
+	filters   filterTable
+	filterLog filterLog
 	dirty     dirty
 	// oldNamespaces are to be let go once nothing is in them.
 	oldNamespaces []string
@@ -103,12 +105,15 @@ type dirty struct {
 	units     map[intf.UnitKey]struct{}
 	instances map[string]struct{}
 	statics   map[models.StaticKey]struct{}
+
+	lists, policers, filters map[string]struct{}
 }
 
 func newDirty() dirty {
 	return dirty{
 		devices: map[string]struct{}{}, units: map[intf.UnitKey]struct{}{},
 		instances: map[string]struct{}{}, statics: map[models.StaticKey]struct{}{},
+		lists: map[string]struct{}{}, policers: map[string]struct{}{}, filters: map[string]struct{}{},
 	}
 }
 
@@ -136,7 +141,7 @@ func New(c Config) (*Router, error) {
 		indexes: indexes, indexFile: file, saved: map[intf.Index]struct{}{}, tree: intf.NewTree(indexes),
 		devices: map[string]*device{}, units: map[intf.UnitKey]*unit{}, byIndex: map[intf.Index]*unit{},
 		instances: map[string]*instance{}, names: map[uint32]string{0: vrf.Default}, statics: map[models.StaticKey]*static{},
-		ports: map[dataplane.PortID]*device{}, dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
+		ports: map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
 	}
 	for _, i := range known {
 		r.saved[i] = struct{}{}
@@ -196,6 +201,12 @@ func (r *Router) note(s reconcile.Step) error {
 		}
 		st.want = s.New.Static
 		r.dirty.statics[key] = struct{}{}
+	case reconcile.PrefixList:
+		r.wantPrefixList(s.Name, s.New.PrefixList)
+	case reconcile.Policer:
+		r.wantPolicer(s.Name, s.New.Policer)
+	case reconcile.Filter:
+		r.wantFilter(s.Name, s.New.Filter)
 	}
 	return nil
 }
@@ -245,10 +256,12 @@ type pass struct {
 	units     []intf.UnitKey
 	instances []string
 	statics   []models.StaticKey
+
+	lists, policers, filters []string
 }
 
 func (d *dirty) empty() bool {
-	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics) == 0
+	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics)+len(d.lists)+len(d.policers)+len(d.filters) == 0
 }
 
 // add marks what a pass has taken.
@@ -257,6 +270,9 @@ func (d *dirty) add(p pass) {
 	mark(d.units, p.units)
 	mark(d.instances, p.instances)
 	mark(d.statics, p.statics)
+	mark(d.lists, p.lists)
+	mark(d.policers, p.policers)
+	mark(d.filters, p.filters)
 }
 
 func mark[K comparable](set map[K]struct{}, keys []K) {
@@ -290,6 +306,9 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 		return err
 	}
 	r.commitEdit()
+	if err := r.buildFilters(strict, p); err != nil {
+		return err
+	}
 	p.devices = take(r.dirty.devices, strings.Compare)
 	err := each(p.devices, func(name string) error { return r.buildDevice(ctx, name, strict) })
 	if err != nil {
@@ -313,6 +332,9 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 		return err
 	}
 	r.commitEdit()
+	if err := r.clearFilters(p); err != nil {
+		return err
+	}
 	for _, name := range p.devices {
 		r.clearDevice(name)
 	}

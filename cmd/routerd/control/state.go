@@ -29,6 +29,7 @@ func (r *Router) SystemState() models.SystemState {
 	}
 	u := r.engine.Usage()
 	s.Workers, s.Buffers, s.BuffersFree = uint16(u.Workers), uint32(u.Buffers), uint32(u.BuffersFree)
+	s.FilterLogLost = r.engine.LogLost()
 	s.Drops = reasons(r.engine.OwnDrops())
 	r.addNeighborDrops(s.Drops)
 	a := r.arena.Stats()
@@ -195,6 +196,7 @@ func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.
 			s.Neighbors = append(s.Neighbors, r.neighborState(n))
 		}
 	}
+	s.Filters = r.placeCounts(u, fam)
 	return s
 }
 
