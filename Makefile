@@ -38,6 +38,10 @@ race: ## tests of the concurrent packages under the race detector
 bench: ## benchmarks: tables, pipeline, commits, and (as root) packets per second through veth
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
+.PHONY: soak
+soak: ## ten million packets against Linux (as root), and 10^8 fuzzed frames that must be accounted for (minutes)
+	DIFFERENTIAL_PACKETS=10000000 ACCOUNTING_FRAMES=100000000 $(GO) test -count=1 -v -timeout 120m ./internal/differential
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (60s)
 	@set -e; for pkg in $$($(GO) list ./...); do \

@@ -37,6 +37,9 @@ func (w *worker) act(p *pkt, id uint32) {
 			w.linkLocal(p)
 			return
 		case routing.Reject:
+			if p.flags&flagOptions != 0 && !w.mayPass(p) {
+				return
+			}
 			w.reject(p, nh.reject)
 			w.drop(p, DropRejected)
 			return
@@ -68,9 +71,37 @@ func (w *worker) act(p *pkt, id uint32) {
 				}
 				id = uint32(nh.buckets[flow>>32&(n-1)])
 			}
+		case routing.Choice:
+			if id = w.chooseBranch(p, nh); id == 0 {
+				w.drop(p, DropWrongUnit)
+				return
+			}
 		}
 	}
 	w.drop(p, DropLookupLoop)
+}
+
+// chooseBranch is the next hop that takes a packet by the unit that it came in
+// by, or that the host sent it by; 0 when none does. What the host sends belongs
+// to no unit in the end, so the best one takes it then.
+func (w *worker) chooseBranch(p *pkt, nh *nexthop) uint32 {
+	for _, b := range nh.branches {
+		if b.IfIndex == p.in.index || b.IfIndex == 0 {
+			return uint32(b.ID)
+		}
+	}
+	if len(nh.branches) == 0 {
+		return 0
+	}
+	first := nh.branches[0].ID
+	if p.flags&flagOriginated != 0 {
+		return uint32(first)
+	}
+	if next := w.engine.nexthops.at(uint32(first)); next != nil && next.kind == routing.Broadcast {
+		// It says so itself, and more exactly.
+		return uint32(first)
+	}
+	return 0
 }
 
 // forward sends a packet to a neighbour.
@@ -89,6 +120,9 @@ func (w *worker) forward(p *pkt, a *adjacency) {
 	}
 	if p.flags&flagOriginated == 0 && !w.decrement(p) {
 		return
+	}
+	if p.flags&flagOptions != 0 {
+		w.stamp(p, rw.unit)
 	}
 	w.sendRewritten(p, rw)
 }
@@ -136,6 +170,8 @@ func (w *worker) mayForward(p *pkt, to intf.Index) bool {
 		w.icmpError(p, packet.ICMPv6Unreachable, packet.ICMPv6CodeBeyondScope, 0)
 		w.drop(p, DropScope)
 		return false
+	case p.flags&flagOptions != 0:
+		return w.mayPass(p)
 	}
 	return true
 }
@@ -177,8 +213,8 @@ func (w *worker) broadcast(p *pkt, i intf.Index) {
 			w.drop(p, DropBroadcast)
 			return
 		}
-		if w.admitLocal(p) {
-			w.deliverTo(p, p.in.index)
+		if w.filterLocal(p) {
+			w.local(p, p.in.index, broadcast)
 		}
 		return
 	}
@@ -221,65 +257,22 @@ func (w *worker) deliver(p *pkt, owner intf.Index) {
 		w.drop(p, DropLinkBroadcast)
 		return
 	}
-	if !w.admitLocal(p) {
+	if !w.filterLocal(p) {
 		return
 	}
-	if p.fam == intf.Inet6 && p.flags&flagOriginated == 0 {
-		if nd, fault := isND(w.l3(p)); fault != packet.FaultNone {
-			w.drop(p, Reason(fault))
-			return
-		} else if nd {
-			w.puntNeighbor(p, packet.EtherTypeIPv6)
-			return
-		}
+	if p.isGroup() {
+		w.local(p, to, multicast)
+	} else {
+		w.local(p, to, unicast)
 	}
-	w.deliverTo(p, to)
-}
-
-// isND reports whether a packet for us is a message of neighbour discovery. One
-// in fragments is a fault (RFC 6980, 5).
-func isND(ip packet.IPv6) (bool, packet.Fault) {
-	next := ip.NextHeader()
-	if next == packet.ProtocolTCP || next == packet.ProtocolUDP {
-		return false, packet.FaultNone
-	}
-	u, fault := ip.Upper()
-	if fault != packet.FaultNone {
-		return false, fault
-	}
-	if u.Protocol != packet.ProtocolICMPv6 || !u.First || u.Offset >= len(ip) || !packet.IsND(ip[u.Offset]) {
-		return false, packet.FaultNone
-	}
-	if u.Fragment {
-		return false, packet.FaultType
-	}
-	return true, packet.FaultNone
-}
-
-// deliverTo puts a packet into the host's ring.
-func (w *worker) deliverTo(p *pkt, i intf.Index) {
-	if !w.policers[numPunts].take(w.instant(), w.engine.config.Host) {
-		w.drop(p, DropPuntPoliced)
-		return
-	}
-	s := w.hostOut.next()
-	if s == nil || int(p.n) > len(s.data) {
-		w.drop(p, DropHostFull)
-		return
-	}
-	s.ifindex, s.fam = i, p.fam
-	s.n = uint16(copy(s.data[:], w.l3(p)))
-	w.hostOut.commit()
-	w.rang[1] = true
-	w.totals.pend[totalDelivered]++
-	w.pool.Put(p.buf.Addr)
 }
 
 // puntNeighbor gives an ARP packet or a message of neighbour discovery to the
 // control plane.
-func (w *worker) puntNeighbor(p *pkt, etherType uint16) {
-	s := w.punt(p, PuntNeighbor)
+func (w *worker) puntNeighbor(p *pkt, etherType uint16, e *localEntry) {
+	s := w.puntSlot(p, PuntNeighbor)
 	if s == nil {
+		w.dropLocal(p, e, DropPuntFull)
 		return
 	}
 	frame := w.mem[p.buf.Addr:]
@@ -295,9 +288,17 @@ func (w *worker) punt(p *pkt, k PuntKind) *puntSlot {
 		w.drop(p, DropPuntPoliced)
 		return nil
 	}
-	s := w.punts[k].next()
-	if s == nil || int(p.n) > len(s.data) {
+	s := w.puntSlot(p, k)
+	if s == nil {
 		w.drop(p, DropPuntFull)
+	}
+	return s
+}
+
+// puntSlot returns an empty slot for a packet, nil when there is none.
+func (w *worker) puntSlot(p *pkt, k PuntKind) *puntSlot {
+	s := w.punts[k].next(int(p.n))
+	if s == nil {
 		return nil
 	}
 	s.kind, s.key, s.from, s.originated, s.src, s.dst = k, adjacencyKey{}, 0, false, intf.MAC{}, intf.MAC{}
@@ -306,8 +307,7 @@ func (w *worker) punt(p *pkt, k PuntKind) *puntSlot {
 
 // puntPacket copies the packet into the slot and hands it over.
 func (w *worker) puntPacket(p *pkt, s *puntSlot, k PuntKind) {
-	s.n = uint16(copy(s.data[:], w.l3(p)))
-	w.punts[k].commit()
+	w.punts[k].commit(w.l3(p))
 	w.rang[0] = true
 	w.totals.pend[totalPunted]++
 	w.pool.Put(p.buf.Addr)
@@ -315,15 +315,15 @@ func (w *worker) puntPacket(p *pkt, s *puntSlot, k PuntKind) {
 
 // reportStale tells the control plane, once, that a stale neighbour is in use.
 func (w *worker) reportStale(rw *rewrite) {
-	s := w.punts[PuntStaleUse].next()
+	s := w.punts[PuntStaleUse].next(0)
 	if s == nil || !w.policers[PuntStaleUse].take(w.instant(), w.engine.puntRates[PuntStaleUse]) {
 		return // the next packet reports it
 	}
 	if !rw.stale.CompareAndSwap(true, false) {
 		return // another worker was first
 	}
-	s.kind, s.key, s.ifindex, s.from, s.originated, s.n = PuntStaleUse, rw.key, rw.key.ifindex, 0, false, 0
+	s.kind, s.key, s.ifindex, s.from, s.originated = PuntStaleUse, rw.key, rw.key.ifindex, 0, false
 	s.src, s.dst, s.etherType = intf.MAC{}, intf.MAC{}, 0
-	w.punts[PuntStaleUse].commit()
+	w.punts[PuntStaleUse].commit(nil)
 	w.rang[0] = true
 }

@@ -67,6 +67,8 @@ func mixedTraffic() func(frame []byte) int {
 		eth6(routerA, hostA, ip6{src: "2001:db8:a::10", dst: "2001:db8:a::1", hops: 255, next: 58, payload: icmp6("2001:db8:a::10", "2001:db8:a::1", 135, 0, 0, data(24))}),
 		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.51.100.10", payload: data(1700)}),
 		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.51.100.10", df: true, payload: data(1700)}),
+		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "192.0.2.1", proto: 1, payload: icmp4(8, 0, 1, data(40))}),
+		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "192.0.2.1", proto: 6, payload: segment("192.0.2.10", "192.0.2.1", 23, 2, 1, 0, nil)}),
 		eth(routerA, hostA, []uint16{0x8100, 9}, 0x800, data(40)),
 		eth(intf.Broadcast, hostA, nil, 0x806, data(28)),
 	}
@@ -92,8 +94,10 @@ func testNoAllocations(t *testing.T, filtered bool) {
 	x, w := newLine(t, 1<<20, mixedTraffic())
 	x.network(0, unitA, "192.0.2.1/24", "2001:db8:a::1/64")
 	x.network(0, unitB, "198.51.100.1/24", "2001:db8:b::1/64")
+	x.e.SetClass(1, Rate{1e9, 1e6})
+	x.e.SetSession(1, Session{Match: toPort(1, 8), Consumer: ToRouter, Class: 1})
+	x.e.SetSession(2, Session{Match: ofProtocol(6), Consumer: ToReject, Class: 1})
 	l3 := ip4{src: "192.0.2.1", dst: "198.51.100.10", payload: data(40)}.bytes()
-	rings := append(w.punts[:], w.hostOut)
 	if filtered {
 		// Each does one thing to the packets of one TTL; the others pass.
 		actions := []filter.Action{
@@ -127,12 +131,15 @@ func testNoAllocations(t *testing.T, filtered bool) {
 		if n := w.runOnce(); n < batchSize {
 			t.Fatalf("a batch of %d", n)
 		}
-		for _, r := range rings {
-			for r.peek() != nil {
+		for _, r := range w.punts {
+			for s, _ := r.peek(); s != nil; s, _ = r.peek() {
 				r.release()
 			}
 		}
 		x.e.drainLog(w.logOut, func(LogRecord) { logged++ })
+		for s, _ := w.hostOut.peek(); s != nil; s, _ = w.hostOut.peek() {
+			w.releaseHost(s)
+		}
 	}
 	round()
 	if n := testing.AllocsPerRun(1000, round); n != 0 {

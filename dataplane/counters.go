@@ -50,7 +50,8 @@ type counterBlock struct {
 	live  [numCounters]atomic.Uint64
 	pend  [numCounters]uint64
 	dirty bool
-	icmp  bucket // of a unit: the worker's ICMP errors about what came from there
+	rpf   [2]atomic.Uint64 // of a unit: packets by family whose source failed its check
+	icmp  bucket           // of a unit: the worker's ICMP errors about what came from there
 	_     [64]byte
 }
 

@@ -55,8 +55,9 @@ type unitEdit struct {
 }
 
 type instanceEdit struct {
-	index uint32
-	table *fib.Table
+	index    uint32
+	table    *fib.Table
+	feasible bool // the table is the second one
 }
 
 // Edit begins a transaction. One that is not committed has no effect.
@@ -75,7 +76,15 @@ func (x *Edit) DeleteUnit(i intf.Index) {
 // SetInstance gives a routing instance its table, or another one. Workers may
 // read the old one until they have passed (Config.Domain).
 func (x *Edit) SetInstance(index uint32, t *fib.Table) {
-	x.instances = append(x.instances, instanceEdit{index, t})
+	x.instances = append(x.instances, instanceEdit{index: index, table: t})
+}
+
+// SetFeasible gives a routing instance, which exists, a second table, in which
+// families with the check RPFFeasible look up sources; nil takes it away. As
+// SetInstance, it is in force after Commit, and workers may read the old one
+// until they have passed.
+func (x *Edit) SetFeasible(index uint32, t *fib.Table) {
+	x.instances = append(x.instances, instanceEdit{index: index, table: t, feasible: true})
 }
 
 // DeleteInstance removes a routing instance; one that does not exist is no
@@ -117,14 +126,22 @@ func (e *Engine) publish(s *snapshot, changed map[intf.Index]struct{}) {
 }
 
 func (e *Engine) editInstance(s *snapshot, c instanceEdit, changed map[intf.Index]struct{}) {
-	if old := s.instances.at(c.index); old != nil && old.table == c.table {
-		return
-	}
+	old := s.instances.at(c.index)
 	var next *instanceView
-	if c.table != nil {
-		next = &instanceView{table: c.table}
-		if old := s.instances.at(c.index); old != nil {
-			next.owner, next.source = old.owner, old.source
+	switch {
+	case old == nil && (c.table == nil || c.feasible):
+		return
+	case c.feasible && old.feasible == c.table || !c.feasible && old != nil && old.table == c.table:
+		return
+	case c.feasible || c.table != nil:
+		next = &instanceView{}
+		if old != nil {
+			*next = *old
+		}
+		if c.feasible {
+			next.feasible = c.table
+		} else {
+			next.table = c.table
 		}
 	}
 	s.instances = s.instances.with(c.index, next)
@@ -173,10 +190,10 @@ func (e *Engine) newUnit(s *snapshot, spec Unit, stats *unitStats) *unit {
 	for _, f := range intf.Families {
 		want := &spec.Families[f]
 		u.fam[f] = family{
-			up: want.Up, hooks: hooksOf(want), instance: want.Instance, mtu: want.MTU, own: newAddressSet(want.Locals),
+			up: want.Up, hooks: hooksOf(want), rpf: want.RPF, instance: want.Instance, mtu: want.MTU, own: newAddressSet(want.Locals),
 		}
 		if r := s.instances.at(want.Instance); r != nil {
-			u.fam[f].table = r.table
+			u.fam[f].table, u.fam[f].sources = r.table, r.sources(want.RPF)
 		}
 	}
 	return u

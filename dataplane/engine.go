@@ -36,10 +36,11 @@ type Config struct {
 	// second and 200 at once; 200 a second and 50 at once. Both are shared out
 	// among the workers evenly.
 	ICMP, ICMPUnit Rate
-	// Neighbor, Unresolved, StaleUse and Host limit what a worker gives to the
-	// control plane and the host: 5000, 20,000, 20,000 and 1,000,000 packets a
-	// second.
-	Neighbor, Unresolved, StaleUse, Host Rate
+	// Unresolved and StaleUse limit what a worker gives to the control plane:
+	// 20,000 packets a second each.
+	// Neighbor and Host limit what all of them give to the control plane and the
+	// host of packets that no session matches: 5000 and 1,000,000 a second.
+	Unresolved, StaleUse, Neighbor, Host Rate
 
 	// FlowSeed decides, with a packet's flow, which member of a group it goes
 	// by. Routers in a row need different ones; 0 draws one at random.
@@ -97,12 +98,13 @@ type Engine struct {
 	snapshot    atomic.Pointer[snapshot]
 	nexthops    *nexthopTable
 	adjacencies *adjacencyTable
+	sessions    *sessions
+	base        time.Time // of the workers' clocks
 	control     consumer
 	host        consumer
 	undelivered atomic.Uint64
 	filters     *filter.Table
 	filterLog   consumer
-	base        time.Time // when the workers' clocks began
 
 	mu          sync.Mutex // the one writer's turn: all below, and changes to the tables
 	topology    topology
@@ -143,6 +145,7 @@ func newEngine(c Config) (*Engine, error) {
 		log:         c.Log,
 		nexthops:    newNexthopTable(c.Domain),
 		adjacencies: newAdjacencyTable(),
+		sessions:    newSessions(c),
 		control:     newConsumer(),
 		host:        newConsumer(),
 		topology:    newTopology(),
@@ -152,7 +155,7 @@ func newEngine(c Config) (*Engine, error) {
 		portQueues:  make(map[PortID][]port.Queue),
 		nextPort:    1,
 	}
-	e.puntRates = [numPunts]Rate{PuntNeighbor: c.Neighbor, PuntUnresolved: c.Unresolved, PuntStaleUse: c.StaleUse}
+	e.puntRates = [numPunts]Rate{PuntUnresolved: c.Unresolved, PuntStaleUse: c.StaleUse}
 	e.snapshot.Store(&snapshot{})
 	for i := range c.Workers {
 		w, err := newWorker(e, i)

@@ -15,30 +15,29 @@ func (w *worker) reject(p *pkt, code routing.RejectCode) {
 	if p.flags&flagGroup != 0 || p.flags&flagNoSource != 0 {
 		return
 	}
-	var c4, c6 uint8
-	switch code {
-	case routing.RejectNone:
+	c, ok := code.ICMP(p.fam)
+	if !ok {
 		return
-	case routing.RejectNet, routing.RejectNoRoute:
-		c4, c6 = packet.ICMPv4CodeNet, packet.ICMPv6CodeNoRoute
-	case routing.RejectHost:
-		c4, c6 = packet.ICMPv4CodeHost, packet.ICMPv6CodeAddress
-	case routing.RejectAdmin:
-		c4, c6 = packet.ICMPv4CodeProhibited, packet.ICMPv6CodeProhibited
 	}
-	if p.fam == intf.Inet {
-		w.icmpError(p, packet.ICMPv4Unreachable, c4, 0)
-	} else {
-		w.icmpError(p, packet.ICMPv6Unreachable, c6, 0)
+	typ := uint8(packet.ICMPv4Unreachable)
+	if p.fam == intf.Inet6 {
+		typ = packet.ICMPv6Unreachable
 	}
+	w.icmpError(p, typ, c, 0)
 }
 
 // icmpError makes an ICMP error about a packet, if one may be sent at all and
 // the rates allow it, and puts it with the replies. The packet, not yet changed,
 // stays the caller's.
 func (w *worker) icmpError(p *pkt, typ, code uint8, rest uint32) {
+	w.icmpErrorFrom(p, typ, code, rest, netip.Addr{})
+}
+
+// icmpErrorFrom is icmpError with an address of ours to come from; the zero one
+// leaves the choice to errorSource.
+func (w *worker) icmpErrorFrom(p *pkt, typ, code uint8, rest uint32, src netip.Addr) {
 	if p.flags&flagReply != 0 {
-		return // whoever provoked our reply is not the one who would be answered
+		return // nobody waits for it, and replies beget no replies
 	}
 	l3 := w.l3(p)
 	group := p.flags&flagGroup != 0
@@ -46,7 +45,9 @@ func (w *worker) icmpError(p *pkt, typ, code uint8, rest uint32) {
 		p.fam == intf.Inet6 && !packet.MayAnswerICMPv6(l3, typ, code, group) {
 		return
 	}
-	src := w.errorSource(p)
+	if !src.IsValid() {
+		src = w.errorSource(p)
+	}
 	if !src.IsValid() {
 		return
 	}
@@ -108,7 +109,7 @@ func (w *worker) errorSource(p *pkt) netip.Addr {
 func (w *worker) sendReplies() {
 	for i := range w.replies {
 		p := &w.replies[i]
-		if !w.release(p) {
+		if !w.filterOwn(p) {
 			continue
 		}
 		if p.table == nil {

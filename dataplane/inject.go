@@ -27,6 +27,17 @@ func (e *Engine) SendUnit(i intf.Index, etherType uint16, dst intf.MAC, payload 
 	return w.inject(w.injects, payload, injectHead{op: opSendUnit, ifindex: i, etherType: etherType, mac: dst})
 }
 
+// FlushUnit returns when what SendUnit took for unit i before has been handed to
+// the unit's port: for what is said last before a unit or a port goes.
+func (e *Engine) FlushUnit(i intf.Index) {
+	if w := e.workerOf(i); w != nil {
+		w.call(func() {
+			w.drain(w.injects, controlRing)
+			w.finish()
+		})
+	}
+}
+
 // Originate sends a packet of the host stack, which left by the TAP of unit
 // from: its destination is looked up in instance as originated. Multicast, the
 // limited broadcast and link-local destinations leave by from. It copies l3
@@ -67,7 +78,7 @@ func (e *Engine) workerOf(i intf.Index) *worker {
 
 // inject copies a packet into a ring of w and wakes w if it sleeps.
 func (w *worker) inject(r *injectRing, data []byte, h injectHead) error {
-	if len(data) > port.MaxFrame-maxHeader {
+	if len(data) > port.MaxJumbo-maxHeader {
 		return ErrTooLong
 	}
 	if !r.push(data, h) {

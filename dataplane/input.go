@@ -29,7 +29,7 @@ func (w *worker) receive(q *rxQueue) int {
 	w.touch(q.block)
 	w.totals.pend[totalReceived] += uint64(n)
 	for _, f := range intf.Families {
-		w.batch[f].n, w.batch[f].hooks, w.batch[f].steered = 0, 0, false
+		w.batch[f].n, w.batch[f].hooks, w.batch[f].steered, w.batch[f].rpf = 0, 0, false, false
 	}
 	for _, b := range w.bufs[:n] {
 		w.classify(q, view, b)
@@ -37,7 +37,10 @@ func (w *worker) receive(q *rxQueue) int {
 	for _, f := range intf.Families {
 		batch := &w.batch[f]
 		if batch.hooks.has(filter.Input) {
-			w.admit(batch)
+			w.filterInput(batch)
+		}
+		if batch.rpf {
+			w.checkSources(batch, f)
 		}
 		batch.lookup(f)
 		if batch.steered {
@@ -114,7 +117,7 @@ func (w *worker) classify(q *rxQueue, view *portView, b port.Buf) {
 			return
 		}
 		p := pkt{buf: b, at: at, n: uint16(len(l3)), flags: flags, in: u, rx: q}
-		w.puntNeighbor(&p, packet.EtherTypeARP)
+		w.localARP(&p)
 	default:
 		w.dropFrame(q, b, u, DropUnknownType)
 	}
@@ -152,6 +155,9 @@ func (w *worker) classify4(p *pkt, l3 []byte) {
 		}
 		p.flags |= flagNoSource
 	}
+	if l3[0] != 0x45 {
+		p.flags |= flagOptions
+	}
 	w.complete(p, ip)
 	p.n = uint16(len(ip))
 	p.fam, p.instance, p.table = intf.Inet, f.instance, f.table
@@ -160,6 +166,7 @@ func (w *worker) classify4(p *pkt, l3 []byte) {
 	b := &w.batch[intf.Inet]
 	b.hooks |= f.hooks
 	b.dst4[b.n] = dst
+	b.rpf = b.rpf || f.rpf != intf.RPFNone
 	b.n++
 }
 
@@ -195,8 +202,12 @@ func (w *worker) classify6(p *pkt, l3 []byte) {
 	p.n = uint16(len(ip))
 	p.fam, p.instance, p.table = intf.Inet6, f.instance, f.table
 	p.hi, p.lo = ip.Dst64()
+	if ip.NextHeader() == packet.ProtocolHopByHop && !w.mayHop(p, ip) {
+		return
+	}
 	b := &w.batch[intf.Inet6]
 	b.hooks |= f.hooks
+	b.rpf = b.rpf || f.rpf != intf.RPFNone
 	b.n++
 }
 
@@ -219,24 +230,24 @@ func (w *worker) drain(r *injectRing, limit int) (n int) {
 		}
 		w.totals.pend[totalInjected]++
 		w.snap = w.engine.snapshot.Load() // as for what is received
-		w.injected(s)
+		w.injected(r, s)
 		r.release()
 	}
 	return n
 }
 
-// injected acts on a packet out of a ring.
-func (w *worker) injected(s *injectSlot) {
+// injected acts on the packet that begins in slot s of a ring.
+func (w *worker) injected(r *injectRing, s *injectSlot) {
 	h := &s.head
 	p := pkt{flags: flagOriginated, n: s.n}
-	chunk, ok := w.pool.Get()
+	start, ok := w.pool.GetFor(int(s.n))
 	if !ok {
 		w.countDrop(&p, DropNoBuffer)
 		return
 	}
-	p.at = chunk + port.Headroom
+	p.at = start + port.Headroom
 	p.buf = port.Buf{Addr: p.at, Len: s.n}
-	copy(w.mem[p.at:chunk+port.ChunkSize], s.data[:s.n])
+	r.copyTo(w.pool.Room(start)[port.Headroom:])
 	if h.op == opFrame {
 		w.enqueue(PortID(h.number), p.buf)
 		return
@@ -297,7 +308,7 @@ func (w *worker) parseInjected(p *pkt, instance uint32) bool {
 // originate sends a packet of this host. Groups and the limited broadcast are
 // bound to the unit that the host chose; all else is in the route table.
 func (w *worker) originate(p *pkt) {
-	if !w.release(p) {
+	if !w.filterOwn(p) {
 		return
 	}
 	switch {

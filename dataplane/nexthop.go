@@ -11,7 +11,7 @@ import (
 )
 
 // A nexthop is the record behind an id, immutable but for what its adjacency
-// learns.
+// learns, and for its egress set, which follows what it leads to.
 type nexthop struct {
 	kind     routing.Kind
 	reject   routing.RejectCode
@@ -23,6 +23,10 @@ type nexthop struct {
 	// buckets of a Group hold what their flows go by; a power of two of them, or
 	// none.
 	buckets []routing.NextHopID
+	// branches of a Choice, in order of preference.
+	branches []routing.Branch
+	onward   routing.NextHopID // the first branch of a Choice that looks up again; 0 for none
+	egress   atomic.Pointer[egressSet]
 }
 
 const nexthopChunk = 256
@@ -37,11 +41,13 @@ type nexthopTable struct {
 	limbo   *epoch.Limbo[routing.NextHopID]
 	waiting map[routing.NextHopID]struct{}
 	domain  *epoch.Domain
+	users   map[routing.NextHopID]map[routing.NextHopID]struct{} // who goes on by an id
 }
 
 func newNexthopTable(d *epoch.Domain) *nexthopTable {
 	t := &nexthopTable{
 		limbo: epoch.NewLimbo[routing.NextHopID](d), waiting: make(map[routing.NextHopID]struct{}), domain: d,
+		users: make(map[routing.NextHopID]map[routing.NextHopID]struct{}),
 	}
 	t.chunks.Store(&[]*[nexthopChunk]atomic.Pointer[nexthop]{})
 	return t
@@ -107,6 +113,17 @@ func (e *Engine) SetGroup(id routing.NextHopID, buckets []routing.NextHopID) {
 	e.putNexthop(id, &nexthop{kind: routing.Group, buckets: buckets})
 }
 
+// SetChoice implements [routing.Sink]. It is one store, and waits as SetNextHop
+// does.
+func (e *Engine) SetChoice(id routing.NextHopID, branches []routing.Branch) {
+	if id == 0 {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.putNexthop(id, &nexthop{kind: routing.Choice, branches: branches})
+}
+
 // putNexthop makes record what id means. The caller holds e.mu.
 func (e *Engine) putNexthop(id routing.NextHopID, record *nexthop) {
 	t := e.nexthops
@@ -119,7 +136,9 @@ func (e *Engine) putNexthop(id routing.NextHopID, record *nexthop) {
 		t.reclaim()
 	}
 	old := t.at(uint32(id))
+	t.prepare(id, record)
 	t.set(id, record)
+	t.relink(id, old, record)
 	e.releaseNexthop(old)
 }
 
@@ -135,6 +154,7 @@ func (e *Engine) DeleteNextHop(id routing.NextHopID) {
 		return
 	}
 	e.releaseNexthop(nh)
+	t.relink(id, nh, nil)
 	t.waiting[id] = struct{}{}
 	t.limbo.Retire(id)
 }

@@ -26,7 +26,7 @@ func (w *worker) emit(p *pkt, to egress) {
 	aged := p.flags&flagOriginated != 0
 	if to.unit.fam[p.fam].hooks.has(filter.Output) {
 		// The filter sees the whole packet as it will be sent.
-		if !aged && !w.decrement(p) || !w.admitOutput(p, &to) {
+		if !aged && !w.decrement(p) || !w.filterOutput(p, &to) {
 			return
 		}
 		aged = true
@@ -35,6 +35,9 @@ func (w *worker) emit(p *pkt, to egress) {
 	if p.n <= mtu {
 		if !aged && !w.decrement(p) {
 			return
+		}
+		if p.flags&flagOptions != 0 {
+			w.stamp(p, to.unit)
 		}
 		w.emitFitting(p, to)
 		return
@@ -56,6 +59,9 @@ func (w *worker) emit(p *pkt, to egress) {
 	}
 	if !aged && !w.decrement(p) {
 		return
+	}
+	if p.flags&flagOptions != 0 {
+		w.stamp(p, to.unit)
 	}
 	w.fragment(p, to, int(mtu))
 }
@@ -86,17 +92,17 @@ func (w *worker) fragment(p *pkt, to egress, mtu int) {
 		return
 	}
 	for {
-		chunk, ok := w.pool.Get()
+		start, ok := w.pool.GetFor(mtu)
 		if !ok {
 			// The fragments that are out already are useless, but harmless.
 			w.drop(p, DropNoBuffer)
 			return
 		}
 		piece := *p
-		piece.at = chunk + port.Headroom
-		n := f.Next(w.mem[piece.at : chunk+port.ChunkSize])
+		piece.at = start + port.Headroom
+		n := f.Next(w.pool.Room(start)[port.Headroom:])
 		if n == 0 {
-			w.pool.Put(chunk)
+			w.pool.Put(start)
 			break
 		}
 		piece.n = uint16(n)
@@ -191,7 +197,7 @@ func (w *worker) transmit(t *txPort) {
 // handOff copies a frame to the worker that serves the port.
 func (w *worker) handOff(id PortID, t *txPort, b port.Buf) {
 	reason := DropPortGone
-	if t.peer != nil && t.peer != w && int(b.Len) <= slotSize {
+	if t.peer != nil && t.peer != w {
 		frame := w.mem[b.Addr : b.Addr+uint32(b.Len)]
 		if t.peer.peers.push(frame, injectHead{op: opFrame, number: uint32(id)}) {
 			t.peer.wake()

@@ -40,11 +40,13 @@ const (
 	flagGroup                          // came in a link-layer multicast or broadcast
 	flagNoSource                       // unspecified source: for us or for nobody
 	flagLinkLocal                      // link-local source
+	flagOptions                        // an IPv4 header with options
 )
 
 // A batch is the packets of one family out of one receive call.
 type batch struct {
 	n     int
+	rpf   bool    // some packet's source is to be checked
 	hooks hookSet // of the families that the packets came in by
 	// steered says that via holds next hops that input filters chose instead of
 	// the lookup's; 0 where they did not.

@@ -11,8 +11,8 @@ import (
 // A PuntKind says why the control plane gets a packet. It is a closed set.
 type PuntKind uint8
 
-// The kinds. Each has a ring and a policer of its own in every worker, so that
-// none starves another.
+// The kinds. Each has a ring of its own in every worker, and a policer or, if it
+// is a packet for the router itself, its session's, so that none starves another.
 const (
 	// PuntNeighbor is an ARP packet, or a message of neighbour discovery to one
 	// of our addresses or groups. Frame is the ARP packet, or the IPv6 packet
@@ -140,13 +140,13 @@ const drainBurst = 32
 func (e *Engine) drainPunts(r *puntRing, f func(Punt)) bool {
 	n := 0
 	for ; n < drainBurst; n++ {
-		s := r.peek()
+		s, data := r.peek()
 		if s == nil {
 			break
 		}
 		f(Punt{
 			Kind: s.kind, IfIndex: s.ifindex, Addr: s.addr(), EtherType: s.etherType, Src: s.src, Dst: s.dst,
-			From: s.from, Originated: s.originated, Frame: s.data[:s.n:s.n],
+			From: s.from, Originated: s.originated, Frame: data,
 		})
 		r.release()
 	}
@@ -159,14 +159,14 @@ func (e *Engine) ServeHost(ctx context.Context, sink HostSink) error {
 	return e.host.serve(ctx, func() (found bool) {
 		for _, w := range e.workers {
 			for range drainBurst {
-				s := w.hostOut.peek()
+				s, l3 := w.hostOut.peek()
 				if s == nil {
 					break
 				}
-				if err := sink.Deliver(s.ifindex, s.fam, s.data[:s.n:s.n]); err != nil {
+				if err := sink.Deliver(s.ifindex, s.fam, l3); err != nil {
 					e.undelivered.Add(1)
 				}
-				w.hostOut.release()
+				w.releaseHost(s)
 				found = true
 			}
 		}

@@ -38,6 +38,13 @@ const (
 	DropHandoffFull                                    // the worker that serves the port does not keep up
 	DropNoBuffer                                       // no free frame buffer
 	DropPortGone                                       // the egress port was removed
+	DropLocalPoliced                                   // more packets for us than the session's class may have
+	DropLocalReject                                    // for us, and the session refuses it
+	DropLocalDiscard                                   // for us, and the session discards it
+	DropSourceRoute                                    // an IPv4 source route, which we don't follow (RFC 7126, 4.3 and 4.4)
+	DropUnknownOption                                  // an unknown IPv6 option that says so (RFC 8200, 4.2)
+	DropRPF                                            // the source does not lead back as the family demands (RFC 3704)
+	DropWrongUnit                                      // the route takes packets of other units only
 	DropFiltered                                       // a filter discards or rejects it
 	DropPoliced                                        // beyond what a filter's policer lets pass
 
@@ -49,6 +56,9 @@ var reasonNames = [NumReasons - packet.NumFaults]string{
 	"no-instance", "no-route", "lookup-loop", "ttl-exceeded", "reject-route", "discard-route",
 	"directed-broadcast", "beyond-scope", "too-big", "egress-down", "unresolved", "punt-policed", "punt-full",
 	"host-full", "no-owner", "tx-full", "handoff-full", "no-buffer", "port-gone",
+	"local-policed", "local-rejected", "local-discarded",
+	"source-route", "unknown-option",
+	"rpf-failed", "wrong-interface",
 	"filtered", "policed",
 }
 

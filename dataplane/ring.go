@@ -10,8 +10,12 @@ import (
 	"router/routing"
 )
 
-// slotSize is the longest packet or frame that a ring carries.
+// slotSize is how much of a packet or frame a slot of a ring holds. A longer
+// one, a jumbo frame, takes several slots in a row.
 const slotSize = port.MaxFrame
+
+// slotsFor is how many slots n octets take.
+func slotsFor(n int) int { return max(1, (n+slotSize-1)/slotSize) }
 
 // A puntRing carries packets from one worker to one consumer. Both sides are
 // lock-free; a slot is the reader's until the next release.
@@ -22,12 +26,14 @@ type puntRing struct {
 	tail  atomic.Uint64 // slots released; the consumer's
 	_     [64]byte
 	slots []puntSlot
+	whole []byte // the consumer's: a jumbo frame put together
 }
 
 // A puntSlot holds no pointers, so that the garbage collector skips the rings.
 type puntSlot struct {
 	kind       PuntKind
 	fam        intf.Family
+	class      ClassID // of a packet for the host
 	originated bool
 	n          uint16
 	etherType  uint16
@@ -41,29 +47,58 @@ type puntSlot struct {
 // newPuntRing makes a ring of size slots, a power of two.
 func newPuntRing(size int) *puntRing { return &puntRing{slots: make([]puntSlot, size)} }
 
-// next returns the slot to fill, nil when the ring is full.
-func (r *puntRing) next() *puntSlot {
+func (r *puntRing) at(pos uint64) *puntSlot { return &r.slots[pos&uint64(len(r.slots)-1)] }
+
+// next returns the slot to fill for a packet of n octets, nil when the ring has
+// no room for it.
+func (r *puntRing) next(n int) *puntSlot {
 	h := r.head.Load()
-	if h-r.tail.Load() == uint64(len(r.slots)) {
+	if h-r.tail.Load()+uint64(slotsFor(n)) > uint64(len(r.slots)) {
 		return nil
 	}
-	return &r.slots[h&uint64(len(r.slots)-1)]
+	return r.at(h)
 }
 
-// commit hands over the slot that next returned.
-func (r *puntRing) commit() { r.head.Store(r.head.Load() + 1) }
+// free is how many slots are empty.
+func (r *puntRing) free() int { return len(r.slots) - int(r.head.Load()-r.tail.Load()) }
 
-// peek returns the oldest slot, nil when the ring is empty.
-func (r *puntRing) peek() *puntSlot {
+// commit copies data, as long as next was told, behind what was filled in of
+// the slot that next returned, and hands it over.
+func (r *puntRing) commit(data []byte) {
+	h := r.head.Load()
+	first := r.at(h)
+	first.n = uint16(len(data))
+	data = data[copy(first.data[:], data):]
+	for h++; len(data) > 0; h++ {
+		data = data[copy(r.at(h).data[:], data):]
+	}
+	r.head.Store(h)
+}
+
+// peek returns the oldest packet, valid until it is released; the slot is nil
+// when the ring is empty.
+func (r *puntRing) peek() (s *puntSlot, data []byte) {
 	t := r.tail.Load()
 	if t == r.head.Load() {
-		return nil
+		return nil, nil
 	}
-	return &r.slots[t&uint64(len(r.slots)-1)]
+	s = r.at(t)
+	if s.n <= slotSize {
+		return s, s.data[:s.n:s.n]
+	}
+	r.whole = r.whole[:0]
+	for left := int(s.n); left > 0; left -= slotSize {
+		r.whole = append(r.whole, r.at(t).data[:min(left, slotSize)]...)
+		t++
+	}
+	return s, r.whole
 }
 
-// release gives back the slot that peek returned.
-func (r *puntRing) release() { r.tail.Store(r.tail.Load() + 1) }
+// release gives back the packet that peek returned.
+func (r *puntRing) release() {
+	t := r.tail.Load()
+	r.tail.Store(t + uint64(slotsFor(int(r.at(t).n))))
+}
 
 // An injectRing carries packets from any goroutine to one worker: D. Vyukov's
 // bounded queue, where each slot's sequence number says whose turn it is.
@@ -117,35 +152,46 @@ func (r *injectRing) at(pos uint64) (s *injectSlot, empty uint64) {
 	return &r.slots[pos&uint64(len(r.slots)-1)], 2 * (pos >> r.shift)
 }
 
-// reserve returns a slot to fill and the turn that hands it over; nil when the
-// ring is full.
-func (r *injectRing) reserve() (*injectSlot, uint64) {
+// reserve returns the position of k slots in a row to fill; ok is false when
+// the ring has no room for them.
+func (r *injectRing) reserve(k int) (pos uint64, ok bool) {
 	for {
-		pos := r.head.Load()
-		s, empty := r.at(pos)
+		pos = r.head.Load()
+		// The worker empties slots in order: the last one tells of all.
+		s, empty := r.at(pos + uint64(k) - 1)
 		switch turn := s.turn.Load(); {
 		case turn < empty:
-			return nil, 0
-		case turn == empty && r.head.CompareAndSwap(pos, pos+1):
-			return s, empty + 1
+			return 0, false
+		case turn == empty && r.head.CompareAndSwap(pos, pos+uint64(k)):
+			return pos, true
 		}
 	}
 }
 
-// push fills a slot; it reports false when the ring is full. data is at most
-// slotSize octets.
+// push fills as many slots as data takes; it reports false when the ring has no
+// room for them. data is at most port.MaxJumbo octets.
 func (r *injectRing) push(data []byte, h injectHead) bool {
-	s, full := r.reserve()
-	if s == nil {
+	k := slotsFor(len(data))
+	pos, ok := r.reserve(k)
+	if !ok {
 		return false
 	}
-	s.head = h
-	s.n = uint16(copy(s.data[:], data))
-	s.turn.Store(full)
+	first, _ := r.at(pos)
+	first.head, first.n = h, uint16(len(data))
+	for i := range k {
+		s, _ := r.at(pos + uint64(i))
+		data = data[copy(s.data[:], data):]
+	}
+	// The first one last: who sees it finds all of them filled.
+	for i := k - 1; i >= 0; i-- {
+		s, empty := r.at(pos + uint64(i))
+		s.turn.Store(empty + 1)
+	}
 	return true
 }
 
-// peek returns the oldest slot, nil when the ring is empty.
+// peek returns the slot that the oldest packet begins in, nil when the ring is
+// empty.
 func (r *injectRing) peek() *injectSlot {
 	if s, empty := r.at(r.tail.Load()); s.turn.Load() == empty+1 {
 		return s
@@ -153,12 +199,27 @@ func (r *injectRing) peek() *injectSlot {
 	return nil
 }
 
-// release gives back the slot that peek returned.
+// copyTo copies the packet of the last peek to b, which has room for it.
+func (r *injectRing) copyTo(b []byte) {
+	pos := r.tail.Load()
+	s, _ := r.at(pos)
+	for left := int(s.n); left > 0; left -= slotSize {
+		s, _ := r.at(pos)
+		b = b[copy(b, s.data[:min(left, slotSize)]):]
+		pos++
+	}
+}
+
+// release gives back the packet that peek returned.
 func (r *injectRing) release() {
 	pos := r.tail.Load()
-	s, empty := r.at(pos)
-	s.turn.Store(empty + 2)
-	r.tail.Store(pos + 1)
+	s, _ := r.at(pos)
+	for k := slotsFor(int(s.n)); k > 0; k-- {
+		s, empty := r.at(pos)
+		s.turn.Store(empty + 2)
+		pos++
+	}
+	r.tail.Store(pos)
 }
 
 // addr is the address in a slot's key.

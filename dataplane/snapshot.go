@@ -35,6 +35,8 @@ type portStats struct {
 // An instanceView is a routing instance.
 type instanceView struct {
 	table *fib.Table
+	// feasible is the second table, for the check of sources; nil while nobody asks for it.
+	feasible *fib.Table
 	// source is an address of the instance for ICMP errors of units that have
 	// none of their own; unset while the instance has no address.
 	source [2]netip.Addr

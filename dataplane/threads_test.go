@@ -314,8 +314,8 @@ func TestCloseReturnsEveryBuffer(t *testing.T) {
 		}
 	}
 	for i, w := range e.workers {
-		if w.pool.Free() != w.pool.Size() {
-			t.Errorf("worker %d: %d of %d buffers", i, w.pool.Free(), w.pool.Size())
+		if w.pool.Free() != w.pool.Size() || w.pool.FreeSpans() != w.pool.Spans() {
+			t.Errorf("worker %d: %d of %d buffers, %d of %d spans", i, w.pool.Free(), w.pool.Size(), w.pool.FreeSpans(), w.pool.Spans())
 		}
 		if err := w.free(); err != nil {
 			t.Error(err)

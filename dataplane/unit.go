@@ -27,9 +27,10 @@ type Unit struct {
 // A UnitFamily is a family (iff) of a Unit; the zero UnitFamily is down.
 type UnitFamily struct {
 	Up       bool
-	Instance uint32       // routing instance in which lookups begin
-	MTU      uint16       // octets of the largest network-layer packet to send
-	Primary  netip.Addr   // source of ICMP errors about what arrives here; may be zero
+	Instance uint32     // routing instance in which lookups begin
+	MTU      uint16     // octets of the largest network-layer packet to send
+	Primary  netip.Addr // source of ICMP errors about what arrives here; may be zero
+	RPF      intf.RPFCheck
 	Locals   []netip.Addr // this unit's own addresses, link-local ones included
 
 	// Filters are what its packets have to pass at each hook, nil where all pass, and
@@ -51,8 +52,10 @@ type unit struct {
 type family struct {
 	up       bool
 	hooks    hookSet // where spec has filters
+	rpf      intf.RPFCheck
 	instance uint32
 	table    *fib.Table // of instance; nil while it has none
+	sources  *fib.Table // that sources are checked in; nil where table is
 	mtu      uint16
 	own      addressSet
 }

@@ -5,6 +5,8 @@ type Usage struct {
 	Workers     int
 	Buffers     int // of all workers
 	BuffersFree int // neither in a batch nor held by a queue
+	Spans       int // buffers for jumbo frames, likewise
+	SpansFree   int
 }
 
 // Usage asks every worker, which takes until each is between two batches.
@@ -16,6 +18,8 @@ func (e *Engine) Usage() Usage {
 		w.call(func() {
 			u.Buffers += w.pool.Size()
 			u.BuffersFree += w.pool.Free()
+			u.Spans += w.pool.Spans()
+			u.SpansFree += w.pool.FreeSpans()
 		})
 	}
 	return u

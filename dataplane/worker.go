@@ -34,7 +34,8 @@ type worker struct {
 
 	bufs    [batchSize]port.Buf
 	batch   [2]batch
-	replies []pkt // ICMP errors and resets that wait for their turn
+	rpf     rpfBatch
+	replies []pkt // ICMP errors, resets and echo replies that wait for their turn
 
 	filters  *filter.Worker
 	filtered bool // some filter has run in this batch
@@ -43,9 +44,9 @@ type worker struct {
 	now      int64        // of this batch, read when first wanted
 	icmp     bucket
 	ipID     uint16
-	policers [numPunts + 1]bucket // the last is the host's
-	rang     [2]bool              // control and host have got something in this batch
-	logged   bool                 // and the reader of the filter log
+	policers [numPunts]bucket
+	rang     [2]bool // control and host have got something in this batch
+	logged   bool    // and the reader of the filter log
 
 	touched  []*counterBlock
 	totals   totalCounts
@@ -57,6 +58,10 @@ type worker struct {
 	injects *injectRing // from the control plane
 	hostIn  *injectRing // from the host stack
 	peers   *injectRing // frames from other workers
+
+	// hostQueued is how many slots of hostOut each class holds; the host's consumer
+	// lowers it.
+	hostQueued [numClasses]atomic.Int32
 
 	// Shared with other goroutines.
 	sleeping atomic.Bool
@@ -90,8 +95,13 @@ type txPort struct {
 	bufs  [batchSize]port.Buf
 }
 
+// buffersPerSpan says how many buffers there are for each span. A worker that
+// meets no jumbo frame never touches a span's memory.
+const buffersPerSpan = 32
+
 func newWorker(e *Engine, id int) (*worker, error) {
-	mem, err := mapFrames(e.config.Buffers * port.ChunkSize)
+	spans := e.config.Buffers / buffersPerSpan
+	mem, err := mapFrames(e.config.Buffers*port.ChunkSize + spans*port.SpanSize)
 	if err != nil {
 		return nil, fmt.Errorf("worker %d: %w", id, err)
 	}
@@ -109,7 +119,7 @@ func newWorker(e *Engine, id int) (*worker, error) {
 	for k := range w.punts {
 		w.punts[k] = newPuntRing(puntRings[k])
 	}
-	if w.pool, err = port.NewPool(mem); err != nil {
+	if w.pool, err = port.NewJumboPool(mem, spans); err != nil {
 		return nil, errors.Join(err, unmapFrames(mem))
 	}
 	if w.waker, err = newWaker(); err != nil {

@@ -283,9 +283,9 @@ func (x *world) collect() (out []string) {
 			}) {
 			}
 		}
-		for s := w.hostOut.peek(); s != nil; s = w.hostOut.peek() {
-			x.host = append(x.host, fmt.Sprintf("%d %v %x", s.ifindex, s.fam, s.data[:s.n]))
-			w.hostOut.release()
+		for s, l3 := w.hostOut.peek(); s != nil; s, l3 = w.hostOut.peek() {
+			x.host = append(x.host, fmt.Sprintf("%d %v %x", s.ifindex, s.fam, l3))
+			w.releaseHost(s)
 		}
 	}
 	return out
@@ -333,8 +333,8 @@ func (x *world) checkAccounts() {
 		x.t.Errorf("drops by reason add up to %d of %d", dropped, s.Dropped)
 	}
 	for i, p := range x.e.Pools() {
-		if p.Free() != p.Size() {
-			x.t.Errorf("worker %d: %d of %d buffers are free", i, p.Free(), p.Size())
+		if p.Free() != p.Size() || p.FreeSpans() != p.Spans() {
+			x.t.Errorf("worker %d: %d of %d buffers and %d of %d spans are free", i, p.Free(), p.Size(), p.FreeSpans(), p.Spans())
 		}
 	}
 }

@@ -27,6 +27,15 @@ func (t *Tree) device(spec DeviceSpec) *Device {
 	d := &Device{Spec: spec, Observed: t.observed[spec.Name], MAC: spec.MAC, MRU: spec.MRU}
 	d.Index, _ = t.indexes.Get(spec.Name)
 	o := &d.Observed
+	if spec.Type == Loopback {
+		// Nothing of it can be seen, nor go away.
+		d.Observed, d.MAC = Observed{}, MAC{}
+		if !spec.Enabled {
+			d.Down = AdminDown
+			d.Reason = d.Down.String()
+		}
+		return d
+	}
 	if d.MAC.IsZero() {
 		d.MAC = o.MAC
 	}
@@ -103,12 +112,13 @@ func (t *Tree) unit(spec UnitSpec) *Unit {
 		reason = fmt.Sprintf("device %s is not configured", parent.Device)
 		if d := t.devices[parent.Device]; d != nil {
 			u.Parent, u.DeviceIndex, u.MAC, u.MRU = d.Index, d.Index, d.MAC, d.MRU
+			u.Loopback = d.Spec.Type == Loopback
 			down, reason, header = d.Down.inherited(), d.Reason, d.MAC[:]
 		}
 	} else {
 		reason = fmt.Sprintf("unit %s of %s is not configured", parent.ID, parent.Device)
 		if p := t.units[parent]; p != nil {
-			u.Parent, u.DeviceIndex, u.MAC, u.MRU = p.Index, p.DeviceIndex, p.MAC, p.MRU
+			u.Parent, u.DeviceIndex, u.MAC, u.MRU, u.Loopback = p.Index, p.DeviceIndex, p.MAC, p.MRU, p.Loopback
 			down, reason, header, stack = p.Down.inherited(), p.Reason, p.header[:p.length], p.Stack
 		}
 	}
@@ -203,6 +213,6 @@ func (u *Unit) equal(o *Unit) bool {
 // sameForChildren reports whether children derive the same from u and o.
 func (u *Unit) sameForChildren(o *Unit) bool {
 	return u.Index == o.Index && u.DeviceIndex == o.DeviceIndex && u.Stack == o.Stack &&
-		u.MAC == o.MAC && u.MRU == o.MRU && u.Down == o.Down && u.Reason == o.Reason &&
+		u.Loopback == o.Loopback && u.MAC == o.MAC && u.MRU == o.MRU && u.Down == o.Down && u.Reason == o.Reason &&
 		u.header == o.header && u.length == o.length
 }

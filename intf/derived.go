@@ -48,7 +48,8 @@ type Unit struct {
 	Parent      Index // the device, or the unit that this one is a child of; 0 when not there
 	DeviceIndex Index // 0 while the device is not configured
 	Stack       VLAN  // the whole tag stack, parents' tags first
-	MAC         MAC   // own station address, the device's
+	MAC         MAC   // own station address, the device's; zero on a loopback
+	Loopback    bool  // the device has no link
 	MRU         uint16
 	Down        Down
 	Reason      string

@@ -107,9 +107,30 @@ func (d Driver) String() string {
 	return fmt.Sprintf("driver(%d)", uint8(d))
 }
 
-// A DeviceSpec is the intended state of a device. It is comparable.
+// A DeviceType says what kind of device it is.
+type DeviceType uint8
+
+const (
+	Ethernet DeviceType = iota // a link of the kernel
+	Loopback                   // no link: addresses that stand whatever links go down
+)
+
+func (t DeviceType) String() string {
+	switch t {
+	case Ethernet:
+		return "ethernet"
+	case Loopback:
+		return "loopback"
+	}
+	return fmt.Sprintf("device-type(%d)", uint8(t))
+}
+
+// A DeviceSpec is the intended state of a device. It is comparable. Of a
+// Loopback the fields behind Enabled are not looked at, but for MRU, which bounds
+// the MTU of its families.
 type DeviceSpec struct {
-	Name        string // the kernel's link name
+	Name        string // the kernel's link name; of a Loopback any
+	Type        DeviceType
 	Description string
 	Enabled     bool
 	MRU         uint16 // octets: the largest frame, Ethernet header and tags included, FCS not
@@ -165,6 +186,8 @@ type FamilySpec struct {
 	Enabled   bool
 	Instance  string         // routing instance, "default" when nothing is said
 	MTU       uint16         // octets of the network-layer packet; 0 is the standard default
+	Advert    *AdvertSpec    // router advertisements, of Inet6 only; nil for none
+	RPF       RPFCheck       // of the sources of what comes in
 	Addresses []AddressSpec  // ordered by prefix
 	Neighbors []NeighborSpec // ordered by address
 	Filters   FilterNames

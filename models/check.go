@@ -53,10 +53,13 @@ func (c *Compiled) affected(change Change) affected {
 		filters: map[string]struct{}{},
 	}
 	for _, d := range change.Devices {
-		// Nothing but the MRU reaches the units.
-		if d.Old == nil || d.New == nil || d.Old.MRU != d.New.MRU {
+		// Nothing but the MRU and the type reach the units.
+		if d.Old == nil || d.New == nil || d.Old.MRU != d.New.MRU || d.Old.Type != d.New.Type {
 			for key := range c.index.units[d.Key] {
 				a.units[key] = struct{}{}
+				for route := range c.index.byUnit[key] {
+					a.static[route] = struct{}{}
+				}
 			}
 		}
 	}
@@ -177,6 +180,8 @@ func (c *Compiled) checkUnit(s intf.UnitSpec, v *violations) {
 	stack, ok := c.stack(s.Key)
 	if !ok {
 		v.add(path+"/vlan", ruleVLANDepth, "more than two tags with those of the parents: take one off")
+	} else if c.isLoopback(s.Key) {
+		checkLoopback(s, path, v)
 	} else {
 		c.checkStack(s, stack, path, v)
 	}
@@ -187,7 +192,8 @@ func (c *Compiled) checkUnit(s intf.UnitSpec, v *violations) {
 			v.add(fpath+"/config/instance", ruleFamilyInstance,
 				"instance %s does not exist: declare it or name another one", f.Instance)
 		}
-		checkMTU(f, int(mru), stack.Tags(), fpath, v)
+		mtu := checkMTU(f, int(mru), stack.Tags(), fpath, v)
+		checkAdvert(f.Advert, mtu, c.isLoopback(s.Key), fpath, v)
 		c.checkBindings(f, fpath, v)
 		for _, a := range f.Addresses {
 			c.checkUnique(s.Key, f.Instance, a.Prefix, fpath, v)
@@ -228,7 +234,8 @@ const (
 	inet6MinMTU  = 1280 // RFC 8200, 5
 )
 
-func checkMTU(f intf.FamilySpec, mru, tags int, path string, v *violations) {
+// checkMTU checks a family's MTU, and returns it.
+func checkMTU(f intf.FamilySpec, mru, tags int, path string, v *violations) int {
 	overhead := ethernetHeader + vlanTag*tags
 	mtu := int(f.MTU)
 	if mtu == 0 {
@@ -241,6 +248,7 @@ func checkMTU(f intf.FamilySpec, mru, tags int, path string, v *violations) {
 		v.add(path, ruleInet6MTU,
 			"IPv6 needs an MTU of 1280, and this is %d: raise the mtu, or the interface's mru to at least %d", mtu, inet6MinMTU+max(overhead, linkOverhead))
 	}
+	return mtu
 }
 
 func (c *Compiled) checkUnique(unit intf.UnitKey, instance string, p netip.Prefix, path string, v *violations) {
@@ -283,6 +291,11 @@ func (c *Compiled) checkNextHopUnit(key StaticKey, name intf.UnitKey, path strin
 	unit, ok := c.intent.Units[name]
 	if !ok {
 		v.add(path, ruleNexthopIfExists, "unit %s does not exist: declare it or name another one", name.Name())
+		return
+	}
+	if c.isLoopback(name) {
+		v.add(path, ruleNexthopLoopback,
+			"%s is a loopback, which leads nowhere: name a unit of another device, or use the action discard or receive", name.Name())
 		return
 	}
 	family := intf.FamilyOf(key.Prefix.Addr())

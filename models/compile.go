@@ -52,6 +52,7 @@ func compileDevice(name string, g *gen.Routerd_Interface, v *violations) intf.De
 		return s
 	}
 	checkKey(c.Name, name, path+"/config/name", v)
+	s.Type = deviceType(c.Type)
 	s.Description = value(c.Description, "")
 	s.Enabled = value(c.Enabled, true)
 	s.MRU = value(c.Mru, defaultMRU)
@@ -81,7 +82,20 @@ func compileDevice(name string, g *gen.Routerd_Interface, v *violations) intf.De
 		}
 		s.MAC = mac
 	}
+	if s.Type == intf.Loopback && s != (intf.DeviceSpec{Name: name, Type: s.Type, Description: s.Description, Enabled: s.Enabled, MRU: defaultMRU}) {
+		v.add(path+"/config", ruleLoopbackLink,
+			"a loopback has no link to receive frames from: delete mru, attach, driver, queues and mac-address, or use another type")
+	}
 	return s
+}
+
+func deviceType(t gen.E_Routerd_InterfaceType) intf.DeviceType {
+	switch t {
+	case gen.Routerd_InterfaceType_UNSET, gen.Routerd_InterfaceType_ethernet:
+	case gen.Routerd_InterfaceType_loopback:
+		return intf.Loopback
+	}
+	return intf.Ethernet
 }
 
 func compileInstance(name string, g *gen.Routerd_Instance, v *violations) InstanceSpec {

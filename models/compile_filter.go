@@ -143,16 +143,6 @@ func (t *termCompiler) prefixes(values []string, leaf string) []netip.Prefix {
 	return list
 }
 
-// parseNetwork reads a prefix that has no host bits.
-func parseNetwork(text, path string, v *violations) (netip.Prefix, bool) {
-	p, ok := parsePrefix(text, path, v)
-	if ok && p != p.Masked() {
-		v.add(path, rulePrefixHostBits, "%v has bits set behind its length: write %v", p, p.Masked())
-		return p, false
-	}
-	return p, ok
-}
-
 func (t *termCompiler) compileTransport(c *gen.Routerd_Filter_Term_Match_Config) {
 	m := &t.term.Match
 	port := field{names: portNames, max: 0xffff}

@@ -52,6 +52,7 @@ func compileStatic(instance, text string, g *gen.Routerd_Instance_StaticRoute, v
 	case gen.Routerd_RouteAction_receive:
 		s.Action = Receive
 	}
+	checkReject(&s, c.RejectCode, path+"/config/reject-code", v)
 	switch n := len(g.NextHop); {
 	case n > maxNextHops:
 		v.add(path+"/next-hop", ruleTooMany, "%d next hops: a route has %d at most", n, maxNextHops)
@@ -70,6 +71,22 @@ func compileStatic(instance, text string, g *gen.Routerd_Instance_StaticRoute, v
 		checkNextHops(s, path, v)
 	}
 	return s, true
+}
+
+// checkReject takes in the code of a route that rejects.
+func checkReject(s *StaticSpec, g gen.E_Routerd_RejectCode, path string, v *violations) {
+	code := rejectCodeOf(g)
+	if code == routing.RejectNone {
+		return
+	}
+	f := intf.FamilyOf(s.Key.Prefix.Addr())
+	if s.Action != Reject {
+		v.add(path, ruleRejectAction, "action %v with a reject-code: delete the code, or set the action to reject", s.Action)
+	}
+	if _, ok := code.ICMP(f); !ok {
+		v.add(path, ruleRejectFamily, "%v has no code %v: use one that it has, such as %v", f, code, routing.RejectHost)
+	}
+	s.Reject = code
 }
 
 // maxNextHops is how many next hops a static route can have.

@@ -81,9 +81,11 @@ func compileFamily(f intf.Family, typ gen.E_Routerd_FamilyType, g *gen.Routerd_I
 			s.Enabled = value(c.Enabled, true)
 			s.Instance = value(c.Instance, DefaultInstance)
 			s.MTU = value(c.Mtu, 0)
+			s.RPF = rpfCheckOf(c.RpfCheck)
 		}
 	}
 	s.Filters = compileBindings(g.GetFilter().GetConfig(), path, v)
+	s.Advert = compileAdvert(f, g.RouterAdvertisement, path, v)
 	for text, a := range g.Address {
 		if spec, ok := compileAddress(f, text, a, addressPath(path, text), v); ok {
 			s.Addresses = append(s.Addresses, spec)

@@ -1,6 +1,8 @@
 package models
 
 import (
+	"slices"
+
 	"github.com/openconfig/ygot/ygot"
 
 	"router/gen"
@@ -31,6 +33,35 @@ func operStatus(s intf.OperStatus) gen.E_Routerd_OperStatus {
 		return gen.Routerd_OperStatus_pending
 	}
 	return gen.Routerd_OperStatus_UNSET
+}
+
+// rpfChecks pairs the checks; the order is that of intf.
+var rpfChecks = [...]gen.E_Routerd_RpfCheck{
+	intf.RPFNone:     gen.Routerd_RpfCheck_none,
+	intf.RPFLoose:    gen.Routerd_RpfCheck_loose,
+	intf.RPFStrict:   gen.Routerd_RpfCheck_strict,
+	intf.RPFFeasible: gen.Routerd_RpfCheck_feasible,
+}
+
+func rpfCheck(c intf.RPFCheck) gen.E_Routerd_RpfCheck {
+	if int(c) < len(rpfChecks) {
+		return rpfChecks[c]
+	}
+	return gen.Routerd_RpfCheck_UNSET
+}
+
+func rpfCheckOf(g gen.E_Routerd_RpfCheck) intf.RPFCheck {
+	return intf.RPFCheck(max(slices.Index(rpfChecks[:], g), 0))
+}
+
+func interfaceType(t intf.DeviceType) gen.E_Routerd_InterfaceType {
+	switch t {
+	case intf.Ethernet:
+		return gen.Routerd_InterfaceType_ethernet
+	case intf.Loopback:
+		return gen.Routerd_InterfaceType_loopback
+	}
+	return gen.Routerd_InterfaceType_UNSET
 }
 
 func attach(a intf.Attach) gen.E_Routerd_Attach {
@@ -138,6 +169,38 @@ func routeAction(a Action) gen.E_Routerd_RouteAction {
 	return gen.Routerd_RouteAction_UNSET
 }
 
+// rejectCodes pairs the codes; the order is that of routing.
+var rejectCodes = [routing.NumRejectCodes]gen.E_Routerd_RejectCode{
+	routing.RejectNone:        gen.Routerd_RejectCode_UNSET,
+	routing.RejectNet:         gen.Routerd_RejectCode_net_unreachable,
+	routing.RejectHost:        gen.Routerd_RejectCode_host_unreachable,
+	routing.RejectAdmin:       gen.Routerd_RejectCode_admin_prohibited,
+	routing.RejectNoRoute:     gen.Routerd_RejectCode_no_route,
+	routing.RejectProtocol:    gen.Routerd_RejectCode_protocol_unreachable,
+	routing.RejectPort:        gen.Routerd_RejectCode_port_unreachable,
+	routing.RejectHostUnknown: gen.Routerd_RejectCode_host_unknown,
+	routing.RejectNetAdmin:    gen.Routerd_RejectCode_net_prohibited,
+	routing.RejectHostAdmin:   gen.Routerd_RejectCode_host_prohibited,
+	routing.RejectNetTOS:      gen.Routerd_RejectCode_net_unreachable_tos,
+	routing.RejectHostTOS:     gen.Routerd_RejectCode_host_unreachable_tos,
+	routing.RejectPrecedence:  gen.Routerd_RejectCode_precedence_violation,
+	routing.RejectCutoff:      gen.Routerd_RejectCode_precedence_cutoff,
+	routing.RejectScope:       gen.Routerd_RejectCode_beyond_scope,
+	routing.RejectSource:      gen.Routerd_RejectCode_source_policy,
+	routing.RejectRoute:       gen.Routerd_RejectCode_reject_route,
+}
+
+func rejectCode(c routing.RejectCode) gen.E_Routerd_RejectCode {
+	if int(c) < len(rejectCodes) {
+		return rejectCodes[c]
+	}
+	return gen.Routerd_RejectCode_UNSET
+}
+
+func rejectCodeOf(g gen.E_Routerd_RejectCode) routing.RejectCode {
+	return routing.RejectCode(max(slices.Index(rejectCodes[:], g), 0))
+}
+
 func routeSource(s routing.Source) gen.E_Routerd_RouteSource {
 	switch s {
 	case routing.User:
@@ -194,6 +257,7 @@ func nextHopType(k routing.Kind) gen.E_Routerd_NextHopType {
 		return gen.Routerd_NextHopType_indirect
 	case routing.Group:
 		return gen.Routerd_NextHopType_group
+	case routing.Choice: // no route has one
 	}
 	return gen.Routerd_NextHopType_UNSET
 }

@@ -28,10 +28,12 @@ func FillSystem(dst *gen.Device, s SystemState) {
 			Workers:     ygot.Uint16(s.Workers),
 			Buffers:     ygot.Uint32(s.Buffers),
 			BuffersFree: ygot.Uint32(s.BuffersFree),
-			FibOctets:   ygot.Uint64(s.FIBOctets),
-			NextHops:    ygot.Uint32(s.NextHops),
 
-			FilterLogLost: ygot.Uint64(s.FilterLogLost),
+			JumboBuffers:     ygot.Uint32(s.JumboBuffers),
+			JumboBuffersFree: ygot.Uint32(s.JumboBuffersFree),
+			FibOctets:        ygot.Uint64(s.FIBOctets),
+			NextHops:         ygot.Uint32(s.NextHops),
+			FilterLogLost:    ygot.Uint64(s.FilterLogLost),
 		},
 		Datastore: &gen.Routerd_System_State_Datastore{
 			CommitNumber:   ygot.Uint64(s.CommitNumber),
@@ -62,10 +64,12 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 	if a := s.Applied; a != nil {
 		st.Description = text(a.Description)
 		st.Enabled = ygot.Bool(a.Enabled)
-		st.Type = gen.Routerd_InterfaceType_ethernet
-		st.Mru = ygot.Uint16(a.MRU)
-		st.Attach = attach(a.Attach)
-		st.Driver = driver(a.Driver)
+		st.Type = interfaceType(a.Type)
+		if a.Type != intf.Loopback {
+			st.Mru = ygot.Uint16(a.MRU)
+			st.Attach = attach(a.Attach)
+			st.Driver = driver(a.Driver)
+		}
 		if a.Queues != 0 {
 			st.Queues = ygot.Uint16(a.Queues)
 		}
@@ -139,6 +143,7 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		OperReason:    text(s.OperReason),
 		HostInterface: text(s.HostInterface),
 		HostReason:    text(s.HostReason),
+		Counters:      &gen.Routerd_Interface_Unit_Family_State_Counters{RpfFailed: ygot.Uint64(s.RPFFailed)},
 	}
 	if s.MTU != 0 {
 		st.Mtu = ygot.Uint16(s.MTU)
@@ -146,9 +151,13 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 	if a := s.Applied; a != nil {
 		st.Enabled = ygot.Bool(a.Enabled)
 		st.Instance = ygot.String(a.Instance)
+		st.RpfCheck = rpfCheck(a.RPF)
 	}
 	f.State = st
 	fillBindings(f, s)
+	if s.Advert != nil {
+		fillAdvert(f, s.Advert)
+	}
 	for _, a := range s.Addresses {
 		p := a.Spec.Prefix.String()
 		f.GetOrCreateAddress(p).State = &gen.Routerd_Interface_Unit_Family_Address_State{
@@ -213,6 +222,7 @@ func FillRoute(dst *gen.Device, instance string, s RouteState) {
 		Active:      ygot.Bool(s.Active),
 		Reason:      text(s.Reason),
 		NextHopType: nextHopType(s.NextHop),
+		RejectCode:  rejectCode(s.Reject),
 		Gateway:     address(s.Gateway),
 		Egress:      text(s.Egress),
 		Instance:    text(s.Lookup),
@@ -255,6 +265,7 @@ func FillStatic(dst *gen.Device, s StaticSpec) {
 		Prefix:      ygot.String(prefix),
 		Preference:  ygot.Uint8(s.Preference),
 		Action:      routeAction(s.Action),
+		RejectCode:  rejectCode(s.Reject),
 		Description: text(s.Description),
 	}
 	if s.HasTag {

@@ -31,15 +31,22 @@ func filled() *gen.Device {
 		Attach: intf.Shared, Driver: intf.DriverAFXDP, Queues: 2, MAC: intf.MAC{2, 0, 0, 0, 0, 1},
 	}
 	address := intf.AddressSpec{Prefix: netip.MustParsePrefix("2001:db8::1/128"), Primary: true, Preferred: true, Peer: someIP}
-	family := intf.FamilySpec{Family: intf.Inet6, Enabled: true, Instance: "red",
+	family := intf.FamilySpec{Family: intf.Inet6, Enabled: true, Instance: "red", RPF: intf.RPFFeasible,
 		Filters: intf.FilterNames{Input: "f", Output: "f", InputLocal: "f", OutputLocal: "f"}}
 	unit := intf.UnitSpec{
 		Key: intf.UnitKey{Device: "ge0", ID: "100.1"}, Description: "customer", Enabled: true, Group: 7,
 		VLAN: intf.VLAN{OuterTPID: 0x88a8, OuterID: 100, InnerTPID: 0x8100, InnerID: 1},
 	}
+	advert := AdvertState{Sent: 1, Solicitations: 2, Adverts: 3, Inconsistent: 1, Inconsistency: "mtu 1280, ours is 1500", Applied: &intf.AdvertSpec{
+		MinInterval: 3 * time.Second, MaxInterval: 4 * time.Second, Advert: intf.Advert{
+			HopLimit: 64, Managed: true, Other: true, Preference: intf.PreferHigh, Lifetime: time.Hour, Reachable: time.Second, Retrans: time.Second, MTU: 1500,
+			Prefixes:   []intf.AdvertPrefix{{Prefix: netip.MustParsePrefix("2001:db8::/64"), OnLink: true, Autonomous: true, Valid: intf.Infinity, Preferred: time.Hour}},
+			Routes:     []intf.AdvertRoute{{Prefix: netip.MustParsePrefix("2001:db8::/32"), Preference: intf.PreferLow, Lifetime: time.Hour}},
+			DNSServers: []netip.Addr{someIP}, DNSSearch: []string{"example.net"}, DNSLifetime: time.Hour,
+		}}}
 	FillSystem(dst, SystemState{
 		Applied: &SystemSpec{Hostname: "r1"}, Version: "1.0", BootTime: now,
-		Workers: 2, Buffers: 8192, BuffersFree: 8000, FIBOctets: 4096, NextHops: 9, Drops: map[string]uint64{"host-full": 3},
+		Workers: 2, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, Drops: map[string]uint64{"host-full": 3},
 		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1, FilterLogLost: 2,
 	})
 	FillDevice(dst, DeviceState{
@@ -52,7 +59,7 @@ func filled() *gen.Device {
 		Key: unit.Key, Applied: &unit, IfIndex: 2, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Counters: counters,
 		Families: []FamilyState{{
 			Family: intf.Inet6, Applied: &family, MTU: 1496, Oper: intf.OperDown, OperReason: "link down",
-			HostInterface: "ge0.100.1", HostReason: "no address",
+			RPFFailed: 8, HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert,
 			Addresses: []AddressState{{Spec: address, Status: AddressDuplicate, Reason: "02:00:00:00:00:02 has it"}},
 			Neighbors: []NeighborState{{
 				Address: someIP, MAC: intf.MAC{2, 0, 0, 0, 0, 2}, State: neighbor.Reachable, IsRouter: true, LastChange: now,
@@ -67,13 +74,13 @@ func filled() *gen.Device {
 	})
 	route := StaticSpec{
 		Key:        StaticKey{Instance: "red", Prefix: netip.MustParsePrefix("2001:db8:1::/48")},
-		Preference: 5, Tag: 20, HasTag: true, Description: "far away",
+		Preference: 5, Reject: routing.RejectHost, Tag: 20, HasTag: true, Description: "far away",
 		NextHops: []StaticNextHop{{Index: 1, Gateway: someIP, Interface: unit.Key, Instance: "default", Weight: 2, Backup: true}},
 	}
 	FillStatic(dst, route)
 	FillRoute(dst, "red", RouteState{
 		Prefix: route.Key.Prefix, Source: routing.User, Protocol: routing.Static, IfIndex: 2, Preference: 5, Tag: 20,
-		Active: true, Reason: "gateway unresolved", NextHop: routing.Indirect, Gateway: someIP, Egress: "ge0.100.1",
+		Active: true, Reason: "gateway unresolved", NextHop: routing.Indirect, Reject: routing.RejectHost, Gateway: someIP, Egress: "ge0.100.1",
 		Lookup: "default", Resolved: netip.MustParsePrefix("2001:db8::/64"),
 		Members: []MemberState{{
 			Gateway: someIP, Egress: "ge0.100.1", Resolved: netip.MustParsePrefix("2001:db8::/64"),
@@ -122,6 +129,10 @@ func TestEveryStateLeafCanBeFilled(t *testing.T) {
 					continue
 				}
 				leaves[p] = leaves[p] || !f.IsZero()
+			case e.IsLeafList():
+				if inState {
+					leaves[p] = leaves[p] || f.Len() != 0
+				}
 			case e.IsList():
 				entries := entriesOf(f)
 				if len(entries) == 0 {
@@ -234,6 +245,12 @@ func TestEnumerationsBearTheSameNames(t *testing.T) {
 	}
 	for s := intf.OperUp; s <= intf.OperPending; s++ {
 		check(s.String(), operStatus(s))
+	}
+	for d := intf.Ethernet; d <= intf.Loopback; d++ {
+		check(d.String(), interfaceType(d))
+	}
+	for p := intf.PreferMedium; p <= intf.PreferHigh; p++ {
+		check(p.String(), preferenceState(p))
 	}
 	for a := intf.Exclusive; a <= intf.Shared; a++ {
 		check(a.String(), attach(a))

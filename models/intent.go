@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"router/intf"
+	"router/routing"
 )
 
 // An Intent is all that was declared, as plain data. Every value is complete:
@@ -79,6 +80,7 @@ type StaticSpec struct {
 	Key         StaticKey
 	Preference  uint8 // lower wins
 	Action      Action
+	Reject      routing.RejectCode // of Reject; RejectNone when nothing was said
 	Tag         uint32
 	HasTag      bool
 	Description string
@@ -99,7 +101,7 @@ type StaticNextHop struct {
 
 // Equal reports whether both declare the same.
 func (s StaticSpec) Equal(o StaticSpec) bool {
-	return s.Key == o.Key && s.Preference == o.Preference && s.Action == o.Action && s.Tag == o.Tag && s.HasTag == o.HasTag &&
+	return s.Key == o.Key && s.Preference == o.Preference && s.Action == o.Action && s.Reject == o.Reject && s.Tag == o.Tag && s.HasTag == o.HasTag &&
 		s.Description == o.Description && slices.Equal(s.NextHops, o.NextHops)
 }
 

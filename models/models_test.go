@@ -12,6 +12,7 @@ import (
 	"github.com/openconfig/goyang/pkg/yang"
 
 	"router/gen"
+	"router/intf"
 )
 
 func TestRulesAreThoseOfTheModel(t *testing.T) {
@@ -69,6 +70,19 @@ func TestDefaultsAreThoseOfTheModel(t *testing.T) {
 		{"interface/unit/family/config/instance", DefaultInstance},
 		{"interface/unit/family/address/config/primary", "false"},
 		{"interface/unit/family/address/config/preferred", "false"},
+		{"interface/unit/family/router-advertisement/config/enabled", "false"},
+		{"interface/unit/family/router-advertisement/config/max-interval", uintText(defaultMaxInterval)},
+		{"interface/unit/family/router-advertisement/config/preference", intf.PreferMedium.String()},
+		{"interface/unit/family/router-advertisement/config/managed", "false"},
+		{"interface/unit/family/router-advertisement/config/other-config", "false"},
+		{"interface/unit/family/router-advertisement/config/cur-hop-limit", uintText(defaultHopLimit)},
+		{"interface/unit/family/router-advertisement/config/reachable-time", "0"},
+		{"interface/unit/family/router-advertisement/config/retrans-timer", "0"},
+		{"interface/unit/family/router-advertisement/prefix/config/on-link", "true"},
+		{"interface/unit/family/router-advertisement/prefix/config/autonomous", "true"},
+		{"interface/unit/family/router-advertisement/prefix/config/valid-lifetime", uintText(uint64(defaultValid))},
+		{"interface/unit/family/router-advertisement/prefix/config/preferred-lifetime", uintText(uint64(defaultPreferred))},
+		{"interface/unit/family/router-advertisement/route/config/preference", intf.PreferMedium.String()},
 		{"instance/static-route/config/preference", uintText(defaultPreference)},
 		{"instance/static-route/config/action", Forward.String()},
 	} {

@@ -9,6 +9,17 @@ const (
 	ruleAddressLinkLocal   = "address-link-local-length"
 	ruleAddressUnicast     = "address-unicast"
 	ruleAddressUnique      = "address-unique-in-instance"
+	ruleAdvertAutonomous   = "advert-autonomous-length"
+	ruleAdvertDNS          = "advert-dns-unicast"
+	ruleAdvertFits         = "advert-fits"
+	ruleAdvertInet6        = "advert-inet6-only"
+	ruleAdvertInterval     = "advert-interval-order"
+	ruleAdvertLifetime     = "advert-lifetime-interval"
+	ruleAdvertLifetimes    = "advert-prefix-lifetimes"
+	ruleAdvertLink         = "advert-needs-link"
+	ruleAdvertMTU          = "advert-mtu"
+	ruleAdvertPrefix       = "advert-prefix-unicast"
+	ruleAdvertRoute        = "advert-route-unicast"
 	ruleBackupPrimary      = "backup-needs-primary"
 	ruleDeviceMAC          = "device-mac-unicast"
 	ruleFamilyInstance     = "family-instance-exists"
@@ -18,6 +29,10 @@ const (
 	ruleGatewayUnicast     = "gateway-unicast"
 	ruleHostNamespace      = "host-namespace-unique"
 	ruleInet6MTU           = "inet6-mtu-minimum"
+	ruleLoopbackAddress    = "loopback-host-address"
+	ruleLoopbackLink       = "loopback-no-link"
+	ruleLoopbackNeighbor   = "loopback-no-neighbor"
+	ruleLoopbackUnit       = "loopback-unit-plain"
 	ruleNeighborFamily     = "neighbor-family-match"
 	ruleNeighborMAC        = "neighbor-mac-unicast"
 	ruleNeighborNeedsMAC   = "neighbor-needs-mac"
@@ -27,6 +42,7 @@ const (
 	ruleNexthopInstance    = "nexthop-instance-exists"
 	ruleNexthopIfExists    = "nexthop-interface-exists"
 	ruleNexthopIfFamily    = "nexthop-interface-family"
+	ruleNexthopLoopback    = "nexthop-interface-loopback"
 	ruleNexthopAlone       = "nexthop-lookup-alone"
 	ruleNexthopUnique      = "nexthop-unique"
 	ruleNexthopKind        = "nexthop-kind"
@@ -36,6 +52,8 @@ const (
 	rulePreferredUnique    = "preferred-unique"
 	rulePrefixHostBits     = "prefix-host-bits-zero"
 	rulePrimaryUnique      = "primary-unique"
+	ruleRejectAction       = "reject-code-needs-reject"
+	ruleRejectFamily       = "reject-code-family"
 	ruleStaticAction       = "static-action-nexthop"
 	ruleStaticLoop         = "static-lookup-loop"
 	ruleUnitParent         = "unit-parent-exists"
@@ -67,7 +85,10 @@ var allRules = []string{
 	ruleNexthopIfExists, ruleNexthopIfFamily, ruleNexthopKind,
 	ruleNexthopAlone, ruleNexthopUnique,
 	rulePeerHostPrefix, rulePeerUnicast, rulePreferredUnique,
-	rulePrefixHostBits, rulePrimaryUnique, ruleStaticAction, ruleStaticLoop,
+	rulePrefixHostBits, rulePrimaryUnique, ruleRejectFamily, ruleRejectAction, ruleStaticAction, ruleStaticLoop,
 	ruleUnitParent, ruleUnitUntagged, ruleUnitVLAN, ruleVLANDepth,
 	ruleVLANInner,
+	ruleAdvertAutonomous, ruleAdvertDNS, ruleAdvertFits, ruleAdvertInet6, ruleAdvertInterval, ruleAdvertLifetime,
+	ruleAdvertLifetimes, ruleAdvertLink, ruleAdvertMTU, ruleAdvertPrefix, ruleAdvertRoute,
+	ruleLoopbackAddress, ruleLoopbackLink, ruleLoopbackNeighbor, ruleLoopbackUnit, ruleNexthopLoopback,
 }

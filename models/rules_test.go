@@ -48,7 +48,27 @@ const base = `{
 // A world is base, with shorthands to spoil it by.
 type world struct{ *gen.Device }
 
-func (w world) ge0() *gen.Routerd_Interface                { return w.GetOrCreateInterface("ge0") }
+func (w world) ge0() *gen.Routerd_Interface { return w.GetOrCreateInterface("ge0") }
+func (w world) loopback() *gen.Routerd_Interface {
+	i := w.GetOrCreateInterface("lo0")
+	i.GetOrCreateConfig().Type = gen.Routerd_InterfaceType_loopback
+	i.GetOrCreateUnit("0")
+	return i
+}
+func routerAdvertisement(f *gen.Routerd_Interface_Unit_Family) *gen.Routerd_Interface_Unit_Family_RouterAdvertisement {
+	if f.RouterAdvertisement == nil {
+		return &gen.Routerd_Interface_Unit_Family_RouterAdvertisement{}
+	}
+	return f.RouterAdvertisement
+}
+func (w world) adverts() *gen.Routerd_Interface_Unit_Family_RouterAdvertisement {
+	return w.inet6("0").GetOrCreateRouterAdvertisement()
+}
+func (w world) advert() *gen.Routerd_Interface_Unit_Family_RouterAdvertisement_Config {
+	c := w.adverts().GetOrCreateConfig()
+	c.Enabled = ygot.Bool(true)
+	return c
+}
 func (w world) unit(id string) *gen.Routerd_Interface_Unit { return w.ge0().GetOrCreateUnit(id) }
 func (w world) inet(unit string) *gen.Routerd_Interface_Unit_Family {
 	return w.unit(unit).GetOrCreateFamily(gen.Routerd_FamilyType_inet)
@@ -90,6 +110,12 @@ func (w world) complete() {
 				}
 				for a, n := range f.Neighbor {
 					n.GetOrCreateConfig().Address = ygot.String(a)
+				}
+				for p, a := range routerAdvertisement(f).Prefix {
+					a.GetOrCreateConfig().Prefix = ygot.String(p)
+				}
+				for p, a := range routerAdvertisement(f).Route {
+					a.GetOrCreateConfig().Prefix = ygot.String(p)
 				}
 			}
 		}
@@ -341,6 +367,29 @@ var ruleCases = []ruleCase{
 		w.route("default", "172.16.0.0/12").GetOrCreateConfig().Action = gen.Routerd_RouteAction_reject
 		w.route("red", "203.0.113.53/32").GetOrCreateConfig().Action = gen.Routerd_RouteAction_receive
 	}},
+	{name: "reject with a code", spoil: func(w world) {
+		for prefix, code := range map[string]gen.E_Routerd_RejectCode{
+			"172.16.0.0/12": gen.Routerd_RejectCode_precedence_cutoff, "172.32.0.0/12": gen.Routerd_RejectCode_port_unreachable,
+			"2001:db8:2::/48": gen.Routerd_RejectCode_reject_route, "2001:db8:3::/48": gen.Routerd_RejectCode_host_unreachable,
+		} {
+			c := w.route("default", prefix).GetOrCreateConfig()
+			c.Action, c.RejectCode = gen.Routerd_RouteAction_reject, code
+		}
+	}},
+	{name: "discard with a reject-code", rule: ruleRejectAction, xpath: true, path: "/instance[name=default]/static-route[prefix=10.0.0.0/8]/config/reject-code",
+		spoil: func(w world) {
+			w.route("default", "10.0.0.0/8").Config.RejectCode = gen.Routerd_RejectCode_host_unreachable
+		}},
+	{name: "IPv4 with a code of IPv6", rule: ruleRejectFamily, xpath: true, path: "/instance[name=default]/static-route[prefix=172.16.0.0/12]/config/reject-code",
+		spoil: func(w world) {
+			c := w.route("default", "172.16.0.0/12").GetOrCreateConfig()
+			c.Action, c.RejectCode = gen.Routerd_RouteAction_reject, gen.Routerd_RejectCode_source_policy
+		}},
+	{name: "IPv6 with a code of IPv4", rule: ruleRejectFamily, xpath: true, path: "/instance[name=default]/static-route[prefix=2001:db8:2::/48]/config/reject-code",
+		spoil: func(w world) {
+			c := w.route("default", "2001:db8:2::/48").GetOrCreateConfig()
+			c.Action, c.RejectCode = gen.Routerd_RouteAction_reject, gen.Routerd_RejectCode_host_prohibited
+		}},
 	{name: "two next hops", spoil: func(w world) {
 		c := w.another("default", "0.0.0.0/0", 1)
 		c.Gateway, c.Weight, c.Backup = ygot.String("192.0.2.3"), ygot.Uint8(64), ygot.Bool(true)
@@ -435,10 +484,122 @@ var ruleCases = []ruleCase{
 		w.route("red", "203.0.0.0/16").GetOrCreateConfig().Action = gen.Routerd_RouteAction_discard
 	}},
 
+	{name: "loopback with a driver", rule: ruleLoopbackLink, xpath: true, path: "/interface[name=lo0]/config",
+		spoil: func(w world) { w.loopback().Config.Driver = gen.Routerd_Driver_af_packet }},
+	{name: "loopback with a MAC", rule: ruleLoopbackLink, xpath: true, path: "/interface[name=lo0]/config",
+		spoil: func(w world) { w.loopback().Config.MacAddress = ygot.String("02:00:00:00:00:01") }},
+	{name: "loopback with an MRU", rule: ruleLoopbackLink, xpath: true, path: "/interface[name=lo0]/config",
+		spoil: func(w world) { w.loopback().Config.Mru = ygot.Uint16(1600) }},
+	{name: "device that becomes a loopback", rule: ruleLoopbackUnit, xpath: true, path: "/interface[name=ge0]/unit[id=100]",
+		spoil: func(w world) { w.ge0().Config.Type = gen.Routerd_InterfaceType_loopback }},
+	{name: "loopback with a VLAN", rule: ruleLoopbackUnit, xpath: true, path: "/interface[name=lo0]/unit[id=1]",
+		spoil: func(w world) {
+			w.loopback().GetOrCreateUnit("1").GetOrCreateVlan().GetOrCreateConfig().OuterVlanId = ygot.Uint16(1)
+		}},
+	{name: "loopback with a child", rule: ruleLoopbackUnit, xpath: true, path: "/interface[name=lo0]/unit[id=0.1]",
+		spoil: func(w world) { w.loopback().GetOrCreateUnit("0.1") }},
+	{name: "loopback with a network", rule: ruleLoopbackAddress, xpath: true, path: "/interface[name=lo0]/unit[id=0]/family[type=inet]/address[prefix=203.0.113.1/24]",
+		spoil: func(w world) {
+			w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet).GetOrCreateAddress("203.0.113.1/24")
+		}},
+	{name: "loopback with a peer", rule: ruleLoopbackAddress, xpath: true, path: "/interface[name=lo0]/unit[id=0]/family[type=inet]/address[prefix=203.0.113.1/32]",
+		spoil: func(w world) {
+			w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet).GetOrCreateAddress("203.0.113.1/32").GetOrCreateConfig().Peer = ygot.String("203.0.113.2")
+		}},
+	{name: "loopback with a link-local address", rule: ruleLoopbackAddress, xpath: true, path: "/interface[name=lo0]/unit[id=0]/family[type=inet6]/address[prefix=fe80::1/128]",
+		spoil: func(w world) {
+			w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet6).GetOrCreateAddress("fe80::1/128")
+		}},
+	{name: "loopback with a neighbour", rule: ruleLoopbackNeighbor, xpath: true, path: "/interface[name=lo0]/unit[id=0]/family[type=inet6]/neighbor[address=fe80::1]",
+		spoil: func(w world) {
+			w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet6).GetOrCreateNeighbor("fe80::1").GetOrCreateConfig().LinkLayerAddress = ygot.String("02:00:00:00:00:01")
+		}},
+	{name: "loopbacks with units in several instances", spoil: func(w world) {
+		w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet).GetOrCreateAddress("203.0.113.1/32")
+		w.loopback().GetOrCreateUnit("1").GetOrCreateFamily(gen.Routerd_FamilyType_inet).GetOrCreateAddress("203.0.113.1/32")
+		w.loopback().GetUnit("1").GetFamily(gen.Routerd_FamilyType_inet).GetOrCreateConfig().Instance = ygot.String("red")
+		w.loopback().GetOrCreateUnit("2").GetOrCreateFamily(gen.Routerd_FamilyType_inet6).GetOrCreateAddress("2001:db8:9::/128")
+	}},
+	{name: "route through a loopback", rule: ruleNexthopLoopback, xpath: true, path: default4 + nh0 + "/config/interface",
+		spoil: func(w world) {
+			w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet).GetOrCreateAddress("203.0.113.1/32")
+			w.via("default", "0.0.0.0/0").Interface = ygot.String("lo0.0")
+		}},
+	{name: "route through a device that becomes a loopback", rule: ruleNexthopLoopback, path: default4 + nh0 + "/config/interface",
+		spoil: func(w world) { w.ge0().Config.Type = gen.Routerd_InterfaceType_loopback }},
+
+	{name: "advertisements in full", spoil: func(w world) {
+		c := w.advert()
+		c.MinInterval, c.MaxInterval, c.DefaultLifetime = ygot.Uint16(3), ygot.Uint16(4), ygot.Uint16(4)
+		c.LinkMtu, c.DnsServer, c.DnsSearch = ygot.Uint32(1500), []string{"2001:db8::53", "fe80::53"}, []string{"example.net", "a-b.c"}
+		w.adverts().GetOrCreatePrefix("2001:db8:1::/64")
+		w.adverts().GetOrCreatePrefix("2001:db8:2::/56").GetOrCreateConfig().Autonomous = ygot.Bool(false)
+		w.adverts().GetOrCreateRoute("::/0")
+	}},
+	{name: "advertisements of IPv4", rule: ruleAdvertInet6, xpath: true, path: inet0 + "/router-advertisement",
+		spoil: func(w world) {
+			w.inet("0").GetOrCreateRouterAdvertisement().GetOrCreateConfig().Enabled = ygot.Bool(true)
+		}},
+	{name: "advertisements of a loopback", rule: ruleAdvertLink, xpath: true, path: "/interface[name=lo0]/unit[id=0]/family[type=inet6]/router-advertisement",
+		spoil: func(w world) {
+			w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet6).GetOrCreateRouterAdvertisement().GetOrCreateConfig().Enabled = ygot.Bool(true)
+		}},
+	{name: "advertisement that is too long", rule: ruleAdvertFits, path: inet60 + "/router-advertisement",
+		spoil: func(w world) {
+			for i := range 8 {
+				w.advert().DnsSearch = append(w.advert().DnsSearch, strings.Repeat("a.", 100)+fmt.Sprint(i))
+			}
+		}},
+	{name: "too many name servers", rule: ruleTooMany, path: inet60 + "/router-advertisement/config/dns-server",
+		spoil: func(w world) {
+			for i := range 9 {
+				w.advert().DnsServer = append(w.advert().DnsServer, fmt.Sprintf("2001:db8::%x", i+1))
+			}
+		}},
+	{name: "too many advertised routes", rule: ruleTooMany, path: inet60 + "/router-advertisement/route",
+		spoil: func(w world) {
+			for i := range 17 {
+				w.adverts().GetOrCreateRoute(fmt.Sprintf("2001:db8:%x::/48", i+1))
+			}
+		}},
+	{name: "too many advertised prefixes", rule: ruleTooMany, path: inet60 + "/router-advertisement/prefix",
+		spoil: func(w world) {
+			for i := range 65 {
+				w.adverts().GetOrCreatePrefix(fmt.Sprintf("2001:db8:%x::/64", i+1))
+			}
+		}},
+	{name: "search domain that is none", rule: ruleBadValue, path: inet60 + "/router-advertisement/config/dns-search",
+		spoil: func(w world) { w.advert().DnsSearch = []string{"example..net"} }},
+	{name: "advertisements closer than they may be", rule: ruleAdvertInterval, xpath: true, path: inet60 + "/router-advertisement/config/min-interval",
+		spoil: func(w world) { w.advert().MinInterval = ygot.Uint16(451) }},
+	{name: "router that hosts forget", rule: ruleAdvertLifetime, xpath: true, path: inet60 + "/router-advertisement/config/default-lifetime",
+		spoil: func(w world) { w.advert().DefaultLifetime = ygot.Uint16(599) }},
+	{name: "router that is no default router", spoil: func(w world) { w.advert().DefaultLifetime = ygot.Uint16(0) }},
+	{name: "advertised MTU above the family's", rule: ruleAdvertMTU, path: inet60 + "/router-advertisement/config/link-mtu",
+		spoil: func(w world) { w.advert().LinkMtu = ygot.Uint32(1501) }},
+	{name: "family's MTU below the advertised one", rule: ruleAdvertMTU, path: inet60 + "/router-advertisement/config/link-mtu",
+		spoil: func(w world) { w.advert().LinkMtu = ygot.Uint32(1400); w.inet6("0").Config.Mtu = ygot.Uint16(1300) }},
+	{name: "name server of a group", rule: ruleAdvertDNS, xpath: true, path: inet60 + "/router-advertisement/config/dns-server",
+		spoil: func(w world) { w.advert().DnsServer = []string{"ff02::fb"} }},
+	{name: "name server in capitals", rule: ruleAddressCanonical, path: inet60 + "/router-advertisement/config/dns-server",
+		spoil: func(w world) { w.advert().DnsServer = []string{"2001:DB8::53"} }},
+	{name: "prefix preferred for longer than valid", rule: ruleAdvertLifetimes, xpath: true, path: inet60 + "/router-advertisement/prefix[prefix=2001:db8:1::/64]/config/preferred-lifetime",
+		spoil: func(w world) {
+			w.adverts().GetOrCreatePrefix("2001:db8:1::/64").GetOrCreateConfig().ValidLifetime = ygot.Uint32(604799)
+		}},
+	{name: "autonomous prefix of another length", rule: ruleAdvertAutonomous, xpath: true, path: inet60 + "/router-advertisement/prefix[prefix=2001:db8:1::/48]",
+		spoil: func(w world) { w.adverts().GetOrCreatePrefix("2001:db8:1::/48") }},
+	{name: "advertised link-local prefix", rule: ruleAdvertPrefix, xpath: true, path: inet60 + "/router-advertisement/prefix[prefix=fe80::/64]",
+		spoil: func(w world) { w.adverts().GetOrCreatePrefix("fe80::/64") }},
+	{name: "advertised route to a group", rule: ruleAdvertRoute, xpath: true, path: inet60 + "/router-advertisement/route[prefix=ff0e::/16]",
+		spoil: func(w world) { w.adverts().GetOrCreateRoute("ff0e::/16") }},
+	{name: "advertised prefix with host bits", rule: rulePrefixHostBits, path: inet60 + "/router-advertisement/prefix[prefix=2001:db8:1::1/64]",
+		spoil: func(w world) { w.adverts().GetOrCreatePrefix("2001:db8:1::1/64") }},
+
 	{name: "key and config that differ", rule: ruleKey, path: "/interface[name=ge0]/config/name",
 		spoil: func(w world) { w.ge0().Config.Name = ygot.String("ge1") }},
 	{name: "MRU out of range", rule: ruleBadValue, path: "/interface[name=ge0]/config/mru",
-		spoil: func(w world) { w.ge0().Config.Mru = ygot.Uint16(9000) }},
+		spoil: func(w world) { w.ge0().Config.Mru = ygot.Uint16(9601) }},
 	{name: "device with a dot in its name", rule: ruleBadValue, path: "/interface[name=ge0.5]/config/name",
 		spoil: func(w world) { w.GetOrCreateInterface("ge0.5") }},
 	{name: "unit id with a leading zero", rule: ruleBadValue, path: "/interface[name=ge0]/unit[id=01]/config/id",

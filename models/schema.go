@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -19,6 +20,7 @@ import (
 type leafCheck struct {
 	field int
 	name  string
+	most  uint64 // values of a leaf-list; 0 for any number
 	valueCheck
 }
 
@@ -56,11 +58,27 @@ func checkLeaves(container any, path string, v *violations) bool {
 			}
 			f = f.Elem()
 		}
+		if f.Kind() == reflect.Slice {
+			c.checkList(f, path, v)
+			continue
+		}
 		if err := c.check(f); err != nil {
 			v.add(path+"/"+c.name, ruleBadValue, "%w", err)
 		}
 	}
 	return len(*v) == before
+}
+
+// checkList checks a leaf-list: each of its values, and their number.
+func (c leafCheck) checkList(list reflect.Value, path string, v *violations) {
+	if c.most > 0 && uint64(list.Len()) > c.most {
+		v.add(path+"/"+c.name, ruleTooMany, "%d values: %d at most", list.Len(), c.most)
+	}
+	for i := range list.Len() {
+		if err := c.check(list.Index(i)); err != nil {
+			v.add(path+"/"+c.name, ruleBadValue, "%w", err)
+		}
+	}
 }
 
 // leafChecksOf lists the leaves of a generated struct that have a restriction.
@@ -73,10 +91,14 @@ func leafChecksOf(t reflect.Type) []leafCheck {
 	for i := range t.NumField() {
 		name := t.Field(i).Tag.Get("path")
 		leaf := entry.Dir[name]
-		if leaf == nil || !leaf.IsLeaf() || leaf.Type.Kind == yang.Yleafref {
+		if leaf == nil || !leaf.IsLeaf() && !leaf.IsLeafList() || leaf.Type.Kind == yang.Yleafref {
 			continue
 		}
-		checks = append(checks, leafCheck{field: i, name: name, valueCheck: newValueCheck(leaf.Type)})
+		check := leafCheck{field: i, name: name, valueCheck: newValueCheck(leaf.Type)}
+		if leaf.IsLeafList() && leaf.ListAttr.MaxElements != 0 && leaf.ListAttr.MaxElements != math.MaxUint64 {
+			check.most = leaf.ListAttr.MaxElements
+		}
+		checks = append(checks, check)
 	}
 	return checks
 }

@@ -24,9 +24,11 @@ type SystemState struct {
 	Workers     uint16
 	Buffers     uint32
 	BuffersFree uint32
-	FIBOctets   uint64
-	NextHops    uint32
-	Drops       map[string]uint64 // packets that came from no device, by reason
+
+	JumboBuffers, JumboBuffersFree uint32
+	FIBOctets                      uint64
+	NextHops                       uint32
+	Drops                          map[string]uint64 // packets that came from no device, by reason
 
 	CommitNumber   uint64
 	LastCommitTime time.Time
@@ -106,9 +108,11 @@ type FamilyState struct {
 	Applied       *intf.FamilySpec
 	MTU           uint16 // octets in effect, 0 when none is
 	Oper          intf.OperStatus
-	OperReason    string // empty when up
-	HostInterface string // empty when there is none
-	HostReason    string // empty when all is well
+	OperReason    string       // empty when up
+	HostInterface string       // empty when there is none
+	HostReason    string       // empty when all is well
+	Advert        *AdvertState // nil where none was ever declared
+	RPFFailed     uint64       // packets whose source failed the check
 	Addresses     []AddressState
 	Neighbors     []NeighborState
 	Filters       []FilterCount // of terms that are counted per interface
@@ -185,11 +189,12 @@ type RouteState struct {
 	Active     bool
 	Reason     string // empty when it can be used
 	NextHop    routing.Kind
-	Gateway    netip.Addr    // zero for none
-	Egress     string        // a unit's name, empty for none
-	Lookup     string        // the instance to look up in, empty for none
-	Resolved   netip.Prefix  // of the route that the gateway was found through; zero for none
-	Members    []MemberState // of a group, or of the group that the gateway is reached by
+	Reject     routing.RejectCode // RejectNone but for what rejects
+	Gateway    netip.Addr         // zero for none
+	Egress     string             // a unit's name, empty for none
+	Lookup     string             // the instance to look up in, empty for none
+	Resolved   netip.Prefix       // of the route that the gateway was found through; zero for none
+	Members    []MemberState      // of a group, or of the group that the gateway is reached by
 }
 
 // A MemberState is the state of one of several next hops.

@@ -15,15 +15,16 @@ type hop struct {
 	routes uint32 // the first of the routes that have it
 	// dead says that routes of a family can't use it: the unit's family is down,
 	// the gateway is unresolved, the instance isn't there.
-	dead    [len(intf.Families)]bool
-	known   bool // to the sink
-	used    bool // told OnGateway
-	queued  bool // in Store.wants
-	doomed  bool // in Store.dying
-	stale   bool // the sink has to be told
-	gateway *gateway
-	group   *group            // of a Group
-	groups  map[*hop]struct{} // that it is a member of
+	dead     [len(intf.Families)]bool
+	known    bool // to the sink
+	used     bool // told OnGateway
+	queued   bool // in Store.wants
+	doomed   bool // in Store.dying
+	stale    bool // the sink has to be told
+	gateway  *gateway
+	group    *group            // of a Group
+	branches []branch          // of a Choice, which is not in byValue
+	groups   map[*hop]struct{} // that it is a member of
 }
 
 // hops is the table of next hops, shared by all instances.
@@ -57,14 +58,7 @@ func (s *Store) acquire(nh NextHop) *hop {
 		return h
 	}
 	h = &hop{NextHop: nh, refs: 1}
-	if len(s.hops.free) > quarantine {
-		h.id = s.hops.free[0]
-		s.hops.free = s.hops.free[1:]
-	} else {
-		h.id = NextHopID(len(s.hops.byID))
-		s.hops.byID = append(s.hops.byID, nil)
-	}
-	s.hops.byID[h.id] = h
+	s.number(h)
 	s.hops.byValue[nh] = h
 	h.stale = true
 	s.fresh = append(s.fresh, h)
@@ -84,9 +78,21 @@ func (s *Store) acquire(nh NextHop) *hop {
 		h.kill(true) // until the change settles
 	case Group:
 		s.join(h)
-	case Receive, Broadcast, LinkLocal, Reject, Discard:
+	case Receive, Broadcast, LinkLocal, Reject, Discard, Choice:
 	}
 	return h
+}
+
+// number gives h an id.
+func (s *Store) number(h *hop) {
+	if len(s.hops.free) > quarantine {
+		h.id = s.hops.free[0]
+		s.hops.free = s.hops.free[1:]
+	} else {
+		h.id = NextHopID(len(s.hops.byID))
+		s.hops.byID = append(s.hops.byID, nil)
+	}
+	s.hops.byID[h.id] = h
 }
 
 // kill sets dead for all families.
@@ -128,6 +134,10 @@ func (s *Store) bury() {
 			s.idle = append(s.idle, h.gateway)
 		case Group:
 			s.leave(h)
+		case Choice:
+			for _, b := range h.branches {
+				s.release(b.hop)
+			}
 		case Receive, Broadcast, LinkLocal, Reject, Discard:
 		}
 		if h.known && s.config.Sink != nil {
@@ -187,7 +197,7 @@ func (s *Store) NextHop(id NextHopID) (nh, via NextHop, ok bool) {
 }
 
 // NextHops is the number of next hops in use.
-func (s *Store) NextHops() int { return len(s.hops.byValue) }
+func (s *Store) NextHops() int { return len(s.hops.byValue) + len(s.choices) + len(s.feasibles) }
 
 // resolved is what an Indirect resolves to now.
 func (h *hop) resolved() NextHop {

@@ -3,6 +3,7 @@ package routing
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -17,6 +18,7 @@ type plane struct {
 	hops  map[NextHopID]struct{ nh, via NextHop }
 	ids   map[NextHopID]NextHopID   // via
 	deals map[NextHopID][]NextHopID // buckets of groups
+	picks map[NextHopID][]Branch    // branches of choices
 	fibs  []*fakeFIB
 	sets  int // SetNextHop calls
 	used  map[NextHop]bool
@@ -27,7 +29,8 @@ type plane struct {
 func newPlane(tb testing.TB) *plane {
 	return &plane{
 		tb: tb, hops: map[NextHopID]struct{ nh, via NextHop }{}, ids: map[NextHopID]NextHopID{}, deals: map[NextHopID][]NextHopID{},
-		used: map[NextHop]bool{}, told: map[string]int{},
+		picks: map[NextHopID][]Branch{},
+		used:  map[NextHop]bool{}, told: map[string]int{},
 	}
 }
 
@@ -87,6 +90,23 @@ func (p *plane) SetGroup(id NextHopID, buckets []NextHopID) {
 	}
 }
 
+func (p *plane) SetChoice(id NextHopID, branches []Branch) {
+	p.sets++
+	if id == 0 {
+		p.tb.Error("next hop 0 set")
+	}
+	for i, b := range branches {
+		if _, ok := p.hops[b.ID]; !ok {
+			p.tb.Errorf("choice %d set before its branch %d", id, b.ID)
+		}
+		if i > 0 && branches[i-1].IfIndex == 0 && b.IfIndex != 0 {
+			p.tb.Errorf("choice %d has a branch behind the one for all: %v", id, branches)
+		}
+	}
+	p.hops[id] = struct{ nh, via NextHop }{nh: NextHop{Kind: Choice}}
+	p.picks[id] = branches
+}
+
 func (p *plane) DeleteNextHop(id NextHopID) {
 	if _, ok := p.hops[id]; !ok {
 		p.tb.Errorf("next hop %d deleted, but it isn't there", id)
@@ -94,6 +114,7 @@ func (p *plane) DeleteNextHop(id NextHopID) {
 	delete(p.hops, id)
 	delete(p.ids, id)
 	delete(p.deals, id)
+	delete(p.picks, id)
 	p.unreferenced(id, "deleted")
 	if p.quiet {
 		return
@@ -106,6 +127,11 @@ func (p *plane) DeleteNextHop(id NextHopID) {
 	for other, buckets := range p.deals {
 		if slices.Contains(buckets, id) {
 			p.tb.Errorf("next hop %d deleted while group %d has it", id, other)
+		}
+	}
+	for other, branches := range p.picks {
+		if slices.ContainsFunc(branches, func(b Branch) bool { return b.ID == id }) {
+			p.tb.Errorf("next hop %d deleted while choice %d has it", id, other)
 		}
 	}
 }
@@ -130,6 +156,7 @@ type fakeFIB struct {
 	inserts, deletes int
 	room             int  // prefixes, 0 for any number
 	stuck            bool // nothing can be deleted
+	second           bool // of SetFeasible
 }
 
 var errFull = errors.New("full")
@@ -164,7 +191,7 @@ func (f *fakeFIB) Delete(prefix netip.Prefix) (bool, error) {
 	if f.stuck {
 		return false, errFull
 	}
-	if _, ok := f.routes[prefix]; !ok {
+	if _, ok := f.routes[prefix]; !ok && !f.second {
 		f.plane.tb.Errorf("%v deleted, but it isn't there", prefix)
 	}
 	delete(f.routes, prefix)
@@ -178,11 +205,13 @@ type world struct {
 	store  *Store
 	oracle *oracle
 	fibs   map[uint32]*fakeFIB
+	// feasible are the second FIBs of some.
+	feasible map[uint32]*fakeFIB
 }
 
 func newWorld(tb testing.TB) *world {
 	p := newPlane(tb)
-	return &world{tb: tb, plane: p, store: NewStore(p.config()), oracle: newOracle(), fibs: map[uint32]*fakeFIB{}}
+	return &world{tb: tb, plane: p, store: NewStore(p.config()), oracle: newOracle(), fibs: map[uint32]*fakeFIB{}, feasible: map[uint32]*fakeFIB{}}
 }
 
 func (w *world) addRIB(instance uint32) {
@@ -208,6 +237,29 @@ func (w *world) removeRIB(instance uint32) {
 	}
 	delete(w.oracle.routes, instance)
 	delete(w.fibs, instance)
+	delete(w.feasible, instance)
+}
+
+// setFeasible gives an instance a second FIB, or takes it away.
+func (w *world) setFeasible(instance uint32, on bool) {
+	if w.oracle.routes[instance] == nil || on == (w.feasible[instance] != nil) {
+		return
+	}
+	if !on {
+		old := w.feasible[instance]
+		w.plane.fibs = slices.DeleteFunc(w.plane.fibs, func(f *fakeFIB) bool { return f == old })
+		delete(w.feasible, instance)
+		if err := w.store.RIB(instance).SetFeasible(nil); err != nil {
+			w.tb.Fatal(err)
+		}
+		return
+	}
+	f := w.plane.fib()
+	f.second = true
+	w.feasible[instance] = f
+	if err := w.store.RIB(instance).SetFeasible(f); err != nil {
+		w.tb.Fatal(err)
+	}
 }
 
 func (w *world) set(instance uint32, r Route) {
@@ -247,7 +299,12 @@ func (w *world) check() {
 		if len(fib.routes) != len(want.active[instance]) {
 			w.tb.Errorf("instance %d: FIB has %d prefixes, want %d", instance, len(fib.routes), len(want.active[instance]))
 		}
+		branches := map[Key]bool{}
 		for prefix, r := range want.active[instance] {
+			w.checkFeasible(instance, prefix, r, want)
+			if w.checkChoice(instance, prefix, want, branches) {
+				continue
+			}
 			hop := w.plane.hops[fib.routes[prefix]]
 			if r.NextHop.Kind == Group {
 				w.checkGroup(fib.routes[prefix], r.NextHop, want)
@@ -280,11 +337,12 @@ func (w *world) check() {
 				if e.Usable != want.usable[instance][e.Key] || e.Usable == (e.Reason != "") {
 					w.tb.Errorf("instance %d %+v: usable %v (%s), want %v", instance, e.Route, e.Usable, e.Reason, want.usable[instance][e.Key])
 				}
-				if active := want.active[instance][e.Prefix] == e.Route && e.Usable; e.Active != active {
+				best := want.active[instance][e.Prefix] == e.Route && e.Usable
+				if active := best || branches[e.Key]; e.Active != active {
 					w.tb.Errorf("instance %d %v: active %v, want %v", instance, e.Route, e.Active, active)
 				}
 				counts[f].Routes[e.Source]++
-				if e.Active {
+				if best {
 					counts[f].Active[e.Source]++
 				}
 				return true
@@ -311,6 +369,98 @@ func (w *world) check() {
 	}
 	if len(w.plane.hops) != w.store.NextHops() {
 		w.tb.Errorf("the sink knows %d next hops, the store %d", len(w.plane.hops), w.store.NextHops())
+	}
+}
+
+// checkChoice reports whether the unit that packets come in by decides at a
+// prefix, compares the Choice there with what it should be, and adds the routes
+// in it to branches.
+func (w *world) checkChoice(instance uint32, prefix netip.Prefix, want want, branches map[Key]bool) bool {
+	w.tb.Helper()
+	var list []Route
+	for k, r := range w.oracle.routes[instance] {
+		if k.Prefix == prefix && want.usable[instance][k] {
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, order)
+	units := map[intf.Index]bool{}
+	kept := list[:0]
+	for _, r := range list {
+		from := r.IfIndex
+		if !r.Incoming {
+			from = 0
+		}
+		if !units[0] && !units[from] {
+			kept = append(kept, r)
+			units[from] = true
+		}
+	}
+	if !kept[0].Incoming || len(kept) == 1 && kept[0].NextHop.Kind == Broadcast {
+		return false
+	}
+	got := w.plane.picks[w.fibs[instance].routes[prefix]]
+	if len(got) != len(kept) {
+		w.tb.Errorf("instance %d %v: choice of %v, want %v", instance, prefix, got, kept)
+		return true
+	}
+	for i, r := range kept {
+		branches[r.Key] = true
+		from := r.IfIndex
+		if !r.Incoming {
+			from = 0
+		}
+		if nh, _, _ := w.store.NextHop(got[i].ID); nh != r.NextHop || got[i].IfIndex != from {
+			w.tb.Errorf("instance %d %v: branch %d is %v for %d, want %v for %d", instance, prefix, i, nh, got[i].IfIndex, r.NextHop, from)
+		}
+	}
+	return true
+}
+
+// checkFeasible compares what the second FIB, if there is one, has at a prefix
+// whose best route is given.
+func (w *world) checkFeasible(instance uint32, prefix netip.Prefix, best Route, want want) {
+	w.tb.Helper()
+	f := w.feasible[instance]
+	if f == nil {
+		return
+	}
+	if len(f.routes) != len(want.active[instance]) {
+		w.tb.Errorf("instance %d: second FIB has %d prefixes, want %d", instance, len(f.routes), len(want.active[instance]))
+	}
+	ways := map[NextHop]bool{}
+	add := func(nh NextHop) {
+		//exhaustive:ignore the others lead out of no unit
+		switch nh.Kind {
+		case Forward, Resolve, Indirect:
+			ways[nh] = true
+		case Group:
+			for _, m := range nh.Members.All() {
+				ways[m.NextHop] = true
+			}
+		}
+	}
+	if add(best.NextHop); len(ways) > 0 {
+		for k, r := range w.oracle.routes[instance] {
+			if k.Prefix == prefix {
+				add(r.NextHop)
+			}
+		}
+	}
+	id := f.routes[prefix]
+	got := map[NextHop]bool{}
+	for _, b := range w.plane.picks[id] {
+		nh, _, _ := w.store.NextHop(b.ID)
+		got[nh] = true
+	}
+	if len(got) == 0 {
+		nh, _, _ := w.store.NextHop(id)
+		if len(ways) <= 1 && nh == best.NextHop {
+			return
+		}
+	}
+	if !maps.Equal(got, ways) {
+		w.tb.Errorf("instance %d %v: second FIB leads by %v, want %v", instance, prefix, got, ways)
 	}
 }
 
@@ -367,6 +517,9 @@ func (w *world) empty() {
 		w.removeRIB(instance)
 	}
 	s := w.store
+	if len(s.choices) != 0 || len(s.feasibles) != 0 {
+		w.tb.Errorf("left over: %d choices, %d of second FIBs", len(s.choices), len(s.feasibles))
+	}
 	if s.nodes.used() != 0 || s.records.used() != 0 || s.NextHops() != 0 || len(s.gateways) != 0 ||
 		len(w.plane.hops) != 0 || len(s.hops.links) != 0 || len(s.hops.lookups) != 0 || len(w.plane.used) != 0 {
 		w.tb.Errorf("left over: %d nodes, %d records, %d next hops, %d gateways, %d in the sink",
@@ -403,7 +556,11 @@ func (w *world) play(script []byte) {
 		} else {
 			r.Protocol = Static + Protocol(next(2))
 			r.Preference = uint8(next(3))
+			if next(4) == 0 {
+				r.IfIndex = intf.Index(next(4))
+			}
 		}
+		r.Incoming = r.IfIndex != 0 && next(3) > 0
 		// Recursion is what is interesting: every other next hop is indirect.
 		switch kind := [...]Kind{
 			Forward, Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup,
@@ -418,7 +575,7 @@ func (w *world) play(script []byte) {
 		case LinkLocal, Discard:
 			r.NextHop = NextHop{Kind: kind}
 		case Reject:
-			r.NextHop = NextHop{Kind: kind, Reject: RejectCode(1 + next(4))}
+			r.NextHop = NextHop{Kind: kind, Reject: []RejectCode{RejectHost, RejectAdmin, RejectPort}[next(3)]}
 		case Lookup:
 			r.NextHop = NextHop{Kind: kind, Instance: uint32(next(3))}
 		case Indirect:
@@ -444,6 +601,7 @@ func (w *world) play(script []byte) {
 			if r.NextHop, err = NewGroup(intf.FamilyOf(a), list); err != nil {
 				w.tb.Fatal(err)
 			}
+		case Choice: // no route has one
 		}
 		return r
 	}
@@ -459,7 +617,9 @@ func (w *world) play(script []byte) {
 				w.addRIB(instance)
 			}
 		case 2, 3:
-			w.setLink(intf.Index(1+next(3)), intf.Family(next(2)), next(3) > 0)
+			if w.setLink(intf.Index(1+next(3)), intf.Family(next(2)), next(3) > 0); next(8) == 0 {
+				w.setFeasible(instance, next(3) > 0)
+			}
 		case 4, 5, 6, 7:
 			// One of the routes that are there, if possible: the n-th in order.
 			n := next(16)

@@ -42,6 +42,10 @@ const (
 	// is a table of them, so that a member's coming and going is one store
 	// however many routes share the group.
 	Group
+	// Choice lets the unit that a packet came in by decide. It belongs to one
+	// prefix whose best routes name an incoming unit, and is no value that a
+	// route can have.
+	Choice
 )
 
 func (k Kind) String() string {
@@ -66,37 +70,10 @@ func (k Kind) String() string {
 		return "indirect"
 	case Group:
 		return "group"
+	case Choice:
+		return "choice"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
-}
-
-// A RejectCode chooses the ICMP destination unreachable code of a Reject.
-type RejectCode uint8
-
-// The codes, with what they mean in ICMP (RFC 792, RFC 1812 5.2.7.1) and in
-// ICMPv6 (RFC 4443 3.1).
-const (
-	RejectNone    RejectCode = iota // the next hop is not a Reject
-	RejectNet                       // IPv4 0 network unreachable, IPv6 0 no route
-	RejectHost                      // IPv4 1 host unreachable, IPv6 3 address unreachable
-	RejectAdmin                     // IPv4 13 administratively prohibited, IPv6 1 the same
-	RejectNoRoute                   // IPv4 0 network unreachable, IPv6 0 no route
-)
-
-func (c RejectCode) String() string {
-	switch c {
-	case RejectNone:
-		return "none"
-	case RejectNet:
-		return "net-unreachable"
-	case RejectHost:
-		return "host-unreachable"
-	case RejectAdmin:
-		return "admin-prohibited"
-	case RejectNoRoute:
-		return "no-route"
-	}
-	return fmt.Sprintf("reject(%d)", uint8(c))
 }
 
 // A NextHop says what to do with a packet. It is a plain comparable value, and
@@ -129,7 +106,7 @@ func (nh NextHop) String() string {
 		return fmt.Sprintf("indirect %v in instance %d", nh.Gateway, nh.Instance)
 	case Group:
 		return fmt.Sprintf("group of %d", nh.Members.Len())
-	case LinkLocal, Discard:
+	case LinkLocal, Discard, Choice:
 	}
 	return nh.Kind.String()
 }
@@ -147,7 +124,7 @@ type NextHopID uint32
 // deleted id, so it is the sink that keeps a reused id from taking effect
 // before such readers have passed.
 type Sink interface {
-	// SetNextHop creates or replaces next hop id, which is no Group. For an Indirect, via is the
+	// SetNextHop creates or replaces next hop id, which is no Group and no Choice. For an Indirect, via is the
 	// direct next hop that it resolves to now, 0 while it is unresolved (no
 	// route in a FIB uses it then); for all others via is 0.
 	SetNextHop(id NextHopID, nh NextHop, via NextHopID)
@@ -157,5 +134,10 @@ type Sink interface {
 	// route in a FIB uses it then). The slice is not written to any more, and a
 	// bucket keeps its next hop while that is usable.
 	SetGroup(id NextHopID, buckets []NextHopID)
+	// SetChoice creates or replaces the Choice id. Its branches stand in order of
+	// preference, one for each unit; one for all others, if any, is the last. A
+	// packet that none takes has come by a wrong unit. The slice is not written to
+	// any more.
+	SetChoice(id NextHopID, branches []Branch)
 	DeleteNextHop(id NextHopID)
 }

@@ -138,6 +138,9 @@ func (o *oracle) step(k gatewayKey, v *verdict, all map[gatewayKey]*verdict) (on
 		return on, true
 	}
 	family := intf.FamilyOf(k.addr)
+	if r.Source == User && r.Incoming {
+		return next()
+	}
 	switch nh := r.NextHop; nh.Kind {
 	case Forward:
 		if !o.up[link{nh.IfIndex, family}] {
@@ -206,6 +209,7 @@ func (o *oracle) step(k gatewayKey, v *verdict, all map[gatewayKey]*verdict) (on
 			target = all[gatewayKey{target.Instance, target.Gateway}].target
 		}
 		return final(target, depth)
+	case Choice:
 	}
 	panic(fmt.Sprintf("kind %v", r.NextHop.Kind))
 }
@@ -221,7 +225,7 @@ func indirects(nh NextHop) []gatewayKey {
 			list = append(list, indirects(m.NextHop)...)
 		}
 		return list
-	case Forward, Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup:
+	case Forward, Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice:
 	}
 	return nil
 }
@@ -246,7 +250,7 @@ func (w want) alive(nh NextHop, f intf.Family) bool {
 		return w.gateways[gatewayKey{nh.Instance, nh.Gateway}].target.Kind != 0
 	case Group:
 		return slices.ContainsFunc(nh.Members.All(), func(m Member) bool { return w.alive(m.NextHop, f) })
-	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup:
+	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice:
 	}
 	return true
 }
@@ -264,7 +268,7 @@ func (w want) use(nh NextHop, f intf.Family) {
 		for _, m := range nh.Members.All() {
 			w.use(m.NextHop, f)
 		}
-	case Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup:
+	case Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice:
 	}
 }
 
@@ -293,7 +297,7 @@ func (o *oracle) want() want {
 			case Group:
 				usable = w.alive(nh, intf.FamilyOf(k.Prefix.Addr()))
 				w.use(nh, intf.FamilyOf(k.Prefix.Addr()))
-			case Receive, Broadcast, LinkLocal, Reject, Discard:
+			case Receive, Broadcast, LinkLocal, Reject, Discard, Choice:
 			}
 			w.usable[instance][k] = usable
 			if !usable {

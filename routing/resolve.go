@@ -241,6 +241,10 @@ func (s *Store) try(g *gateway, n *node, rec *record, why *string) (decided bool
 		g.reason = reason
 		return true
 	}
+	if rec.source == User && rec.flags&routeIncoming != 0 {
+		*why = "the route to it takes packets of one unit only"
+		return false
+	}
 	switch h.Kind {
 	case Forward:
 		return !h.dead[n.family()] && found(h.NextHop)
@@ -288,6 +292,7 @@ func (s *Store) try(g *gateway, n *node, rec *record, why *string) (decided bool
 		return s.adopt(g, m, n)
 	case Group:
 		return s.tryGroup(g, n, h, why)
+	case Choice: // no record has one
 	}
 	return false
 }

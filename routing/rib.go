@@ -9,8 +9,10 @@ import (
 
 // What is known of a route beside its metadata.
 const (
-	routeActive = 1 << iota // the FIB has it
-	routeNoRoom             // the FIB should have it, but had no room
+	routeActive   = 1 << iota // the FIB has it
+	routeNoRoom               // the FIB should have it, but had no room
+	routeIncoming             // packets have to come in by ifindex
+	routeBranch               // the Choice in the FIB has it
 )
 
 // A record is a route in the RIB. 32 octets.
@@ -49,6 +51,7 @@ type RIB struct {
 	instance uint32
 	slot     uint16 // in store.slots
 	fib      FIB
+	feasible FIB                      // nil unless wanted; see SetFeasible
 	routes   [len(intf.Families)]trie // heads are records
 	gateways [len(intf.Families)]trie // heads are gateways looked up in this instance
 	counts   [len(intf.Families)]Counts
@@ -70,6 +73,8 @@ func (rt *Route) check() error {
 		return fmt.Errorf("prefix %v has host bits: write %v", p, p.Masked())
 	case int(rt.Source) >= NumSources:
 		return fmt.Errorf("prefix %v: source %d is unknown", p, rt.Source)
+	case rt.Incoming && rt.IfIndex == 0:
+		return fmt.Errorf("prefix %v: a check of the incoming unit needs one", p)
 	}
 	switch nh.Kind {
 	case Forward, Indirect:
@@ -90,8 +95,8 @@ func (rt *Route) check() error {
 		}
 		return nil
 	case Reject:
-		if nh.Reject == RejectNone {
-			return fmt.Errorf("prefix %v: next hop %v needs a code", p, nh.Kind)
+		if _, ok := nh.Reject.ICMP(intf.FamilyOf(p.Addr())); !ok {
+			return fmt.Errorf("prefix %v: next hop %v: the family has no code %v", p, nh.Kind, nh.Reject)
 		}
 		return nil
 	case Group:
@@ -101,6 +106,8 @@ func (rt *Route) check() error {
 		return nil
 	case Receive, Broadcast, LinkLocal, Discard, Lookup:
 		return nil
+	case Choice:
+		return fmt.Errorf("prefix %v: a choice is made of routes, and is not a route's", p)
 	}
 	return fmt.Errorf("prefix %v: next hop of unknown kind %d", p, nh.Kind)
 }
@@ -116,9 +123,12 @@ func (r *RIB) Set(rt Route) error {
 	if s.slots[r.slot] != r {
 		return fmt.Errorf("prefix %v: instance %d has been removed", rt.Prefix, r.instance)
 	}
-	var flags uint8
+	var flags, incoming uint8
 	if f == intf.Inet6 {
 		flags = nodeInet6
+	}
+	if rt.Incoming {
+		incoming = routeIncoming
 	}
 	i := r.routes[f].insert(&s.nodes, keyOf(rt.Prefix.Addr()), uint8(rt.Prefix.Bits()), r.slot, flags)
 	n := s.nodes.at(i)
@@ -126,10 +136,11 @@ func (r *RIB) Set(rt Route) error {
 		j := *link
 		rec := s.records.at(j)
 		same := s.hops.byID[rec.hop].NextHop == rt.NextHop
-		if same && rec.tag == rt.Tag && rec.preference == rt.Preference {
+		if same && rec.tag == rt.Tag && rec.preference == rt.Preference && rec.flags&routeIncoming == incoming {
 			return nil
 		}
 		rec.tag = rt.Tag
+		rec.flags = rec.flags&^routeIncoming | incoming
 		if !same {
 			h := s.acquire(rt.NextHop)
 			s.detach(j, rec)
@@ -148,7 +159,7 @@ func (r *RIB) Set(rt Route) error {
 		rec := s.records.at(j)
 		*rec = record{
 			tag: rt.Tag, ifindex: rt.IfIndex, node: i,
-			source: rt.Source, protocol: rt.Protocol, preference: rt.Preference,
+			source: rt.Source, protocol: rt.Protocol, preference: rt.Preference, flags: incoming,
 		}
 		s.attach(j, rec, s.acquire(rt.NextHop))
 		s.chain(n, j, rec)
@@ -288,10 +299,10 @@ func (s *Store) entry(n *node, rec *record) Entry {
 	e := Entry{
 		Route: Route{
 			Key:        Key{Prefix: n.prefix(), Source: rec.source, Protocol: rec.protocol, IfIndex: rec.ifindex},
-			Preference: rec.preference, Tag: rec.tag, NextHop: h.NextHop,
+			Preference: rec.preference, Incoming: rec.flags&routeIncoming != 0, Tag: rec.tag, NextHop: h.NextHop,
 		},
 		Usable: s.usable(n, rec),
-		Active: rec.flags&routeActive != 0,
+		Active: rec.flags&routeActive != 0 || rec.flags&routeBranch != 0 && n.flags&nodeInstalled != 0,
 		ID:     h.id,
 		Via:    h.resolved(),
 	}
@@ -327,7 +338,7 @@ func (s *Store) whyDead(h *hop, f intf.Family) string {
 		return fmt.Sprintf("none of its %d next hops can be used; the first: %s", h.Members.Len(), s.whyDead(h.group.members[0].hop, f))
 	case Indirect:
 		return fmt.Sprintf("gateway %v: %s", h.Gateway, h.gateway.reason)
-	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup:
+	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice:
 	}
 	return ""
 }

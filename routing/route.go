@@ -85,15 +85,20 @@ type Key struct {
 type Route struct {
 	Key
 	Preference uint8 // orders User routes of one prefix: lower wins
-	Tag        uint32
-	NextHop    NextHop
+	// Incoming says that the route takes packets only that came in by the unit
+	// IfIndex. Those of other units follow the next best route to the prefix that
+	// takes them; where there is none they are dropped, for no shorter prefix is
+	// asked.
+	Incoming bool
+	Tag      uint32
+	NextHop  NextHop
 }
 
 // An Entry is a route with its state.
 type Entry struct {
 	Route
 	Usable bool   // the route takes part in the choice of the best
-	Active bool   // it is the best, and stands in the FIB
+	Active bool   // packets follow it: it is the best, or the best for some incoming unit, and stands in the FIB
 	Reason string // why it isn't usable, or why the best is not in the FIB; else empty
 	ID     NextHopID
 	// Via is the direct next hop that an Indirect resolves to now; zero while

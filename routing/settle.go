@@ -37,10 +37,11 @@ func (s *Store) settle() error {
 	}
 	var full fullError
 	for _, i := range s.queue {
-		full.add(s.insert(s.nodes.at(i)))
+		full.add(s.insert(i))
 	}
 	for _, i := range s.queue {
-		if err := s.withdraw(s.nodes.at(i)); err != nil {
+		full.add(s.settleFeasible(i))
+		if err := s.withdraw(i); err != nil {
 			full.add(err)
 			s.stuck = append(s.stuck, i)
 		}
@@ -111,14 +112,24 @@ func (s *Store) publish(h *hop) {
 	if h.gateway != nil && h.gateway.via != nil {
 		via = h.gateway.via.id
 	}
+	if h.Kind == Choice {
+		list := make([]Branch, len(h.branches))
+		for i, b := range h.branches {
+			list[i] = Branch{b.ifindex, b.hop.id}
+		}
+		s.config.Sink.SetChoice(h.id, list)
+		return
+	}
 	s.config.Sink.SetNextHop(h.id, h.NextHop, via)
 }
 
-// insert gives the FIB the winner of n, if it hasn't got it.
-func (s *Store) insert(n *node) error {
+// insert gives the FIB the winner of node i, if it hasn't got it.
+func (s *Store) insert(i uint32) error {
+	n := s.nodes.at(i)
 	r := s.slots[n.rib]
 	active := &r.counts[n.family()].Active
 	best := s.best(n)
+	id := s.choose(i, n, best)
 	var err error
 	for j := n.head; j != 0; {
 		rec := s.records.at(j)
@@ -131,7 +142,7 @@ func (s *Store) insert(n *node) error {
 				n.flags |= nodeStale
 			}
 		case rec.flags&routeActive == 0 || n.flags&nodeStale != 0:
-			if err = r.fib.Insert(n.prefix(), uint32(rec.hop)); err != nil {
+			if err = r.fib.Insert(n.prefix(), uint32(id)); err != nil {
 				err = fmt.Errorf("instance %d prefix %v: %w", r.instance, n.prefix(), err)
 				rec.flags |= routeNoRoom
 				if rec.flags&routeActive != 0 {
@@ -151,9 +162,10 @@ func (s *Store) insert(n *node) error {
 	return err
 }
 
-// withdraw takes n's prefix out of the FIB if it has no winner there. If the FIB
-// has no room even for that, the prefix discards until it has.
-func (s *Store) withdraw(n *node) error {
+// withdraw takes node i's prefix out of the FIB if it has no winner there. If
+// the FIB has no room even for that, the prefix discards until it has.
+func (s *Store) withdraw(i uint32) error {
+	n := s.nodes.at(i)
 	if n.flags&nodeInstalled == 0 {
 		n.flags &^= nodeStale
 		return nil

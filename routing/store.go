@@ -55,6 +55,9 @@ type Store struct {
 	numbers  []*gateway // by number; 0 is nobody's
 	unused   []uint32   // numbers free for use
 
+	choices   map[uint32]*hop // by node
+	feasibles map[uint32]*hop // by node; see RIB.SetFeasible
+
 	discard *hop // for prefixes that a FIB can't let go; nil until there was one
 
 	depth     int      // of Batches
@@ -155,6 +158,8 @@ func (s *Store) clear(i uint32) {
 		return
 	}
 	child := s.nodes.at(i).child
+	s.dropPrivate(s.choices, i)
+	s.dropPrivate(s.feasibles, i)
 	s.nodes.put(i)
 	s.clear(child[0])
 	s.clear(child[1])

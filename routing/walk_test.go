@@ -54,6 +54,7 @@ func TestWalkAfter(t *testing.T) {
 type discardSink struct{}
 
 func (discardSink) SetGroup(NextHopID, []NextHopID)          {}
+func (discardSink) SetChoice(NextHopID, []Branch)            {}
 func (discardSink) SetNextHop(NextHopID, NextHop, NextHopID) {}
 func (discardSink) DeleteNextHop(NextHopID)                  {}
 

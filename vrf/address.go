@@ -54,9 +54,16 @@ func addressRoutes(ifindex intf.Index, a intf.AddressSpec) []routing.Route {
 		return routes
 	}
 	return append(routes,
-		route(host(lastAddr(subnet)), routing.Interface, routing.NextHop{Kind: routing.Broadcast, IfIndex: ifindex}),
+		incoming(route(host(lastAddr(subnet)), routing.Interface, routing.NextHop{Kind: routing.Broadcast, IfIndex: ifindex})),
 		// RFC 1812, 4.2.2.11 (d): host part 0 is an obsolete broadcast.
 		route(host(subnet.Addr()), routing.Interface, discard))
+}
+
+// incoming has a route take packets only that came in by its unit: a subnet's
+// broadcast address belongs to each unit that has the subnet.
+func incoming(r routing.Route) routing.Route {
+	r.Incoming = true
+	return r
 }
 
 // destination is the key of the route to what is on the link of ifindex.

@@ -50,8 +50,10 @@ type instance struct {
 	name  string
 	index uint32
 	table *fib.Table
-	rib   *routing.RIB
-	used  int // families in it
+	// feasible is the second table, for the check of sources; nil unless wanted.
+	feasible *fib.Table
+	rib      *routing.RIB
+	used     int // families in it
 }
 
 // New returns a Manager with the default instance.
@@ -128,6 +130,48 @@ func (m *Manager) DeleteInstance(name string) error {
 	delete(m.byName, name)
 	delete(m.byIndex, ri.index)
 	ri.table.Close()
+	if ri.feasible != nil {
+		ri.feasible.Close()
+	}
+	return nil
+}
+
+// SetFeasible makes an instance's second FIB, which has for each prefix a next
+// hop that leads wherever any route to it leads, or removes it; then the data
+// plane must have stopped to begin lookups in it. It costs about as much memory
+// as the first one.
+func (m *Manager) SetFeasible(instance string, on bool) error {
+	ri, err := m.instance(instance)
+	if err != nil {
+		return err
+	}
+	if on == (ri.feasible != nil) {
+		return nil
+	}
+	if !on {
+		err := ri.rib.SetFeasible(nil)
+		ri.feasible.Close()
+		ri.feasible = nil
+		return err
+	}
+	table, err := m.arena.NewTable()
+	if err != nil {
+		return fmt.Errorf("instance %s: %w", instance, err)
+	}
+	if err := ri.rib.SetFeasible(table); err != nil {
+		err = errors.Join(err, ri.rib.SetFeasible(nil))
+		table.Close()
+		return fmt.Errorf("instance %s: %w", instance, err)
+	}
+	ri.feasible = table
+	return nil
+}
+
+// Feasible is the second FIB of an instance, nil when it has none.
+func (m *Manager) Feasible(name string) *fib.Table {
+	if ri := m.byName[name]; ri != nil {
+		return ri.feasible
+	}
 	return nil
 }
 

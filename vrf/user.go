@@ -16,7 +16,7 @@ type Action uint8
 // The actions.
 const (
 	ActionForward Action = iota // to a gateway, out of a unit, or to another instance's lookup
-	ActionReject                // refuse with ICMP host (IPv6: address) unreachable
+	ActionReject                // refuse with ICMP destination unreachable
 	ActionDiscard               // drop silently
 	ActionReceive               // deliver here
 )
@@ -41,6 +41,7 @@ func (a Action) String() string {
 type StaticRoute struct {
 	Preference uint8
 	Action     Action
+	Reject     routing.RejectCode // of ActionReject; RejectNone is RejectHost
 	Tag        uint32
 	Gateway    netip.Addr // without IfIndex it may be any number of routes away
 	IfIndex    intf.Index // alone: every destination is a neighbour on the unit
@@ -60,7 +61,11 @@ type Member struct {
 func (m *Manager) nextHop(ri *instance, prefix netip.Prefix, s StaticRoute) (routing.NextHop, error) {
 	switch s.Action {
 	case ActionReject:
-		return routing.NextHop{Kind: routing.Reject, Reject: routing.RejectHost}, nil
+		code := s.Reject
+		if code == routing.RejectNone {
+			code = routing.RejectHost
+		}
+		return routing.NextHop{Kind: routing.Reject, Reject: code}, nil
 	case ActionDiscard:
 		return discard, nil
 	case ActionReceive:

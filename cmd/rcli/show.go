@@ -33,6 +33,7 @@ type countersTree struct {
 type interfaceTree struct {
 	Name  string `json:"name"`
 	State struct {
+		Type         string       `json:"type"`
 		OperStatus   string       `json:"oper-status"`
 		OperReason   string       `json:"oper-reason"`
 		DriverInUse  string       `json:"driver-in-use"`
@@ -60,9 +61,13 @@ type familyTree struct {
 	Type  string `json:"type"`
 	State struct {
 		Instance   string `json:"instance"`
+		RPFCheck   string `json:"rpf-check"`
 		MTU        int    `json:"mtu"`
 		OperStatus string `json:"oper-status"`
 		OperReason string `json:"oper-reason"`
+		Counters   struct {
+			RPFFailed string `json:"rpf-failed"`
+		} `json:"counters"`
 	} `json:"state"`
 	Address []struct {
 		Prefix string `json:"prefix"`
@@ -72,6 +77,17 @@ type familyTree struct {
 		} `json:"state"`
 	} `json:"address"`
 	Neighbor []neighborTree `json:"neighbor"`
+	Advert   struct {
+		State advertTree `json:"state"`
+	} `json:"router-advertisement"`
+}
+
+type advertTree struct {
+	Enabled       bool   `json:"enabled"`
+	Lifetime      int    `json:"default-lifetime"`
+	Preference    string `json:"preference"`
+	Sent          string `json:"sent"`
+	Inconsistency string `json:"inconsistency"`
 }
 
 type neighborTree struct {
@@ -101,6 +117,7 @@ type entryTree struct {
 		Active      bool   `json:"active"`
 		Reason      string `json:"reason"`
 		NextHopType string `json:"next-hop-type"`
+		RejectCode  string `json:"reject-code"`
 		Gateway     string `json:"gateway"`
 		Egress      string `json:"egress"`
 		Instance    string `json:"instance"`
@@ -285,6 +302,9 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 	}
 	for _, i := range list {
 		driver := i.State.DriverInUse
+		if i.State.Type != "" && i.State.Type != "ethernet" {
+			driver = i.State.Type
+		}
 		if i.State.XDPMode != "" && i.State.XDPMode != "none" {
 			driver += "/" + i.State.XDPMode
 		}
@@ -306,6 +326,12 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 				if f.State.Instance != "" && f.State.Instance != "default" {
 					in = " in " + f.State.Instance
 				}
+				if check := f.State.RPFCheck; check != "" && check != "none" {
+					in += " rpf " + check
+					if n := f.State.Counters.RPFFailed; n != "" && n != "0" {
+						reasons = append(reasons, []string{name + " " + f.Type, n + " packets failed the rpf-check"})
+					}
+				}
 				if len(f.Address) == 0 {
 					line("(no address)"+in, f.State.OperStatus)
 				}
@@ -317,6 +343,12 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 					line(a.Prefix+in, st)
 					if a.State.Reason != "" {
 						reasons = append(reasons, []string{name + " " + a.Prefix, a.State.Reason})
+					}
+				}
+				if a := f.Advert.State; a.Enabled {
+					line(fmt.Sprintf("advertises: %s, lifetime %d s, %s sent", a.Preference, a.Lifetime, a.Sent), f.State.OperStatus)
+					if a.Inconsistency != "" {
+						reasons = append(reasons, []string{name + " " + f.Type, "another router advertises otherwise: " + a.Inconsistency})
 					}
 				}
 				if f.State.OperReason != "" && f.State.OperReason != u.State.OperReason {
@@ -432,6 +464,8 @@ func routeRows(prefix string, entries []entryTree, permanent bool) [][]string {
 			next += " " + e.State.Gateway
 		case e.State.Instance != "":
 			next += " in " + e.State.Instance
+		case e.State.RejectCode != "":
+			next += " " + e.State.RejectCode
 		}
 		if e.State.Resolved != "" {
 			next += " (" + e.State.Resolved + ")"

@@ -36,7 +36,7 @@ func (d *drivers) Open(_ context.Context, s control.DriverSpec) (control.Opened,
 		return nil, err
 	}
 	dev, err := driver.Open(driver.Spec{
-		Device: s.Name, Attach: s.Attach, Driver: s.Driver, Queues: s.Queues, Claims: s.Claims, Memories: d.memories,
+		Device: s.Name, Attach: s.Attach, Driver: s.Driver, Queues: s.Queues, Claims: s.Claims, MaxFrame: s.MaxFrame, Memories: d.memories,
 	})
 	if err != nil {
 		return nil, err

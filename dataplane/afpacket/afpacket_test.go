@@ -1,6 +1,7 @@
 package afpacket
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -147,6 +148,57 @@ func TestFramesBeyondABufferAreCounted(t *testing.T) {
 	}
 	if got := q.Stats().RxOversize; got != 2 || fits != 1 {
 		t.Errorf("%d frames are oversize and %d fit, want 2 and 1", got, fits)
+	}
+}
+
+func TestJumboFrames(t *testing.T) {
+	b := newBench(t)
+	for _, ns := range []struct {
+		in   *testnet.Namespace
+		name string
+	}{{b.router, "ge0"}, {b.host.In, "eth0"}} {
+		if err := ns.in.Netlink().LinkSetMTU(ns.in.Link(t, ns.name), 9582); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mem := make([]byte, 64*port.ChunkSize+16*port.SpanSize)
+	pool, err := port.NewJumboPool(mem, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.pool = pool
+	wire := testnet.NewWire(t, b.host)
+	q := b.open(t, Config{MaxFrame: port.MaxJumbo}, 1)[0]
+	bufs := make([]port.Buf, 8)
+	for _, size := range []int{64, port.MaxFrame, port.MaxFrame + 1, 5000, 9018, 9596} {
+		want := append(flowFrame(1), bytes.Repeat([]byte{byte(size)}, size-64)...)
+		if err := wire.Send(want); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for end := time.Now().Add(2 * time.Second); n == 0 && time.Now().Before(end); {
+			n = q.Receive(bufs)
+		}
+		if n != 1 || !bytes.Equal(pool.Frame(bufs[0]), want) {
+			t.Fatalf("a frame of %d octets arrived as %d frames, or changed", size, n)
+		}
+		// And back, as it is.
+		if q.Transmit(bufs[:1]) != 1 {
+			t.Fatal("the frame was not taken")
+		}
+		q.Flush()
+		for {
+			got := wire.Receive(time.Now().Add(2 * time.Second))
+			if got == nil {
+				t.Fatalf("a frame of %d octets did not come back", size)
+			}
+			if bytes.Equal(got, want) {
+				break
+			}
+		}
+	}
+	if pool.Free() != pool.Size() || pool.FreeSpans() != pool.Spans() {
+		t.Error("buffers are lost")
 	}
 }
 

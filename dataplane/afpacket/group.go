@@ -25,6 +25,10 @@ type Config struct {
 	// RingSize is how many frames the receive ring of each queue holds, a power
 	// of two from 32 on; 0 is DefaultRingSize.
 	RingSize int
+	// MaxFrame is the longest frame to receive, in octets, up to port.MaxJumbo; 0
+	// is port.MaxFrame. Slots of the ring are eight times as large beyond that,
+	// and there are a quarter as many of them by default.
+	MaxFrame int
 	// Filter, if set, narrows what the sockets receive: it attaches a socket
 	// filter to the descriptor that it is given.
 	Filter func(fd int) error
@@ -38,8 +42,17 @@ const DefaultRingSize = 1024
 // thread's network namespace. No queue touches its pool before its first
 // Receive or Transmit, so that Open may run beside the workers.
 func Open(config Config, pools []*port.Pool) (queues []*Queue, err error) {
+	if config.MaxFrame == 0 {
+		config.MaxFrame = port.MaxFrame
+	}
+	if config.MaxFrame > port.MaxJumbo {
+		return nil, fmt.Errorf("frames of %d octets: want %d at most", config.MaxFrame, port.MaxJumbo)
+	}
 	if config.RingSize == 0 {
 		config.RingSize = DefaultRingSize
+		if config.MaxFrame > port.MaxFrame {
+			config.RingSize /= 4
+		}
 	}
 	if n := config.RingSize; n < 32 || n > 1<<16 || n&(n-1) != 0 {
 		return nil, fmt.Errorf("ring size %d: want a power of two from 32 to %d", n, 1<<16)
@@ -80,13 +93,13 @@ func open(config Config, pool *port.Pool) (_ *Queue, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("packet socket: %w (routerd needs CAP_NET_RAW)", err)
 	}
-	q := &Queue{fd: fd, pool: pool}
+	q := &Queue{fd: fd, pool: pool, longest: config.MaxFrame}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, q.Close())
 		}
 	}()
-	if q.ring, err = newRing(fd, config.RingSize); err != nil {
+	if q.ring, err = newRing(fd, config.RingSize, config.MaxFrame); err != nil {
 		return nil, err
 	}
 	for _, option := range []struct {

@@ -24,6 +24,8 @@ const (
 type Queue struct {
 	pool *port.Pool
 	ring *ring
+	// longest is the largest frame to receive, in octets.
+	longest int
 
 	// Frames taken by Transmit and not sent yet; the messages point at them.
 	sending  int
@@ -70,13 +72,18 @@ func (q *Queue) Receive(bufs []port.Buf) int {
 		if !ok {
 			break
 		}
-		chunk, ok := q.pool.Get()
+		if s.whole() > q.longest {
+			q.ring.release()
+			q.oversize.Add(1)
+			continue
+		}
+		chunk, ok := q.pool.GetFor(s.whole())
 		if !ok {
 			// Left in the ring: buffers come back when frames have been sent.
 			// The ring itself bounds what can pile up.
 			break
 		}
-		length, ok := s.copyTo(q.pool.Chunk(chunk)[port.Headroom:])
+		length, ok := s.copyTo(q.pool.Room(chunk)[port.Headroom:])
 		q.ring.release()
 		if !ok {
 			q.pool.Put(chunk)

@@ -67,11 +67,20 @@ func (s *Set) AttachPass(ifindex int) error {
 	return s.attachXDP("pass", ifindex, Native, nil)
 }
 
+// jumboFrom is the length of frames from which on drivers may need several
+// buffers, which on some machines are half a page.
+const jumboFrom = 2048
+
 func (s *Set) attachXDP(name string, ifindex int, mode Mode, edit func(*ebpf.ProgramSpec)) error {
 	var first error
 	// A program that understands frames of several buffers is admitted at MTUs
-	// that others are not, but not by every driver.
-	for _, frags := range []bool{false, true} {
+	// that others are not, but not by every driver. A veth holds its peer to what
+	// the program takes, so that for jumbo frames it is the one to try first.
+	tries := []bool{false, true}
+	if s.config.MaxFrame > jumboFrom {
+		tries = []bool{true, false}
+	}
+	for _, frags := range tries {
 		prog, err := s.program(name, frags, edit)
 		if err == nil {
 			var l link.Link

@@ -34,6 +34,9 @@ type Spec struct {
 	// RingSize is how many frames a queue's rings hold, a power of two from 64
 	// on; 0 leaves it to the driver.
 	RingSize int
+	// MaxFrame is the longest frame to exchange, in octets: up to port.MaxFrame,
+	// which 0 stands for, or port.MaxJumbo. Jumbo frames cost a copy on receipt.
+	MaxFrame int
 	// Claims are what is the router's on a shared device.
 	Claims []bpf.Claim
 	// Memories are those of the workers; queue i is served by the worker of
@@ -42,6 +45,8 @@ type Spec struct {
 
 	only *Option // in tests: try this alone, whatever speaks against it
 }
+
+func (s Spec) jumbo() bool { return s.MaxFrame > port.MaxFrame }
 
 func (s Spec) skips(o Option) bool { return s.only != nil && *s.only != o }
 
@@ -81,6 +86,9 @@ func Open(spec Spec) (*Device, error) {
 func open(spec Spec) (_ *Device, err error) {
 	if len(spec.Memories) == 0 {
 		return nil, errors.New("no frame memory is given")
+	}
+	if spec.MaxFrame > port.MaxJumbo {
+		return nil, fmt.Errorf("frames of %d octets: want %d at most", spec.MaxFrame, port.MaxJumbo)
 	}
 	link, err := netlink.LinkByName(spec.Device)
 	if err != nil {
@@ -274,7 +282,11 @@ func (d *Device) attachTake(spec Spec, mode XDPMode, kernelDriver string, queues
 }
 
 func (d *Device) load(spec Spec, queues int) (err error) {
-	d.set, err = bpf.Load(bpf.Config{Attach: spec.Attach, Queues: queues, MaxFrame: port.MaxFrame})
+	longest := port.MaxFrame
+	if spec.jumbo() {
+		longest = port.MaxJumbo
+	}
+	d.set, err = bpf.Load(bpf.Config{Attach: spec.Attach, Queues: queues, MaxFrame: longest})
 	if err != nil {
 		return err
 	}
@@ -295,7 +307,7 @@ func (d *Device) bind(spec Spec, o Option, queues int) error {
 	for i := range queues {
 		worker := i % len(spec.Memories)
 		q, err := spec.Memories[worker].umem.Open(xsk.Config{
-			Ifindex: d.Index, Queue: i, ZeroCopy: o.ZeroCopy, RingSize: spec.RingSize,
+			Ifindex: d.Index, Queue: i, ZeroCopy: o.ZeroCopy, RingSize: spec.RingSize, Jumbo: spec.jumbo(),
 		})
 		if err == nil {
 			d.Queues = append(d.Queues, Served{Queue: q, Memory: worker})
@@ -339,7 +351,7 @@ func (d *Device) openPacket(spec Spec, kernelDriver string) error {
 	if queues == 0 {
 		queues = len(spec.Memories)
 	}
-	config := afpacket.Config{Ifindex: d.Index, RingSize: spec.RingSize}
+	config := afpacket.Config{Ifindex: d.Index, RingSize: spec.RingSize, MaxFrame: spec.MaxFrame}
 	if spec.Attach == intf.Shared {
 		config.Filter = d.set.ClaimFilter
 	}

@@ -18,15 +18,17 @@ type Memory struct {
 	mem  []byte
 }
 
-// NewMemory makes room for that many buffers of port.ChunkSize octets. Each
+// NewMemory makes room for that many buffers of port.ChunkSize octets, and for
+// a span for each 32 of them. Each
 // queue keeps up to a ring of them for receiving (Spec.RingSize), and as many
 // may wait to be sent. AF_XDP pins the whole in physical memory.
 func NewMemory(buffers int) (*Memory, error) {
-	mem, err := unix.Mmap(-1, 0, buffers*port.ChunkSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	spans := buffers / 32
+	mem, err := unix.Mmap(-1, 0, buffers*port.ChunkSize+spans*port.SpanSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return nil, fmt.Errorf("frame memory of %d buffers: %w", buffers, err)
 	}
-	pool, err := port.NewPool(mem)
+	pool, err := port.NewJumboPool(mem, spans)
 	if err != nil {
 		_ = unix.Munmap(mem)
 		return nil, err
@@ -36,7 +38,7 @@ func NewMemory(buffers int) (*Memory, error) {
 
 // Close frees the memory. All queues on it must be closed.
 func (m *Memory) Close() error {
-	if free, size := m.Pool.Free(), m.Pool.Size(); free != size {
+	if free, size := m.Pool.Free()+m.Pool.FreeSpans(), m.Pool.Size()+m.Pool.Spans(); free != size {
 		return fmt.Errorf("frame memory: %d of %d buffers are in use, close the queues first", size-free, size)
 	}
 	return os.NewSyscallError("munmap", unix.Munmap(m.mem))

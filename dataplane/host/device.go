@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -83,8 +84,19 @@ func openDevice(name string) (*device, error) {
 	return &device{name: name, file: file, raw: raw}, nil
 }
 
-// bufferFor is the size of a buffer that takes every frame at an MTU, with
-// room for the MTU to grow a little while a read waits.
+// setView makes the packet functions use v. A read that waits with a buffer too
+// small for a new MTU begins anew.
+func (d *device) setView(v *view) {
+	if old := d.view.Swap(v); old != nil && bufferFor(v.mtu) > bufferFor(old.mtu) {
+		// It fails only on a file that is closed, which nobody reads.
+		_ = d.file.SetReadDeadline(longAgo)
+	}
+}
+
+// longAgo is a deadline that is over.
+var longAgo = time.Unix(1, 0)
+
+// bufferFor is the size of a buffer that takes every frame at an MTU.
 func bufferFor(mtu int) int {
 	if mtu <= 2000 {
 		return 2048
@@ -100,6 +112,13 @@ func (d *device) read(inject func(instance uint32, ifindex intf.Index, l3 []byte
 			buf = make([]byte, size)
 		}
 		n, err := d.file.Read(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			// Before the buffer is looked at: a change after this has its own turn.
+			err = d.file.SetReadDeadline(time.Time{})
+			if err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			if !errors.Is(err, os.ErrClosed) {
 				d.dead.Store(true)

@@ -146,7 +146,7 @@ func (t *tap) show() {
 			v.instances[f.Family] = f.Instance
 		}
 	}
-	t.dev.view.Store(v)
+	t.dev.setView(v)
 }
 
 // namespace is the one that all families of a placement share.

@@ -28,7 +28,7 @@ type Queue struct {
 // New returns a queue on the worker's pool that holds up to size frames, a power
 // of two, in each direction. Transmit does not take frames beyond that.
 func New(pool *port.Pool, size int) *Queue {
-	return &Queue{pool: pool, in: newRing(size), out: newRing(size)}
+	return &Queue{pool: pool, in: newRing(size, port.MaxFrame), out: newRing(size, port.MaxFrame+2*tagLen)}
 }
 
 // NewFunc returns a queue without rings. It receives what source writes to a
@@ -38,15 +38,20 @@ func NewFunc(pool *port.Pool, source func(frame []byte) int, sink func(frame []b
 	return &Queue{pool: pool, source: source, sink: sink}
 }
 
-// Push makes a copy of frame, of at most [port.MaxFrame] octets, the next frame to
-// be received. It reports false when there is no room. It needs a Queue made by
+// NewJumbo is New for frames of up to [port.MaxJumbo] octets.
+func NewJumbo(pool *port.Pool, size int) *Queue {
+	return &Queue{pool: pool, in: newRing(size, port.MaxJumbo), out: newRing(size, port.MaxJumbo+2*tagLen)}
+}
+
+// Push makes a copy of frame, of at most [port.MaxFrame] octets (MaxJumbo with
+// NewJumbo), the next frame to be received. It reports false when there is no room. It needs a Queue made by
 // New.
 func (q *Queue) Push(frame []byte, flags port.Flag) bool {
 	s := q.in.next()
 	if s == nil || len(frame) > len(s.data) {
 		return false
 	}
-	s.n, s.flags = uint16(copy(s.data[:], frame)), flags
+	s.n, s.flags = uint16(copy(s.data, frame)), flags
 	q.in.commit()
 	return true
 }
@@ -87,12 +92,16 @@ func (q *Queue) Receive(bufs []port.Buf) int {
 		} else if q.source == nil {
 			break
 		}
-		chunk, ok := q.pool.Get()
+		longest := port.MaxFrame
+		if s != nil {
+			longest = int(s.n)
+		}
+		chunk, ok := q.pool.GetFor(longest)
 		if !ok {
 			break
 		}
 		b := port.Buf{Addr: chunk + port.Headroom}
-		frame := q.pool.Chunk(chunk)[port.Headroom:]
+		frame := q.pool.Room(chunk)[port.Headroom:]
 		if s != nil {
 			b.Len, b.Flags = uint16(copy(frame, s.data[:s.n])), s.flags
 			q.in.release()
@@ -119,7 +128,7 @@ func (q *Queue) Transmit(bufs []port.Buf) int {
 				q.pool.Put(b.Addr)
 				continue
 			}
-			s.n, s.flags = uint16(copy(s.data[:], frame)), b.Flags
+			s.n, s.flags = uint16(copy(s.data, frame)), b.Flags
 			q.out.commit()
 		} else if q.sink != nil {
 			q.sink(frame)
@@ -152,14 +161,14 @@ func (q *Queue) Close() error {
 	return nil
 }
 
-// slotSize has room for the longest frame that the router makes out of one that
-// it could receive: two more tags.
-const slotSize = port.MaxFrame + 8
+// tagLen is the length of a VLAN tag: the longest frame that the router makes
+// out of one that it received has two more of them.
+const tagLen = 4
 
 type slot struct {
 	n     uint16
 	flags port.Flag
-	data  [slotSize]byte
+	data  []byte
 }
 
 // A ring carries frames from one goroutine to another without locks.
@@ -171,7 +180,14 @@ type ring struct {
 	slots []slot
 }
 
-func newRing(size int) *ring { return &ring{slots: make([]slot, size)} }
+func newRing(size, longest int) *ring {
+	r := &ring{slots: make([]slot, size)}
+	mem := make([]byte, size*longest)
+	for i := range r.slots {
+		r.slots[i].data = mem[i*longest : (i+1)*longest : (i+1)*longest]
+	}
+	return r
+}
 
 func (r *ring) next() *slot {
 	h := r.head.Load()

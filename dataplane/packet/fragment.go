@@ -23,10 +23,11 @@ type Fragmenter struct {
 // NewFragmenter prepares the fragments of pkt, which CheckIPv4 has returned.
 // It does not look at the DF flag. The fault is FaultOption for options that
 // can't be parsed, and FaultTotalLength for an MTU (octets of the IPv4 packet)
-// that has no room for the header and eight octets.
+// that has no room for the header and eight octets, or a packet that is itself a
+// fragment of more than 65,535 octets, whose pieces would have no offset.
 func NewFragmenter(pkt IPv4, mtu int) (Fragmenter, Fault) {
 	f := Fragmenter{pkt: pkt, mtu: mtu}
-	if mtu < pkt.HeaderLen()+8 {
+	if mtu < pkt.HeaderLen()+8 || pkt.FragmentOffset()+len(pkt) > 0xffff {
 		return f, FaultTotalLength
 	}
 	opts := pkt.Options()
@@ -87,7 +88,7 @@ func (f *Fragmenter) Next(dst []byte) int {
 	}
 	copy(h[hl:], payload[:n])
 	binary.BigEndian.PutUint16(h[2:4], uint16(hl+n))
-	field := binary.BigEndian.Uint16(f.pkt[6:8]) &^ ipv4OffsetMask
+	field := binary.BigEndian.Uint16(f.pkt[6:8]) & (ipv4DF | ipv4MF) // and not the reserved bit
 	field |= uint16(f.pkt.FragmentOffset()+f.done) / 8
 	if !last {
 		field |= ipv4MF

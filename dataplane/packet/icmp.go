@@ -49,7 +49,8 @@ const (
 	ICMPv6CodePolicy        = 5 // unreachable: source address failed ingress/egress policy
 	ICMPv6CodeReject        = 6 // unreachable: reject route
 	ICMPv6CodeHopLimit      = 0 // time exceeded in transit
-	ICMPv6CodeNextHeader    = 1 // parameter problem: unknown next header
+	ICMPv6CodeField         = 0 // parameter problem: erroneous header field
+	ICMPv6CodeUnknownNext   = 1 // parameter problem: unknown next header
 	ICMPv6CodeUnknownOption = 2 // parameter problem: unknown option
 )
 

@@ -173,7 +173,8 @@ func TestMayAnswerICMPv6(t *testing.T) {
 		{"later fragment of UDP, too big", frag(ProtocolUDP, 1), ICMPv6TooBig, 0, false, true},
 		{"later fragment of ICMPv6", frag(ProtocolICMPv6, 1), ICMPv6TooBig, 0, false, false},
 		{"first fragment of an echo", frag(ProtocolICMPv6, 0), ICMPv6TooBig, 0, false, true},
-		{"headers that can't be walked", ext(ProtocolDestOptions, []byte{0, 9}), ICMPv6Unreachable, 0, false, false},
+		{"headers that are cut off", ext(ProtocolDestOptions, []byte{0, 9}), ICMPv6Unreachable, 0, false, true},
+		{"headers that are cut off, of ICMPv6", ext(ProtocolDestOptions, []byte{ProtocolICMPv6, 9}), ICMPv6Unreachable, 0, false, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

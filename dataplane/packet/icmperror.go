@@ -61,7 +61,8 @@ func PutICMPv4Error(dst []byte, typ, code uint8, rest uint32, src netip.Addr, id
 // about a packet to a multicast address or that came as a link-layer multicast
 // (l2group), except "packet too big" and "unknown option"; not when the source
 // does not name a single node. A later fragment may be answered unless its
-// payload is ICMPv6, which could be an error.
+// payload is ICMPv6, which could be an error. A chain of headers that is cut off
+// hides no error that anybody would read, and may be answered.
 func MayAnswerICMPv6(pkt IPv6, typ, code uint8, l2group bool) bool {
 	srcHi, srcLo := pkt.Src64()
 	if !IsHost6(srcHi, srcLo) {
@@ -72,14 +73,31 @@ func MayAnswerICMPv6(pkt IPv6, typ, code uint8, l2group bool) bool {
 			return false
 		}
 	}
-	u, fault := pkt.Upper()
-	if fault != FaultNone {
-		return false
+	next, at := pkt.NextHeader(), IPv6HeaderLen
+	// Every header is eight octets long at least, so this ends, however many
+	// there are: an error behind very many headers is still one.
+	for len(pkt)-at >= 2 {
+		n := 8 + int(pkt[at+1])*8
+		switch next {
+		case ProtocolICMPv6:
+			return !IsErrorICMPv6(pkt[at])
+		case ProtocolFragment:
+			if len(pkt)-at < 4 {
+				return true
+			}
+			if n = 8; binary.BigEndian.Uint16(pkt[at+2:])>>3 != 0 {
+				return pkt[at] != ProtocolICMPv6
+			}
+		case ProtocolAH:
+			n = 8 + int(pkt[at+1])*4
+		case ProtocolHopByHop, ProtocolRouting, ProtocolDestOptions, ProtocolMobility, ProtocolHIP, ProtocolShim6:
+		default:
+			return true
+		}
+		next, at = pkt[at], at+n
 	}
-	if u.Protocol != ProtocolICMPv6 {
-		return true
-	}
-	return u.First && u.Offset < len(pkt) && !IsErrorICMPv6(pkt[u.Offset])
+	// An ICMPv6 message of an octet at most has a type, or may have had one.
+	return next != ProtocolICMPv6 || at < len(pkt) && !IsErrorICMPv6(pkt[at])
 }
 
 // PutICMPv6Error writes an ICMPv6 error about pkt to dst, as a whole IPv6 packet

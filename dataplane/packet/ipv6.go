@@ -162,6 +162,24 @@ func (h IPv6) Upper() (Upper, Fault) {
 	return u, FaultNone
 }
 
+// NextHeaderAt is the offset of the octet that names the protocol of u, which
+// Upper has returned for h.
+func (h IPv6) NextHeaderAt(u Upper) int {
+	at, next := 6, IPv6HeaderLen
+	for protocol := h.NextHeader(); next < u.Offset; protocol = h[at] {
+		n := 8
+		switch protocol {
+		case ProtocolFragment:
+		case ProtocolAH:
+			n += int(h[next+1]) * 4
+		default:
+			n += int(h[next+1]) * 8
+		}
+		at, next = next, next+n
+	}
+	return at
+}
+
 // IsHost6 reports whether an IPv6 address can name one host: not unspecified,
 // loopback, multicast (RFC 4291, 2.5.2, 2.5.3, 2.7), nor IPv4-mapped, which
 // stays inside a host (RFC 4291, 2.5.5.2).

@@ -32,6 +32,7 @@ const (
 	ProtocolICMPv4      = 1   // RFC 792
 	ProtocolTCP         = 6   // RFC 9293
 	ProtocolUDP         = 17  // RFC 768
+	ProtocolDCCP        = 33  // RFC 4340
 	ProtocolRouting     = 43  // RFC 8200, 4.4
 	ProtocolFragment    = 44  // RFC 8200, 4.5
 	ProtocolESP         = 50  // RFC 4303
@@ -41,6 +42,7 @@ const (
 	ProtocolDestOptions = 60  // RFC 8200, 4.6
 	ProtocolSCTP        = 132 // RFC 9260
 	ProtocolMobility    = 135
+	ProtocolUDPLite     = 136 // RFC 3828
 	ProtocolHIP         = 139
 	ProtocolShim6       = 140
 )

@@ -31,7 +31,14 @@ type Queue struct {
 	zeroCopy                bool
 	empty                   uint32 // Receives in a row without a frame
 
+	jumbo bool
+	// spans says how many descriptors of a span the kernel has not completed.
+	spans []uint8
+	part  partial
+
 	gone      atomic.Bool
+	oversize  atomic.Uint64
+	noSpan    atomic.Uint64
 	txDropped atomic.Uint64
 	wakeups   atomic.Uint64
 
@@ -74,6 +81,9 @@ func (q *Queue) FD() int { return q.fd }
 
 // Receive implements port.Queue.
 func (q *Queue) Receive(bufs []port.Buf) int {
+	if q.jumbo {
+		return q.receiveJumbo(bufs)
+	}
 	n := q.rx.ready(uint32(len(bufs)))
 	for i := range n {
 		d := q.rx.at(q.rx.cons + i)
@@ -142,6 +152,9 @@ func (q *Queue) Transmit(bufs []port.Buf) int {
 	if q.gone.Load() {
 		return 0
 	}
+	if q.jumbo {
+		return q.transmitJumbo(bufs)
+	}
 	n := q.txRoom(len(bufs))
 	if n < uint32(len(bufs)) {
 		q.wakeTx()
@@ -150,14 +163,30 @@ func (q *Queue) Transmit(bufs []port.Buf) int {
 	}
 	for i := range n {
 		b := bufs[i]
+		if _, ok := q.pool.Span(b.Addr); ok {
+			// The device's MRU was lowered a moment ago.
+			return int(q.sent(i)) + q.refuse(b)
+		}
 		*q.tx.at(q.tx.prod + i) = unix.XDPDesc{Addr: uint64(b.Addr), Len: uint32(b.Len)}
 		q.held[b.Addr/port.ChunkSize] = true
 	}
+	return int(q.sent(n))
+}
+
+// sent shows the kernel n descriptors of frames to send.
+func (q *Queue) sent(n uint32) uint32 {
 	if n > 0 {
 		q.tx.publish(n)
 		q.sending += int32(n)
 	}
-	return int(n)
+	return n
+}
+
+// refuse drops a frame that can't be sent by this socket.
+func (q *Queue) refuse(b port.Buf) int {
+	q.txDropped.Add(1)
+	q.pool.Put(b.Addr)
+	return 1
 }
 
 // txRoom is how many frames, up to want, may be added to those being sent.
@@ -216,6 +245,12 @@ func (q *Queue) reap() {
 	n := q.completion.ready(q.completion.mask + 1)
 	for i := range n {
 		addr := uint32(*q.completion.at(q.completion.cons + i))
+		if span, ok := q.pool.Span(addr); ok {
+			if q.spans[span]--; q.spans[span] == 0 {
+				q.pool.Put(addr)
+			}
+			continue
+		}
 		q.held[addr/port.ChunkSize] = false
 		q.pool.Put(addr)
 	}
@@ -229,7 +264,8 @@ func (q *Queue) reap() {
 func (q *Queue) Stats() port.Stats {
 	s := q.statistics()
 	return port.Stats{
-		RxDropped:    s.Rx_dropped + s.Rx_ring_full,
+		RxDropped:    s.Rx_dropped + s.Rx_ring_full + q.noSpan.Load(),
+		RxOversize:   q.oversize.Load(),
 		TxDropped:    q.txDropped.Load() + s.Tx_invalid_descs,
 		FillStarved:  s.Rx_fill_ring_empty_descs,
 		WakeupsTaken: q.wakeups.Load(),
@@ -274,6 +310,16 @@ func (q *Queue) Close() error {
 			q.held[i] = false
 			q.pool.Put(uint32(i) * port.ChunkSize)
 		}
+	}
+	for i, left := range q.spans {
+		if left > 0 {
+			q.spans[i] = 0
+			q.pool.Put(q.pool.SpanAt(i))
+		}
+	}
+	if q.part.keeps {
+		q.part.keeps = false
+		q.pool.Put(q.part.span)
 	}
 	return err
 }

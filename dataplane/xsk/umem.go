@@ -34,6 +34,9 @@ type Config struct {
 	// on; 0 is DefaultRingSize. The receiving half of a socket keeps up to that
 	// many buffers of the pool, or less where many sockets share it.
 	RingSize int
+	// Jumbo asks for frames of up to port.MaxJumbo octets, which the kernel hands
+	// over in several buffers (XDP_USE_SG, Linux 6.6).
+	Jumbo bool
 }
 
 // DefaultRingSize is the size of rings where none is asked for.
@@ -88,7 +91,7 @@ func (u *UMEM) tryOpen(config Config) (*Queue, error) {
 	// Not held while waiting: a worker's Close takes it.
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	q, err := u.open(config, u.peer(config.ZeroCopy))
+	q, err := u.open(config, u.peer(config))
 	if errors.Is(err, unix.EBADF) {
 		// The device of the socket to share with went away a moment ago.
 		q, err = u.open(config, nil)
@@ -111,10 +114,11 @@ func (u *UMEM) divide() {
 }
 
 // peer is a socket to share the registration with: one of the same kind, as a
-// shared UMEM takes copy or zero-copy from there. It is nil where there is none.
-func (u *UMEM) peer(zeroCopy bool) *Queue {
+// shared UMEM takes copy or zero-copy, and frames of several buffers or not,
+// from there. It is nil where there is none.
+func (u *UMEM) peer(config Config) *Queue {
 	for _, q := range u.queues {
-		if q.zeroCopy == zeroCopy && q.Err() == nil {
+		if q.zeroCopy == config.ZeroCopy && q.jumbo == config.Jumbo && q.Err() == nil {
 			return q
 		}
 	}
@@ -127,14 +131,17 @@ func (u *UMEM) open(config Config, with *Queue) (_ *Queue, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("AF_XDP socket: %w (the kernel needs CONFIG_XDP_SOCKETS, routerd CAP_NET_RAW)", err)
 	}
-	q := &Queue{umem: u, pool: u.pool, fd: fd, held: make([]bool, u.pool.Size()), target: firstTarget}
+	q := &Queue{umem: u, pool: u.pool, fd: fd, held: make([]bool, u.pool.Size()), target: firstTarget, jumbo: config.Jumbo}
+	if q.jumbo {
+		q.spans = make([]uint8, u.pool.Spans())
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, q.release())
 		}
 	}()
 	if with == nil {
-		if err := u.register(fd); err != nil {
+		if err := u.register(fd, config.Jumbo); err != nil {
 			return nil, err
 		}
 	}
@@ -165,8 +172,11 @@ func (u *UMEM) open(config Config, with *Queue) (_ *Queue, err error) {
 	default:
 		addr.Flags = unix.XDP_COPY | unix.XDP_USE_NEED_WAKEUP
 	}
+	if config.Jumbo && with == nil {
+		addr.Flags |= unix.XDP_USE_SG
+	}
 	if err := unix.Bind(fd, addr); err != nil {
-		return nil, bindError(err, config.ZeroCopy)
+		return nil, bindError(err, config)
 	}
 	var options uint32
 	if err := getsockopt(fd, unix.XDP_OPTIONS, unsafe.Pointer(&options), unsafe.Sizeof(options)); err != nil {
@@ -179,9 +189,14 @@ func (u *UMEM) open(config Config, with *Queue) (_ *Queue, err error) {
 	return q, nil
 }
 
-func (u *UMEM) register(fd int) error {
-	mem := u.pool.Mem()
-	mem = mem[:u.pool.Size()*port.ChunkSize]
+// register makes the buffers known to the kernel, and the spans where they are
+// sent from. What is registered is pinned.
+func (u *UMEM) register(fd int, jumbo bool) error {
+	size := u.pool.Size() * port.ChunkSize
+	if jumbo {
+		size += u.pool.Spans() * port.SpanSize
+	}
+	mem := u.pool.Mem()[:size]
 	// The kernel keeps XDP_PACKET_HEADROOM, which is port.Headroom, by itself.
 	reg := unix.XDPUmemReg{
 		Addr: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(mem)))), Len: uint64(len(mem)), Size: port.ChunkSize,
@@ -199,9 +214,13 @@ func (u *UMEM) register(fd int) error {
 }
 
 // bindError adds what an errno of bind means here.
-func bindError(err error, zeroCopy bool) error {
-	why := ""
+func bindError(err error, config Config) error {
+	why, zeroCopy := "", config.ZeroCopy
 	switch {
+	case config.Jumbo && zeroCopy && errors.Is(err, unix.EOPNOTSUPP):
+		why = fmt.Sprintf(" (the device's driver has no zero-copy for frames over %d octets)", port.MaxFrame)
+	case config.Jumbo && errors.Is(err, unix.EINVAL):
+		why = fmt.Sprintf(" (no such queue, or a kernel before 6.6: AF_XDP takes no frames over %d octets there)", port.MaxFrame)
 	case zeroCopy && (errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPROTONOSUPPORT)):
 		why = " (the device's driver has no zero-copy, or its XDP program is not native)"
 	case zeroCopy && errors.Is(err, unix.EINVAL):

@@ -31,12 +31,13 @@ func testFrame(size, number int) []byte {
 
 func newPool(t *testing.T, buffers int) *port.Pool {
 	t.Helper()
-	mem, err := unix.Mmap(-1, 0, buffers*port.ChunkSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	const spans = 32
+	mem, err := unix.Mmap(-1, 0, buffers*port.ChunkSize+spans*port.SpanSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Munmap(mem) })
-	pool, err := port.NewPool(mem)
+	pool, err := port.NewJumboPool(mem, spans)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +54,12 @@ type world struct {
 
 func newWorld(t *testing.T, queues int, mode bpf.Mode) *world {
 	t.Helper()
+	return newWorldOf(t, queues, mode, 1500, port.MaxFrame)
+}
+
+// newWorldOf is newWorld with an MTU and the longest frame to take.
+func newWorldOf(t *testing.T, queues int, mode bpf.Mode, mtu, maxFrame int) *world {
+	t.Helper()
 	testnet.Require(t)
 	w := &world{router: testnet.New(t, "router")}
 	for i := range w.hosts {
@@ -60,8 +67,13 @@ func newWorld(t *testing.T, queues int, mode bpf.Mode) *world {
 		w.hosts[i] = testnet.End{In: ns, Name: "eth0"}
 		dev := testnet.End{In: w.router, Name: fmt.Sprintf("ge%d", i)}
 		testnet.Veth{GRO: true, Queues: queues}.Pair(t, w.hosts[i], dev)
+		for _, end := range []testnet.End{dev, w.hosts[i]} {
+			if err := end.In.Netlink().LinkSetMTU(end.In.Link(t, end.Name), mtu); err != nil {
+				t.Fatal(err)
+			}
+		}
 		w.index[i] = w.router.Link(t, dev.Name).Attrs().Index
-		set, err := bpf.Load(bpf.Config{Attach: intf.Exclusive, Queues: queues, MaxFrame: port.MaxFrame})
+		set, err := bpf.Load(bpf.Config{Attach: intf.Exclusive, Queues: queues, MaxFrame: maxFrame})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,15 +88,21 @@ func newWorld(t *testing.T, queues int, mode bpf.Mode) *world {
 
 func (w *world) open(t *testing.T, umem *UMEM, device, queue int) *Queue {
 	t.Helper()
+	return w.openWith(t, umem, device, Config{Queue: queue})
+}
+
+func (w *world) openWith(t *testing.T, umem *UMEM, device int, config Config) *Queue {
+	t.Helper()
 	var q *Queue
+	config.Ifindex, config.RingSize = w.index[device], 256
 	err := w.router.Do(func() (err error) {
-		q, err = umem.Open(Config{Ifindex: w.index[device], Queue: queue, RingSize: 256})
+		q, err = umem.Open(config)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.sets[device].SetSocket(queue, q.FD()); err != nil {
+	if err := w.sets[device].SetSocket(config.Queue, q.FD()); err != nil {
 		t.Fatal(err)
 	}
 	return q

@@ -190,7 +190,7 @@ func badCommands(l *lab, p *page) {
 		{"watch", "/interface[name=ge0]/config/colour"},
 		{"set", "/interface[name=ge0]/config/mru"},
 		{"set", "/interface[name=ge0]/config/mru", "many"},
-		{"set", "/interface[name=ge0]/config/mru", "9000"},
+		{"set", "/interface[name=ge0]/config/mru", "9700"},
 		{"set", "/interface[name=ge0]/config/mru", "-1"},
 		{"set", "/interface[name=ge0]/config/enabled", "perhaps"},
 		{"set", "/interface[name=ge0]/config/attach", "gently"},

@@ -41,11 +41,16 @@ func cmdNet(ts *testscript.TestScript, neg bool, args []string) {
 //
 //	host h1 address 192.0.2.2/24 via 192.0.2.1   an address, and where else to go
 //	host h1 vlan 100 [INNER]                     it speaks in a VLAN from now on
-//	host h1 ping 198.51.100.2 [size N]           is answered within ten seconds
-//	host h1 answer 198.51.100.2 [size N]         prints what comes back for one packet
+//	host h1 ping 198.51.100.2 [size N] [from A]  is answered within ten seconds
+//	host h1 answer 198.51.100.2 [size N] [from A] [wait SECONDS]
+//	                                             prints what comes back for one packet
 //	host h1 fragments                            it lets routers cut its packets: no DF from now on
 //	host h1 trace 198.51.100.2                   prints a hop a line
 //	host h1 send h2 198.51.100.2                 1 MiB by TCP to an address of h2
+//	host h1 run PROGRAM ARGS...                  runs a program there and prints what it says
+//	host h1 until PATTERN PROGRAM ARGS...        runs it until that matches, for ten seconds
+//	host h1 sysctl net/ipv6/... 2                sets a sysctl
+//	host h1 mtu 9000                             of its wire's end
 //	host h1 mac                                  prints its MAC address
 //	host h1 down|up [DEVICE]                     its wire (or a device) goes down, up
 //	host h1 unplug [DEVICE]; host h1 plug DEVICE its wire (or a device) is taken away; it gets one
@@ -104,6 +109,18 @@ func cmdHost(ts *testscript.TestScript, neg bool, args []string) {
 		trace(ts, ns, rest[0])
 	case verb == "send" && len(rest) == 2:
 		send(ts, l, ns, rest[0], rest[1])
+	case verb == "run" && len(rest) > 0:
+		out, err := inside(ts, ns, rest)
+		ts.Check(err)
+		say(ts, out)
+	case verb == "until" && len(rest) > 1:
+		until(ts, ns, rest[0], rest[1:])
+	case verb == "sysctl" && len(rest) == 2:
+		ns.Sysctl(l, rest[0], rest[1])
+	case verb == "mtu" && len(rest) == 1:
+		mtu, err := strconv.Atoi(rest[0])
+		ts.Check(err)
+		ts.Check(ns.Netlink().LinkSetMTU(ns.Link(l, device), mtu))
 	case verb == "mac" && len(rest) == 0:
 		say(ts, ns.MAC(l, device).String())
 	case verb == "down" && len(rest) < 2:
@@ -130,21 +147,34 @@ func say(ts *testscript.TestScript, text string) { ts.Check(ts.Exec("printf", "%
 
 // An echo is what a script says of a ping.
 type echo struct {
+	from netip.Addr // zero: the kernel's choice
 	dst  netip.Addr
 	size int
+	wait time.Duration // for an answer to one packet
 }
 
 func parseEcho(ts *testscript.TestScript, words []string) echo {
 	dst, err := netip.ParseAddr(words[0])
 	ts.Check(err)
-	e := echo{dst: dst, size: 56}
-	for words = words[1:]; len(words) > 0; words = words[1:] {
-		if words[0] != "size" || len(words) < 2 {
+	// Three times what the router takes to give a neighbour up.
+	e := echo{dst: dst, size: 56, wait: 9 * time.Second / 2}
+	for words = words[1:]; len(words) > 1; words = words[2:] {
+		switch words[0] {
+		case "size":
+			e.size, err = strconv.Atoi(words[1])
+		case "wait":
+			var seconds int
+			seconds, err = strconv.Atoi(words[1])
+			e.wait = time.Duration(seconds) * time.Second
+		case "from":
+			e.from, err = netip.ParseAddr(words[1])
+		default:
 			ts.Fatalf("ping: I don't know what %s means", words[0])
 		}
-		words = words[1:]
-		e.size, err = strconv.Atoi(words[0])
 		ts.Check(err)
+	}
+	if len(words) > 0 {
+		ts.Fatalf("ping: %s what?", words[0])
 	}
 	return e
 }
@@ -157,7 +187,7 @@ func ping(ts *testscript.TestScript, neg bool, ns *testnet.Namespace, words []st
 		patience = 2 * time.Second
 	}
 	finish(ts, neg, ns.Do(func() error {
-		p, err := probe.NewPinger(e.dst)
+		p, err := probe.NewPingerFrom(e.from, e.dst)
 		if err != nil {
 			return err
 		}
@@ -182,13 +212,12 @@ func ping(ts *testscript.TestScript, neg bool, ns *testnet.Namespace, words []st
 func answer(ts *testscript.TestScript, ns *testnet.Namespace, words []string) (line string) {
 	e := parseEcho(ts, words)
 	ts.Check(ns.Do(func() error {
-		p, err := probe.NewPinger(e.dst)
+		p, err := probe.NewPingerFrom(e.from, e.dst)
 		if err != nil {
 			return err
 		}
 		defer p.Close()
-		// Three times what the router takes to give a neighbour up.
-		r, err := p.Ping(e.size, 0, 9*time.Second/2)
+		r, err := p.Ping(e.size, 0, e.wait)
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			line = "silence"

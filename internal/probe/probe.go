@@ -58,9 +58,17 @@ type Pinger struct {
 }
 
 // NewPinger opens the socket, in the namespace of the calling thread.
-func NewPinger(dst netip.Addr) (*Pinger, error) {
+func NewPinger(dst netip.Addr) (*Pinger, error) { return NewPingerFrom(netip.Addr{}, dst) }
+
+// NewPingerFrom is NewPinger for requests from src, an address of the
+// namespace; the zero Addr leaves the choice to the kernel.
+func NewPingerFrom(src, dst netip.Addr) (*Pinger, error) {
 	fam := familyOf(dst)
-	conn, err := icmp.ListenPacket(fam.network, "")
+	local := ""
+	if src.IsValid() {
+		local = src.String()
+	}
+	conn, err := icmp.ListenPacket(fam.network, local)
 	if err != nil {
 		return nil, fmt.Errorf("ping %s: %w", dst, err)
 	}

@@ -29,6 +29,9 @@ type DriverSpec struct {
 	Driver intf.Driver
 	Queues int // 0: all
 	Claims []bpf.Claim
+	// MaxFrame is the longest frame that the device is opened for: port.MaxFrame,
+	// or port.MaxJumbo where the MRU asks for jumbo frames.
+	MaxFrame int
 }
 
 // Opened is an open device.
@@ -108,9 +111,22 @@ func (r *Router) wantDevice(name string, spec *intf.DeviceSpec) error {
 // keeps reports whether d, which is open, can stay so.
 func (d *device) keeps(l kernel.Link) bool {
 	w := d.want
-	return w != nil && w.Enabled && l.Present && l.Index == d.link && l.Master == "" &&
-		w.Attach == d.spec.Attach && w.Driver == d.spec.Driver && w.Queues == d.spec.Queues
+	return w != nil && w.Enabled && w.Type != intf.Loopback && l.Present && l.Index == d.link && l.Master == "" &&
+		w.Attach == d.spec.Attach && w.Driver == d.spec.Driver && w.Queues == d.spec.Queues &&
+		maxFrame(w.MRU) == maxFrame(d.spec.MRU)
 }
+
+// maxFrame is what a device of an MRU is opened for. Crossing the bound between
+// the two opens it anew.
+func maxFrame(mru uint16) int {
+	if mru > maxPlainMRU {
+		return port.MaxJumbo
+	}
+	return port.MaxFrame
+}
+
+// maxPlainMRU is the largest MRU of frames that stay in one buffer.
+const maxPlainMRU = 1790
 
 // buildDevice opens a device that is wanted and there, and lets the tree know.
 func (r *Router) buildDevice(ctx context.Context, name string, strict bool) error {
@@ -121,6 +137,13 @@ func (r *Router) buildDevice(ctx context.Context, name string, strict bool) erro
 	l := r.links.Get(name)
 	if d.open != nil && !d.keeps(l) {
 		r.closeDevice(d)
+	}
+	if d.want.Type == intf.Loopback {
+		// A link of the same name is nothing to us.
+		r.release(d)
+		d.err, d.retry, d.backoff = nil, time.Time{}, 0
+		r.observe(d)
+		return nil
 	}
 	var err error
 	if d.want.Enabled && l.Present && !r.now().Before(d.retry) {
@@ -166,7 +189,7 @@ func (r *Router) openDevice(ctx context.Context, d *device, l kernel.Link) error
 		return r.reclaim(d.name)
 	}
 	d.claims = r.claims(d.name)
-	open, err := r.drivers.Open(ctx, DriverSpec{Name: d.name, Attach: w.Attach, Driver: w.Driver, Queues: int(w.Queues), Claims: d.claims})
+	open, err := r.drivers.Open(ctx, DriverSpec{Name: d.name, Attach: w.Attach, Driver: w.Driver, Queues: int(w.Queues), Claims: d.claims, MaxFrame: maxFrame(w.MRU)})
 	if err != nil {
 		return err
 	}
@@ -203,6 +226,7 @@ func (r *Router) closeDevice(d *device) {
 	if d.open == nil {
 		return
 	}
+	r.leaveDevice(d.name)
 	delete(r.ports, d.port)
 	err := errors.Join(r.engine.RemovePort(d.port), d.open.Close())
 	if err != nil {
@@ -221,12 +245,7 @@ func (r *Router) clearDevice(name string) {
 	}
 	if d.want == nil || !d.want.Enabled {
 		r.closeDevice(d)
-		if d.claimed {
-			if err := r.links.Release(name); err != nil {
-				r.log.Warn("interface could not be given back as it was", "ifd", name, "err", err)
-			}
-			d.claimed = false
-		}
+		r.release(d)
 	}
 	if d.want == nil {
 		delete(r.devices, name)
@@ -235,6 +254,17 @@ func (r *Router) clearDevice(name string) {
 		return
 	}
 	r.observe(d)
+}
+
+// release gives a device's link back to the kernel.
+func (r *Router) release(d *device) {
+	if !d.claimed {
+		return
+	}
+	if err := r.links.Release(d.name); err != nil {
+		r.log.Warn("interface could not be given back as it was", "ifd", d.name, "err", err)
+	}
+	d.claimed, d.warning = false, ""
 }
 
 // observe tells the tree what is seen of a device.

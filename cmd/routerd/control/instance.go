@@ -106,7 +106,15 @@ func (r *Router) setTable(name string, index uint32) {
 
 func (r *Router) clearInstance(name string) error {
 	in := r.instances[name]
-	if in == nil || in.want != nil {
+	if in == nil {
+		return nil
+	}
+	if in.applied {
+		if err := r.clearFeasible(name, in.index); err != nil {
+			return err
+		}
+	}
+	if in.want != nil {
 		return nil
 	}
 	if in.applied {
@@ -157,7 +165,7 @@ func (r *Router) buildStatic(key models.StaticKey) error {
 	if st == nil || st.want == nil {
 		return nil
 	}
-	route := vrf.StaticRoute{Preference: st.want.Preference, Tag: st.want.Tag, Action: staticAction(st.want.Action)}
+	route := vrf.StaticRoute{Preference: st.want.Preference, Tag: st.want.Tag, Action: staticAction(st.want.Action), Reject: st.want.Reject}
 	for _, nh := range st.want.NextHops {
 		m := vrf.Member{Gateway: nh.Gateway, Weight: nh.Weight, Backup: nh.Backup}
 		if nh.Interface != (intf.UnitKey{}) {

@@ -135,6 +135,11 @@ func (r *Router) transmit() {
 		r.sendNeighbor(&r.sends[i])
 	}
 	r.sends = r.sends[:0]
+	for i := range r.announcements {
+		r.sendAdvert(&r.announcements[i])
+	}
+	clear(r.announcements)
+	r.announcements = r.announcements[:0]
 }
 
 // sendNeighbor puts a message of ARP or neighbour discovery on the wire.
@@ -186,6 +191,13 @@ func (r *Router) Punted(p dataplane.Punt) {
 	case dataplane.PuntNeighbor:
 		if m, ok := parseNeighbor(p); ok {
 			r.act(r.neighbors.Input(r.clock(), m))
+			//exhaustive:ignore the others are no concern of advertisements
+			switch m.Kind {
+			case neighbor.RouterSolicit:
+				r.adverts.Solicit(r.clock(), p.IfIndex)
+			case neighbor.RouterAdvert:
+				r.receiveAdvert(p)
+			}
 		} else {
 			r.malformed++
 		}
@@ -298,9 +310,16 @@ func (r *Router) tick(ctx context.Context) time.Duration {
 		r.act(r.neighbors.Tick(r.clock()))
 		r.finish()
 	}
+	if due, ok := r.adverts.Next(); ok && due <= r.clock() {
+		r.announce(r.adverts.Tick(r.clock()))
+		r.transmit()
+	}
+	if due, ok := r.adverts.Next(); ok {
+		next = min(next, max(due-r.clock(), 0))
+	}
 	if r.arena.Stats().Limbo > 0 {
 		r.arena.Reclaim()
-		next = time.Second
+		next = min(next, time.Second)
 	}
 	if due, ok := r.neighbors.Next(); ok {
 		next = min(next, max(due-r.clock(), 0))

@@ -29,6 +29,7 @@ import (
 	"router/intf/kernel"
 	"router/models"
 	"router/routing"
+	"router/routing/advertise"
 	"router/routing/neighbor"
 	"router/vrf"
 	"router/vrf/epoch"
@@ -79,8 +80,11 @@ type Router struct {
 	actions   []neighbor.Action  // to be done by drain
 	gateways  []gatewayChange    // likewise
 	sends     []neighbor.Message // to be sent by transmit
-	malformed uint64             // punted messages that were not valid
-	edit      *dataplane.Edit    // what the next commitEdit publishes
+	adverts   *advertise.Table
+	// announcements are to be sent by transmit.
+	announcements []advertise.Send
+	malformed     uint64          // punted messages that were not valid
+	edit          *dataplane.Edit // what the next commitEdit publishes
 
 	system    models.SystemSpec
 	devices   map[string]*device
@@ -89,6 +93,7 @@ type Router struct {
 	instances map[string]*instance
 	names     map[uint32]string // of instances, by index
 	statics   map[models.StaticKey]*static
+	feasible  map[string]map[familyID]struct{} // by instance: who needs its second table
 	ports     map[dataplane.PortID]*device
 	filters   filterTable
 	filterLog filterLog
@@ -141,12 +146,14 @@ func New(c Config) (*Router, error) {
 		indexes: indexes, indexFile: file, saved: map[intf.Index]struct{}{}, tree: intf.NewTree(indexes),
 		devices: map[string]*device{}, units: map[intf.UnitKey]*unit{}, byIndex: map[intf.Index]*unit{},
 		instances: map[string]*instance{}, names: map[uint32]string{0: vrf.Default}, statics: map[models.StaticKey]*static{},
-		ports: map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
+		feasible: map[string]map[familyID]struct{}{},
+		ports:    map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
 	}
 	for _, i := range known {
 		r.saved[i] = struct{}{}
 	}
 	r.neighbors = neighbor.New(neighbor.Options{Random: rand.Float64})
+	r.adverts = advertise.New(rand.Float64)
 	r.vrfs, err = vrf.New(vrf.Config{Arena: c.Arena, Sink: c.Engine, OnGateway: r.onGateway, OnRoute: r.onRoute})
 	if err != nil {
 		return nil, errors.Join(err, file.close())

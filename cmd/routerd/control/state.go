@@ -10,6 +10,7 @@ import (
 	"router/cmd/routerd/version"
 	"router/dataplane"
 	"router/intf"
+	"router/intf/kernel"
 	"router/models"
 	"router/routing"
 	"router/routing/neighbor"
@@ -30,6 +31,7 @@ func (r *Router) SystemState() models.SystemState {
 	u := r.engine.Usage()
 	s.Workers, s.Buffers, s.BuffersFree = uint16(u.Workers), uint32(u.Buffers), uint32(u.BuffersFree)
 	s.FilterLogLost = r.engine.LogLost()
+	s.JumboBuffers, s.JumboBuffersFree = uint32(u.Spans), uint32(u.SpansFree)
 	s.Drops = reasons(r.engine.OwnDrops())
 	r.addNeighborDrops(s.Drops)
 	a := r.arena.Stats()
@@ -97,7 +99,10 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 	if d == nil || t == nil {
 		return s, false
 	}
-	l := r.links.Get(name)
+	var l kernel.Link
+	if t.Spec.Type != intf.Loopback {
+		l = r.links.Get(name)
+	}
 	spec := t.Spec
 	s = models.DeviceState{
 		Name: name, Applied: &spec, IfIndex: t.Index, Oper: t.Down.Status(), OperReason: t.Reason, LastChange: d.changed,
@@ -172,6 +177,10 @@ func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.
 	} else {
 		s.HostReason = "waits for the unit's link-layer address"
 	}
+	if f == intf.Inet6 {
+		s.Advert = r.advertState(u, t)
+	}
+	s.RPFFailed = r.engine.RPFDrops(u.index)[f]
 	fam := u.families[f]
 	if fam == nil {
 		return s
@@ -284,7 +293,7 @@ func (r *Router) Routes(dst []models.RouteState, instance string, f intf.Family,
 func (r *Router) routeState(e routing.Entry) models.RouteState {
 	s := models.RouteState{
 		Prefix: e.Prefix, Source: e.Source, Protocol: e.Protocol, IfIndex: e.IfIndex, Preference: e.Preference, Tag: e.Tag,
-		Active: e.Active, Reason: e.Reason, NextHop: e.NextHop.Kind, Gateway: e.NextHop.Gateway, Resolved: e.Through,
+		Active: e.Active, Reason: e.Reason, NextHop: e.NextHop.Kind, Reject: e.NextHop.Reject, Gateway: e.NextHop.Gateway, Resolved: e.Through,
 	}
 	egress := e.NextHop.IfIndex
 	if e.NextHop.Kind == routing.Indirect {

@@ -34,6 +34,7 @@ type unit struct {
 	families [len(intf.Families)]*family
 	params   neighbor.Interface
 	known    bool // to the neighbour table
+	loopback bool // its addresses are not the neighbour table's
 	host     *host.Spec
 	changed  time.Time
 	status   intf.OperStatus
@@ -166,6 +167,12 @@ func (r *Router) buildUnit(key intf.UnitKey) error {
 		return err
 	}
 
+	if u.loopback != t.Loopback {
+		if err := r.forgetAddresses(u); err != nil {
+			return err
+		}
+		u.loopback = t.Loopback
+	}
 	params := neighbor.Interface{MAC: t.MAC}
 	if d := r.devices[key.Device]; d != nil && d.open != nil {
 		if f := t.Family(intf.Inet); f != nil {
@@ -187,6 +194,7 @@ func (r *Router) buildUnit(key intf.UnitKey) error {
 	if err := r.drain(); err != nil {
 		return err
 	}
+	r.buildAdvert(u, t)
 	if err := r.publishUnit(u, t); err != nil {
 		return err
 	}
@@ -194,6 +202,23 @@ func (r *Router) buildUnit(key intf.UnitKey) error {
 		return err
 	}
 	r.events.unit(key)
+	return nil
+}
+
+// forgetAddresses takes all addresses of a unit back, so that they can begin anew.
+func (r *Router) forgetAddresses(u *unit) error {
+	for _, fam := range u.families {
+		if fam == nil {
+			continue
+		}
+		for prefix := range fam.addresses {
+			delete(fam.addresses, prefix)
+			r.act(r.neighbors.RemoveAddress(r.clock(), u.index, prefix.Addr()))
+			if err := r.vrfs.RemoveAddress(u.index, prefix); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -238,11 +263,14 @@ func (r *Router) buildFamily(u *unit, t *intf.Unit, f intf.Family) error {
 		u.families[f] = fam
 	}
 	d := r.devices[u.key.Device]
-	up := tf.Up() && d != nil && d.open != nil
+	up := tf.Up() && (t.Loopback || d != nil && d.open != nil)
 	if err := r.vrfs.SetFamily(u.index, f, tf.Spec.Instance, up); err != nil {
 		return err
 	}
 	fam.instance, fam.up = tf.Spec.Instance, up
+	if err := r.wantFeasible(u.index, f, tf.Spec.Instance, tf.Spec.RPF == intf.RPFFeasible); err != nil {
+		return err
+	}
 	for _, spec := range wantedAddresses(t, f) {
 		a := fam.addresses[spec.Prefix]
 		if a == nil {
@@ -258,6 +286,13 @@ func (r *Router) buildFamily(u *unit, t *intf.Unit, f intf.Family) error {
 				}
 			}
 			fam.addresses[spec.Prefix] = a
+			if t.Loopback {
+				// There is nobody to ask, nor to tell.
+				if err := r.useAddress(u.index, spec.Prefix.Addr()); err != nil {
+					return err
+				}
+				continue
+			}
 			r.act(r.neighbors.AddAddress(r.clock(), u.index, spec.Prefix))
 			continue
 		}
@@ -347,7 +382,7 @@ func (r *Router) publishUnit(u *unit, t *intf.Unit) error {
 			continue
 		}
 		index, _ := r.vrfs.Index(tf.Spec.Instance)
-		w := dataplane.UnitFamily{Up: tf.Up(), Instance: index, MTU: tf.MTU, Group: t.Spec.Group}
+		w := dataplane.UnitFamily{Up: tf.Up(), Instance: index, MTU: tf.MTU, RPF: tf.Spec.RPF, Group: t.Spec.Group}
 		for _, a := range fam.sorted() {
 			if a.usable {
 				w.Locals = append(w.Locals, a.spec.Prefix.Addr())
@@ -403,6 +438,9 @@ func (f *family) primary() netip.Addr {
 // buildHost brings the unit's TAPs up to date.
 func (r *Router) buildHost(u *unit, t *intf.Unit) error {
 	spec := host.Spec{IfIndex: u.index, Name: t.Name, MAC: t.MAC}
+	if t.Loopback {
+		spec.MAC = loopbackMAC(u.index)
+	}
 	for _, f := range intf.Families {
 		fam, tf := u.families[f], t.Family(f)
 		if fam == nil || tf == nil {
@@ -422,7 +460,7 @@ func (r *Router) buildHost(u *unit, t *intf.Unit) error {
 		}
 		spec.Families = append(spec.Families, hf)
 	}
-	if len(spec.Families) == 0 || t.MAC.IsZero() {
+	if len(spec.Families) == 0 || spec.MAC.IsZero() {
 		return r.removeHost(u)
 	}
 	if u.host != nil && equalHost(*u.host, spec) {
@@ -433,6 +471,12 @@ func (r *Router) buildHost(u *unit, t *intf.Unit) error {
 		return fmt.Errorf("interface %s unit %s: %w", u.key.Device, u.key.ID, err)
 	}
 	return nil
+}
+
+// loopbackMAC is the address of the TAP of a loopback's unit: a TAP has one, and
+// nobody ever sees it.
+func loopbackMAC(i intf.Index) intf.MAC {
+	return intf.MAC{0x02, 0, byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}
 }
 
 func equalHost(a, b host.Spec) bool {
@@ -489,6 +533,9 @@ func (r *Router) clearUnit(key intf.UnitKey) error {
 				return err
 			}
 			r.rebound(u, fam, intf.FilterNames{}, [filter.NumHooks]*filter.Bound{})
+			if err := r.wantFeasible(u.index, f, "", false); err != nil {
+				return err
+			}
 			u.families[f] = nil
 		}
 	}
@@ -506,6 +553,8 @@ func (r *Router) removeUnit(u *unit) error {
 	if u.index == 0 {
 		return nil
 	}
+	r.leave(u.index)
+	r.adverts.Remove(u.index)
 	delete(r.byIndex, u.index)
 	r.act(r.neighbors.RemoveInterface(r.clock(), u.index))
 	var errs []error
@@ -513,7 +562,7 @@ func (r *Router) removeUnit(u *unit) error {
 		if fam := u.families[f]; fam != nil {
 			r.rebound(u, fam, intf.FilterNames{}, [filter.NumHooks]*filter.Bound{})
 		}
-		errs = append(errs, r.vrfs.RemoveFamily(u.index, f))
+		errs = append(errs, r.vrfs.RemoveFamily(u.index, f), r.wantFeasible(u.index, f, "", false))
 	}
 	errs = append(errs, r.drain())
 	r.edit.DeleteUnit(u.index)

@@ -307,7 +307,7 @@ func (c *stream) lookAtCounters(w *watch) error {
 }
 
 // volatilePaths are where counters stand.
-var volatilePaths = []string{"/interface/state/counters", "/interface/state/drops", "/interface/unit/state/counters", "/system/state/dataplane"}
+var volatilePaths = []string{"/interface/state/counters", "/interface/state/drops", "/interface/unit/state/counters", "/interface/unit/family/state/counters", "/system/state/dataplane"}
 
 // eachVolatile is each, for counters only.
 func (c *stream) eachVolatile(pattern tree.Path, visit func(tree.LeafValue) error) error {

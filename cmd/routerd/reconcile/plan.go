@@ -245,7 +245,7 @@ func planFamily(unit intf.UnitKey, old, new *intf.FamilySpec, f intf.Family, add
 		return &b
 	}
 	step := Step{Kind: Family, Unit: unit, Family: f, Old: Spec{Family: bare(old)}, New: Spec{Family: bare(new)}}
-	same := old != nil && new != nil && old.Enabled == new.Enabled && old.Instance == new.Instance && old.MTU == new.MTU && old.Filters == new.Filters
+	same := old != nil && new != nil && step.Old.Family.Equal(*step.New.Family)
 	add(step, old != nil, new != nil, same)
 
 	addresses := map[netip.Prefix]*[2]*intf.AddressSpec{}

@@ -3,7 +3,6 @@ package dataplane
 import (
 	"router/dataplane/filter"
 	"router/dataplane/packet"
-	"router/dataplane/port"
 	"router/intf"
 )
 
@@ -27,7 +26,7 @@ var refusals = [...][2]refusal{
 	},
 	filter.RejectProtocol: {
 		intf.Inet:  {packet.ICMPv4Unreachable, packet.ICMPv4CodeProtocol},
-		intf.Inet6: {packet.ICMPv6ParameterError, packet.ICMPv6CodeNextHeader},
+		intf.Inet6: {packet.ICMPv6ParameterError, packet.ICMPv6CodeUnknownNext},
 	},
 	filter.RejectPort: {
 		intf.Inet:  {packet.ICMPv4Unreachable, packet.ICMPv4CodePort},
@@ -55,63 +54,29 @@ var refusals = [...][2]refusal{
 	},
 }
 
-// refuse tells a packet's sender what kind says, as far as the rules and limits
-// of ICMP errors allow. The packet itself stays the caller's.
-func (w *worker) refuse(p *pkt, kind filter.RejectKind) {
-	if p.flags&(flagGroup|flagNoSource) != 0 {
+// filterReject tells a packet's sender what kind says, as far as the rules and
+// limits of ICMP errors allow. The packet itself stays the caller's.
+func (w *worker) filterReject(p *pkt, kind filter.RejectKind) {
+	if p.flags&(flagGroup|flagNoSource|flagReply) != 0 {
 		return
 	}
-	protocol, field := w.upperProtocol(p)
-	if kind == filter.RejectTCPReset && protocol == packet.ProtocolTCP {
-		w.reset(p)
+	var u packet.Upper
+	if p.fam == intf.Inet {
+		u = packet.IPv4(w.l3(p)).Upper()
+	} else {
+		u, _ = packet.IPv6(w.l3(p)).Upper()
+	}
+	if kind == filter.RejectTCPReset && u.Protocol == packet.ProtocolTCP {
+		// The way back begins where the packet came in, wherever it was looked up.
+		q, f := *p, &p.in.fam[p.fam]
+		q.instance, q.table = f.instance, f.table
+		w.reset(&q)
 		return
 	}
 	r := refusals[kind][p.fam]
 	rest := uint32(0)
 	if p.fam == intf.Inet6 && r.typ == packet.ICMPv6ParameterError {
-		rest = uint32(field)
+		rest = uint32(packet.IPv6(w.l3(p)).NextHeaderAt(u))
 	}
 	w.icmpError(p, r.typ, r.code, rest)
-}
-
-// upperProtocol is the protocol behind a packet's last header, and for IPv6 the
-// offset of the field that announces it.
-func (w *worker) upperProtocol(p *pkt) (protocol uint8, field int) {
-	if p.fam == intf.Inet {
-		return packet.IPv4(w.l3(p)).Protocol(), 0
-	}
-	h := packet.IPv6(w.l3(p))
-	u, _ := h.Upper()
-	return u.Protocol, h.NextHeaderField(u.Offset)
-}
-
-// reset answers a TCP segment with a reset, under the limits of ICMP errors: both
-// are traffic that strangers make us send. The packet stays the caller's.
-func (w *worker) reset(p *pkt) {
-	if p.flags&(flagGroup|flagNoSource|flagReply) != 0 {
-		return
-	}
-	chunk, ok := w.pool.Get()
-	if !ok {
-		return
-	}
-	f := &p.in.fam[p.fam]
-	r := pkt{at: chunk + port.Headroom, fam: p.fam, flags: flagOriginated | flagReply, in: p.in, instance: f.instance, table: f.table}
-	dst := w.mem[r.at : chunk+port.ChunkSize]
-	if p.fam == intf.Inet {
-		r.n = uint16(packet.PutReset4(dst, w.l3(p)))
-	} else {
-		r.n = uint16(packet.PutReset6(dst, w.l3(p)))
-	}
-	now, c := w.instant(), &w.engine.config
-	if r.n == 0 || !p.in.stats.blocks[w.id].icmp.take(now, c.ICMPUnit) || !w.icmp.take(now, c.ICMP) {
-		w.pool.Put(chunk)
-		return
-	}
-	if p.fam == intf.Inet {
-		r.lo = uint64(packet.IPv4(dst).Dst32())
-	} else {
-		r.hi, r.lo = packet.IPv6(dst).Dst64()
-	}
-	w.reply(&r)
 }

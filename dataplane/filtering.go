@@ -10,9 +10,9 @@ import (
 // The hooks, in the order in which a packet meets them. Every function here
 // reports whether the packet goes on; of one that doesn't, the way has ended.
 
-// admit takes the received packets of a batch through the input filters of their
+// filterInput takes the received packets of a batch through the input filters of their
 // families, and closes the gaps that those leave who do not pass.
-func (w *worker) admit(b *batch) {
+func (w *worker) filterInput(b *batch) {
 	kept := 0
 	for i := range b.n {
 		p := &b.pkts[i]
@@ -42,9 +42,9 @@ func (b *batch) steer() {
 	}
 }
 
-// admitLocal asks the input-local filter of the ingress family about a packet for
+// filterLocal asks the input-local filter of the ingress family about a packet for
 // the router itself. Packets from the router itself do not meet it.
-func (w *worker) admitLocal(p *pkt) bool {
+func (w *worker) filterLocal(p *pkt) bool {
 	if !p.in.fam[p.fam].hooks.has(filter.InputLocal) || p.flags&flagOriginated != 0 {
 		return true
 	}
@@ -52,10 +52,10 @@ func (w *worker) admitLocal(p *pkt) bool {
 	return pass
 }
 
-// release asks the output-local filter about a packet of the router itself: that
+// filterOwn asks the output-local filter about a packet of the router itself: that
 // of the unit which the host sent it by, or where the packet that it replies to
 // came in. A packet that the filter gives to a next hop is on its way.
-func (w *worker) release(p *pkt) bool {
+func (w *worker) filterOwn(p *pkt) bool {
 	if !p.in.fam[p.fam].hooks.has(filter.OutputLocal) {
 		return true
 	}
@@ -67,9 +67,9 @@ func (w *worker) release(p *pkt) bool {
 	return pass
 }
 
-// admitOutput asks the output filter of the egress family about a packet that
+// filterOutput asks the output filter of the egress family about a packet that
 // leaves by it.
-func (w *worker) admitOutput(p *pkt, to *egress) bool {
+func (w *worker) filterOutput(p *pkt, to *egress) bool {
 	// A neighbour may know an older version of the unit than this batch does.
 	u := w.snap.units.at(uint32(to.unit.index))
 	if u == nil {
@@ -90,7 +90,9 @@ func (w *worker) filter(p *pkt, h filter.Hook, u *unit, to *egress) (via uint32,
 	meta := filter.Meta{ForwardingClass: p.label.class, LossPriority: p.label.loss, Mark: p.label.mark}
 	if p.flags&flagOriginated == 0 {
 		meta.In, meta.Group = p.in.index, p.in.spec.Families[p.fam].Group
-		meta.Frame = w.linkHeader(p)
+		if b.NeedsFrame() {
+			meta.Frame = w.linkHeader(p)
+		}
 	}
 	w.filtered = true
 	v := b.Run(w.filters, w.instant(), w.l3(p), &meta)
@@ -114,7 +116,7 @@ func (w *worker) filter(p *pkt, h filter.Hook, u *unit, to *egress) (via uint32,
 		w.drop(p, reason)
 		return 0, false
 	case filter.Reject:
-		w.refuse(p, v.Reject)
+		w.filterReject(p, v.Reject)
 		w.drop(p, DropFiltered)
 		return 0, false
 	case filter.ToInstance:
@@ -155,13 +157,13 @@ func (w *worker) mirror(p *pkt, i intf.Index, to *egress) {
 		w.countDrop(&pkt{}, DropEgressDown)
 		return
 	}
-	chunk, ok := w.pool.Get()
+	room, ok := w.pool.GetFor(int(p.n))
 	if !ok {
 		w.countDrop(&pkt{}, DropNoBuffer)
 		return
 	}
-	c := pkt{at: chunk + port.Headroom, n: p.n}
-	copy(w.mem[c.at:chunk+port.ChunkSize], w.l3(p))
+	c := pkt{at: room + port.Headroom, n: p.n}
+	copy(w.pool.Room(room)[port.Headroom:], w.l3(p))
 	dst, src := w.stations(p, to)
 	start := c.at - uint32(packet.EthernetLen(u.spec.VLAN))
 	packet.PutEthernet(w.mem[start:c.at], dst, src, u.spec.VLAN, etherTypes[p.fam])
@@ -186,7 +188,7 @@ func (w *worker) stations(p *pkt, to *egress) (dst, src intf.MAC) {
 // linkHeader is the link-layer header that a packet came with, nil where it has
 // none: packets of the router itself, and copies.
 func (w *worker) linkHeader(p *pkt) []byte {
-	if p.at-p.buf.Addr < packet.EthernetHeaderLen {
+	if p.flags&flagOriginated != 0 || p.at-p.buf.Addr < packet.EthernetHeaderLen {
 		return nil
 	}
 	return w.mem[p.buf.Addr:p.at:p.at]
