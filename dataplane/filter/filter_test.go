@@ -25,9 +25,9 @@ func disagreement(p *Program, k *Key, s *search, l3 []byte, m *Meta) (from, got,
 // packet, each down to the last term that matches.
 func TestProgramsAnswerAsTheirTerms(t *testing.T) {
 	sizes := []int{0, 1, 2, 5, 20, 64, 65, 128, 129, 200, 256, 257, 400, 700, 1500}
-	rounds, packets := 30, 1200
+	rounds, packets := 20, 2700
 	if testing.Short() {
-		packets = 200
+		rounds, packets = 4, 600
 	}
 	var k Key
 	var s search
