@@ -108,7 +108,7 @@ func (n *node) count(w *Worker, t int) {
 func (n *node) modify(w *Worker, now int64, a *action, t int, m *Meta, v *Verdict) (changed fieldSet, pass bool) {
 	changed = a.write(&w.key, m, v)
 	if a.does&doesMark != 0 {
-		m.Mark, w.key.small[fieldMark] = a.mark, a.mark
+		m.Mark, w.key.value[fieldMark] = a.mark, uint64(a.mark)
 		changed |= 1 << fieldMark
 	}
 	if a.does&doesLog != 0 && n.hits[w.id][t].sample(a.logEvery) {
@@ -134,15 +134,15 @@ func (n *node) modify(w *Worker, now int64, a *action, t int, m *Meta, v *Verdic
 func (a *action) write(k *Key, m *Meta, v *Verdict) (changed fieldSet) {
 	if a.does&doesDSCP != 0 {
 		v.DSCP = Some(a.dscp)
-		k.small[fieldDSCP] = uint16(a.dscp)
+		k.value[fieldDSCP] = uint64(a.dscp)
 		changed |= 1 << fieldDSCP
 	}
 	if a.does&doesLoss != 0 {
-		m.LossPriority, k.small[fieldLossPriority] = a.loss, uint16(a.loss)
+		m.LossPriority, k.value[fieldLossPriority] = a.loss, uint64(a.loss)
 		changed |= 1 << fieldLossPriority
 	}
 	if a.does&doesClass != 0 {
-		m.ForwardingClass, k.small[fieldForwardingClass] = a.class, uint16(a.class)
+		m.ForwardingClass, k.value[fieldForwardingClass] = a.class, uint64(a.class)
 		changed |= 1 << fieldForwardingClass
 	}
 	return changed

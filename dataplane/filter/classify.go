@@ -28,6 +28,9 @@ func (p *Program) update(s *search, k *Key, changed fieldSet) {
 
 // next returns the first term from from on that matches, or nothing.
 func (p *Program) next(s *search, k *Key, from int32) int32 {
+	if p.loop != nil {
+		return p.loop.next(p, k, from)
+	}
 	if p.dense {
 		return p.nextDense(s, k, from)
 	}

@@ -37,23 +37,17 @@ const none = 0
 // vector finds the vector of a packet's value.
 func (c *column) vector(k *Key) uint32 {
 	f := c.field
-	if f < numSmall {
-		if !k.has.has(f) {
-			return none
-		}
-		v := k.small[f]
-		return c.pages[c.base[v>>8]+uint32(v&0xff)]
-	}
-	switch f {
-	case fieldSrc:
-		return c.index.find(k.srcHi, k.srcLo)
-	case fieldDst:
-		return c.index.find(k.dstHi, k.dstLo)
-	}
 	if !k.has.has(f) {
 		return none
 	}
-	return c.index.find(0, k.large[f-numSmall])
+	v := k.value[f]
+	if f < numSmall {
+		return c.pages[c.base[v>>8&0xff]+uint32(v&0xff)]
+	}
+	if f < fieldSrc {
+		return c.index.find(0, v)
+	}
+	return c.index.find(k.value[f+(fieldSrcHi-fieldSrc)], v)
 }
 
 // A condition is a set of values that one or more terms demand of a field.

@@ -103,12 +103,16 @@ func (c *compiler) collectSpecial(t int32, m *Match) {
 // spansWhere is the spans of the indexes that are set.
 func spansWhere(set []bool) []span {
 	var out []span
-	for v, in := range set {
-		if in {
-			out = append(out, span{number(uint64(v)), number(uint64(v))})
+	for v := 0; v < len(set); v++ {
+		first := v
+		for v < len(set) && set[v] {
+			v++
+		}
+		if v > first {
+			out = append(out, span{number(uint64(first)), number(uint64(v - 1))})
 		}
 	}
-	return merge(out)
+	return out
 }
 
 // flags reports whether TCP flags meet the conditions on them.

@@ -31,7 +31,7 @@ func TestProgramsAnswerAsTheirTerms(t *testing.T) {
 	}
 	var k Key
 	var s search
-	pairs, hits := 0, 0
+	pairs, hits, loops := 0, 0, 0
 	for _, f := range intf.Families {
 		for seed := range rounds {
 			m := newMaker(uint64(seed), f)
@@ -41,7 +41,23 @@ func TestProgramsAnswerAsTheirTerms(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				loop, err := compile(spec, 300)
+				if err != nil {
+					t.Fatal(err)
+				}
+				vectors, err := compile(spec, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if loop.loop != nil && n > 0 {
+					loops++
+				}
 				for range max(1, packets/(1+n/100)) {
+					if pairs%3 == 1 {
+						p = loop
+					} else if pairs%3 == 2 {
+						p = vectors
+					}
 					l3, meta := m.packet()
 					from, got, want := disagreement(p, &k, &s, l3, meta)
 					if got != want {
@@ -55,7 +71,10 @@ func TestProgramsAnswerAsTheirTerms(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d pairs of filter and packet, %d with a match", pairs, hits)
+	t.Logf("%d pairs of filter and packet, %d with a match, %d filters looped over", pairs, hits, loops)
+	if loops < rounds {
+		t.Errorf("only %d filters are looped over", loops)
+	}
 	if hits < pairs/4 || hits > pairs*19/20 {
 		t.Errorf("%d of %d packets match: the test looks at one side only", hits, pairs)
 	}
@@ -72,7 +91,7 @@ func FuzzFilter(f *testing.F) {
 			family = intf.Inet6
 		}
 		m := newMaker(seed, family)
-		p, err := Compile(m.spec(int(n) % 600))
+		p, err := compile(m.spec(int(n)%600), int(n)>>8)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,7 @@ type field uint8
 
 // The fields.
 const (
-	// Values of at most 16 bits, in Key.small.
+	// Values of at most 16 bits.
 	fieldProtocol field = iota
 	fieldSrcPort
 	fieldDstPort
@@ -30,18 +30,21 @@ const (
 	fieldMark
 	fieldLossPriority
 	fieldForwardingClass
-	// Larger numbers, in Key.large.
+	// Larger numbers.
 	fieldInterface
 	fieldGroup
 	fieldSrcMAC
 	fieldDstMAC
-	// Addresses.
+	// Addresses: IPv4 ones, and the lower halves of IPv6 ones.
 	fieldSrc
 	fieldDst
+	// Upper halves of IPv6 addresses, which are no fields of their own.
+	fieldSrcHi
+	fieldDstHi
 
-	numFields = iota
+	numFields = fieldDst + 1
+	numValues = fieldDstHi + 1
 	numSmall  = fieldInterface
-	numLarge  = fieldSrc - fieldInterface
 )
 
 // Values of fieldFragment.
@@ -71,25 +74,17 @@ const (
 	headerFields    = 1<<fieldSrc | 1<<fieldDst | 1<<fieldDSCP | 1<<fieldLength | 1<<fieldTTL
 )
 
-// A Key holds the fields of one packet. What doesn't stand in has is not there,
-// whatever its place holds.
+// A Key holds the fields of one packet. A field that doesn't stand in has is not
+// there, whatever its value holds.
 type Key struct {
-	has          fieldSet
-	options      uint32 // IPv4: by option number; IPv6: by extensionBit
-	srcHi, srcLo uint64 // host byte order; IPv4 in Lo
-	dstHi, dstLo uint64
-	small        [numSmall]uint16
-	large        [numLarge]uint64
-	octets       uint32 // of the packet, not cut to 16 bits
+	has     fieldSet
+	options uint32 // IPv4: by option number; IPv6: by extensionBit
+	octets  uint32 // of the packet, not cut to 16 bits
+	value   [numValues]uint64
 }
 
-func (k *Key) set(f field, v uint16) {
-	k.small[f] = v
-	k.has |= 1 << f
-}
-
-func (k *Key) setLarge(f field, v uint64) {
-	k.large[f-numSmall] = v
+func (k *Key) set(f field, v uint64) {
+	k.value[f] = v
 	k.has |= 1 << f
 }
 
@@ -99,9 +94,9 @@ func (k *Key) setLarge(f field, v uint64) {
 // reports false for what is too short to be a packet of the family.
 func (k *Key) parse(f intf.Family, l3 []byte, m *Meta, need fieldSet) bool {
 	k.has = metaFields
-	k.small[fieldMark] = m.Mark
-	k.small[fieldLossPriority] = uint16(m.LossPriority)
-	k.small[fieldForwardingClass] = uint16(m.ForwardingClass)
+	k.value[fieldMark] = uint64(m.Mark)
+	k.value[fieldLossPriority] = uint64(m.LossPriority)
+	k.value[fieldForwardingClass] = uint64(m.ForwardingClass)
 	k.octets = uint32(len(l3))
 	switch f {
 	case intf.Inet:
@@ -116,9 +111,9 @@ func (k *Key) parse(f intf.Family, l3 []byte, m *Meta, need fieldSet) bool {
 		k.parse6(l3, need)
 	}
 	if m.In != 0 {
-		k.setLarge(fieldInterface, uint64(m.In))
+		k.set(fieldInterface, uint64(m.In))
 		if m.Group != 0 {
-			k.setLarge(fieldGroup, uint64(m.Group))
+			k.set(fieldGroup, uint64(m.Group))
 		}
 	}
 	if need&frameFields != 0 {
@@ -130,38 +125,39 @@ func (k *Key) parse(f intf.Family, l3 []byte, m *Meta, need fieldSet) bool {
 // parse4 reads an IPv4 packet of at least a header's length.
 func (k *Key) parse4(l3 []byte, need fieldSet) {
 	h := packet.IPv4(l3)
-	k.srcLo, k.dstLo = uint64(h.Src32()), uint64(h.Dst32())
-	k.small[fieldDSCP] = uint16(l3[1] >> 2)
-	k.small[fieldLength] = uint16(min(len(l3), 0xffff))
-	k.small[fieldTTL] = uint16(l3[8])
-	k.small[fieldProtocol] = uint16(l3[9])
+	k.value[fieldSrc], k.value[fieldDst] = uint64(h.Src32()), uint64(h.Dst32())
+	k.value[fieldSrcHi], k.value[fieldDstHi] = 0, 0
+	k.value[fieldDSCP] = uint64(l3[1] >> 2)
+	k.value[fieldLength] = uint64(min(len(l3), 0xffff))
+	k.value[fieldTTL] = uint64(l3[8])
+	k.value[fieldProtocol] = uint64(l3[9])
 	k.has |= headerFields | 1<<fieldProtocol | 1<<fieldFragment | 1<<fieldOptions
 	fragment := binary.BigEndian.Uint16(l3[6:8]) &^ 0xc000 // without the reserved bit and DF
 	switch {
 	case fragment == 0:
-		k.small[fieldFragment] = fragmentWhole
+		k.value[fieldFragment] = fragmentWhole
 	case fragment&0x1fff == 0:
-		k.small[fieldFragment] = fragmentFirst
+		k.value[fieldFragment] = fragmentFirst
 	default:
-		k.small[fieldFragment] = fragmentLater
+		k.value[fieldFragment] = fragmentLater
 	}
 	at := h.HeaderLen()
-	k.options, k.small[fieldOptions] = 0, optionsNone
+	k.options, k.value[fieldOptions] = 0, optionsNone
 	if at != packet.IPv4MinHeaderLen {
 		if at < packet.IPv4MinHeaderLen || at > len(l3) {
 			k.has &^= 1 << fieldOptions
 			return
 		}
-		k.options, k.small[fieldOptions] = options4(l3[packet.IPv4MinHeaderLen:at])
+		k.options, k.value[fieldOptions] = options4(l3[packet.IPv4MinHeaderLen:at])
 	}
-	if need&transportFields != 0 && k.small[fieldFragment] != fragmentLater {
+	if need&transportFields != 0 && k.value[fieldFragment] != fragmentLater {
 		k.parseTransport(l3[9], l3[at:], packet.ProtocolICMPv4)
 	}
 }
 
 // options4 walks the options of an IPv4 header (RFC 791, 3.1), as far as their
 // lengths make sense.
-func options4(b []byte) (numbers uint32, class uint16) {
+func options4(b []byte) (numbers uint32, class uint64) {
 	for len(b) > 0 {
 		typ := b[0]
 		numbers |= 1 << (typ & 31)
@@ -201,13 +197,13 @@ var extensionBits = func() (bits [256]uint32) {
 // does, but looks which ones there are.
 func (k *Key) parse6(l3 []byte, need fieldSet) {
 	h := packet.IPv6(l3)
-	k.srcHi, k.srcLo = h.Src64()
-	k.dstHi, k.dstLo = h.Dst64()
-	k.small[fieldDSCP] = uint16(h.TrafficClass() >> 2)
-	k.small[fieldLength] = uint16(min(len(l3), 0xffff))
-	k.small[fieldTTL] = uint16(l3[7])
-	k.small[fieldFragment] = fragmentWhole
-	k.options, k.small[fieldOptions] = 0, optionsNone
+	k.value[fieldSrcHi], k.value[fieldSrc] = h.Src64()
+	k.value[fieldDstHi], k.value[fieldDst] = h.Dst64()
+	k.value[fieldDSCP] = uint64(h.TrafficClass() >> 2)
+	k.value[fieldLength] = uint64(min(len(l3), 0xffff))
+	k.value[fieldTTL] = uint64(l3[7])
+	k.value[fieldFragment] = fragmentWhole
+	k.options, k.value[fieldOptions] = 0, optionsNone
 	k.has |= headerFields | 1<<fieldFragment | 1<<fieldOptions
 	protocol, at := l3[6], packet.IPv6HeaderLen
 	if extensionBits[protocol] != 0 {
@@ -216,8 +212,8 @@ func (k *Key) parse6(l3 []byte, need fieldSet) {
 			return
 		}
 	}
-	k.set(fieldProtocol, uint16(protocol))
-	if need&transportFields != 0 && k.small[fieldFragment] != fragmentLater {
+	k.set(fieldProtocol, uint64(protocol))
+	if need&transportFields != 0 && k.value[fieldFragment] != fragmentLater {
 		k.parseTransport(protocol, l3[at:], packet.ProtocolICMPv6)
 	}
 }
@@ -233,7 +229,7 @@ func (k *Key) walk(l3 []byte, next uint8) (protocol uint8, at int, whole bool) {
 			return next, at, true
 		}
 		k.options |= bit
-		k.small[fieldOptions] = optionsReal
+		k.value[fieldOptions] = optionsReal
 		if next == packet.ProtocolESP {
 			return next, at, true
 		}
@@ -250,10 +246,10 @@ func (k *Key) walk(l3 []byte, next uint8) (protocol uint8, at int, whole bool) {
 			field := binary.BigEndian.Uint16(rest[2:4])
 			switch {
 			case field>>3 != 0:
-				k.small[fieldFragment] = fragmentLater
+				k.value[fieldFragment] = fragmentLater
 				return rest[0], at + 8, true
 			case field&1 != 0:
-				k.small[fieldFragment] = fragmentFirst
+				k.value[fieldFragment] = fragmentFirst
 			}
 		}
 		if n > len(rest) {
@@ -272,20 +268,20 @@ func (k *Key) parseTransport(protocol uint8, b []byte, icmp uint8) {
 	switch protocol {
 	case packet.ProtocolTCP:
 		if len(b) >= 14 {
-			k.set(fieldTCPFlags, uint16(b[13]))
+			k.set(fieldTCPFlags, uint64(b[13]))
 		}
 	case packet.ProtocolUDP, packet.ProtocolSCTP, protocolDCCP, protocolUDPLite:
 	case icmp:
 		if len(b) >= 2 {
-			k.set(fieldICMP, binary.BigEndian.Uint16(b))
+			k.set(fieldICMP, uint64(binary.BigEndian.Uint16(b)))
 		}
 		return
 	default:
 		return
 	}
 	if len(b) >= 4 {
-		k.small[fieldSrcPort] = binary.BigEndian.Uint16(b)
-		k.small[fieldDstPort] = binary.BigEndian.Uint16(b[2:])
+		k.value[fieldSrcPort] = uint64(binary.BigEndian.Uint16(b))
+		k.value[fieldDstPort] = uint64(binary.BigEndian.Uint16(b[2:]))
 		k.has |= 1<<fieldSrcPort | 1<<fieldDstPort
 	}
 }
@@ -302,16 +298,16 @@ func (k *Key) parseFrame(frame []byte) {
 		return
 	}
 	l2, fault := packet.ParseEthernet(frame)
-	k.setLarge(fieldSrcMAC, mac64(l2.Src))
-	k.setLarge(fieldDstMAC, mac64(l2.Dst))
+	k.set(fieldSrcMAC, mac64(l2.Src))
+	k.set(fieldDstMAC, mac64(l2.Dst))
 	if l2.VLAN.OuterTPID != 0 {
-		k.set(fieldVLAN, l2.VLAN.OuterID)
+		k.set(fieldVLAN, uint64(l2.VLAN.OuterID))
 	}
 	if l2.VLAN.InnerTPID != 0 {
-		k.set(fieldInnerVLAN, l2.VLAN.InnerID)
+		k.set(fieldInnerVLAN, uint64(l2.VLAN.InnerID))
 	}
 	if fault == packet.FaultNone {
-		k.set(fieldEtherType, l2.EtherType)
+		k.set(fieldEtherType, uint64(l2.EtherType))
 	}
 }
 

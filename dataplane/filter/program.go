@@ -17,6 +17,7 @@ type Program struct {
 	need  fieldSet
 	words int
 
+	loop    *loop    // instead of columns, in small filters
 	columns []column // the most selective first
 	dense   bool
 	terms   int
@@ -58,13 +59,20 @@ func (p *Program) Spec() *Spec { return p.spec }
 // with the filter: conditions of another family, numbers out of range, reversed
 // ranges, term names that are empty or used twice. The spec and the prefix lists
 // that it refers to must not be changed afterwards.
-func Compile(s *Spec) (*Program, error) {
+func Compile(s *Spec) (*Program, error) { return compile(s, maxLoop) }
+
+// compile is Compile with a limit of its own for filters that are looped over.
+func compile(s *Spec, loopUpTo int) (*Program, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
 	c := compiler{spec: s, program: &Program{spec: s, terms: len(s.Terms)}}
 	c.program.compileActions()
 	c.collect()
+	c.program.need = c.need()
+	if len(s.Terms) <= loopUpTo && c.makeLoop() {
+		return c.program, nil
+	}
 	c.arrange()
 	if err := c.build(); err != nil {
 		return nil, err
@@ -114,6 +122,22 @@ func (c *compiler) collect() {
 		c.collectICMP(t, m)
 		c.collectSpecial(t, m)
 	}
+}
+
+// need is the fields that the classifier will look at.
+func (c *compiler) need() (need fieldSet) {
+	for _, looks := range c.looks {
+		need |= looks
+	}
+	for _, r := range c.program.residues {
+		if r != nil && r.src != nil {
+			need |= 1 << fieldSrcMAC
+		}
+		if r != nil && r.dst != nil {
+			need |= 1 << fieldDstMAC
+		}
+	}
+	return need
 }
 
 // demand notes that a term demands of a field what spans returns. Equal keys mean
@@ -272,7 +296,6 @@ func (c *compiler) build() error {
 		if col.lookups == 0 {
 			continue
 		}
-		p.need |= 1 << f
 		for i := range conds {
 			for j, t := range conds[i].terms {
 				conds[i].terms[j] = c.place[t]
@@ -299,14 +322,6 @@ func (c *compiler) build() error {
 		}
 		p.columns = append(p.columns, col)
 	}
-	for _, r := range p.residues {
-		if r != nil && r.src != nil {
-			p.need |= 1 << fieldSrcMAC
-		}
-		if r != nil && r.dst != nil {
-			p.need |= 1 << fieldDstMAC
-		}
-	}
 	// What most terms look at, and with the most different values, excludes most.
 	slices.SortStableFunc(p.columns, func(a, b column) int { return b.weight() - a.weight() })
 	return nil
@@ -332,8 +347,8 @@ func (r *residue) holds(k *Key) bool {
 	if r.options != 0 && (!k.has.has(fieldOptions) || k.options&r.options != 0 == r.not) {
 		return false
 	}
-	return (r.src == nil || k.has.has(fieldSrcMAC) && r.src.has(k.large[fieldSrcMAC-numSmall])) &&
-		(r.dst == nil || k.has.has(fieldDstMAC) && r.dst.has(k.large[fieldDstMAC-numSmall]))
+	return (r.src == nil || k.has.has(fieldSrcMAC) && r.src.has(k.value[fieldSrcMAC])) &&
+		(r.dst == nil || k.has.has(fieldDstMAC) && r.dst.has(k.value[fieldDstMAC]))
 }
 
 // has reports whether the set holds an address.
