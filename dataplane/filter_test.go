@@ -207,6 +207,7 @@ func TestFilterDSCP(t *testing.T) {
 func TestFilterMirror(t *testing.T) {
 	mirrored := func(v way) string {
 		dst, src, l3 := routerA, hostA, v.l3
+		//exhaustive:ignore the others show the frame as it came
 		switch v.hook {
 		case filter.Output:
 			dst, src, l3 = hostB, routerB, v.sent

@@ -25,7 +25,7 @@ type test struct {
 }
 
 // maxLoop is up to how many terms a filter is looped over; see BenchmarkLoop.
-const maxLoop = 16
+const maxLoop = 20
 
 // maxAlternatives is up to how many ranges a condition may have in a loop.
 const maxAlternatives = 4

@@ -184,6 +184,7 @@ func TestPolicerIsSharedExactly(t *testing.T) {
 						if now > end {
 							return
 						}
+						//exhaustive:ignore what is red is dropped
 						switch p.colour(max(0, now-int64(w)*step), octets, 0) {
 						case Green:
 							green[w] += unit

@@ -177,6 +177,7 @@ func (c *condition) isEverything(f field, fam intf.Family) bool {
 		return false
 	}
 	last := number(0xffff)
+	//exhaustive:ignore all others have 16 bits at most
 	switch f {
 	case fieldSrc, fieldDst:
 		last = lastAddress(fam)

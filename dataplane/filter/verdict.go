@@ -25,6 +25,7 @@ const (
 
 // String is the hook's name in configuration, counters and logs.
 func (h Hook) String() string {
+	//exhaustive:ignore NumHooks is no hook
 	switch h {
 	case Input:
 		return "input"
