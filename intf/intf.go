@@ -198,6 +198,7 @@ type AddressSpec struct {
 	Prefix    netip.Prefix // address and prefix length, host bits kept
 	Primary   bool         // source of what the router sends when it has a choice on the unit
 	Preferred bool         // source for destinations within this prefix when several addresses share it
+	Ignore    bool         // the routes to its network are there, but not used
 	Peer      netip.Addr   // far end of a point-to-point link; zero elsewhere
 }
 

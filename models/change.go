@@ -23,6 +23,8 @@ type Change struct {
 	Units     []Delta[intf.UnitKey, intf.UnitSpec]
 	Instances []Delta[string, InstanceSpec]
 	Static    []Delta[StaticKey, StaticSpec]
+	Classes   []Delta[string, ClassSpec]
+	Sessions  []Delta[string, SessionSpec]
 
 	generation uint64
 }
@@ -32,7 +34,7 @@ func (c *Change) Empty() bool { return c.Len() == 0 }
 
 // Len is the number of objects that change.
 func (c *Change) Len() int {
-	n := len(c.Devices) + len(c.Units) + len(c.Instances) + len(c.Static)
+	n := len(c.Devices) + len(c.Units) + len(c.Instances) + len(c.Static) + len(c.Classes) + len(c.Sessions)
 	if c.System != nil {
 		n++
 	}
@@ -56,6 +58,8 @@ func (c *Change) inverse() Change {
 	r.Units = inverses(c.Units)
 	r.Instances = inverses(c.Instances)
 	r.Static = inverses(c.Static)
+	r.Classes = inverses(c.Classes)
+	r.Sessions = inverses(c.Sessions)
 	return r
 }
 
@@ -75,6 +79,8 @@ func (c *Change) sort() {
 	slices.SortFunc(c.Devices, func(a, b Delta[string, intf.DeviceSpec]) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(c.Units, func(a, b Delta[intf.UnitKey, intf.UnitSpec]) int { return a.Key.Compare(b.Key) })
 	slices.SortFunc(c.Instances, func(a, b Delta[string, InstanceSpec]) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(c.Classes, func(a, b Delta[string, ClassSpec]) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(c.Sessions, func(a, b Delta[string, SessionSpec]) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(c.Static, func(a, b Delta[StaticKey, StaticSpec]) int { return a.Key.Compare(b.Key) })
 }
 

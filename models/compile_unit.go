@@ -135,12 +135,15 @@ func compileAddress(f intf.Family, text string, g *gen.Routerd_Interface_Unit_Fa
 		v.add(path, ruleAddressFamily, "%v does not belong under family %v: move it to the other family", p, f)
 		return intf.AddressSpec{}, false
 	}
-	s := intf.AddressSpec{Prefix: p, Primary: value(c.Primary, false), Preferred: value(c.Preferred, false)}
+	s := intf.AddressSpec{Prefix: p, Primary: value(c.Primary, false), Preferred: value(c.Preferred, false), Ignore: value(c.IgnoreNetwork, false)}
 	if err := notInterfaceAddress(p); err != nil {
 		v.add(path, ruleAddressUnicast, "%v is %w: an interface needs a unicast address", p, err)
 	}
 	if isLinkLocal6(p.Addr()) && p.Bits() != 64 && p.Bits() != 128 {
 		v.add(path, ruleAddressLinkLocal, "the link-local address %v has a length other than 64 or 128: change it", p)
+	}
+	if s.Ignore && (isLinkLocal6(p.Addr()) || p.IsSingleIP() && c.Peer == nil) {
+		v.add(path+"/config/ignore-network", ruleIgnoreNetwork, "%v has no route to a network: delete ignore-network", p)
 	}
 	if c.Peer == nil {
 		return s, true

@@ -70,6 +70,11 @@ type indexes struct {
 	byUnit     multimap[intf.UnitKey, StaticKey]    // routes through a unit
 	byGateway  multimap[instanceAddr, StaticKey]    // routes to a gateway
 	byTarget   multimap[string, StaticKey]          // routes that look up in an instance
+
+	sessions        multimap[SessionMatch, string] // by what they match
+	byClass         multimap[string, string]       // sessions
+	sessionInstance multimap[string, string]       // sessions that name an instance
+	sessionUnit     multimap[intf.UnitKey, string] // sessions that name a unit
 }
 
 func newIndexes() indexes {
@@ -85,6 +90,11 @@ func newIndexes() indexes {
 		byUnit:     multimap[intf.UnitKey, StaticKey]{},
 		byGateway:  multimap[instanceAddr, StaticKey]{},
 		byTarget:   multimap[string, StaticKey]{},
+
+		sessions:        multimap[SessionMatch, string]{},
+		byClass:         multimap[string, string]{},
+		sessionInstance: multimap[string, string]{},
+		sessionUnit:     multimap[intf.UnitKey, string]{},
 	}
 }
 
@@ -140,6 +150,9 @@ func (x *indexes) instance(add bool, s InstanceSpec) {
 }
 
 func (x *indexes) static(add bool, s StaticSpec) {
+	if s.Incoming != (intf.UnitKey{}) {
+		x.byUnit.set(add, s.Incoming, s.Key)
+	}
 	for _, nh := range s.NextHops {
 		if nh.Interface != (intf.UnitKey{}) {
 			x.byUnit.set(add, nh.Interface, s.Key)

@@ -22,6 +22,8 @@ const (
 	Unit // with its families, addresses and neighbours
 	Instance
 	Static
+	Class
+	Session
 )
 
 func (k Kind) String() string {
@@ -36,6 +38,10 @@ func (k Kind) String() string {
 		return "instance"
 	case Static:
 		return "static"
+	case Class:
+		return "local-class"
+	case Session:
+		return "session"
 	}
 	return "kind(" + uintText(uint64(k)) + ")"
 }
@@ -49,6 +55,7 @@ type Object struct {
 	Unit     string // Unit
 	Instance string // Instance, Static
 	Prefix   string // Static
+	Name     string // Class, Session
 }
 
 // Compare orders objects by kind, then by name.
@@ -57,6 +64,7 @@ func (o Object) Compare(p Object) int {
 		cmp.Compare(o.Kind, p.Kind),
 		strings.Compare(o.Device, p.Device), strings.Compare(o.Unit, p.Unit),
 		strings.Compare(o.Instance, p.Instance), strings.Compare(o.Prefix, p.Prefix),
+		strings.Compare(o.Name, p.Name),
 	)
 }
 
@@ -73,6 +81,10 @@ func (o Object) Path() string {
 		return instancePath(o.Instance)
 	case Static:
 		return staticPathText(o.Instance, o.Prefix)
+	case Class:
+		return classPath(o.Name)
+	case Session:
+		return sessionPath(o.Name)
 	}
 	return "/"
 }
@@ -122,6 +134,16 @@ func (w *walker) root(elems []*gpb.PathElem) {
 	}
 	if covers(all, name, "interface") {
 		each(w.dev.Interface, first, "name", func(key string, d *gen.Routerd_Interface) { w.device(key, d, rest) })
+	}
+	if covers(all, name, "local-class") {
+		each(w.dev.LocalClass, first, "name", func(key string, _ *gen.Routerd_LocalClass) {
+			w.out = append(w.out, Object{Kind: Class, Name: key})
+		})
+	}
+	if covers(all, name, "session") {
+		each(w.dev.Session, first, "name", func(key string, _ *gen.Routerd_Session) {
+			w.out = append(w.out, Object{Kind: Session, Name: key})
+		})
 	}
 	if covers(all, name, "instance") {
 		each(w.dev.Instance, first, "name", func(key string, i *gen.Routerd_Instance) { w.instance(key, i, rest) })

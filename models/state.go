@@ -170,6 +170,24 @@ type InstanceState struct {
 	RIBs          []RIBState
 }
 
+// LocalCounters count packets for the router itself, of a session or a class.
+type LocalCounters struct {
+	Packets, Octets  uint64
+	Policed, Dropped uint64 // of Packets; Dropped includes Policed
+}
+
+// A ClassState is the state of a class of packets for the router itself.
+type ClassState struct {
+	Spec     ClassSpec
+	Counters LocalCounters
+}
+
+// A SessionState is the state of a session.
+type SessionState struct {
+	Spec     SessionSpec
+	Counters LocalCounters
+}
+
 // A RIBState counts the routes of one family of an instance.
 type RIBState struct {
 	Family   intf.Family
@@ -187,6 +205,8 @@ type RouteState struct {
 	Preference uint8
 	Tag        uint32
 	Active     bool
+	Incoming   string // the unit that packets have to come in by, empty for any
+	Ignored    bool
 	Reason     string // empty when it can be used
 	NextHop    routing.Kind
 	Reject     routing.RejectCode // RejectNone but for what rejects

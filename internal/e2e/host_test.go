@@ -47,6 +47,8 @@ func cmdNet(ts *testscript.TestScript, neg bool, args []string) {
 //	host h1 fragments                            it lets routers cut its packets: no DF from now on
 //	host h1 trace 198.51.100.2                   prints a hop a line
 //	host h1 send h2 198.51.100.2                 1 MiB by TCP to an address of h2
+//	host h1 listen 22                            it takes TCP connections at a port from now on
+//	host h1 tcp|udp 192.0.2.1 22                 prints what a port says: connected, refused, silence
 //	host h1 run PROGRAM ARGS...                  runs a program there and prints what it says
 //	host h1 until PATTERN PROGRAM ARGS...        runs it until that matches, for ten seconds
 //	host h1 sysctl net/ipv6/... 2                sets a sysctl
@@ -109,6 +111,10 @@ func cmdHost(ts *testscript.TestScript, neg bool, args []string) {
 		trace(ts, ns, rest[0])
 	case verb == "send" && len(rest) == 2:
 		send(ts, l, ns, rest[0], rest[1])
+	case verb == "listen" && len(rest) == 1:
+		listen(ts, ns, rest[0])
+	case (verb == "tcp" || verb == "udp") && len(rest) == 2:
+		say(ts, knock(ts, ns, verb, rest[0], rest[1]))
 	case verb == "run" && len(rest) > 0:
 		out, err := inside(ts, ns, rest)
 		ts.Check(err)

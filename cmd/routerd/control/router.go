@@ -94,6 +94,7 @@ type Router struct {
 	instances map[string]*instance
 	names     map[uint32]string // of instances, by index
 	statics   map[models.StaticKey]*static
+	policy    localPolicy
 	feasible  map[string]map[familyID]struct{} // by instance: who needs its second table
 	ports     map[dataplane.PortID]*device
 	dirty     dirty
@@ -109,12 +110,15 @@ type dirty struct {
 	units     map[intf.UnitKey]struct{}
 	instances map[string]struct{}
 	statics   map[models.StaticKey]struct{}
+	classes   map[string]struct{}
+	sessions  map[string]struct{}
 }
 
 func newDirty() dirty {
 	return dirty{
 		devices: map[string]struct{}{}, units: map[intf.UnitKey]struct{}{},
 		instances: map[string]struct{}{}, statics: map[models.StaticKey]struct{}{},
+		classes: map[string]struct{}{}, sessions: map[string]struct{}{},
 	}
 }
 
@@ -159,6 +163,9 @@ func New(c Config) (*Router, error) {
 	r.setTable(vrf.Default, 0)
 	r.instances[vrf.Default] = &instance{want: &models.InstanceSpec{Name: vrf.Default}, applied: true}
 	r.commitEdit()
+	if err := r.startPolicy(); err != nil {
+		return nil, errors.Join(err, file.close())
+	}
 	r.engine.OnPortError(r.onPortError)
 	return r, nil
 }
@@ -205,6 +212,10 @@ func (r *Router) note(s reconcile.Step) error {
 		}
 		st.want = s.New.Static
 		r.dirty.statics[key] = struct{}{}
+	case reconcile.LocalClass:
+		r.wantClass(s.Name, s.New.Class)
+	case reconcile.Session:
+		r.wantSession(s.Name, s.New.Session)
 	}
 	return nil
 }
@@ -254,10 +265,12 @@ type pass struct {
 	units     []intf.UnitKey
 	instances []string
 	statics   []models.StaticKey
+	classes   []string
+	sessions  []string
 }
 
 func (d *dirty) empty() bool {
-	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics) == 0
+	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics)+len(d.classes)+len(d.sessions) == 0
 }
 
 // add marks what a pass has taken.
@@ -266,6 +279,8 @@ func (d *dirty) add(p pass) {
 	mark(d.units, p.units)
 	mark(d.instances, p.instances)
 	mark(d.statics, p.statics)
+	mark(d.classes, p.classes)
+	mark(d.sessions, p.sessions)
 }
 
 func mark[K comparable](set map[K]struct{}, keys []K) {
@@ -313,8 +328,22 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 	if err := r.vrfs.Batch(func() error { return each(p.statics, r.buildStatic) }); err != nil {
 		return err
 	}
+	p.classes = take(r.dirty.classes, strings.Compare)
+	if err := each(p.classes, r.buildClass); err != nil {
+		return err
+	}
+	p.sessions = take(r.dirty.sessions, strings.Compare)
+	if err := each(p.sessions, r.buildSession); err != nil {
+		return err
+	}
 
 	// Clear away, from the top down.
+	if err := each(p.sessions, r.clearSession); err != nil {
+		return err
+	}
+	if err := each(p.classes, r.clearClass); err != nil {
+		return err
+	}
 	if err := r.vrfs.Batch(func() error { return each(p.statics, r.clearStatic) }); err != nil {
 		return err
 	}

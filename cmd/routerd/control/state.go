@@ -293,7 +293,10 @@ func (r *Router) Routes(dst []models.RouteState, instance string, f intf.Family,
 func (r *Router) routeState(e routing.Entry) models.RouteState {
 	s := models.RouteState{
 		Prefix: e.Prefix, Source: e.Source, Protocol: e.Protocol, IfIndex: e.IfIndex, Preference: e.Preference, Tag: e.Tag,
-		Active: e.Active, Reason: e.Reason, NextHop: e.NextHop.Kind, Reject: e.NextHop.Reject, Gateway: e.NextHop.Gateway, Resolved: e.Through,
+		Active: e.Active, Ignored: e.Ignored, Reason: e.Reason, NextHop: e.NextHop.Kind, Reject: e.NextHop.Reject, Gateway: e.NextHop.Gateway, Resolved: e.Through,
+	}
+	if u := r.byIndex[e.IfIndex]; u != nil && e.Incoming {
+		s.Incoming = u.key.Name()
 	}
 	egress := e.NextHop.IfIndex
 	if e.NextHop.Kind == routing.Indirect {

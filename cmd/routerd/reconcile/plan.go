@@ -33,6 +33,8 @@ const (
 	Address
 	Neighbor
 	StaticRoute
+	LocalClass
+	Session
 )
 
 func (k Kind) String() string {
@@ -53,6 +55,10 @@ func (k Kind) String() string {
 		return "neighbor"
 	case StaticRoute:
 		return "static-route"
+	case LocalClass:
+		return "local-class"
+	case Session:
+		return "session"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -89,6 +95,8 @@ type Spec struct {
 	Address  *intf.AddressSpec
 	Neighbor *intf.NeighborSpec
 	Static   *models.StaticSpec
+	Class    *models.ClassSpec
+	Session  *models.SessionSpec
 }
 
 // A Step changes one object from Old to New. Create has no Old, Delete no New.
@@ -101,6 +109,7 @@ type Step struct {
 	Family   intf.Family  // of a family and what is below it
 	Prefix   netip.Prefix // of a static route and an address
 	Neighbor netip.Addr   // of a neighbour
+	Name     string       // of a class and a session
 	Old, New Spec
 }
 
@@ -124,6 +133,8 @@ func (s Step) Object() string {
 		return fmt.Sprintf("%s family %s neighbor %s", unit(), s.Family, s.Neighbor)
 	case StaticRoute:
 		return fmt.Sprintf("instance %s static-route %s", s.Instance, s.Prefix)
+	case LocalClass, Session:
+		return s.Kind.String() + " " + s.Name
 	}
 	return s.Kind.String()
 }
@@ -174,6 +185,12 @@ func Plan(change models.Change) []Step {
 	}
 	for _, d := range change.Static {
 		add(Step{Kind: StaticRoute, Instance: d.Key.Instance, Prefix: d.Key.Prefix, Old: Spec{Static: d.Old}, New: Spec{Static: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Classes {
+		add(Step{Kind: LocalClass, Name: d.Key, Old: Spec{Class: d.Old}, New: Spec{Class: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Sessions {
+		add(Step{Kind: Session, Name: d.Key, Old: Spec{Session: d.Old}, New: Spec{Session: d.New}}, d.Old != nil, d.New != nil, false)
 	}
 	slices.SortStableFunc(steps, compare)
 	return steps
@@ -271,6 +288,7 @@ func compare(a, b Step) int {
 		cmp.Compare(a.Family, b.Family),
 		a.Prefix.Compare(b.Prefix),
 		a.Neighbor.Compare(b.Neighbor),
+		strings.Compare(a.Name, b.Name),
 	)
 	if aDel {
 		return -c
