@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"router/dataplane/packet"
-	"router/intf"
 	"router/internal/testnet"
+	"router/intf"
 )
 
 // tagging is one way in which frames of a unit are tagged. The ids of the far
