@@ -24,9 +24,20 @@ func (c *Compiled) check(change Change, v *violations) {
 			c.checkStatic(s, v)
 		}
 	}
+	for name := range a.sessions {
+		if s, ok := c.intent.Sessions[name]; ok {
+			c.checkSessionRefs(s, v)
+		}
+	}
+	c.checkClasses(change, v)
 	for key := range a.lookups {
 		if s, ok := c.intent.Static[key]; ok {
 			c.checkLoop(s, v)
+		}
+	}
+	for name := range a.filters {
+		if s, ok := c.intent.Filters[name]; ok {
+			c.checkFilter(s, v)
 		}
 	}
 }
@@ -37,6 +48,9 @@ type affected struct {
 	units   map[intf.UnitKey]struct{}
 	static  map[StaticKey]struct{}
 	lookups map[StaticKey]struct{} // routes that look up elsewhere, to be checked for loops
+
+	sessions map[string]struct{}
+	filters  map[string]struct{}
 }
 
 func (c *Compiled) affected(change Change) affected {
@@ -44,6 +58,9 @@ func (c *Compiled) affected(change Change) affected {
 		units:   map[intf.UnitKey]struct{}{},
 		static:  map[StaticKey]struct{}{},
 		lookups: map[StaticKey]struct{}{},
+
+		sessions: map[string]struct{}{},
+		filters:  map[string]struct{}{},
 	}
 	for _, d := range change.Devices {
 		// Nothing but the MRU and the type reach the units.
@@ -82,6 +99,8 @@ func (c *Compiled) affected(change Change) affected {
 		}
 	}
 	c.affectedLookups(uncovered, &a)
+	c.affectedSessions(change, a.sessions)
+	c.affectedFilters(change, &a)
 	return a
 }
 
@@ -190,6 +209,7 @@ func (c *Compiled) checkUnit(s intf.UnitSpec, v *violations) {
 		mtu := checkMTU(f, int(mru), stack.Tags(), fpath, v)
 		c.checkUnnumbered(s.Key, f, fpath, v)
 		checkAdvert(f.Advert, mtu, c.isLoopback(s.Key), fpath, v)
+		c.checkBindings(f, fpath, v)
 		for _, a := range f.Addresses {
 			c.checkUnique(s.Key, f.Instance, a.Prefix, fpath, v)
 		}

@@ -2,6 +2,7 @@ package models
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"router/gen"
@@ -19,7 +20,7 @@ type Compiled struct {
 }
 
 // NewCompiled returns what an empty configuration compiles to: the instance
-// "default" and nothing else.
+// "default", the default policy for local packets, and nothing else.
 func NewCompiled() *Compiled {
 	c := &Compiled{
 		intent: Intent{
@@ -27,12 +28,21 @@ func NewCompiled() *Compiled {
 			Units:     map[intf.UnitKey]intf.UnitSpec{},
 			Instances: map[string]InstanceSpec{},
 			Static:    map[StaticKey]StaticSpec{},
+			Classes:   maps.Clone(classByName),
+			Sessions:  maps.Clone(sessionByName),
+
+			PrefixLists: map[string]PrefixListSpec{},
+			Policers:    map[string]PolicerSpec{},
+			Filters:     map[string]FilterSpec{},
 		},
 		index: newIndexes(),
 	}
 	s := compileInstance(DefaultInstance, nil, new(violations))
 	c.intent.Instances[s.Name] = s
 	c.index.instance(true, s)
+	for _, s := range defaultSessions {
+		c.index.session(true, s)
+	}
 	return c
 }
 
@@ -143,10 +153,53 @@ func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Cha
 			if d, ok := delta(c.intent.Static, key, want, StaticSpec.Equal); ok {
 				change.Static = append(change.Static, d)
 			}
+		case Class:
+			var want *ClassSpec
+			if g, builtIn := dev.LocalClass[o.Name], classByName[o.Name].Name != ""; g != nil || builtIn {
+				s := compileClass(o.Name, g, v)
+				want = &s
+			}
+			if d, ok := delta(c.intent.Classes, o.Name, want, equal); ok {
+				change.Classes = append(change.Classes, d)
+			}
+		case Session:
+			var want *SessionSpec
+			if g, builtIn := dev.Session[o.Name], sessionByName[o.Name].Name != ""; g != nil || builtIn {
+				s := compileSession(o.Name, g, v)
+				want = &s
+			}
+			if d, ok := delta(c.intent.Sessions, o.Name, want, equal); ok {
+				change.Sessions = append(change.Sessions, d)
+			}
+		case PrefixList:
+			if d, ok := delta(c.intent.PrefixLists, o.Name, compiled(dev.PrefixList[o.Name], o.Name, compilePrefixList, v), PrefixListSpec.Equal); ok {
+				change.PrefixLists = append(change.PrefixLists, d)
+			}
+		case Policer:
+			if d, ok := delta(c.intent.Policers, o.Name, compiled(dev.Policer[o.Name], o.Name, compilePolicer, v), equal); ok {
+				change.Policers = append(change.Policers, d)
+			}
+		case Filter:
+			if d, ok := delta(c.intent.Filters, o.Name, compiled(dev.Filter[o.Name], o.Name, compileFilter, v), FilterSpec.Equal); ok {
+				change.Filters = append(change.Filters, d)
+			}
+		case FilterLog:
+			// It is state alone.
 		}
 	}
 	change.sort()
 	return change
+}
+
+// compiled is what compile makes of g, nil where there is nothing.
+func compiled[G, V any](g *G, name string, compile func(string, *G, *violations) (V, bool), v *violations) *V {
+	if g == nil {
+		return nil
+	}
+	if s, ok := compile(name, g, v); ok {
+		return &s
+	}
+	return nil
 }
 
 // apply makes the intent and the indexes what change says, without a check.
@@ -163,6 +216,21 @@ func (c *Compiled) apply(change Change) {
 	c.applyUnits(change.Units)
 	for _, d := range change.Static {
 		replace(c.intent.Static, d, c.index.static)
+	}
+	for _, d := range change.Classes {
+		replace(c.intent.Classes, d, nil)
+	}
+	for _, d := range change.Sessions {
+		replace(c.intent.Sessions, d, c.index.session)
+	}
+	for _, d := range change.PrefixLists {
+		replace(c.intent.PrefixLists, d, nil)
+	}
+	for _, d := range change.Policers {
+		replace(c.intent.Policers, d, nil)
+	}
+	for _, d := range change.Filters {
+		replace(c.intent.Filters, d, c.index.filter)
 	}
 }
 

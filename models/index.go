@@ -70,6 +70,12 @@ type indexes struct {
 	byUnit     multimap[intf.UnitKey, StaticKey]    // routes through a unit
 	byGateway  multimap[netip.Addr, StaticKey]      // routes to a gateway, of all instances
 	byTarget   multimap[string, StaticKey]          // routes that look up in an instance
+
+	sessions        multimap[SessionMatch, string] // by what they match
+	byClass         multimap[string, string]       // sessions
+	sessionInstance multimap[string, string]       // sessions that name an instance
+	sessionUnit     multimap[intf.UnitKey, string] // sessions that name a unit
+	filters         filterIndex
 }
 
 func newIndexes() indexes {
@@ -85,6 +91,12 @@ func newIndexes() indexes {
 		byUnit:     multimap[intf.UnitKey, StaticKey]{},
 		byGateway:  multimap[netip.Addr, StaticKey]{},
 		byTarget:   multimap[string, StaticKey]{},
+
+		sessions:        multimap[SessionMatch, string]{},
+		byClass:         multimap[string, string]{},
+		sessionInstance: multimap[string, string]{},
+		sessionUnit:     multimap[intf.UnitKey, string]{},
+		filters:         newFilterIndex(),
 	}
 }
 
@@ -106,6 +118,7 @@ func (x *indexes) unit(add bool, s intf.UnitSpec) {
 		}
 	}
 	networksOf(&s, func(k StaticKey) { x.network(add, k) })
+	x.bindings(add, s)
 }
 
 // networksOf visits the prefixes that the addresses of s, nil for none, make

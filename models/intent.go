@@ -19,6 +19,12 @@ type Intent struct {
 	Units     map[intf.UnitKey]intf.UnitSpec
 	Instances map[string]InstanceSpec // "default" is always there
 	Static    map[StaticKey]StaticSpec
+	Classes   map[string]ClassSpec   // those of the default policy are always there
+	Sessions  map[string]SessionSpec // likewise
+
+	PrefixLists map[string]PrefixListSpec
+	Policers    map[string]PolicerSpec
+	Filters     map[string]FilterSpec
 }
 
 // A SystemSpec is what is declared of the router as a whole. It is comparable.

@@ -22,6 +22,12 @@ const (
 	Unit // with its families, addresses and neighbours
 	Instance
 	Static
+	Class
+	Session
+	PrefixList
+	Policer
+	Filter    // with its terms
+	FilterLog // an entry of the filter log; state alone
 )
 
 func (k Kind) String() string {
@@ -36,6 +42,18 @@ func (k Kind) String() string {
 		return "instance"
 	case Static:
 		return "static"
+	case Class:
+		return "local-class"
+	case Session:
+		return "session"
+	case PrefixList:
+		return "prefix-list"
+	case Policer:
+		return "policer"
+	case Filter:
+		return "filter"
+	case FilterLog:
+		return "filter-log"
 	}
 	return "kind(" + uintText(uint64(k)) + ")"
 }
@@ -49,6 +67,7 @@ type Object struct {
 	Unit     string // Unit
 	Instance string // Instance, Static
 	Prefix   string // Static
+	Name     string // Class, Session, PrefixList, Policer, Filter; the slot of a FilterLog
 }
 
 // Compare orders objects by kind, then by name.
@@ -57,6 +76,7 @@ func (o Object) Compare(p Object) int {
 		cmp.Compare(o.Kind, p.Kind),
 		strings.Compare(o.Device, p.Device), strings.Compare(o.Unit, p.Unit),
 		strings.Compare(o.Instance, p.Instance), strings.Compare(o.Prefix, p.Prefix),
+		strings.Compare(o.Name, p.Name),
 	)
 }
 
@@ -73,6 +93,18 @@ func (o Object) Path() string {
 		return instancePath(o.Instance)
 	case Static:
 		return staticPathText(o.Instance, o.Prefix)
+	case Class:
+		return classPath(o.Name)
+	case Session:
+		return sessionPath(o.Name)
+	case PrefixList:
+		return prefixListPath(o.Name)
+	case Policer:
+		return policerPath(o.Name)
+	case Filter:
+		return filterPath(o.Name)
+	case FilterLog:
+		return keyed("", "filter-log", "slot", o.Name)
 	}
 	return "/"
 }
@@ -123,11 +155,30 @@ func (w *walker) root(elems []*gpb.PathElem) {
 	if covers(all, name, "interface") {
 		each(w.dev.Interface, first, "name", func(key string, d *gen.Routerd_Interface) { w.device(key, d, rest) })
 	}
+	if covers(all, name, "local-class") {
+		each(w.dev.LocalClass, first, "name", func(key string, _ *gen.Routerd_LocalClass) {
+			w.out = append(w.out, Object{Kind: Class, Name: key})
+		})
+	}
+	if covers(all, name, "session") {
+		each(w.dev.Session, first, "name", func(key string, _ *gen.Routerd_Session) {
+			w.out = append(w.out, Object{Kind: Session, Name: key})
+		})
+	}
 	if covers(all, name, "instance") {
 		each(w.dev.Instance, first, "name", func(key string, i *gen.Routerd_Instance) { w.instance(key, i, rest) })
 		if key, ok := exactKey(first, "name"); (!ok || key == DefaultInstance) && w.dev.Instance[DefaultInstance] == nil {
 			w.out = append(w.out, Object{Kind: Instance, Instance: DefaultInstance})
 		}
+	}
+	if covers(all, name, "prefix-list") {
+		named(w, PrefixList, w.dev.PrefixList, first)
+	}
+	if covers(all, name, "policer") {
+		named(w, Policer, w.dev.Policer, first)
+	}
+	if covers(all, name, "filter") {
+		named(w, Filter, w.dev.Filter, first)
 	}
 }
 
@@ -150,6 +201,11 @@ func (w *walker) instance(key string, i *gen.Routerd_Instance, elems []*gpb.Path
 			w.out = append(w.out, Object{Kind: Static, Instance: key, Prefix: prefix})
 		})
 	}
+}
+
+// named adds the objects of a list at the root that has a name for its key.
+func named[V any](w *walker, kind Kind, list map[string]V, elem *gpb.PathElem) {
+	each(list, elem, "name", func(name string, _ V) { w.out = append(w.out, Object{Kind: kind, Name: name}) })
 }
 
 // exactKey is the value of a key in elem; ok is false for none and for "*".

@@ -57,6 +57,16 @@ const (
 	rulePrimaryUnique      = "primary-unique"
 	ruleRejectAction       = "reject-code-needs-reject"
 	ruleRejectFamily       = "reject-code-family"
+	ruleSessionClass       = "session-class-exists"
+	ruleSessionFamily      = "session-family-match"
+	ruleSessionFragment    = "session-fragment-match"
+	ruleSessionInstance    = "session-instance-exists"
+	ruleSessionInterface   = "session-interface-exists"
+	ruleSessionNeighbor    = "session-neighbor-consumer"
+	ruleSessionPort        = "session-port-protocol"
+	ruleSessionRouter      = "session-router-protocol"
+	ruleSessionType        = "session-type-protocol"
+	ruleSessionUnique      = "session-unique"
 	ruleStaticAction       = "static-action-nexthop"
 	ruleStaticLoop         = "static-lookup-loop"
 	ruleUnitParent         = "unit-parent-exists"
@@ -80,7 +90,7 @@ const (
 
 // Rules lists the names of all rules that the model states by an
 // error-app-tag, sorted.
-func Rules() []string { return slices.Clone(allRules) }
+func Rules() []string { return slices.Concat(allRules, filterRules) }
 
 var allRules = []string{
 	ruleAddressCanonical, ruleAddressFamily, ruleAddressLinkLocal,
@@ -93,6 +103,8 @@ var allRules = []string{
 	ruleNexthopAlone, ruleNexthopUnique,
 	rulePeerHostPrefix, rulePeerUnicast, rulePreferredUnique,
 	rulePrefixHostBits, rulePrimaryUnique, ruleRejectFamily, ruleRejectAction, ruleStaticAction, ruleStaticLoop,
+	ruleSessionClass, ruleSessionFamily, ruleSessionFragment, ruleSessionInstance, ruleSessionInterface,
+	ruleSessionNeighbor, ruleSessionPort, ruleSessionRouter, ruleSessionType, ruleSessionUnique,
 	ruleUnitParent, ruleUnitUntagged, ruleUnitVLAN, ruleVLANDepth,
 	ruleVLANInner,
 	ruleUnnumberedAddress, ruleUnnumberedExists, ruleUnnumberedLends, ruleUnnumberedLink,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,8 +42,8 @@ const base = `{
   {"name": "red", "config": {"name": "red"}, "static-route": [
    {"prefix": "203.0.112.0/24", "config": {"prefix": "203.0.112.0/24", "action": "discard"}},
    {"prefix": "0.0.0.0/0", "config": {"prefix": "0.0.0.0/0"}, "next-hop": [
-    {"index": 0, "config": {"index": 0, "instance": "default"}}]}]}]
-}`
+    {"index": 0, "config": {"index": 0, "instance": "default"}}]}]}],
+` + filterBase + `}`
 
 // A world is base, with shorthands to spoil it by.
 type world struct{ *gen.Device }
@@ -122,6 +123,12 @@ func (w world) complete() {
 			}
 		}
 	}
+	for name, s := range w.Session {
+		s.GetOrCreateConfig().Name = ygot.String(name)
+	}
+	for name, c := range w.LocalClass {
+		c.GetOrCreateConfig().Name = ygot.String(name)
+	}
 	for name, i := range w.Instance {
 		i.GetOrCreateConfig().Name = ygot.String(name)
 		for p, r := range i.StaticRoute {
@@ -131,6 +138,31 @@ func (w world) complete() {
 			}
 		}
 	}
+	w.completeFilters()
+}
+
+// sessionLeaves are what a session x is declared to match.
+type sessionLeaves struct {
+	protocol, prefix string // prefix of the remote address
+	local            uint16
+	consumer         gen.E_Routerd_SessionConsumer
+}
+
+const sessionX = "/session[name=x]"
+
+func (w world) session(s sessionLeaves) *gen.Routerd_Session_Config {
+	c := w.GetOrCreateSession("x").GetOrCreateConfig()
+	if s.protocol != "" {
+		c.Protocol = &s.protocol
+	}
+	if s.prefix != "" {
+		c.RemotePrefix = &s.prefix
+	}
+	if s.local != 0 {
+		c.LocalPort = &s.local
+	}
+	c.Consumer = s.consumer
+	return c
 }
 
 const (
@@ -141,15 +173,20 @@ const (
 	nh0      = "/next-hop[index=0]"
 )
 
-// ruleCases spoil base. rule is empty for what is allowed. xpath says that the
-// rule is a must that XPath can evaluate, so that yanglint finds it too.
-var ruleCases = []struct {
+type ruleCase struct {
 	name  string
 	spoil func(w world)
 	rule  string
 	path  string
 	xpath bool
-}{
+}
+
+// allCases are the cases of all files.
+func allCases() []ruleCase { return slices.Concat(ruleCases, filterCases()) }
+
+// ruleCases spoil base. rule is empty for what is allowed. xpath says that the
+// rule is a must that XPath can evaluate, so that yanglint finds it too.
+var ruleCases = []ruleCase{
 	{name: "nothing", spoil: func(w world) {}},
 
 	{name: "device with a group MAC", rule: ruleDeviceMAC, xpath: true, path: "/interface[name=ge0]/config/mac-address",
@@ -703,10 +740,85 @@ var ruleCases = []struct {
 		spoil: func(w world) { w.inet("0").GetOrCreateAddress("192.0.2.300/24") }},
 	{name: "host name with a space", rule: ruleBadValue, path: "/system/config/hostname",
 		spoil: func(w world) { w.GetOrCreateSystem().GetOrCreateConfig().Hostname = ygot.String("a router") }},
+
+	{name: "two sessions with one match", rule: ruleSessionUnique, path: sessionX,
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "tcp", local: 22}) }},
+	{name: "a session that matches everything", rule: ruleSessionUnique, path: sessionX,
+		spoil: func(w world) { w.session(sessionLeaves{}) }},
+	{name: "a default session moved onto another", rule: ruleSessionUnique, path: "/session[name=ssh]",
+		spoil: func(w world) {
+			w.GetOrCreateSession("ssh").GetOrCreateConfig().LocalPort = ygot.Uint16(830)
+		}},
+	{name: "a default session at another port", spoil: func(w world) {
+		w.GetOrCreateSession("ssh").GetOrCreateConfig().LocalPort = ygot.Uint16(2222)
+		w.session(sessionLeaves{protocol: "6", local: 22, consumer: gen.Routerd_SessionConsumer_discard})
+	}},
+	{name: "sessions that differ by a prefix", spoil: func(w world) {
+		w.session(sessionLeaves{protocol: "tcp", local: 22, prefix: "192.0.2.0/24"})
+		w.GetOrCreateSession("y").Config = &gen.Routerd_Session_Config{Protocol: ygot.String("tcp"), LocalPort: ygot.Uint16(22), RemotePrefix: ygot.String("192.0.2.0/25")}
+	}},
+	{name: "session with a prefix with host bits", rule: rulePrefixHostBits, path: sessionX + "/config/remote-prefix",
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "tcp", local: 22, prefix: "192.0.2.1/24"}) }},
+	{name: "session of a protocol that is none", rule: ruleBadValue, xpath: true, path: sessionX + "/config/protocol",
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "256"}) }},
+	{name: "session of an unknown class", rule: ruleSessionClass, path: sessionX + "/config/class",
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "tcp"}).Class = ygot.String("gold") }},
+	{name: "session of a declared class", spoil: func(w world) {
+		w.GetOrCreateLocalClass("gold")
+		w.session(sessionLeaves{protocol: "tcp"}).Class = ygot.String("gold")
+	}},
+	{name: "session in an unknown instance", rule: ruleSessionInstance, path: sessionX + "/config/instance",
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "tcp"}).Instance = ygot.String("blue") }},
+	{name: "session of an unknown unit", rule: ruleSessionInterface, path: sessionX + "/config/interface",
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "tcp"}).Interface = ygot.String("ge7") }},
+	{name: "session of an instance and a unit", spoil: func(w world) {
+		c := w.session(sessionLeaves{protocol: "tcp"})
+		c.Instance, c.Interface = ygot.String("red"), ygot.String("ge0.100.1")
+	}},
+	{name: "session with a port without a protocol", rule: ruleSessionPort, path: sessionX,
+		spoil: func(w world) { w.session(sessionLeaves{local: 22}) }},
+	{name: "session with a port of OSPF", rule: ruleSessionPort, path: sessionX,
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "ospf"}).RemotePort = ygot.Uint16(5) }},
+	{name: "a default session whose port loses its protocol", rule: ruleSessionPort, path: "/session[name=ssh]",
+		spoil: func(w world) { w.GetOrCreateSession("ssh").GetOrCreateConfig().Protocol = ygot.String("ospf") }},
+	{name: "session with an icmp-type of TCP", rule: ruleSessionType, path: sessionX + "/config/icmp-type",
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "tcp"}).IcmpType = ygot.Uint8(3) }},
+	{name: "session with an icmp-type", spoil: func(w world) { w.session(sessionLeaves{protocol: "icmp"}).IcmpType = ygot.Uint8(3) }},
+	{name: "session between families", rule: ruleSessionFamily, path: sessionX,
+		spoil: func(w world) {
+			w.session(sessionLeaves{prefix: "192.0.2.0/24"}).LocalPrefix = ygot.String("2001:db8::/32")
+		}},
+	{name: "session of ICMP over IPv6", rule: ruleSessionFamily, path: sessionX,
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "icmp", prefix: "2001:db8::/32"}) }},
+	{name: "session for later fragments of a port", rule: ruleSessionFragment, path: sessionX,
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "udp", local: 500}).LaterFragments = ygot.Bool(true) }},
+	{name: "session for later fragments of a protocol", spoil: func(w world) { w.session(sessionLeaves{protocol: "udp"}).LaterFragments = ygot.Bool(true) }},
+	{name: "ARP for the host", rule: ruleSessionNeighbor, path: sessionX + "/config/consumer",
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "arp", prefix: "192.0.2.0/24"}) }},
+	{name: "neighbour discovery rejected", rule: ruleSessionNeighbor, path: "/session[name=nd-neighbor-solicit]/config/consumer",
+		spoil: func(w world) {
+			w.GetOrCreateSession("nd-neighbor-solicit").GetOrCreateConfig().Consumer = gen.Routerd_SessionConsumer_reject
+		}},
+	{name: "ARP discarded", spoil: func(w world) {
+		w.session(sessionLeaves{protocol: "arp", prefix: "192.0.2.0/24", consumer: gen.Routerd_SessionConsumer_discard})
+	}},
+	{name: "TCP for the router itself", rule: ruleSessionRouter, path: sessionX + "/config/consumer",
+		spoil: func(w world) {
+			w.session(sessionLeaves{protocol: "tcp", local: 7, consumer: gen.Routerd_SessionConsumer_router})
+		}},
+	{name: "a default class changed", spoil: func(w world) { w.GetOrCreateLocalClass("bgp").GetOrCreateConfig().Rate = ygot.Uint32(7) }},
+	{name: "a class without a rate", rule: ruleBadValue, xpath: true, path: "/local-class[name=bgp]/config/rate",
+		spoil: func(w world) { w.GetOrCreateLocalClass("bgp").GetOrCreateConfig().Rate = ygot.Uint32(0) }},
+	{name: "too many classes", rule: ruleTooMany, path: "/local-class",
+		spoil: func(w world) {
+			for i := range maxClasses + 1 {
+				w.GetOrCreateLocalClass(fmt.Sprintf("c%d", i))
+			}
+		}},
 }
 
 func TestRules(t *testing.T) {
-	for _, c := range ruleCases {
+	for _, c := range allCases() {
 		t.Run(c.name, func(t *testing.T) {
 			w := world{load(t, []byte(base))}
 			compiled, errs := Compile(w.Device)
@@ -764,7 +876,7 @@ func TestRulesAgreeWithYanglint(t *testing.T) {
 		messages[m[1]] = m[2]
 	}
 	dir := t.TempDir()
-	for _, c := range ruleCases {
+	for _, c := range allCases() {
 		if c.rule != "" && !c.xpath {
 			continue
 		}
@@ -791,7 +903,7 @@ func TestRulesAgreeWithYanglint(t *testing.T) {
 
 func TestEveryRuleIsTested(t *testing.T) {
 	tested := map[string]bool{}
-	for _, c := range ruleCases {
+	for _, c := range allCases() {
 		tested[c.rule] = true
 	}
 	for _, r := range Rules() {

@@ -144,13 +144,13 @@ type memberTree struct {
 
 func showCommand(o *options) *cobra.Command {
 	show := &cobra.Command{
-		Use:   "show interfaces|routes|neighbors",
+		Use:   "show interfaces|routes|neighbors|sessions|local-policy|filters|policers|filter-log",
 		Short: "print tables of what the router has and does",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("want interfaces, routes or neighbors")
+				return errors.New("want interfaces, routes, neighbors, sessions, local-policy, filters, policers or filter-log")
 			}
-			return fmt.Errorf("unknown: %s; want interfaces, routes or neighbors", args[0])
+			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, sessions, local-policy, filters, policers or filter-log", args[0])
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
@@ -171,6 +171,10 @@ func showCommand(o *options) *cobra.Command {
 		func(ctx context.Context, c *client, args []string) error { return showInterfaces(ctx, o, c, args) })
 	sub(&cobra.Command{Use: "neighbors [INTERFACE]", Aliases: []string{"neighbor"}, Short: "neighbours and their link-layer addresses", Args: cobra.MaximumNArgs(1)},
 		func(ctx context.Context, c *client, args []string) error { return showNeighbors(ctx, o, c, args) })
+	sub(&cobra.Command{Use: "sessions [NAME]", Aliases: []string{"session"}, Short: "who gets the packets for the router itself, the most specific first", Args: cobra.MaximumNArgs(1)},
+		func(ctx context.Context, c *client, args []string) error { return showSessions(ctx, o, c, args) })
+	sub(&cobra.Command{Use: "local-policy", Short: "classes of packets for the router itself with their rates, and the sessions", Args: cobra.NoArgs},
+		func(ctx context.Context, c *client, _ []string) error { return showLocalPolicy(ctx, o, c) })
 	var instance string
 	var all bool
 	routes := &cobra.Command{Use: "routes [--instance NAME] [--all] [PREFIX]", Aliases: []string{"route"}, Short: "routes of an instance", Args: cobra.MaximumNArgs(1)}
@@ -179,6 +183,7 @@ func showCommand(o *options) *cobra.Command {
 	sub(routes, func(ctx context.Context, c *client, args []string) error {
 		return showRoutes(ctx, o, c, instance, all, args)
 	})
+	filterCommands(o, sub)
 	return show
 }
 

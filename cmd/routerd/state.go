@@ -34,6 +34,18 @@ func (s state) Names(kind models.Kind, parent string) []string {
 			prefixes = append(prefixes, p.String())
 		}
 		return prefixes
+	case models.Class:
+		return s.router.Classes()
+	case models.Session:
+		return s.router.Sessions()
+	case models.PrefixList:
+		return s.router.PrefixLists()
+	case models.Policer:
+		return s.router.Policers()
+	case models.Filter:
+		return s.router.Filters()
+	case models.FilterLog:
+		return s.router.FilterLogSlots()
 	}
 	return nil
 }
@@ -71,6 +83,42 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 		spec, ok := s.router.StaticSpec(models.StaticKey{Instance: o.Instance, Prefix: p})
 		if ok {
 			models.FillStatic(dst, spec)
+		}
+		return ok
+	case models.Class:
+		st, ok := s.router.ClassState(o.Name)
+		if ok {
+			models.FillClass(dst, st)
+		}
+		return ok
+	case models.Session:
+		st, ok := s.router.SessionState(o.Name)
+		if ok {
+			models.FillSession(dst, st)
+		}
+		return ok
+	case models.PrefixList:
+		spec, ok := s.router.PrefixListSpec(o.Name)
+		if ok {
+			models.FillPrefixList(dst, spec)
+		}
+		return ok
+	case models.Policer:
+		st, ok := s.router.PolicerState(o.Name)
+		if ok {
+			models.FillPolicer(dst, st)
+		}
+		return ok
+	case models.Filter:
+		st, ok := s.router.FilterState(o.Name)
+		if ok {
+			models.FillFilter(dst, st)
+		}
+		return ok
+	case models.FilterLog:
+		e, ok := s.router.FilterLogEntry(o.Name)
+		if ok {
+			models.FillFilterLog(dst, e)
 		}
 		return ok
 	}

@@ -30,6 +30,7 @@ func (r *Router) SystemState() models.SystemState {
 	}
 	u := r.engine.Usage()
 	s.Workers, s.Buffers, s.BuffersFree = uint16(u.Workers), uint32(u.Buffers), uint32(u.BuffersFree)
+	s.FilterLogLost = r.engine.LogLost()
 	s.JumboBuffers, s.JumboBuffersFree = uint32(u.Spans), uint32(u.SpansFree)
 	s.Drops = reasons(r.engine.OwnDrops())
 	r.addNeighborDrops(s.Drops)
@@ -117,6 +118,7 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 	}
 	report := d.open.Report()
 	s.Driver, s.DriverReason, s.ZeroCopy, s.CompletesChecksums = report.Driver, report.Reason, report.ZeroCopy, report.Completes
+	s.OffloadsOff = report.OffloadsOff
 	s.XDPMode, s.QueuesInUse = report.XDPMode, uint16(report.Queues)
 	if c, ok := r.engine.PortCounters(d.port); ok {
 		s.Counters = models.Counters(c)
@@ -205,6 +207,7 @@ func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.
 			s.Neighbors = append(s.Neighbors, r.neighborState(n))
 		}
 	}
+	s.Filters = r.placeCounts(u, fam)
 	return s
 }
 

@@ -33,6 +33,11 @@ const (
 	Address
 	Neighbor
 	StaticRoute
+	LocalClass
+	Session
+	PrefixList
+	Policer
+	Filter
 )
 
 func (k Kind) String() string {
@@ -53,6 +58,16 @@ func (k Kind) String() string {
 		return "neighbor"
 	case StaticRoute:
 		return "static-route"
+	case LocalClass:
+		return "local-class"
+	case Session:
+		return "session"
+	case PrefixList:
+		return "prefix-list"
+	case Policer:
+		return "policer"
+	case Filter:
+		return "filter"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -89,6 +104,12 @@ type Spec struct {
 	Address  *intf.AddressSpec
 	Neighbor *intf.NeighborSpec
 	Static   *models.StaticSpec
+	Class    *models.ClassSpec
+	Session  *models.SessionSpec
+
+	PrefixList *models.PrefixListSpec
+	Policer    *models.PolicerSpec
+	Filter     *models.FilterSpec
 }
 
 // A Step changes one object from Old to New. Create has no Old, Delete no New.
@@ -101,6 +122,7 @@ type Step struct {
 	Family   intf.Family  // of a family and what is below it
 	Prefix   netip.Prefix // of a static route and an address
 	Neighbor netip.Addr   // of a neighbour
+	Name     string       // of a class, a session, a prefix list, a policer and a filter
 	Old, New Spec
 }
 
@@ -124,6 +146,8 @@ func (s Step) Object() string {
 		return fmt.Sprintf("%s family %s neighbor %s", unit(), s.Family, s.Neighbor)
 	case StaticRoute:
 		return fmt.Sprintf("instance %s static-route %s", s.Instance, s.Prefix)
+	case LocalClass, Session, PrefixList, Policer, Filter:
+		return s.Kind.String() + " " + s.Name
 	}
 	return s.Kind.String()
 }
@@ -175,6 +199,21 @@ func Plan(change models.Change) []Step {
 	for _, d := range change.Static {
 		add(Step{Kind: StaticRoute, Instance: d.Key.Instance, Prefix: d.Key.Prefix, Old: Spec{Static: d.Old}, New: Spec{Static: d.New}}, d.Old != nil, d.New != nil, false)
 	}
+	for _, d := range change.Classes {
+		add(Step{Kind: LocalClass, Name: d.Key, Old: Spec{Class: d.Old}, New: Spec{Class: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Sessions {
+		add(Step{Kind: Session, Name: d.Key, Old: Spec{Session: d.Old}, New: Spec{Session: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.PrefixLists {
+		add(Step{Kind: PrefixList, Name: d.Key, Old: Spec{PrefixList: d.Old}, New: Spec{PrefixList: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Policers {
+		add(Step{Kind: Policer, Name: d.Key, Old: Spec{Policer: d.Old}, New: Spec{Policer: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Filters {
+		add(Step{Kind: Filter, Name: d.Key, Old: Spec{Filter: d.Old}, New: Spec{Filter: d.New}}, d.Old != nil, d.New != nil, false)
+	}
 	slices.SortStableFunc(steps, compare)
 	return steps
 }
@@ -191,7 +230,7 @@ func planUnit(d models.Delta[intf.UnitKey, intf.UnitSpec], add func(s Step, had,
 		return &b
 	}
 	old, new := bare(d.Old), bare(d.New)
-	same := old != nil && new != nil && old.Description == new.Description && old.Enabled == new.Enabled && old.VLAN == new.VLAN
+	same := old != nil && new != nil && old.Description == new.Description && old.Enabled == new.Enabled && old.VLAN == new.VLAN && old.Group == new.Group
 	add(Step{Kind: Unit, Unit: d.Key, Old: Spec{Unit: old}, New: Spec{Unit: new}}, old != nil, new != nil, same)
 	for _, f := range intf.Families {
 		planFamily(d.Key, familyOf(d.Old, f), familyOf(d.New, f), f, add)
@@ -271,6 +310,7 @@ func compare(a, b Step) int {
 		cmp.Compare(a.Family, b.Family),
 		a.Prefix.Compare(b.Prefix),
 		a.Neighbor.Compare(b.Neighbor),
+		strings.Compare(a.Name, b.Name),
 	)
 	if aDel {
 		return -c
