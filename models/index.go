@@ -59,44 +59,48 @@ type stackKey struct {
 
 // indexes find what a change can affect. All of them follow from the intent.
 type indexes struct {
-	units        multimap[string, intf.UnitKey]       // by device
-	children     multimap[intf.UnitKey, intf.UnitKey] // by parent, there or not
-	stacks       multimap[stackKey, intf.UnitKey]     // by all tags of the unit's frames
-	addresses    multimap[instanceAddr, addressKey]   // the routers' own, but for link-local ones
-	networks     map[StaticKey]int                    // how many addresses make a prefix known in an instance
-	families     multimap[string, familyKey]          // by instance
-	borrowers    multimap[intf.UnitKey, intf.UnitKey] // unnumbered units by the one that lends
-	namespaces   multimap[string, string]             // instances by host namespace
-	byUnit       multimap[intf.UnitKey, StaticKey]    // routes through a unit
+	units      multimap[string, intf.UnitKey]       // by device
+	children   multimap[intf.UnitKey, intf.UnitKey] // by parent, there or not
+	stacks     multimap[stackKey, intf.UnitKey]     // by all tags of the unit's frames
+	addresses  multimap[instanceAddr, addressKey]   // the routers' own, but for link-local ones
+	networks   map[StaticKey]int                    // how many addresses make a prefix known in an instance
+	families   multimap[string, familyKey]          // by instance
+	borrowers  multimap[intf.UnitKey, intf.UnitKey] // unnumbered units by the one that lends
+	namespaces multimap[string, string]             // instances by host namespace
+	byUnit     multimap[intf.UnitKey, StaticKey]    // routes through a unit
+	byGateway  multimap[netip.Addr, StaticKey]      // routes to a gateway, of all instances
+	byTarget   multimap[string, StaticKey]          // routes that look up in an instance
+
 	groupsByUnit multimap[intf.UnitKey, MulticastKey] // routes of groups in or out of a unit
-	byGateway    multimap[instanceAddr, StaticKey]    // routes to a gateway
-	byTarget     multimap[string, StaticKey]          // routes that look up in an instance
 
 	sessions        multimap[SessionMatch, string] // by what they match
 	byClass         multimap[string, string]       // sessions
 	sessionInstance multimap[string, string]       // sessions that name an instance
 	sessionUnit     multimap[intf.UnitKey, string] // sessions that name a unit
+	filters         filterIndex
 }
 
 func newIndexes() indexes {
 	return indexes{
-		units:        multimap[string, intf.UnitKey]{},
-		children:     multimap[intf.UnitKey, intf.UnitKey]{},
-		stacks:       multimap[stackKey, intf.UnitKey]{},
-		addresses:    multimap[instanceAddr, addressKey]{},
-		networks:     map[StaticKey]int{},
-		families:     multimap[string, familyKey]{},
-		borrowers:    multimap[intf.UnitKey, intf.UnitKey]{},
-		namespaces:   multimap[string, string]{},
-		byUnit:       multimap[intf.UnitKey, StaticKey]{},
+		units:      multimap[string, intf.UnitKey]{},
+		children:   multimap[intf.UnitKey, intf.UnitKey]{},
+		stacks:     multimap[stackKey, intf.UnitKey]{},
+		addresses:  multimap[instanceAddr, addressKey]{},
+		networks:   map[StaticKey]int{},
+		families:   multimap[string, familyKey]{},
+		borrowers:  multimap[intf.UnitKey, intf.UnitKey]{},
+		namespaces: multimap[string, string]{},
+		byUnit:     multimap[intf.UnitKey, StaticKey]{},
+		byGateway:  multimap[netip.Addr, StaticKey]{},
+		byTarget:   multimap[string, StaticKey]{},
+
 		groupsByUnit: multimap[intf.UnitKey, MulticastKey]{},
-		byGateway:    multimap[instanceAddr, StaticKey]{},
-		byTarget:     multimap[string, StaticKey]{},
 
 		sessions:        multimap[SessionMatch, string]{},
 		byClass:         multimap[string, string]{},
 		sessionInstance: multimap[string, string]{},
 		sessionUnit:     multimap[intf.UnitKey, string]{},
+		filters:         newFilterIndex(),
 	}
 }
 
@@ -118,6 +122,7 @@ func (x *indexes) unit(add bool, s intf.UnitSpec) {
 		}
 	}
 	networksOf(&s, func(k StaticKey) { x.network(add, k) })
+	x.bindings(add, s)
 }
 
 // networksOf visits the prefixes that the addresses of s, nil for none, make
@@ -160,7 +165,7 @@ func (x *indexes) static(add bool, s StaticSpec) {
 			x.byUnit.set(add, nh.Interface, s.Key)
 		}
 		if nh.Gateway.IsValid() {
-			x.byGateway.set(add, instanceAddr{s.Key.Instance, nh.Gateway}, s.Key)
+			x.byGateway.set(add, nh.Gateway, s.Key)
 		}
 		if nh.Instance != "" {
 			x.byTarget.set(add, nh.Instance, s.Key)

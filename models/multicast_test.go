@@ -20,10 +20,6 @@ func group(prefix, source string) string { return multicastPathText("default", p
 
 const outgoing = "/config/outgoing-interface"
 
-func init() {
-	ruleCases = append(ruleCases, multicastCases...)
-}
-
 var multicastCases = []ruleCase{
 	{name: "multicast: groups to a unit", spoil: func(w world) { w.groups("239.1.0.0/16", "any", "ge0.0") }},
 	{name: "multicast: a group's source", spoil: func(w world) { w.groups("ff0e::1/128", "2001:db8::/64", "ge0") }},

@@ -146,13 +146,13 @@ type memberTree struct {
 
 func showCommand(o *options) *cobra.Command {
 	show := &cobra.Command{
-		Use:   "show interfaces|routes|neighbors|sessions|local-policy|multicast",
+		Use:   "show interfaces|routes|neighbors|sessions|local-policy|filters|policers|filter-log|multicast",
 		Short: "print tables of what the router has and does",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("want interfaces, routes, neighbors, sessions, local-policy or multicast")
+				return errors.New("want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log or multicast")
 			}
-			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, sessions, local-policy or multicast", args[0])
+			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log or multicast", args[0])
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
@@ -185,6 +185,7 @@ func showCommand(o *options) *cobra.Command {
 	sub(routes, func(ctx context.Context, c *client, args []string) error {
 		return showRoutes(ctx, o, c, instance, all, args)
 	})
+	filterCommands(o, sub)
 	sub(multicastCommand(o))
 	return show
 }
@@ -475,6 +476,9 @@ func routeRows(prefix string, entries []entryTree, permanent bool) [][]string {
 		switch {
 		case e.State.Gateway != "":
 			next += " " + e.State.Gateway
+			if e.State.Instance != "" {
+				next += " in " + e.State.Instance
+			}
 		case e.State.Instance != "":
 			next += " in " + e.State.Instance
 		case e.State.RejectCode != "":

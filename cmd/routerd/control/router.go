@@ -99,6 +99,8 @@ type Router struct {
 	multicast map[models.MulticastKey]*multicast
 	aged      time.Duration // the clock's reading when flows were aged last
 	ports     map[dataplane.PortID]*device
+	filters   filterTable
+	filterLog filterLog
 	dirty     dirty
 	// oldNamespaces are to be let go once nothing is in them.
 	oldNamespaces []string
@@ -114,7 +116,9 @@ type dirty struct {
 	statics   map[models.StaticKey]struct{}
 	classes   map[string]struct{}
 	sessions  map[string]struct{}
-	multicast map[models.MulticastKey]struct{}
+
+	lists, policers, filters map[string]struct{}
+	multicast                map[models.MulticastKey]struct{}
 }
 
 func newDirty() dirty {
@@ -122,6 +126,7 @@ func newDirty() dirty {
 		devices: map[string]struct{}{}, units: map[intf.UnitKey]struct{}{},
 		instances: map[string]struct{}{}, statics: map[models.StaticKey]struct{}{}, multicast: map[models.MulticastKey]struct{}{},
 		classes: map[string]struct{}{}, sessions: map[string]struct{}{},
+		lists: map[string]struct{}{}, policers: map[string]struct{}{}, filters: map[string]struct{}{},
 	}
 }
 
@@ -152,7 +157,7 @@ func New(c Config) (*Router, error) {
 		instances: map[string]*instance{}, names: map[uint32]string{0: vrf.Default}, statics: map[models.StaticKey]*static{},
 		multicast: map[models.MulticastKey]*multicast{},
 		feasible:  map[string]map[familyID]struct{}{},
-		ports:     map[dataplane.PortID]*device{}, dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
+		ports:     map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
 	}
 	for _, i := range known {
 		r.saved[i] = struct{}{}
@@ -223,6 +228,12 @@ func (r *Router) note(s reconcile.Step) error {
 		r.wantClass(s.Name, s.New.Class)
 	case reconcile.Session:
 		r.wantSession(s.Name, s.New.Session)
+	case reconcile.PrefixList:
+		r.wantPrefixList(s.Name, s.New.PrefixList)
+	case reconcile.Policer:
+		r.wantPolicer(s.Name, s.New.Policer)
+	case reconcile.Filter:
+		r.wantFilter(s.Name, s.New.Filter)
 	case reconcile.MulticastRoute:
 		r.wantMulticast(models.MulticastKey{Instance: s.Instance, Group: s.Prefix, Source: s.Source}, s.New.Multicast)
 	}
@@ -277,10 +288,13 @@ type pass struct {
 	multicast []models.MulticastKey
 	classes   []string
 	sessions  []string
+
+	lists, policers, filters []string
 }
 
 func (d *dirty) empty() bool {
-	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics)+len(d.multicast)+len(d.classes)+len(d.sessions) == 0
+	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics)+len(d.multicast)+len(d.classes)+len(d.sessions)+
+		len(d.lists)+len(d.policers)+len(d.filters) == 0
 }
 
 // add marks what a pass has taken.
@@ -291,6 +305,9 @@ func (d *dirty) add(p pass) {
 	mark(d.statics, p.statics)
 	mark(d.classes, p.classes)
 	mark(d.sessions, p.sessions)
+	mark(d.lists, p.lists)
+	mark(d.policers, p.policers)
+	mark(d.filters, p.filters)
 	mark(d.multicast, p.multicast)
 }
 
@@ -325,6 +342,9 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 		return err
 	}
 	r.commitEdit()
+	if err := r.buildFilters(strict, p); err != nil {
+		return err
+	}
 	p.devices = take(r.dirty.devices, strings.Compare)
 	err := each(p.devices, func(name string) error { return r.buildDevice(ctx, name, strict) })
 	if err != nil {
@@ -369,6 +389,9 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 		return err
 	}
 	r.commitEdit()
+	if err := r.clearFilters(p); err != nil {
+		return err
+	}
 	for _, name := range p.devices {
 		r.clearDevice(name)
 	}

@@ -60,7 +60,11 @@ func everything(intent *models.Intent) models.Change {
 		Static:    additions(intent.Static),
 		Classes:   additions(intent.Classes),
 		Sessions:  additions(intent.Sessions),
-		Multicast: additions(intent.Multicast),
+
+		PrefixLists: additions(intent.PrefixLists),
+		Policers:    additions(intent.Policers),
+		Filters:     additions(intent.Filters),
+		Multicast:   additions(intent.Multicast),
 	}
 }
 

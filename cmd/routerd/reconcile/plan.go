@@ -35,6 +35,9 @@ const (
 	StaticRoute
 	LocalClass
 	Session
+	PrefixList
+	Policer
+	Filter
 	MulticastRoute
 )
 
@@ -60,6 +63,12 @@ func (k Kind) String() string {
 		return "local-class"
 	case Session:
 		return "session"
+	case PrefixList:
+		return "prefix-list"
+	case Policer:
+		return "policer"
+	case Filter:
+		return "filter"
 	case MulticastRoute:
 		return "multicast-route"
 	}
@@ -101,6 +110,10 @@ type Spec struct {
 	Class    *models.ClassSpec
 	Session  *models.SessionSpec
 
+	PrefixList *models.PrefixListSpec
+	Policer    *models.PolicerSpec
+	Filter     *models.FilterSpec
+
 	Multicast *models.MulticastSpec
 }
 
@@ -115,7 +128,7 @@ type Step struct {
 	Prefix   netip.Prefix // of a static route and an address; of a route of groups, the groups
 	Source   netip.Prefix // of a route of groups; the zero value for any
 	Neighbor netip.Addr   // of a neighbour
-	Name     string       // of a class and a session
+	Name     string       // of a class, a session, a prefix list, a policer and a filter
 	Old, New Spec
 }
 
@@ -139,7 +152,7 @@ func (s Step) Object() string {
 		return fmt.Sprintf("%s family %s neighbor %s", unit(), s.Family, s.Neighbor)
 	case StaticRoute:
 		return fmt.Sprintf("instance %s static-route %s", s.Instance, s.Prefix)
-	case LocalClass, Session:
+	case LocalClass, Session, PrefixList, Policer, Filter:
 		return s.Kind.String() + " " + s.Name
 	case MulticastRoute:
 		return fmt.Sprintf("instance %s multicast-route %s %s", s.Instance, s.Prefix, models.MulticastKey{Source: s.Source}.SourceText())
@@ -200,6 +213,15 @@ func Plan(change models.Change) []Step {
 	for _, d := range change.Sessions {
 		add(Step{Kind: Session, Name: d.Key, Old: Spec{Session: d.Old}, New: Spec{Session: d.New}}, d.Old != nil, d.New != nil, false)
 	}
+	for _, d := range change.PrefixLists {
+		add(Step{Kind: PrefixList, Name: d.Key, Old: Spec{PrefixList: d.Old}, New: Spec{PrefixList: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Policers {
+		add(Step{Kind: Policer, Name: d.Key, Old: Spec{Policer: d.Old}, New: Spec{Policer: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Filters {
+		add(Step{Kind: Filter, Name: d.Key, Old: Spec{Filter: d.Old}, New: Spec{Filter: d.New}}, d.Old != nil, d.New != nil, false)
+	}
 	for _, d := range change.Multicast {
 		add(Step{Kind: MulticastRoute, Instance: d.Key.Instance, Prefix: d.Key.Group, Source: d.Key.Source,
 			Old: Spec{Multicast: d.Old}, New: Spec{Multicast: d.New}}, d.Old != nil, d.New != nil, false)
@@ -220,7 +242,7 @@ func planUnit(d models.Delta[intf.UnitKey, intf.UnitSpec], add func(s Step, had,
 		return &b
 	}
 	old, new := bare(d.Old), bare(d.New)
-	same := old != nil && new != nil && old.Description == new.Description && old.Enabled == new.Enabled && old.VLAN == new.VLAN
+	same := old != nil && new != nil && old.Description == new.Description && old.Enabled == new.Enabled && old.VLAN == new.VLAN && old.Group == new.Group
 	add(Step{Kind: Unit, Unit: d.Key, Old: Spec{Unit: old}, New: Spec{Unit: new}}, old != nil, new != nil, same)
 	for _, f := range intf.Families {
 		planFamily(d.Key, familyOf(d.Old, f), familyOf(d.New, f), f, add)
