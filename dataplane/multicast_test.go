@@ -70,9 +70,11 @@ func TestCopies(t *testing.T) {
 	all := []intf.Index{unitB, unitC, unitQ}
 	forward := routing.List{In: unitA, Out: all}
 	igmp := with4(func(p *ip4) { p.ttl, p.proto, p.options, p.payload = 1, 2, []byte{148, 4, 0, 0}, data(8) })
-	mld := func(typ int) ip6 {
+	mld := func(typ int) []byte {
 		body := icmp6(g6.src, g6.dst, typ, 0, 0, data(16))
-		return ip6{src: g6.src, dst: g6.dst, hops: 1, next: 0, payload: cat([]byte{58, 0, 5, 2, 0, 0, 1, 0}, body)}
+		l3 := ip6{src: g6.src, dst: g6.dst, hops: 1, payload: cat([]byte{58, 0, 5, 2, 0, 0, 1, 0}, body)}.bytes()
+		l3[6] = 0 // hop-by-hop options
+		return l3
 	}
 	big4 := with4(func(p *ip4) { p.payload = data(1400) })
 	big6 := with6(func(p *ip6) { p.payload = data(1400) })
@@ -129,9 +131,9 @@ func TestCopies(t *testing.T) {
 			group: "239.1.0.0/16", list: forward},
 		{step: step{name: "IGMP to a group that has no route", in: "a", frame: in4(igmp), host: toHost(unitA, intf.Inet, igmp.bytes())},
 			group: "239.1.0.0/16", list: routing.List{Report: true}},
-		{step: step{name: "MLD is for us", in: "a", frame: in6(mld(131)), host: toHost(unitA, intf.Inet6, mld(131).bytes())},
+		{step: step{name: "MLD is for us", in: "a", frame: eth(macOf6, hostA, nil, 0x86dd, mld(131)), host: toHost(unitA, intf.Inet6, mld(131))},
 			group: "ff0e::1/128", list: forward},
-		{step: step{name: "an echo to a group with the router alert isn't MLD", in: "a", frame: in6(mld(128)), drop: "ttl-exceeded"},
+		{step: step{name: "an echo to a group with the router alert isn't MLD", in: "a", frame: eth(macOf6, hostA, nil, 0x86dd, mld(128)), drop: "ttl-exceeded"},
 			group: "ff0e::1/128", list: forward},
 		{step: step{name: "fragments for the unit that needs them", in: "a", frame: in4(big4), out: []string{
 			b4(piece(big4, 0, 1256, true)), b4(piece(big4, 1256, 1400, false)), c4(aged4(big4))}},
