@@ -31,6 +31,9 @@ type UnitFamily struct {
 	Primary  netip.Addr // source of ICMP errors about what arrives here; may be zero
 	RPF      intf.RPFCheck
 	Locals   []netip.Addr // this unit's own addresses, link-local ones included
+	// Redirects are our addresses in the networks that hosts are redirected in,
+	// host bits kept; empty for no redirects.
+	Redirects []netip.Prefix
 }
 
 // unit is a Unit as workers read it: immutable, and complete for one packet.
@@ -51,6 +54,8 @@ type family struct {
 	sources  *fib.Table // that sources are checked in; nil where table is
 	mtu      uint16
 	own      addressSet
+
+	redirects []netip.Prefix
 }
 
 // unitStats has a block for each worker.
