@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"router/dataplane/filter"
 	"router/dataplane/packet"
 	"router/intf"
 	"router/vrf/fib"
@@ -34,6 +35,11 @@ type UnitFamily struct {
 	// Redirects are our addresses in the networks that hosts are redirected in,
 	// host bits kept; empty for no redirects.
 	Redirects []netip.Prefix
+
+	// Filters are what its packets have to pass at each hook, nil where all pass, and
+	// Group is the number that filters match as its interface group.
+	Filters [filter.NumHooks]*filter.Bound
+	Group   uint32
 }
 
 // unit is a Unit as workers read it: immutable, and complete for one packet.
@@ -48,6 +54,7 @@ type unit struct {
 
 type family struct {
 	up       bool
+	hooks    hookSet // where spec has filters
 	rpf      intf.RPFCheck
 	instance uint32
 	table    *fib.Table // of instance; nil while it has none
