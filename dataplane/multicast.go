@@ -37,7 +37,7 @@ func (w *worker) replicate(p *pkt, l *copyList) {
 			if !w.mayPass(p) {
 				return
 			}
-		case !passable(packet.IPv4(w.l3(p))):
+		case p.fam == intf.Inet && !passable(packet.IPv4(w.l3(p))):
 			stays = true // what is delivered here is the host's to check
 		}
 	}
