@@ -344,6 +344,11 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 	if err := each(p.classes, r.clearClass); err != nil {
 		return err
 	}
+	if len(p.sessions) > 0 {
+		if err := r.shareAnew(); err != nil {
+			return err
+		}
+	}
 	if err := r.vrfs.Batch(func() error { return each(p.statics, r.clearStatic) }); err != nil {
 		return err
 	}
