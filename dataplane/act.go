@@ -213,7 +213,9 @@ func (w *worker) broadcast(p *pkt, i intf.Index) {
 			w.drop(p, DropBroadcast)
 			return
 		}
-		w.local(p, p.in.index, broadcast)
+		if w.filterLocal(p) {
+			w.local(p, p.in.index, broadcast)
+		}
 		return
 	}
 	u := p.in
@@ -253,6 +255,9 @@ func (w *worker) deliver(p *pkt, owner intf.Index) {
 	}
 	if p.flags&flagGroup != 0 && !p.isGroup() {
 		w.drop(p, DropLinkBroadcast)
+		return
+	}
+	if !w.filterLocal(p) {
 		return
 	}
 	if p.isGroup() {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"router/dataplane/filter"
 	"router/dataplane/port"
 	"router/intf"
 	"router/vrf/epoch"
@@ -102,6 +103,8 @@ type Engine struct {
 	control     consumer
 	host        consumer
 	undelivered atomic.Uint64
+	filters     *filter.Table
+	filterLog   consumer
 
 	mu          sync.Mutex // the one writer's turn: all below, and changes to the tables
 	topology    topology
@@ -143,10 +146,12 @@ func newEngine(c Config) (*Engine, error) {
 		nexthops:    newNexthopTable(c.Domain),
 		adjacencies: newAdjacencyTable(),
 		sessions:    newSessions(c),
-		base:        time.Now(),
 		control:     newConsumer(),
 		host:        newConsumer(),
 		topology:    newTopology(),
+		filters:     filter.NewTable(c.Workers),
+		filterLog:   newConsumer(),
+		base:        time.Now(),
 		portQueues:  make(map[PortID][]port.Queue),
 		nextPort:    1,
 	}

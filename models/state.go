@@ -33,6 +33,7 @@ type SystemState struct {
 	CommitNumber   uint64
 	LastCommitTime time.Time
 	PendingObjects uint32
+	FilterLogLost  uint64
 }
 
 // Counters count packets and octets (RFC 8343). What passed in all, in-pkts and
@@ -77,6 +78,7 @@ type DeviceState struct {
 
 	Driver             intf.Driver // in use; DriverAuto while the device isn't open
 	DriverReason       string
+	OffloadsOff        []string // features of the device that are off while it is open, sorted
 	QueuesInUse        uint16
 	XDPMode            XDPMode
 	ZeroCopy           bool
@@ -115,6 +117,7 @@ type FamilyState struct {
 	RPFFailed     uint64       // packets whose source failed the check
 	Addresses     []AddressState
 	Neighbors     []NeighborState
+	Filters       []FilterCount // of terms that are counted per interface
 }
 
 // An AddressStatus is the condition of an address. The set is closed.

@@ -46,6 +46,7 @@ const (
 	ICMPv6CodeBeyondScope   = 2 // unreachable: beyond scope of source address
 	ICMPv6CodeAddress       = 3 // unreachable: address
 	ICMPv6CodePort          = 4 // unreachable: port
+	ICMPv6CodePolicy        = 5 // unreachable: source address failed ingress/egress policy
 	ICMPv6CodeReject        = 6 // unreachable: reject route
 	ICMPv6CodeHopLimit      = 0 // time exceeded in transit
 	ICMPv6CodeField         = 0 // parameter problem: erroneous header field
