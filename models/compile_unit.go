@@ -66,6 +66,10 @@ func tpid(t gen.E_Routerd_Tpid) uint16 {
 		return 0x88a8
 	case gen.Routerd_Tpid_0x9100:
 		return 0x9100
+	case gen.Routerd_Tpid_0x9200:
+		return 0x9200
+	case gen.Routerd_Tpid_0x9300:
+		return 0x9300
 	}
 	return 0x8100
 }

@@ -57,6 +57,7 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		LastChange:   moment(s.LastChange),
 		DriverInUse:  driverInUse(s.Driver),
 		DriverReason: text(s.DriverReason),
+		OffloadsOff:  s.OffloadsOff,
 		Speed:        count(s.Speed),
 		Counters:     deviceCounters(s.Counters),
 	}

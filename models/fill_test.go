@@ -50,7 +50,7 @@ func filled() *gen.Device {
 	})
 	FillDevice(dst, DeviceState{
 		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now,
-		Driver: intf.DriverAFXDP, DriverReason: "native zero-copy: not supported", QueuesInUse: 2,
+		Driver: intf.DriverAFXDP, DriverReason: "native zero-copy: not supported", OffloadsOff: []string{"rx-vlan-hw-parse"}, QueuesInUse: 2,
 		XDPMode: XDPNative, ZeroCopy: true, CompletesChecksums: true,
 		Speed: 10e9, LinkMTU: 1500, Counters: counters, Drops: map[string]uint64{"ttl-exceeded": 4},
 	})
@@ -237,7 +237,7 @@ func TestEnumerationsBearTheSameNames(t *testing.T) {
 	for k := routing.Forward; k <= routing.Indirect; k++ {
 		check(k.String(), nextHopType(k))
 	}
-	for _, tpid := range []uint16{0x8100, 0x88a8, 0x9100} {
+	for _, tpid := range []uint16{0x8100, 0x88a8, 0x9100, 0x9200, 0x9300} {
 		check("0x"+hex(tpid), tpidState(tpid))
 	}
 }

@@ -77,6 +77,7 @@ type DeviceState struct {
 
 	Driver             intf.Driver // in use; DriverAuto while the device isn't open
 	DriverReason       string
+	OffloadsOff        []string // features of the device that are off while it is open, sorted
 	QueuesInUse        uint16
 	XDPMode            XDPMode
 	ZeroCopy           bool
