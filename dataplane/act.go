@@ -121,6 +121,9 @@ func (w *worker) forward(p *pkt, a *adjacency) {
 	if p.flags&flagOriginated == 0 && !w.decrement(p) {
 		return
 	}
+	if a.key.ifindex == p.in.index && len(p.in.fam[p.fam].redirects) > 0 {
+		w.redirect(p, rw)
+	}
 	if p.flags&flagOptions != 0 {
 		w.stamp(p, rw.unit)
 	}
@@ -213,7 +216,9 @@ func (w *worker) broadcast(p *pkt, i intf.Index) {
 			w.drop(p, DropBroadcast)
 			return
 		}
-		w.local(p, p.in.index, broadcast)
+		if w.filterLocal(p) {
+			w.local(p, p.in.index, broadcast)
+		}
 		return
 	}
 	u := p.in
@@ -253,6 +258,9 @@ func (w *worker) deliver(p *pkt, owner intf.Index) {
 	}
 	if p.flags&flagGroup != 0 && !p.isGroup() {
 		w.drop(p, DropLinkBroadcast)
+		return
+	}
+	if !w.filterLocal(p) {
 		return
 	}
 	if p.isGroup() {

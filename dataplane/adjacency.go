@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 
+	"router/dataplane/filter"
 	"router/dataplane/packet"
 	"router/intf"
 )
@@ -57,8 +58,8 @@ func (k adjacencyKey) hash() uint64 {
 type rewrite struct {
 	header [24]byte // hlen octets, and room for writing them in words
 	hlen   uint8
-	port   PortID // 0: the egress unit is gone or has no port
-	mtu    [2]uint16
+	port   PortID    // 0: the egress unit is gone or has no port
+	mtu    [2]uint16 // 0 where emit has to look closer: a family is down, or has an output filter
 	unit   *unit
 	key    adjacencyKey
 	stale  atomic.Bool // reported when used, once
@@ -81,7 +82,7 @@ func (a *adjacency) publish(u *unit, renew bool) {
 	}
 	r := &rewrite{port: u.port, unit: u, key: a.key}
 	for _, f := range intf.Families {
-		if u.fam[f].up {
+		if u.fam[f].up && !u.fam[f].hooks.has(filter.Output) {
 			r.mtu[f] = u.fam[f].mtu
 		}
 	}

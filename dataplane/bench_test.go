@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"router/dataplane/filter"
 	"router/dataplane/memport"
 	"router/dataplane/port"
 	"router/dataplane/session"
@@ -72,6 +73,11 @@ func mixedTraffic() func(frame []byte) int {
 		eth(routerA, hostA, []uint16{0x8100, 9}, 0x800, data(40)),
 		eth(intf.Broadcast, hostA, nil, 0x806, data(28)),
 	}
+	for ttl := range 8 {
+		frames = append(frames,
+			eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.51.100.10", ttl: 70 + ttl, proto: 6, payload: tcp("192.0.2.10", "198.51.100.10", 2, 1, 0, nil)}),
+			eth6(routerA, hostA, ip6{src: "2001:db8:a::10", dst: "2001:db8:b::10", hops: 70 + ttl, next: 6, payload: tcp("2001:db8:a::10", "2001:db8:b::10", 2, 1, 0, nil)}))
+	}
 	next := 0
 	return func(frame []byte) int {
 		next = (next + 1) % len(frames)
@@ -80,6 +86,12 @@ func mixedTraffic() func(frame []byte) int {
 }
 
 func TestNoAllocationsPerPacket(t *testing.T) {
+	for _, filtered := range []bool{false, true} {
+		t.Run(fmt.Sprintf("filtered=%v", filtered), func(t *testing.T) { testNoAllocations(t, filtered) })
+	}
+}
+
+func testNoAllocations(t *testing.T, filtered bool) {
 	x, w := newLine(t, 1<<20, mixedTraffic())
 	x.network(0, unitA, "192.0.2.1/24", "2001:db8:a::1/64")
 	x.network(0, unitB, "198.51.100.1/24", "2001:db8:b::1/64")
@@ -87,6 +99,28 @@ func TestNoAllocationsPerPacket(t *testing.T) {
 	x.e.SetSession(1, Session{Match: toPort(1, 8), Consumer: session.ToRouter, Class: 1})
 	x.e.SetSession(2, Session{Match: ofProtocol(6), Consumer: session.ToReject, Class: 1})
 	l3 := ip4{src: "192.0.2.1", dst: "198.51.100.10", payload: data(40)}.bytes()
+	if filtered {
+		// Each does one thing to the packets of one TTL; the others pass.
+		actions := []filter.Action{
+			{Kind: filter.Reject}, {Kind: filter.Reject, Reject: filter.RejectTCPReset}, {Mirror: unitB}, {LogEvery: 1},
+			{DSCP: filter.Some[uint8](46)}, {Mark: filter.Some[uint16](7)}, {Police: "p"}, {Kind: filter.ToInstance},
+		}
+		if err := x.e.Filters().SetPolicer(&filter.PolicerSpec{Name: "p", Rate: 1e6, Burst: 1e5, Red: filter.ColourAction{Drop: true}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range []intf.Index{unitA, unitB} {
+			for _, f := range intf.Families {
+				for h := range filter.NumHooks {
+					terms := make([]filter.Term, 0, len(actions)+1)
+					for i, a := range actions {
+						terms = append(terms, filter.Term{Match: filter.Match{TTL: filter.Numbers{Ranges: []filter.Range{filter.One(uint32(70 + i))}}}, Action: a})
+					}
+					x.bind(u, f, h, append(terms, do(filter.Action{}))...)
+				}
+			}
+		}
+	}
+	logged := 0
 	round := func() {
 		x.now += time.Millisecond
 		if err := x.e.Originate(0, unitA, l3); err != nil {
@@ -103,6 +137,7 @@ func TestNoAllocationsPerPacket(t *testing.T) {
 				r.release()
 			}
 		}
+		x.e.drainLog(w.logOut, func(LogRecord) { logged++ })
 		for s, _ := w.hostOut.peek(); s != nil; s, _ = w.hostOut.peek() {
 			w.releaseHost(s)
 		}
@@ -115,6 +150,9 @@ func TestNoAllocationsPerPacket(t *testing.T) {
 	s := x.e.Totals()
 	if s.Sent == 0 || s.Punted == 0 || s.Delivered == 0 || s.Created == 0 || s.Absorbed == 0 {
 		t.Errorf("the traffic did not take every way: %+v", s)
+	}
+	if filtered != (x.drops()["filtered"] > 0) || filtered != (logged > 0) {
+		t.Errorf("filters did nothing: %v, %d records", x.drops(), logged)
 	}
 }
 

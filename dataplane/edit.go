@@ -189,7 +189,10 @@ func (e *Engine) newUnit(s *snapshot, spec Unit, stats *unitStats) *unit {
 	}
 	for _, f := range intf.Families {
 		want := &spec.Families[f]
-		u.fam[f] = family{up: want.Up, instance: want.Instance, mtu: want.MTU, rpf: want.RPF, own: newAddressSet(want.Locals)}
+		u.fam[f] = family{
+			up: want.Up, hooks: hooksOf(want), rpf: want.RPF, instance: want.Instance, mtu: want.MTU, own: newAddressSet(want.Locals),
+			redirects: want.Redirects,
+		}
 		if r := s.instances.at(want.Instance); r != nil {
 			u.fam[f].table, u.fam[f].sources = r.table, r.sources(want.RPF)
 		}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"router/dataplane/filter"
 	"router/dataplane/port"
 	"router/intf"
 	"router/vrf/epoch"
@@ -35,6 +36,9 @@ type Config struct {
 	// second and 200 at once; 200 a second and 50 at once. Both are shared out
 	// among the workers evenly.
 	ICMP, ICMPUnit Rate
+	// Redirect limits our redirects to what sends by one unit: 10 a second and 10
+	// at once, shared out likewise.
+	Redirect Rate
 	// Unresolved and StaleUse limit what a worker gives to the control plane:
 	// 20,000 packets a second each.
 	// Neighbor and Host limit what all of them give to the control plane and the
@@ -68,6 +72,7 @@ func (c *Config) setDefaults() {
 	}{
 		{&c.ICMP, Rate{1000, 200}},
 		{&c.ICMPUnit, Rate{200, 50}},
+		{&c.Redirect, Rate{10, 10}},
 		{&c.Neighbor, Rate{5000, 512}},
 		{&c.Unresolved, Rate{20000, 512}},
 		{&c.StaleUse, Rate{20000, 64}},
@@ -82,6 +87,7 @@ func (c *Config) setDefaults() {
 	}
 	c.ICMP = c.ICMP.share(c.Workers)
 	c.ICMPUnit = c.ICMPUnit.share(c.Workers)
+	c.Redirect = c.Redirect.share(c.Workers)
 }
 
 // An Engine is the user path of one router: its workers and their tables. Create
@@ -102,6 +108,8 @@ type Engine struct {
 	control     consumer
 	host        consumer
 	undelivered atomic.Uint64
+	filters     *filter.Table
+	filterLog   consumer
 
 	mu          sync.Mutex // the one writer's turn: all below, and changes to the tables
 	topology    topology
@@ -143,10 +151,12 @@ func newEngine(c Config) (*Engine, error) {
 		nexthops:    newNexthopTable(c.Domain),
 		adjacencies: newAdjacencyTable(),
 		sessions:    newSessions(c),
-		base:        time.Now(),
 		control:     newConsumer(),
 		host:        newConsumer(),
 		topology:    newTopology(),
+		filters:     filter.NewTable(c.Workers),
+		filterLog:   newConsumer(),
+		base:        time.Now(),
 		portQueues:  make(map[PortID][]port.Queue),
 		nextPort:    1,
 	}

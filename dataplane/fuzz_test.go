@@ -3,6 +3,7 @@ package dataplane
 import (
 	"testing"
 
+	"router/dataplane/filter"
 	"router/dataplane/session"
 	"router/intf"
 )
@@ -24,6 +25,11 @@ func FuzzPipeline(f *testing.F) {
 		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "203.0.113.99", payload: udp("192.0.2.10", "203.0.113.99", data(9), true)}),
 		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "20.0.0.1", payload: portsOf(7, 9)}),
 		eth6(routerA, hostA, ip6{src: "2001:db8:a::10", dst: "2620::1", next: 44, payload: fragment6(40, false, data(40))}),
+		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.51.100.10", tos: 1 << 2, payload: data(40)}),
+		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.51.100.10", tos: 2 << 2, proto: 6, payload: tcp("192.0.2.10", "198.51.100.10", 2, 1, 0, nil)}),
+		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.51.100.10", tos: 9 << 2, payload: data(1400)}),
+		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "192.0.2.1", tos: 8 << 2, payload: data(40)}),
+		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.51.100.10", tos: 12 << 2, payload: data(40)}),
 		{}, data(13), data(60),
 	} {
 		f.Add(frame, uint8(0))
@@ -42,6 +48,7 @@ func FuzzPipeline(f *testing.F) {
 	x.e.SetSession(1003, Session{Match: toPort(6, 7), Consumer: session.ToReject, Class: 1})
 	x.group(900, "20.0.0.0/8", forwardTo(unitB, "198.51.100.10"), forwardTo(unitC, "203.0.113.10"))
 	x.group(901, "2620::/16", forwardTo(unitB, "2001:db8:b::10"), forwardTo(unitC, "2001:db8:c::10"))
+	x.filterEverywhere()
 	for i := range x.e.workers[0].rx {
 		x.e.workers[0].rx[i].complete = i%2 == 0
 	}
@@ -71,4 +78,39 @@ func FuzzPipeline(f *testing.F) {
 		x.collect()
 		x.checkAccounts()
 	})
+}
+
+// filterEverywhere binds filters at all hooks of some units. A packet's DSCP chooses
+// what they do to it: most do nothing.
+func (x *world) filterEverywhere() {
+	chosen := func(dscp uint32, a filter.Action) filter.Term {
+		return filter.Term{Match: filter.Match{DSCP: filter.Numbers{Ranges: []filter.Range{filter.One(dscp)}}}, Action: a}
+	}
+	if err := x.e.Filters().SetPolicer(&filter.PolicerSpec{Name: "p", Packets: true, Rate: 2, Burst: 2, Red: filter.ColourAction{Drop: true}}); err != nil {
+		x.t.Fatal(err)
+	}
+	for _, u := range []intf.Index{unitA, unitB, unitC, unitD} {
+		for _, f := range intf.Families {
+			gateway := []string{"203.0.113.10", "2001:db8:c::10"}[f]
+			for h := range filter.NumHooks {
+				x.bind(u, f, h,
+					chosen(1, filter.Action{Kind: filter.Reject}),
+					chosen(2, filter.Action{Kind: filter.Reject, Reject: filter.RejectTCPReset}),
+					chosen(3, filter.Action{Kind: filter.Reject, Reject: filter.RejectProtocol, LogEvery: 2}),
+					chosen(4, filter.Action{Kind: filter.Discard, Mirror: unitN}),
+					chosen(5, filter.Action{DSCP: filter.Some[uint8](1)}), // rejected by the next hook
+					chosen(6, filter.Action{Kind: filter.ToInstance, Instance: 1}),
+					chosen(7, filter.Action{Kind: filter.ToInstance, Instance: 7}),
+					chosen(8, filter.Action{Mirror: unitQ, LogEvery: 1}),
+					chosen(9, filter.Action{Mirror: unitA, Mark: filter.Some[uint16](1)}),
+					chosen(10, filter.Action{Police: "p"}),
+					chosen(11, filter.Action{Mirror: 999}),
+					chosen(12, filter.Action{Kind: filter.ToNextHop, NextHop: uint32(x.nexthop(forwardTo(unitC, gateway), 0))}),
+					chosen(13, filter.Action{Kind: filter.ToNextHop, NextHop: 1 << 20}),
+					filter.Term{Match: filter.Match{Options: filter.OptionMatch{Any: true}}, Action: filter.Action{Kind: filter.Discard}},
+					filter.Term{Match: filter.Match{SrcPort: filter.Numbers{Ranges: []filter.Range{{Lo: 1, Hi: 3}}}}, Action: filter.Action{Kind: filter.Reject, Reject: filter.RejectPort}},
+					do(filter.Action{}))
+			}
+		}
+	}
 }

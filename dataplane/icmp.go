@@ -70,13 +70,18 @@ func (w *worker) icmpErrorFrom(p *pkt, typ, code uint8, rest uint32, src netip.A
 		r.n = uint16(packet.PutICMPv6Error(dst, typ, code, rest, src, l3))
 		r.hi, r.lo = packet.IPv6(dst).Dst64()
 	}
+	w.reply(&r)
+}
+
+// reply puts a packet of our own that answers one of this batch with the replies.
+func (w *worker) reply(r *pkt) {
 	r.buf = port.Buf{Addr: r.at, Len: r.n}
 	w.totals.pend[totalCreated]++
 	if len(w.replies) == cap(w.replies) {
-		w.drop(&r, DropNoBuffer)
+		w.drop(r, DropNoBuffer)
 		return
 	}
-	w.replies = append(w.replies, r)
+	w.replies = append(w.replies, *r)
 }
 
 // errorSource is the address that our ICMP errors about a packet come from: the
@@ -99,11 +104,14 @@ func (w *worker) errorSource(p *pkt) netip.Addr {
 	return netip.Addr{}
 }
 
-// sendReplies sends the ICMP errors of this batch as packets of our own. An
-// error about an error is never made, so there is nothing more afterwards.
+// sendReplies sends the ICMP errors and resets of this batch as packets of our
+// own. Nothing answers a reply, so there is nothing more afterwards.
 func (w *worker) sendReplies() {
 	for i := range w.replies {
 		p := &w.replies[i]
+		if !w.filterOwn(p) {
+			continue
+		}
 		if p.table == nil {
 			w.drop(p, DropNoInstance)
 			continue

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"encoding/binary"
 
+	"router/dataplane/filter"
 	"router/dataplane/packet"
 	"router/dataplane/port"
 	"router/intf"
@@ -28,17 +29,23 @@ func (w *worker) receive(q *rxQueue) int {
 	w.touch(q.block)
 	w.totals.pend[totalReceived] += uint64(n)
 	for _, f := range intf.Families {
-		w.batch[f].n, w.batch[f].rpf = 0, false
+		w.batch[f].n, w.batch[f].hooks, w.batch[f].steered, w.batch[f].rpf = 0, 0, false, false
 	}
 	for _, b := range w.bufs[:n] {
 		w.classify(q, view, b)
 	}
 	for _, f := range intf.Families {
 		batch := &w.batch[f]
+		if batch.hooks.has(filter.Input) {
+			w.filterInput(batch)
+		}
 		if batch.rpf {
 			w.checkSources(batch, f)
 		}
 		batch.lookup(f)
+		if batch.steered {
+			batch.steer()
+		}
 		for i := range batch.n {
 			p := &batch.pkts[i]
 			if f == intf.Inet6 && p.flags&flagOptions != 0 && !w.mayHop(p) {
@@ -102,11 +109,11 @@ func (w *worker) classify(q *rxQueue, view *portView, b port.Buf) {
 	case packet.EtherTypeIPv4:
 		// In its place from the start: copying a packet costs as much as checking it.
 		p := &w.batch[intf.Inet].pkts[w.batch[intf.Inet].n]
-		p.buf, p.at, p.flags, p.in, p.rx = b, at, flags, u, q
+		p.buf, p.at, p.flags, p.label, p.in, p.rx = b, at, flags, label{}, u, q
 		w.classify4(p, l3)
 	case packet.EtherTypeIPv6:
 		p := &w.batch[intf.Inet6].pkts[w.batch[intf.Inet6].n]
-		p.buf, p.at, p.flags, p.in, p.rx = b, at, flags, u, q
+		p.buf, p.at, p.flags, p.label, p.in, p.rx = b, at, flags, label{}, u, q
 		w.classify6(p, l3)
 	case packet.EtherTypeARP:
 		if !u.fam[intf.Inet].up {
@@ -161,6 +168,7 @@ func (w *worker) classify4(p *pkt, l3 []byte) {
 	dst := ip.Dst32()
 	p.hi, p.lo = 0, uint64(dst)
 	b := &w.batch[intf.Inet]
+	b.hooks |= f.hooks
 	b.dst4[b.n] = dst
 	b.rpf = b.rpf || f.rpf != intf.RPFNone
 	b.n++
@@ -202,6 +210,7 @@ func (w *worker) classify6(p *pkt, l3 []byte) {
 		p.flags |= flagOptions
 	}
 	b := &w.batch[intf.Inet6]
+	b.hooks |= f.hooks
 	b.rpf = b.rpf || f.rpf != intf.RPFNone
 	b.n++
 }
@@ -303,6 +312,9 @@ func (w *worker) parseInjected(p *pkt, instance uint32) bool {
 // originate sends a packet of this host. Groups and the limited broadcast are
 // bound to the unit that the host chose; all else is in the route table.
 func (w *worker) originate(p *pkt) {
+	if !w.filterOwn(p) {
+		return
+	}
 	switch {
 	case p.isGroup():
 		w.emit(p, egress{unit: p.in, mac: p.groupMAC()})

@@ -30,19 +30,22 @@ func TestLinuxHostsReachEachOther(t *testing.T) {
 	}
 }
 
-func hostsReachEachOther(t *testing.T, d intf.Driver) {
+// betweenHosts puts an engine between two namespaces, hosts 10 on the networks
+// 10.0.0.0/24 and 10.0.1.0/24 of units 1 and 2. finish takes it away again.
+func betweenHosts(t *testing.T, d intf.Driver) (x *world, hosts []*testnet.Namespace, finish func()) {
+	t.Helper()
 	router := testnet.New(t, "r")
-	hosts := []*testnet.Namespace{testnet.New(t, "a"), testnet.New(t, "b")}
+	hosts = []*testnet.Namespace{testnet.New(t, "a"), testnet.New(t, "b")}
 	e, err := New(Config{Workers: 2, Buffers: 4096, Domain: epoch.New()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := e.Close(); err != nil {
 			t.Error(err)
 		}
-	}()
-	x := &world{
+	})
+	x = &world{
 		t: t, e: e, tables: make(map[uint32]*fib.Table),
 		nhs: make(map[routing.NextHop]routing.NextHopID), ports: make(map[string]PortID),
 	}
@@ -88,6 +91,23 @@ func hostsReachEachOther(t *testing.T, d intf.Driver) {
 		x.network(0, unit, v4+"1/24", v6+"1/64")
 		x.neighbor(0, unit, macOf(h, "eth0"), v4+"10", v6+"10")
 	}
+	return x, hosts, func() {
+		for i, dev := range devices {
+			if err := errors.Join(e.RemovePort(x.ports[fmt.Sprintf("ge%d", i)]), dev.Close()); err != nil {
+				t.Error(err)
+			}
+		}
+		if u := e.Usage(); u.Buffers != u.BuffersFree {
+			t.Errorf("buffers are missing: %+v", u)
+		}
+	}
+}
+
+func hostsReachEachOther(t *testing.T, d intf.Driver) {
+	x, hosts, finish := betweenHosts(t, d)
+	defer finish()
+	e := x.e
+	station := intf.MAC(hosts[1].MAC(t, "eth0"))
 	run := func(n *testnet.Namespace, command ...string) string {
 		t.Helper()
 		out, err := n.Run(command[0], command[1:]...)
@@ -119,8 +139,8 @@ func hostsReachEachOther(t *testing.T, d intf.Driver) {
 	wg.Go(func() {
 		_ = e.ServeControl(ctx, func(p Punt) {
 			if p.Kind == PuntUnresolved {
-				e.SetAdjacency(p.IfIndex, p.Addr, macOf(hosts[1], "eth0"), false)
-				if err := e.SendUnit(p.IfIndex, p.EtherType, macOf(hosts[1], "eth0"), p.Frame); err != nil {
+				e.SetAdjacency(p.IfIndex, p.Addr, station, false)
+				if err := e.SendUnit(p.IfIndex, p.EtherType, station, p.Frame); err != nil {
 					t.Error(err)
 				}
 			}
@@ -129,15 +149,6 @@ func hostsReachEachOther(t *testing.T, d intf.Driver) {
 	run(hosts[0], "ping", "-c", "1", "-W", "2", "10.0.1.10")
 	cancel()
 	wg.Wait()
-
-	for i, dev := range devices {
-		if err := errors.Join(e.RemovePort(x.ports[fmt.Sprintf("ge%d", i)]), dev.Close()); err != nil {
-			t.Error(err)
-		}
-	}
-	if u := e.Usage(); u.Buffers != u.BuffersFree {
-		t.Errorf("buffers are missing: %+v", u)
-	}
 }
 
 // sendTCP sends size octets from one namespace to another.

@@ -28,7 +28,7 @@ func (w *worker) echo(l *localPacket) {
 		return
 	}
 	r := *p
-	r.flags, r.rx = flagOriginated|flagReply, nil
+	r.flags, r.label, r.rx = flagOriginated|flagReply, label{}, nil
 	w.replies = append(w.replies, r)
 }
 
@@ -141,11 +141,5 @@ func (w *worker) reset(p *pkt) {
 	} else {
 		r.hi, r.lo = packet.IPv6(b[:n]).Dst64()
 	}
-	r.buf = port.Buf{Addr: r.at, Len: r.n}
-	w.totals.pend[totalCreated]++
-	if len(w.replies) == cap(w.replies) {
-		w.drop(&r, DropNoBuffer)
-		return
-	}
-	w.replies = append(w.replies, r)
+	w.reply(&r)
 }

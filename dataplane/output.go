@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"router/dataplane/filter"
 	"router/dataplane/packet"
 	"router/dataplane/port"
 	"router/intf"
@@ -15,16 +16,24 @@ type egress struct {
 	key  adjacencyKey
 }
 
-// emit sends a packet that may not fit the egress, and lowers its TTL first if
-// it was received.
+// emit sends a packet that may not fit the egress, or may not pass its output
+// filter, and lowers its TTL first if it was received.
 func (w *worker) emit(p *pkt, to egress) {
 	if to.unit == nil || to.unit.port == 0 || !to.unit.fam[p.fam].up {
 		w.drop(p, DropEgressDown)
 		return
 	}
+	aged := p.flags&flagOriginated != 0
+	if to.unit.fam[p.fam].hooks.has(filter.Output) {
+		// The filter sees the whole packet as it will be sent.
+		if !aged && !w.decrement(p) || !w.filterOutput(p, &to) {
+			return
+		}
+		aged = true
+	}
 	mtu := to.unit.fam[p.fam].mtu
 	if p.n <= mtu {
-		if p.flags&flagOriginated == 0 && !w.decrement(p) {
+		if !aged && !w.decrement(p) {
 			return
 		}
 		if p.flags&flagOptions != 0 {
@@ -34,7 +43,7 @@ func (w *worker) emit(p *pkt, to egress) {
 		return
 	}
 	// Too old comes before too big: the sender of a traceroute wants to know us.
-	if p.flags&flagOriginated == 0 && w.ttl(p) <= 1 {
+	if !aged && w.ttl(p) <= 1 {
 		w.decrement(p)
 		return
 	}
@@ -48,7 +57,7 @@ func (w *worker) emit(p *pkt, to egress) {
 		w.drop(p, DropTooBig)
 		return
 	}
-	if p.flags&flagOriginated == 0 && !w.decrement(p) {
+	if !aged && !w.decrement(p) {
 		return
 	}
 	if p.flags&flagOptions != 0 {

@@ -17,10 +17,18 @@ type pkt struct {
 	fam      intf.Family
 	flags    pktFlag
 	instance uint32 // in which it was looked up last
-	in       *unit  // where it came in, or the unit that the host sent it by
+	label    label
+	in       *unit // where it came in, or the unit that the host sent it by
 	table    *fib.Table
 	hi, lo   uint64   // destination in host byte order; IPv4 in lo
 	rx       *rxQueue // nil for what came from no port
+}
+
+// A label is what filters have given a packet, for filters that follow; the zero
+// label is that of a packet that none has touched.
+type label struct {
+	mark        uint16
+	loss, class uint8
 }
 
 // A pktFlag is a reason to look closer.
@@ -37,11 +45,17 @@ const (
 
 // A batch is the packets of one family out of one receive call.
 type batch struct {
-	n    int
-	rpf  bool // some packet's source is to be checked
+	n     int
+	rpf   bool    // some packet's source is to be checked
+	hooks hookSet // of the families that the packets came in by
+	// steered says that via holds next hops that input filters chose instead of
+	// the lookup's; 0 where they did not.
+	steered bool
+
 	pkts [batchSize]pkt
 	dst4 [batchSize]uint32 // destinations of an IPv4 batch, side by side
 	nhs  [batchSize]uint32 // ids of the next hops that the lookup found
+	via  [batchSize]uint32
 }
 
 // lookup finds the next hops of all packets of a batch.

@@ -45,6 +45,8 @@ const (
 	DropUnknownOption                                  // an unknown IPv6 option that says so (RFC 8200, 4.2)
 	DropRPF                                            // the source does not lead back as the family demands (RFC 3704)
 	DropWrongUnit                                      // the route takes packets of other units only
+	DropFiltered                                       // a filter discards or rejects it
+	DropPoliced                                        // beyond what a filter's policer lets pass
 
 	NumReasons = packet.NumFaults + iota // the number of values
 )
@@ -57,6 +59,7 @@ var reasonNames = [NumReasons - packet.NumFaults]string{
 	"local-policed", "local-rejected", "local-discarded",
 	"source-route", "unknown-option",
 	"rpf-failed", "wrong-interface",
+	"filtered", "policed",
 }
 
 // String is the reason's name as state and counters show it.

@@ -71,6 +71,7 @@ func (b *batch) move(kept, next, end int) int {
 	if kept != next {
 		copy(b.pkts[kept:], b.pkts[next:end])
 		copy(b.dst4[kept:], b.dst4[next:end])
+		copy(b.via[kept:], b.via[next:end])
 	}
 	return kept + end - next
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"router/dataplane/filter"
 	"router/dataplane/packet"
 	"router/intf"
 	"router/vrf/fib"
@@ -31,6 +32,14 @@ type UnitFamily struct {
 	Primary  netip.Addr // source of ICMP errors about what arrives here; may be zero
 	RPF      intf.RPFCheck
 	Locals   []netip.Addr // this unit's own addresses, link-local ones included
+	// Redirects are our addresses in the networks that hosts are redirected in,
+	// host bits kept; empty for no redirects.
+	Redirects []netip.Prefix
+
+	// Filters are what its packets have to pass at each hook, nil where all pass, and
+	// Group is the number that filters match as its interface group.
+	Filters [filter.NumHooks]*filter.Bound
+	Group   uint32
 }
 
 // unit is a Unit as workers read it: immutable, and complete for one packet.
@@ -45,12 +54,15 @@ type unit struct {
 
 type family struct {
 	up       bool
+	hooks    hookSet // where spec has filters
 	rpf      intf.RPFCheck
 	instance uint32
 	table    *fib.Table // of instance; nil while it has none
 	sources  *fib.Table // that sources are checked in; nil where table is
 	mtu      uint16
 	own      addressSet
+
+	redirects []netip.Prefix
 }
 
 // unitStats has a block for each worker.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"router/dataplane/filter"
 	"router/dataplane/port"
 	"router/vrf/epoch"
 )
@@ -34,7 +35,10 @@ type worker struct {
 	bufs    [batchSize]port.Buf
 	batch   [2]batch
 	rpf     rpfBatch
-	replies []pkt // ICMP errors that wait for their turn
+	replies []pkt // ICMP errors, resets and echo replies that wait for their turn
+
+	filters  *filter.Worker
+	filtered bool // some filter has run in this batch
 
 	clock    func() int64 // nanoseconds since base
 	now      int64        // of this batch, read when first wanted
@@ -42,6 +46,7 @@ type worker struct {
 	ipID     uint16
 	policers [numPunts]bucket
 	rang     [2]bool // control and host have got something in this batch
+	logged   bool    // and the reader of the filter log
 
 	touched  []*counterBlock
 	totals   totalCounts
@@ -49,6 +54,7 @@ type worker struct {
 
 	punts   [numPunts]*puntRing
 	hostOut *puntRing
+	logOut  *logRing
 	injects *injectRing // from the control plane
 	hostIn  *injectRing // from the host stack
 	peers   *injectRing // frames from other workers
@@ -100,8 +106,9 @@ func newWorker(e *Engine, id int) (*worker, error) {
 		return nil, fmt.Errorf("worker %d: %w", id, err)
 	}
 	w := &worker{
-		engine: e, id: id, mem: mem, base: e.base,
+		engine: e, id: id, mem: mem, base: e.base, filters: e.filters.Worker(id),
 		hostOut: newPuntRing(hostOutRing),
+		logOut:  newLogRing(),
 		injects: newInjectRing(controlRing),
 		hostIn:  newInjectRing(hostInRing),
 		peers:   newInjectRing(peerRing),
@@ -304,6 +311,14 @@ func (w *worker) finish() {
 	}
 	w.touched = w.touched[:0]
 	w.totals.flush()
+	if w.filtered {
+		w.filters.Flush()
+		w.filtered = false
+	}
+	if w.logged {
+		w.engine.filterLog.wake()
+		w.logged = false
+	}
 	if w.rang[0] {
 		w.engine.control.wake()
 	}

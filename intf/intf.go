@@ -176,6 +176,7 @@ type UnitSpec struct {
 	Description string
 	Enabled     bool
 	VLAN        VLAN         // this unit's own tags; a child's come after its parent's
+	Group       uint32       // interface group, by which filters know it; 0 is none
 	Families    []FamilySpec // at most one of each kind, in order of kind
 }
 
@@ -187,10 +188,20 @@ type FamilySpec struct {
 	MTU      uint16 // octets of the network-layer packet; 0 is the standard default
 	// Unnumbered is the unit whose address the family borrows; zero for none.
 	Unnumbered UnitKey
-	RPF        RPFCheck       // of the sources of what comes in
-	Advert     *AdvertSpec    // router advertisements, of Inet6 only; nil for none
-	Addresses  []AddressSpec  // ordered by prefix
-	Neighbors  []NeighborSpec // ordered by address
+	// NoRedirects says that hosts are not told of better first hops.
+	NoRedirects bool
+	RPF         RPFCheck       // of the sources of what comes in
+	Advert      *AdvertSpec    // router advertisements, of Inet6 only; nil for none
+	Addresses   []AddressSpec  // ordered by prefix
+	Neighbors   []NeighborSpec // ordered by address
+	Filters     FilterNames
+}
+
+// FilterNames are the filters of a family by name, empty where there is none. It
+// is comparable.
+type FilterNames struct {
+	Input, Output           string // of what the unit receives, and of what it sends
+	InputLocal, OutputLocal string // of what the router receives through it for itself, and sends
 }
 
 // An AddressSpec is the intended state of an address.

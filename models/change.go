@@ -26,6 +26,10 @@ type Change struct {
 	Classes   []Delta[string, ClassSpec]
 	Sessions  []Delta[string, SessionSpec]
 
+	PrefixLists []Delta[string, PrefixListSpec]
+	Policers    []Delta[string, PolicerSpec]
+	Filters     []Delta[string, FilterSpec]
+
 	generation uint64
 }
 
@@ -34,7 +38,8 @@ func (c *Change) Empty() bool { return c.Len() == 0 }
 
 // Len is the number of objects that change.
 func (c *Change) Len() int {
-	n := len(c.Devices) + len(c.Units) + len(c.Instances) + len(c.Static) + len(c.Classes) + len(c.Sessions)
+	n := len(c.Devices) + len(c.Units) + len(c.Instances) + len(c.Static) + len(c.Classes) + len(c.Sessions) +
+		len(c.PrefixLists) + len(c.Policers) + len(c.Filters)
 	if c.System != nil {
 		n++
 	}
@@ -60,6 +65,9 @@ func (c *Change) inverse() Change {
 	r.Static = inverses(c.Static)
 	r.Classes = inverses(c.Classes)
 	r.Sessions = inverses(c.Sessions)
+	r.PrefixLists = inverses(c.PrefixLists)
+	r.Policers = inverses(c.Policers)
+	r.Filters = inverses(c.Filters)
 	return r
 }
 
@@ -82,6 +90,9 @@ func (c *Change) sort() {
 	slices.SortFunc(c.Classes, func(a, b Delta[string, ClassSpec]) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(c.Sessions, func(a, b Delta[string, SessionSpec]) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(c.Static, func(a, b Delta[StaticKey, StaticSpec]) int { return a.Key.Compare(b.Key) })
+	slices.SortFunc(c.PrefixLists, func(a, b Delta[string, PrefixListSpec]) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(c.Policers, func(a, b Delta[string, PolicerSpec]) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(c.Filters, func(a, b Delta[string, FilterSpec]) int { return strings.Compare(a.Key, b.Key) })
 }
 
 // delta compares what old has under key with what is wanted there, nil for

@@ -35,6 +35,11 @@ func (c *Compiled) check(change Change, v *violations) {
 			c.checkLoop(s, v)
 		}
 	}
+	for name := range a.filters {
+		if s, ok := c.intent.Filters[name]; ok {
+			c.checkFilter(s, v)
+		}
+	}
 }
 
 // An affected is what a change can make wrong: the objects that changed and
@@ -45,6 +50,7 @@ type affected struct {
 	lookups map[StaticKey]struct{} // routes that look up elsewhere, to be checked for loops
 
 	sessions map[string]struct{}
+	filters  map[string]struct{}
 }
 
 func (c *Compiled) affected(change Change) affected {
@@ -54,6 +60,7 @@ func (c *Compiled) affected(change Change) affected {
 		lookups: map[StaticKey]struct{}{},
 
 		sessions: map[string]struct{}{},
+		filters:  map[string]struct{}{},
 	}
 	for _, d := range change.Devices {
 		// Nothing but the MRU and the type reach the units.
@@ -93,6 +100,7 @@ func (c *Compiled) affected(change Change) affected {
 	}
 	c.affectedLookups(uncovered, &a)
 	c.affectedSessions(change, a.sessions)
+	c.affectedFilters(change, &a)
 	return a
 }
 
@@ -111,7 +119,7 @@ func (c *Compiled) affectedByUnit(d Delta[intf.UnitKey, intf.UnitSpec], a *affec
 	}
 	for _, f := range d.New.Families {
 		for _, address := range f.Addresses {
-			for key := range c.index.byGateway[instanceAddr{f.Instance, address.Prefix.Addr()}] {
+			for key := range c.index.byGateway[address.Prefix.Addr()] {
 				a.static[key] = struct{}{}
 			}
 		}
@@ -201,6 +209,7 @@ func (c *Compiled) checkUnit(s intf.UnitSpec, v *violations) {
 		mtu := checkMTU(f, int(mru), stack.Tags(), fpath, v)
 		c.checkUnnumbered(s.Key, f, fpath, v)
 		checkAdvert(f.Advert, mtu, c.isLoopback(s.Key), fpath, v)
+		c.checkBindings(f, fpath, v)
 		for _, a := range f.Addresses {
 			c.checkUnique(s.Key, f.Instance, a.Prefix, fpath, v)
 		}
@@ -307,11 +316,25 @@ func (c *Compiled) checkNextHop(key StaticKey, nh StaticNextHop, v *violations) 
 	if nh.Interface != (intf.UnitKey{}) {
 		c.checkNextHopUnit(key, nh.Interface, path+"/interface", v)
 	}
-	for own := range c.index.addresses[instanceAddr{key.Instance, nh.Gateway}] {
+	for own := range c.index.addresses[instanceAddr{c.gatewayInstance(key, nh), nh.Gateway}] {
 		v.add(path+"/gateway", ruleGatewayOwn,
 			"gateway %v is the router's own address on %s: use that of another router", nh.Gateway, own.unit.Name())
 		return
 	}
+}
+
+// gatewayInstance is the instance in which a next hop's gateway is a neighbour or
+// found: that of the unit, the one that is named, or the route's own.
+func (c *Compiled) gatewayInstance(key StaticKey, nh StaticNextHop) string {
+	if nh.Instance != "" {
+		return nh.Instance
+	}
+	for _, f := range c.intent.Units[nh.Interface].Families {
+		if f.Family == intf.FamilyOf(key.Prefix.Addr()) {
+			return f.Instance
+		}
+	}
+	return key.Instance
 }
 
 func (c *Compiled) checkNextHopUnit(key StaticKey, name intf.UnitKey, path string, v *violations) {
@@ -327,12 +350,12 @@ func (c *Compiled) checkNextHopUnit(key StaticKey, name intf.UnitKey, path strin
 	}
 	family := intf.FamilyOf(key.Prefix.Addr())
 	for _, f := range unit.Families {
-		if f.Family == family && f.Instance == key.Instance {
+		if f.Family == family {
 			return
 		}
 	}
 	v.add(path, ruleNexthopIfFamily,
-		"unit %s has no family %v in instance %s: add the family there or name another unit", name.Name(), family, key.Instance)
+		"unit %s has no family %v: add the family there or name another unit", name.Name(), family)
 }
 
 // checkLoop follows the look-up s for its own prefix through the instances, as

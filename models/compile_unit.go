@@ -22,6 +22,7 @@ func compileUnit(key intf.UnitKey, g *gen.Routerd_Interface_Unit, v *violations)
 		checkKey(c.Id, key.ID, path+"/config/id", v)
 		s.Description = value(c.Description, "")
 		s.Enabled = value(c.Enabled, true)
+		s.Group = value(c.InterfaceGroup, 0)
 	}
 	s.VLAN = compileVLAN(g.GetVlan().GetConfig(), path+"/vlan/config", v)
 	for _, typ := range slices.Sorted(maps.Keys(g.Family)) {
@@ -87,9 +88,11 @@ func compileFamily(f intf.Family, typ gen.E_Routerd_FamilyType, g *gen.Routerd_I
 			if c.Unnumbered != nil {
 				s.Unnumbered = ParseUnitName(*c.Unnumbered)
 			}
+			s.NoRedirects = !value(c.Redirects, true)
 			s.RPF = rpfCheckOf(c.RpfCheck)
 		}
 	}
+	s.Filters = compileBindings(g.GetFilter().GetConfig(), path, v)
 	s.Advert = compileAdvert(f, g.RouterAdvertisement, path, v)
 	for text, a := range g.Address {
 		if spec, ok := compileAddress(f, text, a, addressPath(path, text), v); ok {

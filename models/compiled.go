@@ -30,6 +30,10 @@ func NewCompiled() *Compiled {
 			Static:    map[StaticKey]StaticSpec{},
 			Classes:   maps.Clone(classByName),
 			Sessions:  maps.Clone(sessionByName),
+
+			PrefixLists: map[string]PrefixListSpec{},
+			Policers:    map[string]PolicerSpec{},
+			Filters:     map[string]FilterSpec{},
 		},
 		index: newIndexes(),
 	}
@@ -167,10 +171,35 @@ func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Cha
 			if d, ok := delta(c.intent.Sessions, o.Name, want, equal); ok {
 				change.Sessions = append(change.Sessions, d)
 			}
+		case PrefixList:
+			if d, ok := delta(c.intent.PrefixLists, o.Name, compiled(dev.PrefixList[o.Name], o.Name, compilePrefixList, v), PrefixListSpec.Equal); ok {
+				change.PrefixLists = append(change.PrefixLists, d)
+			}
+		case Policer:
+			if d, ok := delta(c.intent.Policers, o.Name, compiled(dev.Policer[o.Name], o.Name, compilePolicer, v), equal); ok {
+				change.Policers = append(change.Policers, d)
+			}
+		case Filter:
+			if d, ok := delta(c.intent.Filters, o.Name, compiled(dev.Filter[o.Name], o.Name, compileFilter, v), FilterSpec.Equal); ok {
+				change.Filters = append(change.Filters, d)
+			}
+		case FilterLog:
+			// It is state alone.
 		}
 	}
 	change.sort()
 	return change
+}
+
+// compiled is what compile makes of g, nil where there is nothing.
+func compiled[G, V any](g *G, name string, compile func(string, *G, *violations) (V, bool), v *violations) *V {
+	if g == nil {
+		return nil
+	}
+	if s, ok := compile(name, g, v); ok {
+		return &s
+	}
+	return nil
 }
 
 // apply makes the intent and the indexes what change says, without a check.
@@ -193,6 +222,15 @@ func (c *Compiled) apply(change Change) {
 	}
 	for _, d := range change.Sessions {
 		replace(c.intent.Sessions, d, c.index.session)
+	}
+	for _, d := range change.PrefixLists {
+		replace(c.intent.PrefixLists, d, nil)
+	}
+	for _, d := range change.Policers {
+		replace(c.intent.Policers, d, nil)
+	}
+	for _, d := range change.Filters {
+		replace(c.intent.Filters, d, c.index.filter)
 	}
 }
 

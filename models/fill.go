@@ -33,6 +33,7 @@ func FillSystem(dst *gen.Device, s SystemState) {
 			JumboBuffersFree: ygot.Uint32(s.JumboBuffersFree),
 			FibOctets:        ygot.Uint64(s.FIBOctets),
 			NextHops:         ygot.Uint32(s.NextHops),
+			FilterLogLost:    ygot.Uint64(s.FilterLogLost),
 		},
 		Datastore: &gen.Routerd_System_State_Datastore{
 			CommitNumber:   ygot.Uint64(s.CommitNumber),
@@ -112,6 +113,9 @@ func FillUnit(dst *gen.Device, s UnitState) {
 	if a := s.Applied; a != nil {
 		st.Description = text(a.Description)
 		st.Enabled = ygot.Bool(a.Enabled)
+		if a.Group != 0 {
+			st.InterfaceGroup = ygot.Uint32(a.Group)
+		}
 		u.GetOrCreateVlan().State = vlanState(a.VLAN)
 	}
 	u.State = st
@@ -151,10 +155,12 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		if a.Unnumbered != (intf.UnitKey{}) {
 			st.Unnumbered = ygot.String(a.Unnumbered.Name())
 		}
+		st.Redirects = ygot.Bool(!a.NoRedirects)
 		st.RpfCheck = rpfCheck(a.RPF)
 	}
 	st.BorrowedAddress = address(s.Borrowed)
 	f.State = st
+	fillBindings(f, s)
 	if s.Advert != nil {
 		fillAdvert(f, s.Advert)
 	}

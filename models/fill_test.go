@@ -10,6 +10,7 @@ import (
 	"github.com/openconfig/ygot/ygot"
 	"github.com/openconfig/ygot/ytypes"
 
+	"router/dataplane/filter"
 	"router/dataplane/session"
 	"router/gen"
 	"router/intf"
@@ -31,9 +32,10 @@ func filled() *gen.Device {
 		Attach: intf.Shared, Driver: intf.DriverAFXDP, Queues: 2, MAC: intf.MAC{2, 0, 0, 0, 0, 1},
 	}
 	address := intf.AddressSpec{Prefix: netip.MustParsePrefix("2001:db8::1/128"), Primary: true, Preferred: true, Ignore: true, Peer: someIP}
-	family := intf.FamilySpec{Family: intf.Inet6, Enabled: true, Instance: "red", Unnumbered: intf.UnitKey{Device: "lo0", ID: "0"}, RPF: intf.RPFFeasible}
+	family := intf.FamilySpec{Family: intf.Inet6, Enabled: true, Instance: "red", Unnumbered: intf.UnitKey{Device: "lo0", ID: "0"}, RPF: intf.RPFFeasible,
+		Filters: intf.FilterNames{Input: "f", Output: "f", InputLocal: "f", OutputLocal: "f"}}
 	unit := intf.UnitSpec{
-		Key: intf.UnitKey{Device: "ge0", ID: "100.1"}, Description: "customer", Enabled: true,
+		Key: intf.UnitKey{Device: "ge0", ID: "100.1"}, Description: "customer", Enabled: true, Group: 7,
 		VLAN: intf.VLAN{OuterTPID: 0x88a8, OuterID: 100, InnerTPID: 0x8100, InnerID: 1},
 	}
 	advert := AdvertState{Sent: 1, Solicitations: 2, Adverts: 3, Inconsistent: 1, Inconsistency: "mtu 1280, ours is 1500", Applied: &intf.AdvertSpec{
@@ -46,7 +48,7 @@ func filled() *gen.Device {
 	FillSystem(dst, SystemState{
 		Applied: &SystemSpec{Hostname: "r1"}, Version: "1.0", BootTime: now,
 		Workers: 2, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, Drops: map[string]uint64{"host-full": 3},
-		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1,
+		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1, FilterLogLost: 2,
 	})
 	FillDevice(dst, DeviceState{
 		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now,
@@ -63,6 +65,7 @@ func filled() *gen.Device {
 			Neighbors: []NeighborState{{
 				Address: someIP, MAC: intf.MAC{2, 0, 0, 0, 0, 2}, State: neighbor.Reachable, IsRouter: true, LastChange: now,
 			}},
+			Filters: []FilterCount{{Hook: filter.Output, Filter: "f", Term: "t", PacketCount: PacketCount{Packets: 5, Octets: 400}}},
 		}},
 	})
 	FillInstance(dst, InstanceState{
@@ -98,57 +101,113 @@ func filled() *gen.Device {
 	other := &gen.Device{}
 	FillSession(other, SessionState{Spec: SessionSpec{Name: "echo", Match: byLocalPort(protoICMP, 8)}})
 	dst.Session["peer"].State.IcmpType = other.Session["echo"].State.IcmpType
+	fillFilters(dst)
 	return dst
+}
+
+// fillFilters is state of filters with every field set.
+func fillFilters(dst *gen.Device) {
+	colour := filter.ColourAction{Drop: true, LossPriority: filter.Some[uint8](filter.LossHigh), DSCP: filter.Some[uint8](10), ForwardingClass: filter.Some[uint8](2)}
+	counts := [filter.NumColours]PacketCount{{5, 400}, {6, 500}, {7, 600}}
+	FillFilter(dst, FilterState{
+		Name: "f", Bindings: 4, CompileTime: time.Millisecond, Reason: "no memory", Unmatched: PacketCount{1, 60}, Terms: []PacketCount{{5, 400}},
+		Applied: &FilterSpec{Description: "edge", Spec: filter.Spec{Name: "f", Family: intf.Inet6, InterfaceSpecific: true, Terms: []filter.Term{{Name: "t"}}}},
+	})
+	FillPrefixList(dst, PrefixListSpec{Name: "l", Description: "ours", Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	for _, p := range []filter.PolicerSpec{
+		{Name: "p", Kind: filter.TwoRate, ColourAware: true, Packets: true, Rate: 1, Burst: 2, PeakRate: 3, ExtraBurst: 4, Green: colour, Yellow: colour, Red: colour},
+		{Name: "q", Kind: filter.SingleRate, ColourAware: true, Rate: 1, Burst: 2, PeakRate: 3, ExtraBurst: 4, Green: colour, Yellow: colour, Red: colour},
+	} {
+		FillPolicer(dst, PolicerState{Applied: PolicerSpec{Spec: p, Description: "slow"}, Colours: counts})
+	}
+	FillFilterLog(dst, FilterLogEntry{
+		Number: 1, Time: now, Filter: "f", Term: "t", Hook: filter.Input, Unit: intf.UnitKey{Device: "ge0", ID: "0"}, Verdict: VerdictPoliced,
+		Src: someIP, Dst: someIP, Protocol: 17, Ports: true, SrcPort: 1, DstPort: 2, Length: 60,
+	})
 }
 
 // Whatever the model says of state can be filled in, and is valid.
 func TestEveryStateLeafCanBeFilled(t *testing.T) {
 	dst := filled()
-	leaves := 0
+	leaves := map[string]bool{} // whether some entry has it
 	var walk func(s reflect.Value, entry *yang.Entry, path string, state bool)
 	walk = func(s reflect.Value, entry *yang.Entry, path string, state bool) {
 		for i := range s.NumField() {
 			name := s.Type().Field(i).Tag.Get("path")
 			f, e := s.Field(i), entry.Dir[name]
 			p := path + "/" + name
-			inState := state || name == "state" && e.IsContainer()
+			inState := state || name == "state" && e.IsContainer() || e.Config == yang.TSFalse
 			switch {
 			case e.IsLeaf():
 				if !inState {
 					continue
 				}
-				if leaves++; f.IsZero() {
-					t.Errorf("%s is not filled in", p)
-				}
+				leaves[p] = leaves[p] || !f.IsZero()
 			case e.IsLeafList():
-				if leaves++; inState && f.Len() == 0 {
-					t.Errorf("%s is not filled in", p)
+				if inState {
+					leaves[p] = leaves[p] || f.Len() != 0
 				}
 			case e.IsList():
-				if f.Len() == 0 {
+				entries := entriesOf(f)
+				if len(entries) == 0 {
 					t.Errorf("%s has no entry", p)
 				}
-				for _, key := range f.MapKeys() {
-					walk(f.MapIndex(key).Elem(), e, p, inState)
+				for _, entry := range entries {
+					walk(entry.Elem(), e, p, inState)
 				}
 			case name == "config":
 				if !f.IsNil() {
 					t.Errorf("%s was touched", p)
 				}
 			case f.IsNil():
-				t.Errorf("%s is not filled in", p)
+				if hasState(e) {
+					t.Errorf("%s is not filled in", p)
+				}
 			default:
 				walk(f.Elem(), e, p, inState)
 			}
 		}
 	}
 	walk(reflect.ValueOf(dst).Elem(), gen.SchemaTree["Device"], "", false)
-	if leaves < 100 {
-		t.Errorf("only %d leaves found", leaves)
+	if len(leaves) < 100 {
+		t.Errorf("only %d leaves found", len(leaves))
+	}
+	for p, filled := range leaves {
+		if !filled {
+			t.Errorf("%s is not filled in", p)
+		}
 	}
 	if err := dst.Validate(&ytypes.LeafrefOptions{IgnoreMissingData: true}); err != nil {
 		t.Error(err)
 	}
+}
+
+// entriesOf are the entries of a list, ordered by its user or not.
+func entriesOf(f reflect.Value) []reflect.Value {
+	var list []reflect.Value
+	if _, ok := f.Interface().(ygot.GoOrderedMap); ok {
+		values := f.MethodByName("Values").Call(nil)[0]
+		for i := range values.Len() {
+			list = append(list, values.Index(i))
+		}
+		return list
+	}
+	for _, key := range f.MapKeys() {
+		list = append(list, f.MapIndex(key))
+	}
+	return list
+}
+
+func hasState(e *yang.Entry) bool {
+	if e.Name == "state" && e.IsContainer() {
+		return true
+	}
+	for _, child := range e.Dir {
+		if hasState(child) {
+			return true
+		}
+	}
+	return false
 }
 
 func TestFillLeavesOutWhatIsAbsent(t *testing.T) {

@@ -68,13 +68,14 @@ type indexes struct {
 	borrowers  multimap[intf.UnitKey, intf.UnitKey] // unnumbered units by the one that lends
 	namespaces multimap[string, string]             // instances by host namespace
 	byUnit     multimap[intf.UnitKey, StaticKey]    // routes through a unit
-	byGateway  multimap[instanceAddr, StaticKey]    // routes to a gateway
+	byGateway  multimap[netip.Addr, StaticKey]      // routes to a gateway, of all instances
 	byTarget   multimap[string, StaticKey]          // routes that look up in an instance
 
 	sessions        multimap[SessionMatch, string] // by what they match
 	byClass         multimap[string, string]       // sessions
 	sessionInstance multimap[string, string]       // sessions that name an instance
 	sessionUnit     multimap[intf.UnitKey, string] // sessions that name a unit
+	filters         filterIndex
 }
 
 func newIndexes() indexes {
@@ -88,13 +89,14 @@ func newIndexes() indexes {
 		borrowers:  multimap[intf.UnitKey, intf.UnitKey]{},
 		namespaces: multimap[string, string]{},
 		byUnit:     multimap[intf.UnitKey, StaticKey]{},
-		byGateway:  multimap[instanceAddr, StaticKey]{},
+		byGateway:  multimap[netip.Addr, StaticKey]{},
 		byTarget:   multimap[string, StaticKey]{},
 
 		sessions:        multimap[SessionMatch, string]{},
 		byClass:         multimap[string, string]{},
 		sessionInstance: multimap[string, string]{},
 		sessionUnit:     multimap[intf.UnitKey, string]{},
+		filters:         newFilterIndex(),
 	}
 }
 
@@ -116,6 +118,7 @@ func (x *indexes) unit(add bool, s intf.UnitSpec) {
 		}
 	}
 	networksOf(&s, func(k StaticKey) { x.network(add, k) })
+	x.bindings(add, s)
 }
 
 // networksOf visits the prefixes that the addresses of s, nil for none, make
@@ -158,7 +161,7 @@ func (x *indexes) static(add bool, s StaticSpec) {
 			x.byUnit.set(add, nh.Interface, s.Key)
 		}
 		if nh.Gateway.IsValid() {
-			x.byGateway.set(add, instanceAddr{s.Key.Instance, nh.Gateway}, s.Key)
+			x.byGateway.set(add, nh.Gateway, s.Key)
 		}
 		if nh.Instance != "" {
 			x.byTarget.set(add, nh.Instance, s.Key)

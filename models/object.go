@@ -24,6 +24,10 @@ const (
 	Static
 	Class
 	Session
+	PrefixList
+	Policer
+	Filter    // with its terms
+	FilterLog // an entry of the filter log; state alone
 )
 
 func (k Kind) String() string {
@@ -42,6 +46,14 @@ func (k Kind) String() string {
 		return "local-class"
 	case Session:
 		return "session"
+	case PrefixList:
+		return "prefix-list"
+	case Policer:
+		return "policer"
+	case Filter:
+		return "filter"
+	case FilterLog:
+		return "filter-log"
 	}
 	return "kind(" + uintText(uint64(k)) + ")"
 }
@@ -55,7 +67,7 @@ type Object struct {
 	Unit     string // Unit
 	Instance string // Instance, Static
 	Prefix   string // Static
-	Name     string // Class, Session
+	Name     string // Class, Session, PrefixList, Policer, Filter; the slot of a FilterLog
 }
 
 // Compare orders objects by kind, then by name.
@@ -85,6 +97,14 @@ func (o Object) Path() string {
 		return classPath(o.Name)
 	case Session:
 		return sessionPath(o.Name)
+	case PrefixList:
+		return prefixListPath(o.Name)
+	case Policer:
+		return policerPath(o.Name)
+	case Filter:
+		return filterPath(o.Name)
+	case FilterLog:
+		return keyed("", "filter-log", "slot", o.Name)
 	}
 	return "/"
 }
@@ -151,6 +171,15 @@ func (w *walker) root(elems []*gpb.PathElem) {
 			w.out = append(w.out, Object{Kind: Instance, Instance: DefaultInstance})
 		}
 	}
+	if covers(all, name, "prefix-list") {
+		named(w, PrefixList, w.dev.PrefixList, first)
+	}
+	if covers(all, name, "policer") {
+		named(w, Policer, w.dev.Policer, first)
+	}
+	if covers(all, name, "filter") {
+		named(w, Filter, w.dev.Filter, first)
+	}
 }
 
 func (w *walker) device(key string, d *gen.Routerd_Interface, elems []*gpb.PathElem) {
@@ -172,6 +201,11 @@ func (w *walker) instance(key string, i *gen.Routerd_Instance, elems []*gpb.Path
 			w.out = append(w.out, Object{Kind: Static, Instance: key, Prefix: prefix})
 		})
 	}
+}
+
+// named adds the objects of a list at the root that has a name for its key.
+func named[V any](w *walker, kind Kind, list map[string]V, elem *gpb.PathElem) {
+	each(list, elem, "name", func(name string, _ V) { w.out = append(w.out, Object{Kind: kind, Name: name}) })
 }
 
 // exactKey is the value of a key in elem; ok is false for none and for "*".

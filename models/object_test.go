@@ -22,6 +22,7 @@ func TestObjects(t *testing.T) {
 		"/instance[name=default]/static-route[prefix=203.0.112.0/24]",
 		"/instance[name=red]/static-route[prefix=0.0.0.0/0]",
 		"/instance[name=red]/static-route[prefix=203.0.112.0/24]",
+		"/prefix-list[name=ours]", "/policer[name=slow]", "/filter[name=in4]", "/filter[name=in6]", "/filter[name=mid4]", "/filter[name=tail4]",
 	}
 	for _, c := range []struct {
 		path string
@@ -36,7 +37,11 @@ func TestObjects(t *testing.T) {
 		{"/interface[name=ge0]/...", all[1:6]},
 		{"/interface[name=ge0]/config", all[1:2]},
 		{"/interface[name=ge0]/unit", all[1:6]},
-		{"/*/unit[id=0]", []string{all[0], all[1], unit0, all[6], all[7]}}, // more than need be
+		{"/*/unit[id=0]", append([]string{all[0], all[1], unit0, all[6], all[7]}, all[15:]...)}, // more than need be
+		{"/filter", all[17:]},
+		{"/filter[name=in4]/term[name=first]/match/config/source-port", all[17:18]},
+		{"/prefix-list[name=ours]/config/prefix", all[15:16]},
+		{"/policer[name=slow]/red", all[16:17]},
 		{"/interface[name=ge0]/unit[id=0]/family[type=inet]/address[prefix=192.0.2.1/24]/config", all[1:3]},
 		{"/interface[name=ge0]/unit[id=7]", all[1:2]},
 		{"/interface[name=ge7]", nil},

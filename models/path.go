@@ -43,5 +43,13 @@ func classPath(name string) string { return keyed("", "local-class", "name", nam
 
 func sessionPath(name string) string { return keyed("", "session", "name", name) }
 
+func filterPath(name string) string { return keyed("", "filter", "name", name) }
+
+func termPath(filter, term string) string { return keyed(filterPath(filter), "term", "name", term) }
+
+func prefixListPath(name string) string { return keyed("", "prefix-list", "name", name) }
+
+func policerPath(name string) string { return keyed("", "policer", "name", name) }
+
 // hostPrefix is the prefix that holds a and nothing else.
 func hostPrefix(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }

@@ -90,7 +90,7 @@ const (
 
 // Rules lists the names of all rules that the model states by an
 // error-app-tag, sorted.
-func Rules() []string { return slices.Clone(allRules) }
+func Rules() []string { return slices.Concat(allRules, filterRules) }
 
 var allRules = []string{
 	ruleAddressCanonical, ruleAddressFamily, ruleAddressLinkLocal,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,8 +42,8 @@ const base = `{
   {"name": "red", "config": {"name": "red"}, "static-route": [
    {"prefix": "203.0.112.0/24", "config": {"prefix": "203.0.112.0/24", "action": "discard"}},
    {"prefix": "0.0.0.0/0", "config": {"prefix": "0.0.0.0/0"}, "next-hop": [
-    {"index": 0, "config": {"index": 0, "instance": "default"}}]}]}]
-}`
+    {"index": 0, "config": {"index": 0, "instance": "default"}}]}]}],
+` + filterBase + `}`
 
 // A world is base, with shorthands to spoil it by.
 type world struct{ *gen.Device }
@@ -137,6 +138,7 @@ func (w world) complete() {
 			}
 		}
 	}
+	w.completeFilters()
 }
 
 // sessionLeaves are what a session x is declared to match.
@@ -171,15 +173,20 @@ const (
 	nh0      = "/next-hop[index=0]"
 )
 
-// ruleCases spoil base. rule is empty for what is allowed. xpath says that the
-// rule is a must that XPath can evaluate, so that yanglint finds it too.
-var ruleCases = []struct {
+type ruleCase struct {
 	name  string
 	spoil func(w world)
 	rule  string
 	path  string
 	xpath bool
-}{
+}
+
+// allCases are the cases of all files.
+func allCases() []ruleCase { return slices.Concat(ruleCases, filterCases()) }
+
+// ruleCases spoil base. rule is empty for what is allowed. xpath says that the
+// rule is a must that XPath can evaluate, so that yanglint finds it too.
+var ruleCases = []ruleCase{
 	{name: "nothing", spoil: func(w world) {}},
 
 	{name: "device with a group MAC", rule: ruleDeviceMAC, xpath: true, path: "/interface[name=ge0]/config/mac-address",
@@ -483,8 +490,43 @@ var ruleCases = []struct {
 		spoil: func(w world) { w.another("default", "0.0.0.0/0", 1).Gateway = ygot.String("192.0.2.1") }},
 	{name: "empty next hop", rule: ruleNexthopKind, xpath: true, path: default4 + nh0,
 		spoil: func(w world) { c := w.via("default", "0.0.0.0/0"); c.Gateway, c.Interface = nil, nil }},
-	{name: "gateway and instance", rule: ruleNexthopKind, xpath: true, path: default4 + nh0,
+	{name: "interface and instance", rule: ruleNexthopKind, xpath: true, path: default4 + nh0,
 		spoil: func(w world) { w.via("default", "0.0.0.0/0").Instance = ygot.String("red") }},
+	{name: "gateways that another instance finds", spoil: func(w world) {
+		c := w.via("default", "203.0.114.0/24")
+		c.Gateway, c.Instance = ygot.String("198.51.100.9"), ygot.String("red")
+		c = w.another("default", "203.0.114.0/24", 1)
+		c.Gateway = ygot.String("198.51.100.9") // in this one
+		// The other instance's address is not ours there.
+		w.via("red", "203.0.114.0/24").Gateway = ygot.String("192.0.2.1")
+	}},
+	{name: "gateway that the own instance finds, said twice", rule: ruleNexthopOwnInstance, xpath: true, path: "/instance[name=red]/static-route[prefix=203.0.114.0/24]" + nh0 + "/config/instance",
+		spoil: func(w world) {
+			c := w.via("red", "203.0.114.0/24")
+			c.Gateway, c.Instance = ygot.String("198.51.100.9"), ygot.String("red")
+		}},
+	{name: "gateway in an unknown instance", rule: ruleNexthopInstance, xpath: true, path: "/instance[name=red]/static-route[prefix=203.0.114.0/24]" + nh0 + "/config/instance",
+		spoil: func(w world) {
+			c := w.via("red", "203.0.114.0/24")
+			c.Gateway, c.Instance = ygot.String("198.51.100.9"), ygot.String("blue")
+		}},
+	{name: "gateway that is ours in the other instance", rule: ruleGatewayOwn, xpath: true, path: "/instance[name=default]/static-route[prefix=203.0.114.0/24]" + nh0 + "/config/gateway",
+		spoil: func(w world) {
+			c := w.via("default", "203.0.114.0/24")
+			c.Gateway, c.Instance = ygot.String("198.51.100.1"), ygot.String("red")
+		}},
+	{name: "gateway on a unit of another instance, where it is ours", rule: ruleGatewayOwn, xpath: true, path: "/instance[name=default]/static-route[prefix=203.0.114.0/24]" + nh0 + "/config/gateway",
+		spoil: func(w world) {
+			c := w.via("default", "203.0.114.0/24")
+			c.Gateway, c.Interface = ygot.String("198.51.100.1"), ygot.String("ge0.100.1")
+		}},
+	{name: "the same gateway in the same instance", rule: ruleNexthopUnique, path: "/instance[name=default]/static-route[prefix=203.0.114.0/24]/next-hop[index=1]",
+		spoil: func(w world) {
+			for i := range uint8(2) {
+				c := w.another("default", "203.0.114.0/24", i)
+				c.Gateway, c.Instance = ygot.String("198.51.100.9"), ygot.String("red")
+			}
+		}},
 	{name: "gateway of the other family", rule: ruleNexthopFamily, xpath: true, path: default4 + nh0 + "/config/gateway",
 		spoil: func(w world) { w.via("default", "0.0.0.0/0").Gateway = ygot.String("2001:db8::2") }},
 	{name: "gateway that is a group", rule: ruleGatewayUnicast, xpath: true, path: default4 + nh0 + "/config/gateway",
@@ -508,10 +550,12 @@ var ruleCases = []struct {
 		spoil: func(w world) { w.ge0().DeleteUnit("0") }},
 	{name: "unit without the family", rule: ruleNexthopIfFamily, xpath: true, path: default4 + nh0 + "/config/interface",
 		spoil: func(w world) { w.via("default", "0.0.0.0/0").Interface = ygot.String("ge0.200") }},
-	{name: "unit of another instance", rule: ruleNexthopIfFamily, xpath: true, path: default4 + nh0 + "/config/interface",
-		spoil: func(w world) { w.via("default", "0.0.0.0/0").Interface = ygot.String("ge0.100.1") }},
-	{name: "unit that moves to another instance", rule: ruleNexthopIfFamily, xpath: true, path: default4 + nh0 + "/config/interface",
-		spoil: func(w world) { w.inet("0").Config.Instance = ygot.String("red") }},
+	{name: "unit of another instance", spoil: func(w world) {
+		w.via("default", "0.0.0.0/0").Interface = ygot.String("ge0.100.1")
+	}},
+	{name: "unit that moves to another instance", spoil: func(w world) { w.inet("0").Config.Instance = ygot.String("red") }},
+	{name: "unit that loses the family", rule: ruleNexthopIfFamily, xpath: true, path: default4 + nh0 + "/config/interface",
+		spoil: func(w world) { w.unit("0").DeleteFamily(gen.Routerd_FamilyType_inet) }},
 	{name: "unit alone, by its full name", spoil: func(w world) {
 		c := w.via("default", "0.0.0.0/0")
 		c.Gateway, c.Interface = nil, ygot.String("ge0.0")
@@ -774,7 +818,7 @@ var ruleCases = []struct {
 }
 
 func TestRules(t *testing.T) {
-	for _, c := range ruleCases {
+	for _, c := range allCases() {
 		t.Run(c.name, func(t *testing.T) {
 			w := world{load(t, []byte(base))}
 			compiled, errs := Compile(w.Device)
@@ -832,7 +876,7 @@ func TestRulesAgreeWithYanglint(t *testing.T) {
 		messages[m[1]] = m[2]
 	}
 	dir := t.TempDir()
-	for _, c := range ruleCases {
+	for _, c := range allCases() {
 		if c.rule != "" && !c.xpath {
 			continue
 		}
@@ -859,7 +903,7 @@ func TestRulesAgreeWithYanglint(t *testing.T) {
 
 func TestEveryRuleIsTested(t *testing.T) {
 	tested := map[string]bool{}
-	for _, c := range ruleCases {
+	for _, c := range allCases() {
 		tested[c.rule] = true
 	}
 	for _, r := range Rules() {

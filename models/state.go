@@ -33,6 +33,7 @@ type SystemState struct {
 	CommitNumber   uint64
 	LastCommitTime time.Time
 	PendingObjects uint32
+	FilterLogLost  uint64
 }
 
 // Counters count packets and octets (RFC 8343). What passed in all, in-pkts and
@@ -116,6 +117,7 @@ type FamilyState struct {
 	RPFFailed     uint64       // packets whose source failed the check
 	Addresses     []AddressState
 	Neighbors     []NeighborState
+	Filters       []FilterCount // of terms that are counted per interface
 }
 
 // An AddressStatus is the condition of an address. The set is closed.

@@ -341,7 +341,9 @@ func TestStaticRoutes(t *testing.T) {
 		{"nothing", "20.0.0.0/8", StaticRoute{}, "error: needs a gateway"},
 		{"unknown instance", "20.0.0.0/8", StaticRoute{Lookup: "blue"}, "error: instance blue does not exist"},
 		{"gateway of the other family", "20.0.0.0/8", StaticRoute{Gateway: ip("2001:db8::9")}, "error: not of the prefix's family"},
-		{"instance and gateway", "20.0.0.0/8", StaticRoute{Lookup: "red", Gateway: ip("192.0.2.9")}, "error: excludes"},
+		{"a gateway that the other instance does not find", "20.0.0.0/8", StaticRoute{Lookup: "red", Gateway: ip("192.0.2.9")}, "reject net-unreachable"},
+		{"instance and unit", "20.0.0.0/8", StaticRoute{Lookup: "red", IfIndex: 2}, "error: excludes"},
+		{"a look-up among several", "20.0.0.0/8", StaticRoute{Members: []Member{{Lookup: "red", Weight: 1}, {IfIndex: 2, Weight: 1}}}, "error: stands alone"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := pfx(tt.prefix)

@@ -144,13 +144,13 @@ type memberTree struct {
 
 func showCommand(o *options) *cobra.Command {
 	show := &cobra.Command{
-		Use:   "show interfaces|routes|neighbors|sessions|local-policy",
+		Use:   "show interfaces|routes|neighbors|sessions|local-policy|filters|policers|filter-log",
 		Short: "print tables of what the router has and does",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("want interfaces, routes, neighbors, sessions or local-policy")
+				return errors.New("want interfaces, routes, neighbors, sessions, local-policy, filters, policers or filter-log")
 			}
-			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, sessions or local-policy", args[0])
+			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, sessions, local-policy, filters, policers or filter-log", args[0])
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
@@ -183,6 +183,7 @@ func showCommand(o *options) *cobra.Command {
 	sub(routes, func(ctx context.Context, c *client, args []string) error {
 		return showRoutes(ctx, o, c, instance, all, args)
 	})
+	filterCommands(o, sub)
 	return show
 }
 
@@ -472,6 +473,9 @@ func routeRows(prefix string, entries []entryTree, permanent bool) [][]string {
 		switch {
 		case e.State.Gateway != "":
 			next += " " + e.State.Gateway
+			if e.State.Instance != "" {
+				next += " in " + e.State.Instance
+			}
 		case e.State.Instance != "":
 			next += " in " + e.State.Instance
 		case e.State.RejectCode != "":

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,6 +62,11 @@ func encodeValue(p *gpb.Path, text string) (*gpb.TypedValue, error) {
 		case yang.Yint8, yang.Yint16, yang.Yint32, yang.Yint64:
 			if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 				return &gpb.TypedValue{Value: &gpb.TypedValue_IntVal{IntVal: n}}, nil
+			}
+		case yang.Yunion:
+			n, err := strconv.ParseUint(text, 10, 64)
+			if err == nil && slices.ContainsFunc(e.Type.Type, func(m *yang.YangType) bool { return m.Kind >= yang.Yuint8 && m.Kind <= yang.Yuint64 }) {
+				return &gpb.TypedValue{Value: &gpb.TypedValue_UintVal{UintVal: n}}, nil
 			}
 		}
 	}

@@ -143,6 +143,7 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 
 	d.task(func() { _ = d.engine.ServeControl(run, d.router.Punted) })
 	d.task(func() { _ = d.engine.ServeHost(run, d.host) })
+	d.task(func() { _ = d.engine.ServeLog(run, d.router.LogFiltered) })
 	d.task(func() { d.router.Run(run) })
 	d.task(func() {
 		if err := d.links.Run(run, d.router.LinkChanged); err != nil {

@@ -38,6 +38,14 @@ func (s state) Names(kind models.Kind, parent string) []string {
 		return s.router.Classes()
 	case models.Session:
 		return s.router.Sessions()
+	case models.PrefixList:
+		return s.router.PrefixLists()
+	case models.Policer:
+		return s.router.Policers()
+	case models.Filter:
+		return s.router.Filters()
+	case models.FilterLog:
+		return s.router.FilterLogSlots()
 	}
 	return nil
 }
@@ -87,6 +95,30 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 		st, ok := s.router.SessionState(o.Name)
 		if ok {
 			models.FillSession(dst, st)
+		}
+		return ok
+	case models.PrefixList:
+		spec, ok := s.router.PrefixListSpec(o.Name)
+		if ok {
+			models.FillPrefixList(dst, spec)
+		}
+		return ok
+	case models.Policer:
+		st, ok := s.router.PolicerState(o.Name)
+		if ok {
+			models.FillPolicer(dst, st)
+		}
+		return ok
+	case models.Filter:
+		st, ok := s.router.FilterState(o.Name)
+		if ok {
+			models.FillFilter(dst, st)
+		}
+		return ok
+	case models.FilterLog:
+		e, ok := s.router.FilterLogEntry(o.Name)
+		if ok {
+			models.FillFilterLog(dst, e)
 		}
 		return ok
 	}

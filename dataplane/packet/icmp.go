@@ -24,6 +24,7 @@ const (
 	ICMPv4CodeNetProhibited  = 9  // unreachable: network administratively prohibited
 	ICMPv4CodeHostProhibited = 10 // unreachable: host administratively prohibited
 	ICMPv4CodeProhibited     = 13 // unreachable: communication prohibited (RFC 1812, 5.2.7.1)
+	ICMPv4CodeRedirectHost   = 1  // redirect: for the host
 	ICMPv4CodeTTL            = 0  // time exceeded in transit
 )
 
@@ -46,6 +47,7 @@ const (
 	ICMPv6CodeBeyondScope   = 2 // unreachable: beyond scope of source address
 	ICMPv6CodeAddress       = 3 // unreachable: address
 	ICMPv6CodePort          = 4 // unreachable: port
+	ICMPv6CodePolicy        = 5 // unreachable: source address failed ingress/egress policy
 	ICMPv6CodeReject        = 6 // unreachable: reject route
 	ICMPv6CodeHopLimit      = 0 // time exceeded in transit
 	ICMPv6CodeField         = 0 // parameter problem: erroneous header field

@@ -53,6 +53,12 @@ func cmdNet(ts *testscript.TestScript, neg bool, args []string) {
 //	host h1 until PATTERN PROGRAM ARGS...        runs it until that matches, for ten seconds
 //	host h1 sysctl net/ipv6/... 2                sets a sysctl
 //	host h1 mtu 9000                             of its wire's end
+//	host h1 serve 22 53                          answers on these TCP and UDP ports
+//	host h1 connect 198.51.100.2:22 [from PORT]  prints what becomes of a TCP connection
+//	host h1 ask 198.51.100.2:53 [tos N]          prints what comes back for a datagram
+//	host h1 begin NAME 198.51.100.2:22           a connection that stays; say NAME uses it
+//	host h1 say NAME                             sends a word over it and gets it back
+//	host h1 overhear; host h1 heard              prints the packets that came to it since
 //	host h1 mac                                  prints its MAC address
 //	host h1 down|up [DEVICE]                     its wire (or a device) goes down, up
 //	host h1 unplug [DEVICE]; host h1 plug DEVICE its wire (or a device) is taken away; it gets one
@@ -127,6 +133,28 @@ func cmdHost(ts *testscript.TestScript, neg bool, args []string) {
 		mtu, err := strconv.Atoi(rest[0])
 		ts.Check(err)
 		ts.Check(ns.Netlink().LinkSetMTU(ns.Link(l, device), mtu))
+	case verb == "serve" && len(rest) > 0:
+		serve(ts, l, ns, rest)
+	case verb == "connect" && len(rest) == 1:
+		say(ts, connect(ns, rest[0], 0))
+	case verb == "connect" && len(rest) == 3 && rest[1] == "from":
+		local, err := strconv.Atoi(rest[2])
+		ts.Check(err)
+		say(ts, connect(ns, rest[0], local))
+	case verb == "ask" && len(rest) == 1:
+		say(ts, ask(ns, rest[0], 0))
+	case verb == "ask" && len(rest) == 3 && rest[1] == "tos":
+		tos, err := strconv.Atoi(rest[2])
+		ts.Check(err)
+		say(ts, ask(ns, rest[0], tos))
+	case verb == "begin" && len(rest) == 2:
+		ts.Check(talking.begin(l, ns, rest[0], rest[1]))
+	case verb == "say" && len(rest) == 1:
+		ts.Check(talking.say(l, rest[0]))
+	case verb == "overhear" && len(rest) == 0:
+		ts.Check(eavesdrop(l, ns))
+	case verb == "heard" && len(rest) == 0:
+		say(ts, heard(ns))
 	case verb == "mac" && len(rest) == 0:
 		say(ts, ns.MAC(l, device).String())
 	case verb == "down" && len(rest) < 2:

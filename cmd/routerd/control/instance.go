@@ -174,7 +174,7 @@ func (r *Router) buildStatic(key models.StaticKey) error {
 		route.Incoming = t.Index
 	}
 	for _, nh := range st.want.NextHops {
-		m := vrf.Member{Gateway: nh.Gateway, Weight: nh.Weight, Backup: nh.Backup}
+		m := vrf.Member{Gateway: nh.Gateway, Lookup: nh.Instance, Weight: nh.Weight, Backup: nh.Backup}
 		if nh.Interface != (intf.UnitKey{}) {
 			t := r.tree.Unit(nh.Interface)
 			if t == nil {
@@ -187,7 +187,7 @@ func (r *Router) buildStatic(key models.StaticKey) error {
 	if len(route.Members) == 1 {
 		// One is itself, and needs no group.
 		only := route.Members[0]
-		route.Gateway, route.IfIndex, route.Lookup, route.Members = only.Gateway, only.IfIndex, st.want.Lookup(), nil
+		route.Gateway, route.IfIndex, route.Lookup, route.Members = only.Gateway, only.IfIndex, only.Lookup, nil
 	}
 	st.applied = true
 	r.events.changed(models.Object{Kind: models.Static, Instance: key.Instance, Prefix: key.Prefix.String()})

@@ -97,6 +97,8 @@ type Router struct {
 	policy    localPolicy
 	feasible  map[string]map[familyID]struct{} // by instance: who needs its second table
 	ports     map[dataplane.PortID]*device
+	filters   filterTable
+	filterLog filterLog
 	dirty     dirty
 	// oldNamespaces are to be let go once nothing is in them.
 	oldNamespaces []string
@@ -112,6 +114,8 @@ type dirty struct {
 	statics   map[models.StaticKey]struct{}
 	classes   map[string]struct{}
 	sessions  map[string]struct{}
+
+	lists, policers, filters map[string]struct{}
 }
 
 func newDirty() dirty {
@@ -119,6 +123,7 @@ func newDirty() dirty {
 		devices: map[string]struct{}{}, units: map[intf.UnitKey]struct{}{},
 		instances: map[string]struct{}{}, statics: map[models.StaticKey]struct{}{},
 		classes: map[string]struct{}{}, sessions: map[string]struct{}{},
+		lists: map[string]struct{}{}, policers: map[string]struct{}{}, filters: map[string]struct{}{},
 	}
 }
 
@@ -148,7 +153,7 @@ func New(c Config) (*Router, error) {
 		borrowers: map[intf.UnitKey]map[intf.UnitKey]struct{}{},
 		instances: map[string]*instance{}, names: map[uint32]string{0: vrf.Default}, statics: map[models.StaticKey]*static{},
 		feasible: map[string]map[familyID]struct{}{},
-		ports:    map[dataplane.PortID]*device{}, dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
+		ports:    map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
 	}
 	for _, i := range known {
 		r.saved[i] = struct{}{}
@@ -216,6 +221,12 @@ func (r *Router) note(s reconcile.Step) error {
 		r.wantClass(s.Name, s.New.Class)
 	case reconcile.Session:
 		r.wantSession(s.Name, s.New.Session)
+	case reconcile.PrefixList:
+		r.wantPrefixList(s.Name, s.New.PrefixList)
+	case reconcile.Policer:
+		r.wantPolicer(s.Name, s.New.Policer)
+	case reconcile.Filter:
+		r.wantFilter(s.Name, s.New.Filter)
 	}
 	return nil
 }
@@ -267,10 +278,13 @@ type pass struct {
 	statics   []models.StaticKey
 	classes   []string
 	sessions  []string
+
+	lists, policers, filters []string
 }
 
 func (d *dirty) empty() bool {
-	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics)+len(d.classes)+len(d.sessions) == 0
+	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics)+len(d.classes)+len(d.sessions)+
+		len(d.lists)+len(d.policers)+len(d.filters) == 0
 }
 
 // add marks what a pass has taken.
@@ -281,6 +295,9 @@ func (d *dirty) add(p pass) {
 	mark(d.statics, p.statics)
 	mark(d.classes, p.classes)
 	mark(d.sessions, p.sessions)
+	mark(d.lists, p.lists)
+	mark(d.policers, p.policers)
+	mark(d.filters, p.filters)
 }
 
 func mark[K comparable](set map[K]struct{}, keys []K) {
@@ -314,6 +331,9 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 		return err
 	}
 	r.commitEdit()
+	if err := r.buildFilters(strict, p); err != nil {
+		return err
+	}
 	p.devices = take(r.dirty.devices, strings.Compare)
 	err := each(p.devices, func(name string) error { return r.buildDevice(ctx, name, strict) })
 	if err != nil {
@@ -351,6 +371,9 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 		return err
 	}
 	r.commitEdit()
+	if err := r.clearFilters(p); err != nil {
+		return err
+	}
 	for _, name := range p.devices {
 		r.clearDevice(name)
 	}

@@ -30,6 +30,7 @@ func (r *Router) SystemState() models.SystemState {
 	}
 	u := r.engine.Usage()
 	s.Workers, s.Buffers, s.BuffersFree = uint16(u.Workers), uint32(u.Buffers), uint32(u.BuffersFree)
+	s.FilterLogLost = r.engine.LogLost()
 	s.JumboBuffers, s.JumboBuffersFree = uint32(u.Spans), uint32(u.SpansFree)
 	s.Drops = reasons(r.engine.OwnDrops())
 	r.addNeighborDrops(s.Drops)
@@ -206,6 +207,7 @@ func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.
 			s.Neighbors = append(s.Neighbors, r.neighborState(n))
 		}
 	}
+	s.Filters = r.placeCounts(u, fam)
 	return s
 }
 
@@ -275,7 +277,7 @@ func (r *Router) Routes(dst []models.RouteState, instance string, f intf.Family,
 	}
 	if prefix.IsValid() {
 		for _, e := range rib.Entries(prefix.Masked()) {
-			dst = append(dst, r.routeState(e))
+			dst = append(dst, r.routeState(instance, e))
 		}
 		return dst
 	}
@@ -284,13 +286,13 @@ func (r *Router) Routes(dst []models.RouteState, instance string, f intf.Family,
 		if n := len(dst); n-had >= limit && dst[n-1].Prefix != e.Prefix {
 			return false
 		}
-		dst = append(dst, r.routeState(e))
+		dst = append(dst, r.routeState(instance, e))
 		return true
 	})
 	return dst
 }
 
-func (r *Router) routeState(e routing.Entry) models.RouteState {
+func (r *Router) routeState(instance string, e routing.Entry) models.RouteState {
 	s := models.RouteState{
 		Prefix: e.Prefix, Source: e.Source, Protocol: e.Protocol, IfIndex: e.IfIndex, Preference: e.Preference, Tag: e.Tag,
 		Active: e.Active, Ignored: e.Ignored, Reason: e.Reason, NextHop: e.NextHop.Kind, Reject: e.NextHop.Reject, Gateway: e.NextHop.Gateway, Resolved: e.Through,
@@ -305,8 +307,9 @@ func (r *Router) routeState(e routing.Entry) models.RouteState {
 	if u := r.byIndex[egress]; u != nil {
 		s.Egress = u.key.Name()
 	}
-	if e.NextHop.Kind == routing.Lookup {
-		s.Lookup = r.vrfs.Name(e.NextHop.Instance)
+	own, _ := r.vrfs.Index(instance)
+	if nh := e.NextHop; nh.Kind == routing.Lookup || nh.Kind == routing.Indirect && nh.Instance != own {
+		s.Lookup = r.vrfs.Name(nh.Instance)
 	}
 	for _, m := range r.vrfs.Members(e.ID) {
 		s.Members = append(s.Members, r.memberState(m))

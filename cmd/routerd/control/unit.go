@@ -9,6 +9,7 @@ import (
 
 	"router/cmd/routerd/reconcile"
 	"router/dataplane"
+	"router/dataplane/filter"
 	"router/dataplane/host"
 	"router/dataplane/packet"
 	"router/intf"
@@ -46,6 +47,8 @@ type family struct {
 	addresses map[netip.Prefix]*address
 	borrowed  netip.Addr // while it is unnumbered; zero for none
 	static    map[netip.Addr]intf.MAC
+	filters   intf.FilterNames // that bound stands for
+	bound     [filter.NumHooks]*filter.Bound
 }
 
 // at is the address in whatever prefix; nil when the family doesn't have it.
@@ -163,7 +166,9 @@ func (r *Router) buildUnit(key intf.UnitKey) error {
 	if err := r.reclaim(key.Device); err != nil {
 		return err
 	}
-	r.publishUnit(u, t)
+	if err := r.publishUnit(u, t); err != nil {
+		return err
+	}
 
 	if u.loopback != t.Loopback {
 		if err := r.forgetAddresses(u); err != nil {
@@ -194,7 +199,9 @@ func (r *Router) buildUnit(key intf.UnitKey) error {
 	}
 	r.markBorrowers(key)
 	r.buildAdvert(u, t)
-	r.publishUnit(u, t)
+	if err := r.publishUnit(u, t); err != nil {
+		return err
+	}
 	if err := r.buildHost(u, t); err != nil {
 		return err
 	}
@@ -372,7 +379,7 @@ func (r *Router) refuseAddress(i intf.Index, addr netip.Addr, mac intf.MAC) erro
 func (r *Router) dirtyUnit(u *unit) { r.dirty.units[u.key] = struct{}{} }
 
 // publishUnit puts into the edit what workers need of the unit.
-func (r *Router) publishUnit(u *unit, t *intf.Unit) {
+func (r *Router) publishUnit(u *unit, t *intf.Unit) error {
 	v := dataplane.Unit{Index: u.index, VLAN: t.Stack, MAC: t.MAC}
 	if d := r.devices[u.key.Device]; d != nil && t.Down&(intf.BadTags|intf.NoParent) == 0 {
 		v.Port = d.port
@@ -383,19 +390,30 @@ func (r *Router) publishUnit(u *unit, t *intf.Unit) {
 			continue
 		}
 		index, _ := r.vrfs.Index(tf.Spec.Instance)
-		w := dataplane.UnitFamily{Up: tf.Up(), Instance: index, MTU: tf.MTU, RPF: tf.Spec.RPF}
+		w := dataplane.UnitFamily{Up: tf.Up(), Instance: index, MTU: tf.MTU, RPF: tf.Spec.RPF, Group: t.Spec.Group}
 		for _, a := range fam.sorted() {
-			if a.usable {
-				w.Locals = append(w.Locals, a.spec.Prefix.Addr())
+			if !a.usable {
+				continue
+			}
+			w.Locals = append(w.Locals, a.spec.Prefix.Addr())
+			if !tf.Spec.NoRedirects && !a.spec.Prefix.IsSingleIP() {
+				w.Redirects = append(w.Redirects, a.spec.Prefix)
 			}
 		}
 		w.Primary = fam.primary()
 		if fam.borrowed.IsValid() {
 			w.Primary, w.Locals = fam.borrowed, append(w.Locals, fam.borrowed)
 		}
+		bound, err := r.bind(u, tf)
+		if err != nil {
+			return err
+		}
+		r.rebound(u, fam, tf.Spec.Filters, bound)
+		w.Filters = bound
 		v.Families[f] = w
 	}
 	r.edit.SetUnit(v)
+	return nil
 }
 
 // sorted are the addresses in order.
@@ -533,6 +551,7 @@ func (r *Router) clearUnit(key intf.UnitKey) error {
 			if err := r.vrfs.RemoveFamily(u.index, f); err != nil {
 				return err
 			}
+			r.rebound(u, fam, intf.FilterNames{}, [filter.NumHooks]*filter.Bound{})
 			if err := r.wantFeasible(u.index, f, "", false); err != nil {
 				return err
 			}
@@ -543,7 +562,9 @@ func (r *Router) clearUnit(key intf.UnitKey) error {
 		return err
 	}
 	r.markBorrowers(key)
-	r.publishUnit(u, t)
+	if err := r.publishUnit(u, t); err != nil {
+		return err
+	}
 	return r.buildHost(u, t)
 }
 
@@ -559,6 +580,9 @@ func (r *Router) removeUnit(u *unit) error {
 	r.act(r.neighbors.RemoveInterface(r.clock(), u.index))
 	var errs []error
 	for _, f := range intf.Families {
+		if fam := u.families[f]; fam != nil {
+			r.rebound(u, fam, intf.FilterNames{}, [filter.NumHooks]*filter.Bound{})
+		}
 		errs = append(errs, r.vrfs.RemoveFamily(u.index, f), r.wantFeasible(u.index, f, "", false))
 	}
 	errs = append(errs, r.drain())

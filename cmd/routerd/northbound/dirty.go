@@ -111,6 +111,14 @@ func changedPaths(c StateChange) []tree.Path {
 		return []tree.Path{{keyed("local-class", "name", o.Name)}}
 	case models.Session:
 		return []tree.Path{{keyed("session", "name", o.Name)}}
+	case models.PrefixList:
+		return []tree.Path{{keyed("prefix-list", "name", o.Name)}}
+	case models.Policer:
+		return []tree.Path{{keyed("policer", "name", o.Name)}}
+	case models.Filter:
+		return []tree.Path{{keyed("filter", "name", o.Name)}}
+	case models.FilterLog:
+		return []tree.Path{{keyed("filter-log", "slot", o.Name)}}
 	}
 	return nil
 }

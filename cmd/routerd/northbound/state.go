@@ -18,7 +18,7 @@ import (
 type State interface {
 	// Names lists the objects of a kind that have state: the devices, instances,
 	// classes and sessions by name, the units of device parent by id, the static routes of
-	// instance parent by prefix as text.
+	// instance parent by prefix as text, the entries of the filter log by slot.
 	Names(kind models.Kind, parent string) []string
 
 	// Fill writes the state of object o into dst, by the Fill function of models
@@ -64,6 +64,8 @@ type source struct {
 	commit                                      datastore.Commit
 	system, device, unit, instance, static, rib *tree.Node
 	class, session                              *tree.Node
+
+	named map[*tree.Node]namedList // lists at the root, of objects that have a name only
 }
 
 func newSource(s *tree.Schema, state State) *source {
@@ -78,6 +80,17 @@ func newSource(s *tree.Schema, state State) *source {
 		class:    root.Child("local-class"),
 		session:  root.Child("session"),
 		rib:      root.Child("instance").Child("rib").Child("route"),
+		named: map[*tree.Node]namedList{
+			root.Child("prefix-list"): {models.PrefixList, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.PrefixList[name] }},
+			root.Child("policer"):     {models.Policer, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.Policer[name] }},
+			root.Child("filter"):      {models.Filter, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.Filter[name] }},
+			root.Child("filter-log"): {models.FilterLog, "slot", func(d *gen.Device, _ string) ygot.GoStruct {
+				for _, e := range d.FilterLog {
+					return e // Fill makes one
+				}
+				return nil
+			}},
+		},
 	}
 }
 
@@ -136,7 +149,19 @@ func (s *source) Entries(n *tree.Node, at tree.Path, keys map[string]string, vis
 	case s.rib:
 		return true, s.routes(at, keys["prefix"], visit)
 	}
+	if l, ok := s.named[n]; ok {
+		return true, s.objects(l.kind, "", keys[l.key], func(name string) models.Object {
+			return models.Object{Kind: l.kind, Name: name}
+		}, l.entry, visit)
+	}
 	return false, nil
+}
+
+// A namedList is a list whose entries are objects of one kind.
+type namedList struct {
+	kind  models.Kind
+	key   string
+	entry func(*gen.Device, string) ygot.GoStruct
 }
 
 // objects visits the entries of the one list that holds the objects of a kind.

@@ -60,6 +60,10 @@ func everything(intent *models.Intent) models.Change {
 		Static:    additions(intent.Static),
 		Classes:   additions(intent.Classes),
 		Sessions:  additions(intent.Sessions),
+
+		PrefixLists: additions(intent.PrefixLists),
+		Policers:    additions(intent.Policers),
+		Filters:     additions(intent.Filters),
 	}
 }
 

@@ -35,6 +35,9 @@ const (
 	StaticRoute
 	LocalClass
 	Session
+	PrefixList
+	Policer
+	Filter
 )
 
 func (k Kind) String() string {
@@ -59,6 +62,12 @@ func (k Kind) String() string {
 		return "local-class"
 	case Session:
 		return "session"
+	case PrefixList:
+		return "prefix-list"
+	case Policer:
+		return "policer"
+	case Filter:
+		return "filter"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -97,6 +106,10 @@ type Spec struct {
 	Static   *models.StaticSpec
 	Class    *models.ClassSpec
 	Session  *models.SessionSpec
+
+	PrefixList *models.PrefixListSpec
+	Policer    *models.PolicerSpec
+	Filter     *models.FilterSpec
 }
 
 // A Step changes one object from Old to New. Create has no Old, Delete no New.
@@ -109,7 +122,7 @@ type Step struct {
 	Family   intf.Family  // of a family and what is below it
 	Prefix   netip.Prefix // of a static route and an address
 	Neighbor netip.Addr   // of a neighbour
-	Name     string       // of a class and a session
+	Name     string       // of a class, a session, a prefix list, a policer and a filter
 	Old, New Spec
 }
 
@@ -133,7 +146,7 @@ func (s Step) Object() string {
 		return fmt.Sprintf("%s family %s neighbor %s", unit(), s.Family, s.Neighbor)
 	case StaticRoute:
 		return fmt.Sprintf("instance %s static-route %s", s.Instance, s.Prefix)
-	case LocalClass, Session:
+	case LocalClass, Session, PrefixList, Policer, Filter:
 		return s.Kind.String() + " " + s.Name
 	}
 	return s.Kind.String()
@@ -192,6 +205,15 @@ func Plan(change models.Change) []Step {
 	for _, d := range change.Sessions {
 		add(Step{Kind: Session, Name: d.Key, Old: Spec{Session: d.Old}, New: Spec{Session: d.New}}, d.Old != nil, d.New != nil, false)
 	}
+	for _, d := range change.PrefixLists {
+		add(Step{Kind: PrefixList, Name: d.Key, Old: Spec{PrefixList: d.Old}, New: Spec{PrefixList: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Policers {
+		add(Step{Kind: Policer, Name: d.Key, Old: Spec{Policer: d.Old}, New: Spec{Policer: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Filters {
+		add(Step{Kind: Filter, Name: d.Key, Old: Spec{Filter: d.Old}, New: Spec{Filter: d.New}}, d.Old != nil, d.New != nil, false)
+	}
 	slices.SortStableFunc(steps, compare)
 	return steps
 }
@@ -208,7 +230,7 @@ func planUnit(d models.Delta[intf.UnitKey, intf.UnitSpec], add func(s Step, had,
 		return &b
 	}
 	old, new := bare(d.Old), bare(d.New)
-	same := old != nil && new != nil && old.Description == new.Description && old.Enabled == new.Enabled && old.VLAN == new.VLAN
+	same := old != nil && new != nil && old.Description == new.Description && old.Enabled == new.Enabled && old.VLAN == new.VLAN && old.Group == new.Group
 	add(Step{Kind: Unit, Unit: d.Key, Old: Spec{Unit: old}, New: Spec{Unit: new}}, old != nil, new != nil, same)
 	for _, f := range intf.Families {
 		planFamily(d.Key, familyOf(d.Old, f), familyOf(d.New, f), f, add)

@@ -32,23 +32,18 @@ func (s *Schema) Copy(dst, src ygot.GoStruct, p Path) {
 		if err != nil {
 			return // a touched path was made from an entry: its keys are good
 		}
-		entry := sf.MapIndex(key)
-		if sf.Len() == 0 {
+		if sf.IsNil() {
 			df.SetZero()
 			return
 		}
+		entry := c.get(sf, key)
 		if !entry.IsValid() {
-			if df.Len() > 0 {
-				df.SetMapIndex(key, reflect.Value{})
-			}
+			c.drop(df, key)
 			return
 		}
-		if df.IsNil() {
-			df.Set(reflect.MakeMap(df.Type()))
-		}
-		have := df.MapIndex(key)
+		have := c.get(df, key)
 		if last || !have.IsValid() {
-			df.SetMapIndex(key, c.cloneStruct(entry))
+			c.put(df, key, c.cloneStruct(entry))
 			return
 		}
 		from, d, n = entry, have, c
@@ -70,6 +65,13 @@ func (n *Node) clone(f reflect.Value) reflect.Value {
 	case List:
 		if f.IsNil() {
 			return f
+		}
+		if n.ordered {
+			m := reflect.New(f.Type()).Elem()
+			for _, e := range n.values(f) {
+				n.put(m, n.keyOf(e), n.cloneStruct(e))
+			}
+			return m
 		}
 		m := reflect.MakeMapWithSize(f.Type(), f.Len())
 		for it := f.MapRange(); it.Next(); {

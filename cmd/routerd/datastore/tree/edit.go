@@ -214,15 +214,17 @@ func (m *merger) entry(n *Node, at reflect.Value, p Path, fresh bool) reflect.Va
 		return reflect.Value{}
 	}
 	f := at.Elem().Field(n.field)
-	if f.IsNil() {
-		f.Set(reflect.MakeMap(f.Type()))
-	} else if old := f.MapIndex(key); old.IsValid() && !fresh {
+	old := n.get(f, key)
+	if old.IsValid() && !fresh {
 		return old
+	}
+	if n.ordered && !old.IsValid() {
+		// Where an entry stands is a matter of the list, not of the entry.
+		p = p[:len(p)-1].Named(n.Name)
 	}
 	m.touchOnce(p)
 	m.covered = true
-	f.SetMapIndex(key, made)
-	return made
+	return n.put(f, key, made)
 }
 
 func (m *merger) container(n *Node, at reflect.Value, p Path, v any) {
@@ -398,13 +400,13 @@ func (m *merger) leaf(n *Node, at, entry reflect.Value, p Path, v any) {
 // checklist: an update never removes; RFC 7950, 7.7: the values are unique).
 func appendUnique(list, add reflect.Value) reflect.Value {
 	out := reflect.AppendSlice(reflect.MakeSlice(list.Type(), 0, list.Len()+add.Len()), list)
+	known := make(map[string]struct{}, list.Len())
+	for i := range list.Len() {
+		known[textOf(list.Index(i))] = struct{}{}
+	}
 	for i := range add.Len() {
 		v := add.Index(i)
-		known := false
-		for j := range list.Len() {
-			known = known || textOf(list.Index(j)) == textOf(v)
-		}
-		if !known {
+		if _, ok := known[textOf(v)]; !ok {
 			out = reflect.Append(out, v)
 		}
 	}

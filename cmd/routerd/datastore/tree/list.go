@@ -109,10 +109,11 @@ func (n *Node) exact(pattern map[string]string) bool {
 	return true
 }
 
-// find lists the entries of map m that match the pattern, in the order of their
-// keys. A pattern with every key costs one look-up.
+// find lists the entries of m, the field of list n, that match the pattern: in
+// the order of their keys, or in their own order where that is the user's. A
+// pattern with every key costs one look-up.
 func (n *Node) find(m reflect.Value, pattern map[string]string) []reflect.Value {
-	if m.Len() == 0 {
+	if m.IsNil() {
 		return nil
 	}
 	if n.exact(pattern) {
@@ -120,18 +121,15 @@ func (n *Node) find(m reflect.Value, pattern map[string]string) []reflect.Value 
 		if err != nil {
 			return nil
 		}
-		if v := m.MapIndex(key); v.IsValid() {
+		if v := n.get(m, key); v.IsValid() {
 			return []reflect.Value{v}
 		}
 		return nil
 	}
-	var list []reflect.Value
-	for it := m.MapRange(); it.Next(); {
-		if n.matches(it.Value(), pattern) {
-			list = append(list, it.Value())
-		}
+	list := slices.DeleteFunc(n.values(m), func(e reflect.Value) bool { return !n.matches(e, pattern) })
+	if !n.ordered {
+		slices.SortFunc(list, n.compare)
 	}
-	slices.SortFunc(list, n.compare)
 	return list
 }
 

@@ -67,18 +67,20 @@ func (e *Editor) removeTarget(t target) {
 			t.node.Parent.copyKeys(t.parent)
 		}
 	case List:
-		if f.Len() == 0 {
+		if f.IsNil() {
 			return
+		}
+		if !t.entry.IsValid() {
+			e.touch(t.path)
+			f.SetZero()
+			return
+		}
+		if t.node.ordered {
+			// The places of the entries behind it change.
+			t.path = t.path[:len(t.path)-1].Named(t.node.Name)
 		}
 		e.touch(t.path)
-		if !t.entry.IsValid() {
-			f.SetZero()
-			return
-		}
-		f.SetMapIndex(t.node.keyOf(t.entry), reflect.Value{})
-		if f.Len() == 0 {
-			f.SetZero()
-		}
+		t.node.drop(f, t.node.keyOf(t.entry))
 	}
 }
 

@@ -59,6 +59,7 @@ type Node struct {
 	field    int          // index of the field in the parent's struct
 	typ      reflect.Type // container, list: the struct; leaf: the field's type
 	mapKey   reflect.Type // list: the map's key type
+	ordered  bool         // list: ordered by user, and kept in a ygot.GoOrderedMap
 	leaf     *leafType    // leaf, leaf-list
 	def      reflect.Value
 }
@@ -137,10 +138,17 @@ func (n *Node) tie(f reflect.StructField) error {
 		}
 		return n.tieLeaf()
 	case n.entry.IsList():
+		n.Kind = List
+		if f.Type.Implements(goOrderedMap) {
+			if err := n.tieOrdered(f.Type); err != nil {
+				return err
+			}
+			return n.build()
+		}
 		if f.Type.Kind() != reflect.Map {
 			return fmt.Errorf("list %s: a list without keys can't be addressed by gNMI", n.Name)
 		}
-		n.Kind, n.mapKey, n.typ = List, f.Type.Key(), f.Type.Elem().Elem()
+		n.mapKey, n.typ = f.Type.Key(), f.Type.Elem().Elem()
 		return n.build()
 	}
 	n.Kind, n.typ = Container, f.Type.Elem()

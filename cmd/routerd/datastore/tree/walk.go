@@ -57,7 +57,8 @@ type LeafValue struct {
 }
 
 // A Walker reads the leaves below paths, from configuration laid over state.
-// The order is that of schema names and of list keys.
+// The order is that of schema names and of list keys; that of a list ordered by
+// its user is the user's.
 type Walker struct {
 	Schema   *Schema
 	Config   ygot.GoStruct // nil for none; the caller keeps it from changing
@@ -315,7 +316,7 @@ func (w *walk) entries(c *Node, at pair, done Path, keys map[string]string, visi
 			}
 		}
 	}
-	if len(pairs) > n && n >= 0 {
+	if len(pairs) > n && n >= 0 && !c.ordered {
 		slices.SortFunc(pairs, func(a, b pair) int { return c.compare(a.any(), b.any()) })
 	}
 	for _, p := range pairs {

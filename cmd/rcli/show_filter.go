@@ -1,0 +1,360 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	gpb "github.com/openconfig/gnmi/proto/gnmi"
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+type filterTree struct {
+	Name   string `json:"name"`
+	Config struct {
+		Family string `json:"family"`
+	} `json:"config"`
+	State struct {
+		Bindings int    `json:"bindings"`
+		Reason   string `json:"reason"`
+	} `json:"state"`
+	Term []termTree `json:"term"`
+}
+
+type termTree struct {
+	Name  string `json:"name"`
+	State struct {
+		Packets string `json:"packets"`
+		Octets  string `json:"octets"`
+	} `json:"state"`
+	Match  configTree `json:"match"`
+	Action configTree `json:"action"`
+}
+
+// A configTree is a container with leaves that are shown as they are.
+type configTree struct {
+	Config map[string]any `json:"config"`
+}
+
+type policerTree struct {
+	Name  string `json:"name"`
+	State struct {
+		Type  string `json:"type"`
+		Unit  string `json:"unit"`
+		Rate  string `json:"committed-rate"`
+		Burst string `json:"committed-burst"`
+	} `json:"state"`
+	Green  colourTree `json:"green"`
+	Yellow colourTree `json:"yellow"`
+	Red    colourTree `json:"red"`
+}
+
+type colourTree struct {
+	State struct {
+		Drop    bool   `json:"drop"`
+		Packets string `json:"packets"`
+		Octets  string `json:"octets"`
+	} `json:"state"`
+}
+
+type boundTree struct {
+	Name string `json:"name"`
+	Unit []struct {
+		ID     string `json:"id"`
+		Family []struct {
+			Type   string `json:"type"`
+			Filter struct {
+				State struct {
+					Counter []struct {
+						Hook    string `json:"hook"`
+						Filter  string `json:"filter"`
+						Term    string `json:"term"`
+						Packets string `json:"packets"`
+						Octets  string `json:"octets"`
+					} `json:"counter"`
+				} `json:"state"`
+			} `json:"filter"`
+		} `json:"family"`
+	} `json:"unit"`
+}
+
+type logTree struct {
+	Number          string `json:"number"`
+	Time            string `json:"time"`
+	Filter          string `json:"filter"`
+	Term            string `json:"term"`
+	Hook            string `json:"hook"`
+	Interface       string `json:"interface"`
+	Verdict         string `json:"verdict"`
+	Source          string `json:"source"`
+	Destination     string `json:"destination"`
+	Protocol        int    `json:"protocol"`
+	SourcePort      *int   `json:"source-port"`
+	DestinationPort *int   `json:"destination-port"`
+	Length          int    `json:"length"`
+}
+
+// filterCommands adds the tables of filters.
+func filterCommands(o *options, sub func(*cobra.Command, func(context.Context, *client, []string) error)) {
+	sub(&cobra.Command{Use: "filters [NAME]", Aliases: []string{"filter"}, Short: "filters, or the terms of one, with what they matched", Args: cobra.MaximumNArgs(1)},
+		func(ctx context.Context, c *client, args []string) error { return showFilters(ctx, o, c, args) })
+	sub(&cobra.Command{Use: "policers [NAME]", Aliases: []string{"policer"}, Short: "policers, with what they coloured", Args: cobra.MaximumNArgs(1)},
+		func(ctx context.Context, c *client, args []string) error { return showPolicers(ctx, o, c, args) })
+	var last int
+	log := &cobra.Command{Use: "filter-log [--last N]", Short: "packets that filters logged, the newest last", Args: cobra.NoArgs}
+	log.Flags().IntVar(&last, "last", 0, "only the newest N")
+	sub(log, func(ctx context.Context, c *client, _ []string) error { return showFilterLog(ctx, o, c, last) })
+}
+
+// rootEntry is the path of an entry of a list at the root.
+func rootEntry(list, key string) *gpb.Path {
+	return &gpb.Path{Elem: []*gpb.PathElem{{Name: list, Key: map[string]string{"name": key}}}}
+}
+
+func showFilters(ctx context.Context, o *options, c *client, args []string) error {
+	name := "*"
+	if len(args) > 0 {
+		name = args[0]
+	}
+	var list []filterTree
+	done, absent, err := o.fetch(ctx, c, gpb.GetRequest_ALL, rootEntry("filter", name), collect(&list))
+	if err != nil || done {
+		return err
+	}
+	if len(args) == 0 {
+		return filterSummary(o, list)
+	}
+	if absent || len(list) == 0 {
+		return status.Errorf(codes.NotFound, "there is no filter %s; show filters lists them", name)
+	}
+	return filterTerms(ctx, o, c, list[0])
+}
+
+func filterSummary(o *options, list []filterTree) error {
+	slices.SortFunc(list, func(a, b filterTree) int { return strings.Compare(a.Name, b.Name) })
+	var rows [][]string
+	for _, f := range list {
+		packets, octets := f.totals()
+		rows = append(rows, []string{f.Name, dash(f.Config.Family), strconv.Itoa(len(f.Term)), strconv.Itoa(f.State.Bindings), packets.String(), octets.String()})
+	}
+	if err := table(o.out, "Filter Family Terms Bound Packets Octets", rows); err != nil {
+		return err
+	}
+	for _, f := range list {
+		if f.State.Reason != "" {
+			fmt.Fprintf(o.out, "%s: %s\n", f.Name, f.State.Reason)
+		}
+	}
+	return nil
+}
+
+// totals are what all terms matched together.
+func (f filterTree) totals() (packets, octets *big.Int) {
+	packets, octets = new(big.Int), new(big.Int)
+	for _, t := range f.Term {
+		packets.Add(packets, number(t.State.Packets))
+		octets.Add(octets, number(t.State.Octets))
+	}
+	return packets, octets
+}
+
+func number(s string) *big.Int {
+	n, ok := new(big.Int).SetString(s, 10)
+	if !ok {
+		return new(big.Int)
+	}
+	return n
+}
+
+func filterTerms(ctx context.Context, o *options, c *client, f filterTree) error {
+	total, _ := f.totals()
+	var rows [][]string
+	for _, t := range f.Term {
+		share := "-"
+		if n := number(t.State.Packets); total.Sign() > 0 {
+			percent, _ := new(big.Rat).SetFrac(new(big.Int).Mul(n, big.NewInt(100)), total).Float64()
+			share = strconv.FormatFloat(percent, 'f', 1, 64) + "%"
+		}
+		rows = append(rows, []string{t.Name, dash(t.State.Packets), dash(t.State.Octets), share, t.Action.action(), t.Match.leaves()})
+	}
+	if err := table(o.out, "Term Packets Octets Share Action Match", rows); err != nil {
+		return err
+	}
+	if f.State.Reason != "" {
+		fmt.Fprintln(o.out, f.State.Reason)
+	}
+	return filterPlaces(ctx, o, c, f.Name)
+}
+
+// filterPlaces prints what a filter counted for each place by itself, if it does.
+func filterPlaces(ctx context.Context, o *options, c *client, name string) error {
+	var list []boundTree
+	path := &gpb.Path{Elem: []*gpb.PathElem{{Name: "interface", Key: map[string]string{"name": "*"}}}}
+	quiet := *o
+	quiet.json = false
+	if _, _, err := quiet.fetch(ctx, c, gpb.GetRequest_STATE, path, collect(&list)); err != nil {
+		return err
+	}
+	slices.SortFunc(list, func(a, b boundTree) int { return strings.Compare(a.Name, b.Name) })
+	var rows [][]string
+	for _, i := range list {
+		for _, u := range i.Unit {
+			for _, f := range u.Family {
+				for _, n := range f.Filter.State.Counter {
+					if n.Filter == name {
+						rows = append(rows, []string{i.Name + "." + u.ID, n.Hook, n.Term, n.Packets, n.Octets})
+					}
+				}
+			}
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	fmt.Fprintln(o.out)
+	return table(o.out, "Interface Hook Term Packets Octets", rows)
+}
+
+// leaves are the leaves and their values in one line; "-" for none.
+func (t configTree) leaves() string {
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(t.Config)) {
+		var values []string
+		switch v := t.Config[name].(type) {
+		case []any:
+			for _, one := range v {
+				values = append(values, valueText(one))
+			}
+		case bool:
+			if !v {
+				continue
+			}
+		default:
+			values = append(values, valueText(v))
+		}
+		words = append(words, strings.TrimSpace(name+" "+strings.Join(values, ",")))
+	}
+	return dash(strings.Join(words, " "))
+}
+
+// valueText is a JSON value without an exponent.
+func valueText(v any) string {
+	if f, ok := v.(float64); ok {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	return fmt.Sprint(v)
+}
+
+// action is the disposition and what else is done.
+func (t configTree) action() string {
+	rest := configTree{Config: maps.Clone(t.Config)}
+	verb, ok := rest.Config["disposition"].(string)
+	if !ok {
+		verb = "accept"
+	}
+	delete(rest.Config, "disposition")
+	if more := rest.leaves(); more != "-" {
+		return verb + " " + more
+	}
+	return verb
+}
+
+func showPolicers(ctx context.Context, o *options, c *client, args []string) error {
+	name := "*"
+	if len(args) > 0 {
+		name = args[0]
+	}
+	var list []policerTree
+	done, absent, err := o.fetch(ctx, c, gpb.GetRequest_STATE, rootEntry("policer", name), collect(&list))
+	if err != nil || done {
+		return err
+	}
+	if absent && name != "*" {
+		return status.Errorf(codes.NotFound, "there is no policer %s; show policers lists them", name)
+	}
+	slices.SortFunc(list, func(a, b policerTree) int { return strings.Compare(a.Name, b.Name) })
+	var rows [][]string
+	for _, p := range list {
+		rate := p.State.Rate + " bit/s"
+		burst := p.State.Burst + " octets"
+		if p.State.Unit == "packets" {
+			rate, burst = p.State.Rate+" packets/s", p.State.Burst+" packets"
+		}
+		row := []string{p.Name, dash(p.State.Type), rate, burst}
+		for _, c := range []struct {
+			name string
+			colourTree
+		}{{"green", p.Green}, {"yellow", p.Yellow}, {"red", p.Red}} {
+			if c.name == "yellow" && p.State.Type == "single-rate" {
+				continue
+			}
+			does := "pass"
+			if c.State.Drop {
+				does = "drop"
+			}
+			rows = append(rows, append(row, c.name, does, dash(c.State.Packets), dash(c.State.Octets)))
+			row = []string{"", "", "", ""}
+		}
+	}
+	return table(o.out, "Policer Type Rate Burst Colour Action Packets Octets", rows)
+}
+
+func showFilterLog(ctx context.Context, o *options, c *client, last int) error {
+	var list []logTree
+	path := &gpb.Path{Elem: []*gpb.PathElem{{Name: "filter-log", Key: map[string]string{"slot": "*"}}}}
+	done, _, err := o.fetch(ctx, c, gpb.GetRequest_STATE, path, collect(&list))
+	if err != nil || done {
+		return err
+	}
+	slices.SortFunc(list, func(a, b logTree) int { return number(a.Number).Cmp(number(b.Number)) })
+	if last > 0 && len(list) > last {
+		list = list[len(list)-last:]
+	}
+	var rows [][]string
+	for _, e := range list {
+		rows = append(rows, e.row())
+	}
+	return table(o.out, "Time Filter Term Hook Interface Verdict Protocol Source Destination Length", rows)
+}
+
+func (e logTree) row() []string {
+	at := e.Time
+	if ns, err := strconv.ParseInt(e.Time, 10, 64); err == nil {
+		at = time.Unix(0, ns).Format("2006-01-02T15:04:05.000000")
+	}
+	end := func(address string, port *int) string {
+		switch {
+		case port == nil:
+			return dash(address)
+		case strings.Contains(address, ":"):
+			return "[" + address + "]:" + strconv.Itoa(*port)
+		}
+		return address + ":" + strconv.Itoa(*port)
+	}
+	return []string{
+		at, dash(e.Filter), dash(e.Term), dash(e.Hook), dash(e.Interface), dash(e.Verdict), protocolText(e.Protocol),
+		end(e.Source, e.SourcePort), end(e.Destination, e.DestinationPort), strconv.Itoa(e.Length),
+	}
+}
+
+// protocolText is a protocol by its common name, or by its number.
+func protocolText(p int) string {
+	switch p {
+	case 1:
+		return "icmp"
+	case 6:
+		return "tcp"
+	case 17:
+		return "udp"
+	case 58:
+		return "icmp6"
+	}
+	return strconv.Itoa(p)
+}
