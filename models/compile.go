@@ -10,8 +10,7 @@ import (
 
 // The defaults of the model, as yang/ gives them; a test compares.
 const (
-	defaultMRU        = 1518
-	defaultPreference = 5
+	defaultMRU = 1518
 )
 
 func value[T any](p *T, absent T) T {
