@@ -121,6 +121,9 @@ func (w *worker) forward(p *pkt, a *adjacency) {
 	if p.flags&flagOriginated == 0 && !w.decrement(p) {
 		return
 	}
+	if a.key.ifindex == p.in.index && len(p.in.fam[p.fam].redirects) > 0 {
+		w.redirect(p, rw)
+	}
 	if p.flags&flagOptions != 0 {
 		w.stamp(p, rw.unit)
 	}

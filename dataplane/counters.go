@@ -52,7 +52,9 @@ type counterBlock struct {
 	dirty bool
 	rpf   [2]atomic.Uint64 // of a unit: packets by family whose source failed its check
 	icmp  bucket           // of a unit: the worker's ICMP errors about what came from there
-	_     [64]byte
+
+	redirect bucket // likewise, its redirects
+	_        [64]byte
 }
 
 func (b *counterBlock) flush() {

@@ -36,6 +36,9 @@ type Config struct {
 	// second and 200 at once; 200 a second and 50 at once. Both are shared out
 	// among the workers evenly.
 	ICMP, ICMPUnit Rate
+	// Redirect limits our redirects to what sends by one unit: 10 a second and 10
+	// at once, shared out likewise.
+	Redirect Rate
 	// Unresolved and StaleUse limit what a worker gives to the control plane:
 	// 20,000 packets a second each.
 	// Neighbor and Host limit what all of them give to the control plane and the
@@ -69,6 +72,7 @@ func (c *Config) setDefaults() {
 	}{
 		{&c.ICMP, Rate{1000, 200}},
 		{&c.ICMPUnit, Rate{200, 50}},
+		{&c.Redirect, Rate{10, 10}},
 		{&c.Neighbor, Rate{5000, 512}},
 		{&c.Unresolved, Rate{20000, 512}},
 		{&c.StaleUse, Rate{20000, 64}},
@@ -83,6 +87,7 @@ func (c *Config) setDefaults() {
 	}
 	c.ICMP = c.ICMP.share(c.Workers)
 	c.ICMPUnit = c.ICMPUnit.share(c.Workers)
+	c.Redirect = c.Redirect.share(c.Workers)
 }
 
 // An Engine is the user path of one router: its workers and their tables. Create

@@ -155,6 +155,7 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		if a.Unnumbered != (intf.UnitKey{}) {
 			st.Unnumbered = ygot.String(a.Unnumbered.Name())
 		}
+		st.Redirects = ygot.Bool(!a.NoRedirects)
 		st.RpfCheck = rpfCheck(a.RPF)
 	}
 	st.BorrowedAddress = address(s.Borrowed)

@@ -71,6 +71,7 @@ func TestDefaultsAreThoseOfTheModel(t *testing.T) {
 		{"interface/unit/family/config/instance", DefaultInstance},
 		{"interface/unit/family/address/config/primary", "false"},
 		{"interface/unit/family/address/config/preferred", "false"},
+		{"interface/unit/family/config/redirects", "true"},
 		{"interface/unit/family/router-advertisement/config/enabled", "false"},
 		{"interface/unit/family/router-advertisement/config/max-interval", uintText(defaultMaxInterval)},
 		{"interface/unit/family/router-advertisement/config/preference", intf.PreferMedium.String()},
