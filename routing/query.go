@@ -86,7 +86,7 @@ func (s *Store) leadsOut(h *hop, i intf.Index) bool {
 				return true
 			}
 		}
-	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice:
+	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice, Multicast, Flood, BySource:
 	}
 	return false
 }

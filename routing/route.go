@@ -82,8 +82,8 @@ func (p Protocol) String() string {
 // routes come before those that are fed.
 func (p Protocol) Preference() uint8 {
 	switch p {
-	case System, Direct, Neighbor:
-	case Static:
+	case System, Direct, Neighbor, Cache:
+	case Static, StaticGroup:
 		return 5
 	case Feed:
 		return 170
