@@ -490,6 +490,84 @@ func TestFilterAndNeighbors(t *testing.T) {
 	}
 }
 
+// The local filters of a loopback are asked about all packets of its instance, after
+// those of the unit.
+func TestFilterOfLoopback(t *testing.T) {
+	const lo0, lo1 = 50, 51
+	own := ip4{src: "192.0.2.10", dst: "192.0.2.1", payload: data(30)}
+	mine := ip4{src: "192.0.2.1", dst: "198.51.100.10", payload: data(30)}
+	forth := ip4{src: "192.0.2.10", dst: "198.51.100.10", payload: data(30)}
+	aged := forth
+	aged.ttl = 63
+	marked := func(mark, next uint16) filter.Term {
+		return filter.Term{
+			Match:  filter.Match{Mark: filter.Marks{Entries: []filter.MaskedMark{{Value: mark, Mask: 0xffff}}}},
+			Action: filter.Action{Mark: filter.Some(next)},
+		}
+	}
+	x := newWorld(t, worldConfig())
+	loopback := func(i intf.Index, instance uint32) {
+		u := x.unit(i, "", nil, intf.MAC{}, instance, 1500, "10.0.0.1")
+		u.Loopback = true
+		tx := x.e.Edit()
+		tx.SetUnit(u)
+		tx.Commit()
+	}
+	received := step{in: "a", frame: eth4(routerA, hostA, own), host: toHost(unitA, intf.Inet, own.bytes())}
+	dropped := step{in: "a", frame: received.frame, drop: "filtered"}
+	forwarded := step{in: "a", frame: eth4(routerA, hostA, forth), out: []string{frameOut("b", eth4(hostB, routerB, aged))}}
+	foreign := step{in: "d", frame: eth4(routerD, hostD, own), host: toHost(unitD, intf.Inet, own.bytes())}
+	sends := func(s step) {
+		t.Helper()
+		before := x.drops()
+		if err := x.e.Originate(0, unitA, mine.bytes()); err != nil {
+			t.Fatal(err)
+		}
+		x.run()
+		x.expect(s, before)
+	}
+	loopback(lo0, 0)
+	loopback(lo1, 0)
+	x.check(received)
+	x.bind(lo0, intf.Inet, filter.InputLocal, do(filter.Action{Kind: filter.Discard}))
+	x.check(dropped)
+	x.check(forwarded)
+	x.check(foreign)
+	sends(step{out: []string{frameOut("b", eth4(hostB, routerB, mine))}})
+	x.bind(lo0, intf.Inet, filter.OutputLocal, do(filter.Action{Kind: filter.Discard}))
+	sends(step{drop: "filtered"})
+	x.bind(lo0, intf.Inet, filter.OutputLocal,
+		do(filter.Action{Kind: filter.ToNextHop, NextHop: uint32(x.nexthop(forwardTo(unitC, "203.0.113.10"), 0))}))
+	sends(step{out: []string{frameOut("c", eth(hostC, routerC, tagC, 0x800, mine.bytes()))}})
+	// What the unit does to a packet, its instance's loopbacks see, in order.
+	x.bind(unitA, intf.Inet, filter.InputLocal, marked(0, 1))
+	x.bind(lo0, intf.Inet, filter.InputLocal, marked(1, 2))
+	x.bind(lo1, intf.Inet, filter.InputLocal, marked(2, 3))
+	x.check(received)
+	x.bind(lo0, intf.Inet, filter.InputLocal, marked(3, 2))
+	x.check(dropped)
+	// An instance that is made anew is guarded, too, and one that the loopback has
+	// left is not.
+	tx := x.e.Edit()
+	tx.DeleteInstance(0)
+	tx.SetInstance(0, x.tables[0])
+	tx.Commit()
+	x.check(dropped)
+	loopback(lo0, 1)
+	x.bind(lo0, intf.Inet, filter.InputLocal, do(filter.Action{Kind: filter.Discard}))
+	x.bind(lo1, intf.Inet, filter.InputLocal, do(filter.Action{}))
+	x.check(received)
+	foreign.host, foreign.drop = nil, "filtered"
+	x.check(foreign)
+	tx = x.e.Edit()
+	tx.DeleteUnit(lo0)
+	tx.DeleteUnit(lo1)
+	tx.Commit()
+	foreign.host, foreign.drop = toHost(unitD, intf.Inet, own.bytes()), ""
+	x.check(foreign)
+	x.check(received)
+}
+
 // Broadcasts and groups for the router are local packets, too.
 func TestFilterLocalGroups(t *testing.T) {
 	for _, s := range []step{
