@@ -14,6 +14,7 @@ import (
 	"router/dataplane/filter"
 	"router/dataplane/memport"
 	"router/dataplane/port"
+	"router/dataplane/session"
 	"router/intf"
 	"router/routing"
 	"router/vrf/epoch"
@@ -95,8 +96,8 @@ func testNoAllocations(t *testing.T, filtered bool) {
 	x.network(0, unitA, "192.0.2.1/24", "2001:db8:a::1/64")
 	x.network(0, unitB, "198.51.100.1/24", "2001:db8:b::1/64")
 	x.e.SetClass(1, Rate{1e9, 1e6})
-	x.e.SetSession(1, Session{Match: toPort(1, 8), Consumer: ToRouter, Class: 1})
-	x.e.SetSession(2, Session{Match: ofProtocol(6), Consumer: ToReject, Class: 1})
+	x.e.SetSession(1, Session{Match: toPort(1, 8), Consumer: session.ToRouter, Class: 1})
+	x.e.SetSession(2, Session{Match: ofProtocol(6), Consumer: session.ToReject, Class: 1})
 	l3 := ip4{src: "192.0.2.1", dst: "198.51.100.10", payload: data(40)}.bytes()
 	if filtered {
 		// Each does one thing to the packets of one TTL; the others pass.

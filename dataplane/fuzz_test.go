@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"router/dataplane/filter"
+	"router/dataplane/session"
 	"router/intf"
 )
 
@@ -37,14 +38,14 @@ func FuzzPipeline(f *testing.F) {
 	x := newWorld(f, Config{Workers: 1, Buffers: 256, Spin: -1, Host: Rate{1e6, 1e6}, Neighbor: Rate{1e6, 1e6}, Unresolved: Rate{1e6, 1e6}})
 	// Every consumer has something to do.
 	x.e.SetClass(1, Rate{1e6, 1e6})
-	for i, c := range []Consumer{ToHost, ToRouter, ToKernel, ToReject, ToDiscard} {
+	for i, c := range []session.Consumer{session.ToHost, session.ToRouter, session.ToKernel, session.ToReject, session.ToDiscard} {
 		for p := i; p < 256; p += 5 {
 			x.e.SetSession(SessionID(p), Session{Match: ofProtocol(p), Consumer: c, Class: 1})
 		}
 	}
-	x.e.SetSession(1001, Session{Match: toPort(1, 8), Consumer: ToRouter, Class: 1})
-	x.e.SetSession(1002, Session{Match: toPort(58, 128), Consumer: ToRouter, Class: 1})
-	x.e.SetSession(1003, Session{Match: toPort(6, 7), Consumer: ToReject, Class: 1})
+	x.e.SetSession(1001, Session{Match: toPort(1, 8), Consumer: session.ToRouter, Class: 1})
+	x.e.SetSession(1002, Session{Match: toPort(58, 128), Consumer: session.ToRouter, Class: 1})
+	x.e.SetSession(1003, Session{Match: toPort(6, 7), Consumer: session.ToReject, Class: 1})
 	x.group(900, "20.0.0.0/8", forwardTo(unitB, "198.51.100.10"), forwardTo(unitC, "203.0.113.10"))
 	x.group(901, "2620::/16", forwardTo(unitB, "2001:db8:b::10"), forwardTo(unitC, "2001:db8:c::10"))
 	x.filterEverywhere()

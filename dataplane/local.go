@@ -43,20 +43,20 @@ func (w *worker) local(p *pkt, to intf.Index, cast castClass) {
 		return
 	}
 	switch l.entry.consumer {
-	case ToHost, ToKernel:
+	case session.ToHost, session.ToKernel:
 		w.toHost(&l)
-	case ToRouter:
+	case session.ToRouter:
 		if l.echo != 0 && cast == unicast && p.flags&flagNoSource == 0 {
 			w.echo(&l)
 			return
 		}
 		w.toHost(&l)
-	case ToReject:
+	case session.ToReject:
 		if !l.nd && cast == unicast {
 			w.refuse(p)
 		}
 		w.dropLocal(p, l.entry, DropLocalReject)
-	case ToDiscard:
+	case session.ToDiscard:
 		w.dropLocal(p, l.entry, DropLocalDiscard)
 	}
 }
@@ -79,11 +79,11 @@ func (w *worker) localARP(p *pkt) {
 		return
 	}
 	switch entry.consumer {
-	case ToHost, ToKernel, ToRouter:
+	case session.ToHost, session.ToKernel, session.ToRouter:
 		w.puntNeighbor(p, packet.EtherTypeARP, entry)
-	case ToReject:
+	case session.ToReject:
 		w.dropLocal(p, entry, DropLocalReject)
-	case ToDiscard:
+	case session.ToDiscard:
 		w.dropLocal(p, entry, DropLocalDiscard)
 	}
 }
@@ -96,7 +96,7 @@ func (w *worker) admit(p *pkt, e *localEntry) bool {
 	bump(&own.octets, uint64(p.n))
 	bump(&class.packets, 1)
 	bump(&class.octets, uint64(p.n))
-	if e.consumer == ToDiscard || e.class.policer.Take(w.instant()) {
+	if e.consumer == session.ToDiscard || e.class.policer.Take(w.instant()) {
 		return true
 	}
 	bump(&own.policed, 1)

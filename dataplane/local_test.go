@@ -38,11 +38,11 @@ func sessionWorld(t testing.TB) *world {
 	x := newWorld(t, worldConfig())
 	x.e.SetClass(1, Rate{1_000_000, 1000})
 	for i, s := range []Session{
-		{Match: toPort(1, 8), Consumer: ToRouter}, {Match: toPort(58, 128), Consumer: ToRouter},
-		{Match: toPort(6, 22), Consumer: ToHost}, {Match: ofProtocol(6), Consumer: ToReject}, {Match: ofProtocol(17), Consumer: ToReject},
-		{Match: ofProtocol(99), Consumer: ToReject}, {Match: ofProtocol(98), Consumer: ToDiscard},
-		{Match: toPort(6, 830), Consumer: ToKernel},
-		{Match: session.Match{Fields: session.HasProtocol | session.HasIfIndex, Protocol: session.ARP, IfIndex: unitC}, Consumer: ToDiscard},
+		{Match: toPort(1, 8), Consumer: session.ToRouter}, {Match: toPort(58, 128), Consumer: session.ToRouter},
+		{Match: toPort(6, 22), Consumer: session.ToHost}, {Match: ofProtocol(6), Consumer: session.ToReject}, {Match: ofProtocol(17), Consumer: session.ToReject},
+		{Match: ofProtocol(99), Consumer: session.ToReject}, {Match: ofProtocol(98), Consumer: session.ToDiscard},
+		{Match: toPort(6, 830), Consumer: session.ToKernel},
+		{Match: session.Match{Fields: session.HasProtocol | session.HasIfIndex, Protocol: session.ARP, IfIndex: unitC}, Consumer: session.ToDiscard},
 	} {
 		s.Class = 1
 		x.e.SetSession(SessionID(i+1), s)
@@ -146,8 +146,8 @@ func TestEchoThatDoesNotFit(t *testing.T) {
 func TestLocalClasses(t *testing.T) {
 	x := sessionWorld(t)
 	x.e.SetClass(2, Rate{100, 10})
-	x.e.SetSession(20, Session{Match: toPort(6, 179), Consumer: ToHost, Class: 2})
-	x.e.SetSession(21, Session{Match: ofProtocol(89), Consumer: ToHost, Class: 2})
+	x.e.SetSession(20, Session{Match: toPort(6, 179), Consumer: session.ToHost, Class: 2})
+	x.e.SetSession(21, Session{Match: ofProtocol(89), Consumer: session.ToHost, Class: 2})
 	for range 8 {
 		x.push("a", eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "192.0.2.1", proto: 6, payload: segment("192.0.2.10", "192.0.2.1", 179, 2, 5, 0, nil)}))
 		x.push("a", eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "192.0.2.1", proto: 89, payload: data(30)}))
@@ -163,7 +163,7 @@ func TestLocalClasses(t *testing.T) {
 		t.Errorf("drops: %v", d)
 	}
 	// Counters outlive a change, and end with the session.
-	x.e.SetSession(20, Session{Match: toPort(6, 180), Consumer: ToDiscard, Class: 1})
+	x.e.SetSession(20, Session{Match: toPort(6, 180), Consumer: session.ToDiscard, Class: 1})
 	if c, _ := x.e.SessionCounters(20); c != bgp {
 		t.Errorf("counters after a change: %+v, before %+v", c, bgp)
 	}
@@ -173,7 +173,7 @@ func TestLocalClasses(t *testing.T) {
 		t.Error("a deleted session has counters")
 	}
 	// The match of another is taken over, and is not lost with the former owner.
-	x.e.SetSession(30, Session{Match: ofProtocol(89), Consumer: ToDiscard, Class: 1})
+	x.e.SetSession(30, Session{Match: ofProtocol(89), Consumer: session.ToDiscard, Class: 1})
 	x.e.DeleteSession(21)
 	x.check(step{in: "a", frame: eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "192.0.2.1", proto: 89, payload: data(30)}), drop: "local-discarded"})
 	x.checkAccounts()

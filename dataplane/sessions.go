@@ -6,36 +6,6 @@ import (
 	"router/dataplane/session"
 )
 
-// A Consumer says what becomes of a packet for the router itself. It is a closed
-// set.
-type Consumer uint8
-
-// The consumers. Whatever an entry says, ARP and neighbour discovery are the
-// control plane's or are dropped: the host stack takes no part in them.
-const (
-	ToHost    Consumer = iota // the host stack, by a TAP
-	ToRouter                  // the router: ARP, neighbour discovery, echo requests; else as ToHost
-	ToKernel                  // the kernel, which gets it before us on a shared device; else as ToHost
-	ToReject                  // an answer that nobody is here
-	ToDiscard                 // nobody
-)
-
-func (c Consumer) String() string {
-	switch c {
-	case ToHost:
-		return "host"
-	case ToRouter:
-		return "router"
-	case ToKernel:
-		return "kernel"
-	case ToReject:
-		return "reject"
-	case ToDiscard:
-		return "discard"
-	}
-	return "unknown"
-}
-
 // A ClassID names a class of local packets: what shares a policer and a part of
 // the host's ring.
 type ClassID uint16
@@ -58,7 +28,7 @@ type SessionID uint32
 // best, at which rate.
 type Session struct {
 	Match    session.Match
-	Consumer Consumer
+	Consumer session.Consumer
 	Class    ClassID // one that has been set; packets of one that has not are policed
 }
 
@@ -99,7 +69,7 @@ type localClass struct {
 
 // A localEntry is a session as workers use it: immutable.
 type localEntry struct {
-	consumer Consumer
+	consumer session.Consumer
 	class    *localClass
 	stats    localStats
 }
@@ -122,13 +92,13 @@ type sessionEntry struct {
 
 func newSessions(c Config) *sessions {
 	stats := func() localStats { return make(localStats, c.Workers) }
-	entry := func(id ClassID, to Consumer, r Rate) *localEntry {
+	entry := func(id ClassID, to session.Consumer, r Rate) *localEntry {
 		class := &localClass{id: id, stats: stats()}
 		class.policer.SetRate(session.Rate(r))
 		return &localEntry{consumer: to, class: class, stats: stats()}
 	}
 	return &sessions{
-		table: session.New[localEntry](), host: entry(classHost, ToHost, c.Host), neighbor: entry(classNeighbor, ToRouter, c.Neighbor),
+		table: session.New[localEntry](), host: entry(classHost, session.ToHost, c.Host), neighbor: entry(classNeighbor, session.ToRouter, c.Neighbor),
 		classes: make(map[ClassID]*localClass), entries: make(map[SessionID]*sessionEntry),
 	}
 }

@@ -46,9 +46,9 @@ type instanceView struct {
 	guards [2][]*unit
 }
 
-const tagKeyBits = 14
+const tagKeyBits = 15
 
-// tagKey is a VLAN tag as 14 bits; ok is false for a TPID that we do not read.
+// tagKey is a VLAN tag as 15 bits; ok is false for a TPID that we do not read.
 func tagKey(tpid, id uint16) (key uint32, ok bool) {
 	key = uint32(id & 0xfff)
 	switch tpid {
@@ -58,6 +58,10 @@ func tagKey(tpid, id uint16) (key uint32, ok bool) {
 		return key | 1<<12, true
 	case packet.TPIDQinQ:
 		return key | 2<<12, true
+	case packet.TPID9200:
+		return key | 3<<12, true
+	case packet.TPID9300:
+		return key | 4<<12, true
 	}
 	return 0, false
 }

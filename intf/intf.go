@@ -182,15 +182,17 @@ type UnitSpec struct {
 
 // A FamilySpec is the intended state of a family on a unit.
 type FamilySpec struct {
-	Family    Family
-	Enabled   bool
-	Instance  string         // routing instance, "default" when nothing is said
-	MTU       uint16         // octets of the network-layer packet; 0 is the standard default
-	Advert    *AdvertSpec    // router advertisements, of Inet6 only; nil for none
-	RPF       RPFCheck       // of the sources of what comes in
-	Addresses []AddressSpec  // ordered by prefix
-	Neighbors []NeighborSpec // ordered by address
-	Filters   FilterNames
+	Family   Family
+	Enabled  bool
+	Instance string // routing instance, "default" when nothing is said
+	MTU      uint16 // octets of the network-layer packet; 0 is the standard default
+	// Unnumbered is the unit whose address the family borrows; zero for none.
+	Unnumbered UnitKey
+	RPF        RPFCheck       // of the sources of what comes in
+	Advert     *AdvertSpec    // router advertisements, of Inet6 only; nil for none
+	Addresses  []AddressSpec  // ordered by prefix
+	Neighbors  []NeighborSpec // ordered by address
+	Filters    FilterNames
 }
 
 // FilterNames are the filters of a family by name, empty where there is none. It
@@ -205,6 +207,7 @@ type AddressSpec struct {
 	Prefix    netip.Prefix // address and prefix length, host bits kept
 	Primary   bool         // source of what the router sends when it has a choice on the unit
 	Preferred bool         // source for destinations within this prefix when several addresses share it
+	Ignore    bool         // the routes to its network are there, but not used
 	Peer      netip.Addr   // far end of a point-to-point link; zero elsewhere
 }
 

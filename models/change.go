@@ -23,6 +23,8 @@ type Change struct {
 	Units     []Delta[intf.UnitKey, intf.UnitSpec]
 	Instances []Delta[string, InstanceSpec]
 	Static    []Delta[StaticKey, StaticSpec]
+	Classes   []Delta[string, ClassSpec]
+	Sessions  []Delta[string, SessionSpec]
 
 	PrefixLists []Delta[string, PrefixListSpec]
 	Policers    []Delta[string, PolicerSpec]
@@ -36,7 +38,7 @@ func (c *Change) Empty() bool { return c.Len() == 0 }
 
 // Len is the number of objects that change.
 func (c *Change) Len() int {
-	n := len(c.Devices) + len(c.Units) + len(c.Instances) + len(c.Static) +
+	n := len(c.Devices) + len(c.Units) + len(c.Instances) + len(c.Static) + len(c.Classes) + len(c.Sessions) +
 		len(c.PrefixLists) + len(c.Policers) + len(c.Filters)
 	if c.System != nil {
 		n++
@@ -61,6 +63,8 @@ func (c *Change) inverse() Change {
 	r.Units = inverses(c.Units)
 	r.Instances = inverses(c.Instances)
 	r.Static = inverses(c.Static)
+	r.Classes = inverses(c.Classes)
+	r.Sessions = inverses(c.Sessions)
 	r.PrefixLists = inverses(c.PrefixLists)
 	r.Policers = inverses(c.Policers)
 	r.Filters = inverses(c.Filters)
@@ -83,6 +87,8 @@ func (c *Change) sort() {
 	slices.SortFunc(c.Devices, func(a, b Delta[string, intf.DeviceSpec]) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(c.Units, func(a, b Delta[intf.UnitKey, intf.UnitSpec]) int { return a.Key.Compare(b.Key) })
 	slices.SortFunc(c.Instances, func(a, b Delta[string, InstanceSpec]) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(c.Classes, func(a, b Delta[string, ClassSpec]) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(c.Sessions, func(a, b Delta[string, SessionSpec]) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(c.Static, func(a, b Delta[StaticKey, StaticSpec]) int { return a.Key.Compare(b.Key) })
 	slices.SortFunc(c.PrefixLists, func(a, b Delta[string, PrefixListSpec]) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(c.Policers, func(a, b Delta[string, PolicerSpec]) int { return strings.Compare(a.Key, b.Key) })

@@ -24,6 +24,12 @@ func (c *Compiled) check(change Change, v *violations) {
 			c.checkStatic(s, v)
 		}
 	}
+	for name := range a.sessions {
+		if s, ok := c.intent.Sessions[name]; ok {
+			c.checkSessionRefs(s, v)
+		}
+	}
+	c.checkClasses(change, v)
 	for key := range a.lookups {
 		if s, ok := c.intent.Static[key]; ok {
 			c.checkLoop(s, v)
@@ -42,7 +48,9 @@ type affected struct {
 	units   map[intf.UnitKey]struct{}
 	static  map[StaticKey]struct{}
 	lookups map[StaticKey]struct{} // routes that look up elsewhere, to be checked for loops
-	filters map[string]struct{}
+
+	sessions map[string]struct{}
+	filters  map[string]struct{}
 }
 
 func (c *Compiled) affected(change Change) affected {
@@ -50,7 +58,9 @@ func (c *Compiled) affected(change Change) affected {
 		units:   map[intf.UnitKey]struct{}{},
 		static:  map[StaticKey]struct{}{},
 		lookups: map[StaticKey]struct{}{},
-		filters: map[string]struct{}{},
+
+		sessions: map[string]struct{}{},
+		filters:  map[string]struct{}{},
 	}
 	for _, d := range change.Devices {
 		// Nothing but the MRU and the type reach the units.
@@ -89,12 +99,16 @@ func (c *Compiled) affected(change Change) affected {
 		}
 	}
 	c.affectedLookups(uncovered, &a)
+	c.affectedSessions(change, a.sessions)
 	c.affectedFilters(change, &a)
 	return a
 }
 
 // affectedByUnit adds the routes that refer to a unit that changed.
 func (c *Compiled) affectedByUnit(d Delta[intf.UnitKey, intf.UnitSpec], a *affected) {
+	for borrower := range c.index.borrowers[d.Key] {
+		a.units[borrower] = struct{}{}
+	}
 	if !sameFamilies(d.Old, d.New) {
 		for key := range c.index.byUnit[d.Key] {
 			a.static[key] = struct{}{}
@@ -193,6 +207,7 @@ func (c *Compiled) checkUnit(s intf.UnitSpec, v *violations) {
 				"instance %s does not exist: declare it or name another one", f.Instance)
 		}
 		mtu := checkMTU(f, int(mru), stack.Tags(), fpath, v)
+		c.checkUnnumbered(s.Key, f, fpath, v)
 		checkAdvert(f.Advert, mtu, c.isLoopback(s.Key), fpath, v)
 		c.checkBindings(f, c.isLoopback(s.Key), fpath, v)
 		for _, a := range f.Addresses {
@@ -264,9 +279,30 @@ func (c *Compiled) checkUnique(unit intf.UnitKey, instance string, p netip.Prefi
 // checkStatic checks what a static route has to do with the rest of the
 // configuration.
 func (c *Compiled) checkStatic(s StaticSpec, v *violations) {
+	if s.Incoming != (intf.UnitKey{}) {
+		c.checkIncoming(s, v)
+	}
 	for _, nh := range s.NextHops {
 		c.checkNextHop(s.Key, nh, v)
 	}
+}
+
+// checkIncoming checks that packets of the route's family can come in by its unit.
+func (c *Compiled) checkIncoming(s StaticSpec, v *violations) {
+	path := staticPath(s.Key) + "/config/incoming-interface"
+	unit, ok := c.intent.Units[s.Incoming]
+	if !ok {
+		v.add(path, ruleIncomingExists, "unit %s does not exist: declare it or name another one", s.Incoming.Name())
+		return
+	}
+	family := intf.FamilyOf(s.Key.Prefix.Addr())
+	for _, f := range unit.Families {
+		if f.Family == family {
+			return
+		}
+	}
+	v.add(path, ruleIncomingFamily,
+		"unit %s has no family %v, so nothing comes in by it: add the family there or name another unit", s.Incoming.Name(), family)
 }
 
 func (c *Compiled) checkNextHop(key StaticKey, nh StaticNextHop, v *violations) {

@@ -68,7 +68,7 @@ func (t *termCompiler) compileReject(c *gen.Routerd_Filter_Term_Action_Config, p
 		a.Reject, only, onlyOne = filter.RejectRoute, intf.Inet6, true
 	case gen.Routerd_RejectWith_tcp_reset:
 		a.Reject = filter.RejectTCPReset
-		if some, _ := protocols(t.term.Match.Protocol, func(p uint32) bool { return p == protoTCP }); !some {
+		if some, _ := protocols(t.term.Match.Protocol, func(p uint32) bool { return p == ipTCP }); !some {
 			t.v.add(path+"/reject-with", ruleFilterReset, "a TCP reset for what is no TCP: set protocol to tcp, or reject with another message")
 		}
 	}

@@ -146,7 +146,7 @@ func (t *termCompiler) prefixes(values []string, leaf string) []netip.Prefix {
 func (t *termCompiler) compileTransport(c *gen.Routerd_Filter_Term_Match_Config) {
 	m := &t.term.Match
 	port := field{names: portNames, max: 0xffff}
-	m.Protocol = numbers(t, "protocol", c.Protocol, c.ProtocolExcept, field{names: protocolNames, max: 255})
+	m.Protocol = numbers(t, "protocol", c.Protocol, c.ProtocolExcept, field{names: ipProtocolNames, max: 255})
 	m.SrcPort = numbers(t, "source-port", c.SourcePort, c.SourcePortExcept, port)
 	m.DstPort = numbers(t, "destination-port", c.DestinationPort, c.DestinationPortExcept, port)
 	m.TCPFlags = flagMatches(c.TcpFlags, t.at("tcp-flags"), t.v)
@@ -270,11 +270,11 @@ func protocols(n filter.Numbers, ok func(uint32) bool) (some, others bool) {
 
 // The protocols that conditions depend on.
 const (
-	protoICMP, protoTCP, protoUDP, protoDCCP, protoICMP6, protoSCTP, protoUDPLite = 1, 6, 17, 33, 58, 132, 136
+	ipICMP, ipTCP, ipUDP, ipDCCP, ipICMP6, ipSCTP, ipUDPLite = 1, 6, 17, 33, 58, 132, 136
 )
 
 func hasPorts(p uint32) bool {
-	return p == protoTCP || p == protoUDP || p == protoDCCP || p == protoSCTP || p == protoUDPLite
+	return p == ipTCP || p == ipUDP || p == ipDCCP || p == ipSCTP || p == ipUDPLite
 }
 
 // checkMatch checks what the conditions of the term have to do with each other.
@@ -289,12 +289,12 @@ func (t *termCompiler) checkMatch(c *gen.Routerd_Filter_Term_Match_Config) {
 		}
 	}
 	limited := len(m.Protocol.Ranges) > 0
-	if _, others := protocols(m.Protocol, func(p uint32) bool { return p == protoTCP }); tcp && limited && others {
+	if _, others := protocols(m.Protocol, func(p uint32) bool { return p == ipTCP }); tcp && limited && others {
 		t.v.add(path, ruleFilterTCP, "flags of TCP with another protocol: set protocol to tcp, or leave it out")
 	}
-	own := uint32(protoICMP)
+	own := uint32(ipICMP)
 	if t.family == intf.Inet6 {
-		own = protoICMP6
+		own = ipICMP6
 	}
 	if _, others := protocols(m.Protocol, func(p uint32) bool { return p == own }); icmp && limited && others {
 		t.v.add(path, ruleFilterICMP, "ICMP types with another protocol than %d, the ICMP of family %v: set protocol to it, or leave it out", own, t.family)

@@ -52,6 +52,9 @@ func compileStatic(instance, text string, g *gen.Routerd_Instance_StaticRoute, v
 	case gen.Routerd_RouteAction_receive:
 		s.Action = Receive
 	}
+	if c.IncomingInterface != nil {
+		s.Incoming = ParseUnitName(*c.IncomingInterface)
+	}
 	checkReject(&s, c.RejectCode, path+"/config/reject-code", v)
 	switch n := len(g.NextHop); {
 	case n > maxNextHops:

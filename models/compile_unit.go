@@ -67,6 +67,10 @@ func tpid(t gen.E_Routerd_Tpid) uint16 {
 		return 0x88a8
 	case gen.Routerd_Tpid_0x9100:
 		return 0x9100
+	case gen.Routerd_Tpid_0x9200:
+		return 0x9200
+	case gen.Routerd_Tpid_0x9300:
+		return 0x9300
 	}
 	return 0x8100
 }
@@ -81,6 +85,9 @@ func compileFamily(f intf.Family, typ gen.E_Routerd_FamilyType, g *gen.Routerd_I
 			s.Enabled = value(c.Enabled, true)
 			s.Instance = value(c.Instance, DefaultInstance)
 			s.MTU = value(c.Mtu, 0)
+			if c.Unnumbered != nil {
+				s.Unnumbered = ParseUnitName(*c.Unnumbered)
+			}
 			s.RPF = rpfCheckOf(c.RpfCheck)
 		}
 	}
@@ -104,7 +111,9 @@ func compileFamily(f intf.Family, typ gen.E_Routerd_FamilyType, g *gen.Routerd_I
 	}
 	slices.SortFunc(s.Neighbors, func(a, b intf.NeighborSpec) int { return a.Address.Compare(b.Address) })
 	for _, n := range s.Neighbors {
-		checkNeighborOnLink(n, s.Addresses, neighborPath(path, n.Address.String()), v)
+		if s.Unnumbered == (intf.UnitKey{}) || notUnicast(n.Address) != nil {
+			checkNeighborOnLink(n, s.Addresses, neighborPath(path, n.Address.String()), v)
+		}
 	}
 	return s
 }
@@ -128,12 +137,15 @@ func compileAddress(f intf.Family, text string, g *gen.Routerd_Interface_Unit_Fa
 		v.add(path, ruleAddressFamily, "%v does not belong under family %v: move it to the other family", p, f)
 		return intf.AddressSpec{}, false
 	}
-	s := intf.AddressSpec{Prefix: p, Primary: value(c.Primary, false), Preferred: value(c.Preferred, false)}
+	s := intf.AddressSpec{Prefix: p, Primary: value(c.Primary, false), Preferred: value(c.Preferred, false), Ignore: value(c.IgnoreNetwork, false)}
 	if err := notInterfaceAddress(p); err != nil {
 		v.add(path, ruleAddressUnicast, "%v is %w: an interface needs a unicast address", p, err)
 	}
 	if isLinkLocal6(p.Addr()) && p.Bits() != 64 && p.Bits() != 128 {
 		v.add(path, ruleAddressLinkLocal, "the link-local address %v has a length other than 64 or 128: change it", p)
+	}
+	if s.Ignore && (isLinkLocal6(p.Addr()) || p.IsSingleIP() && c.Peer == nil) {
+		v.add(path+"/config/ignore-network", ruleIgnoreNetwork, "%v has no route to a network: delete ignore-network", p)
 	}
 	if c.Peer == nil {
 		return s, true

@@ -2,6 +2,7 @@ package models
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"router/gen"
@@ -19,7 +20,7 @@ type Compiled struct {
 }
 
 // NewCompiled returns what an empty configuration compiles to: the instance
-// "default" and nothing else.
+// "default", the default policy for local packets, and nothing else.
 func NewCompiled() *Compiled {
 	c := &Compiled{
 		intent: Intent{
@@ -27,6 +28,8 @@ func NewCompiled() *Compiled {
 			Units:     map[intf.UnitKey]intf.UnitSpec{},
 			Instances: map[string]InstanceSpec{},
 			Static:    map[StaticKey]StaticSpec{},
+			Classes:   maps.Clone(classByName),
+			Sessions:  maps.Clone(sessionByName),
 
 			PrefixLists: map[string]PrefixListSpec{},
 			Policers:    map[string]PolicerSpec{},
@@ -37,6 +40,9 @@ func NewCompiled() *Compiled {
 	s := compileInstance(DefaultInstance, nil, new(violations))
 	c.intent.Instances[s.Name] = s
 	c.index.instance(true, s)
+	for _, s := range defaultSessions {
+		c.index.session(true, s)
+	}
 	return c
 }
 
@@ -147,6 +153,24 @@ func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Cha
 			if d, ok := delta(c.intent.Static, key, want, StaticSpec.Equal); ok {
 				change.Static = append(change.Static, d)
 			}
+		case Class:
+			var want *ClassSpec
+			if g, builtIn := dev.LocalClass[o.Name], classByName[o.Name].Name != ""; g != nil || builtIn {
+				s := compileClass(o.Name, g, v)
+				want = &s
+			}
+			if d, ok := delta(c.intent.Classes, o.Name, want, equal); ok {
+				change.Classes = append(change.Classes, d)
+			}
+		case Session:
+			var want *SessionSpec
+			if g, builtIn := dev.Session[o.Name], sessionByName[o.Name].Name != ""; g != nil || builtIn {
+				s := compileSession(o.Name, g, v)
+				want = &s
+			}
+			if d, ok := delta(c.intent.Sessions, o.Name, want, equal); ok {
+				change.Sessions = append(change.Sessions, d)
+			}
 		case PrefixList:
 			if d, ok := delta(c.intent.PrefixLists, o.Name, compiled(dev.PrefixList[o.Name], o.Name, compilePrefixList, v), PrefixListSpec.Equal); ok {
 				change.PrefixLists = append(change.PrefixLists, d)
@@ -192,6 +216,12 @@ func (c *Compiled) apply(change Change) {
 	c.applyUnits(change.Units)
 	for _, d := range change.Static {
 		replace(c.intent.Static, d, c.index.static)
+	}
+	for _, d := range change.Classes {
+		replace(c.intent.Classes, d, nil)
+	}
+	for _, d := range change.Sessions {
+		replace(c.intent.Sessions, d, c.index.session)
 	}
 	for _, d := range change.PrefixLists {
 		replace(c.intent.PrefixLists, d, nil)

@@ -78,12 +78,14 @@ func TestUpdateWithViolationsChangesNothing(t *testing.T) {
 func snapshot(c *Compiled) Intent {
 	i := c.intent
 	i.Devices, i.Units, i.Instances, i.Static = maps.Clone(i.Devices), maps.Clone(i.Units), maps.Clone(i.Instances), maps.Clone(i.Static)
+	i.Classes, i.Sessions = maps.Clone(i.Classes), maps.Clone(i.Sessions)
 	return i
 }
 
 func sameIntent(t *testing.T, when string, got, want Intent) {
 	t.Helper()
 	if got.System != want.System || !maps.Equal(got.Devices, want.Devices) || !maps.Equal(got.Instances, want.Instances) ||
+		!maps.Equal(got.Classes, want.Classes) || !maps.Equal(got.Sessions, want.Sessions) ||
 		!maps.EqualFunc(got.Static, want.Static, StaticSpec.Equal) || !maps.EqualFunc(got.Units, want.Units, intf.UnitSpec.Equal) {
 		t.Errorf("%s, the intent is\n%+v\nwant\n%+v", when, got, want)
 	}
@@ -167,7 +169,29 @@ func mutate(r *rand.Rand, w world) []Object {
 	unit := Object{Kind: Unit, Device: device, Unit: id}
 	static := Object{Kind: Static, Instance: instance, Prefix: prefix}
 
-	switch r.IntN(16) {
+	switch r.IntN(18) {
+	case 16:
+		name := pick(r, "x", "y", "ssh", "bgp")
+		if r.IntN(3) == 0 {
+			w.DeleteSession(name)
+		} else {
+			c := w.GetOrCreateSession(name).GetOrCreateConfig()
+			c.Protocol, c.LocalPort = ygot.String(pick(r, "tcp", "udp")), ygot.Uint16(pick[uint16](r, 22, 179, 830))
+			c.Class = ygot.String(pick(r, "default", "gold"))
+			c.Instance, c.Interface = nil, nil
+			if r.IntN(3) == 0 {
+				c.Instance, c.Interface = ygot.String(instance), ygot.String(device+"."+id)
+			}
+		}
+		return []Object{{Kind: Session, Name: name}}
+	case 17:
+		name := pick(r, "gold", "bgp")
+		if w.LocalClass[name] != nil && r.IntN(2) == 0 {
+			w.DeleteLocalClass(name)
+		} else {
+			w.GetOrCreateLocalClass(name).GetOrCreateConfig().Rate = ygot.Uint32(uint32(1 + r.IntN(9)))
+		}
+		return []Object{{Kind: Class, Name: name}}
 	case 0: // a device with all its units
 		touched := []Object{{Kind: Device, Device: device}}
 		for id := range w.GetOrCreateInterface(device).Unit {

@@ -117,6 +117,10 @@ func tpidState(t uint16) gen.E_Routerd_Tpid {
 		return gen.Routerd_Tpid_0x88a8
 	case 0x9100:
 		return gen.Routerd_Tpid_0x9100
+	case 0x9200:
+		return gen.Routerd_Tpid_0x9200
+	case 0x9300:
+		return gen.Routerd_Tpid_0x9300
 	}
 	return gen.Routerd_Tpid_UNSET
 }

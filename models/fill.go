@@ -58,6 +58,7 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		LastChange:   moment(s.LastChange),
 		DriverInUse:  driverInUse(s.Driver),
 		DriverReason: text(s.DriverReason),
+		OffloadsOff:  s.OffloadsOff,
 		Speed:        count(s.Speed),
 		Counters:     deviceCounters(s.Counters),
 	}
@@ -151,8 +152,12 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 	if a := s.Applied; a != nil {
 		st.Enabled = ygot.Bool(a.Enabled)
 		st.Instance = ygot.String(a.Instance)
+		if a.Unnumbered != (intf.UnitKey{}) {
+			st.Unnumbered = ygot.String(a.Unnumbered.Name())
+		}
 		st.RpfCheck = rpfCheck(a.RPF)
 	}
+	st.BorrowedAddress = address(s.Borrowed)
 	f.State = st
 	fillBindings(f, s)
 	if s.Advert != nil {
@@ -161,12 +166,13 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 	for _, a := range s.Addresses {
 		p := a.Spec.Prefix.String()
 		f.GetOrCreateAddress(p).State = &gen.Routerd_Interface_Unit_Family_Address_State{
-			Prefix:    ygot.String(p),
-			Primary:   ygot.Bool(a.Spec.Primary),
-			Preferred: ygot.Bool(a.Spec.Preferred),
-			Peer:      address(a.Spec.Peer),
-			Status:    addressStatus(a.Status),
-			Reason:    text(a.Reason),
+			Prefix:        ygot.String(p),
+			Primary:       ygot.Bool(a.Spec.Primary),
+			Preferred:     ygot.Bool(a.Spec.Preferred),
+			IgnoreNetwork: ygot.Bool(a.Spec.Ignore),
+			Peer:          address(a.Spec.Peer),
+			Status:        addressStatus(a.Status),
+			Reason:        text(a.Reason),
 		}
 	}
 	for _, n := range s.Neighbors {
@@ -215,17 +221,19 @@ func FillRoute(dst *gen.Device, instance string, s RouteState) {
 	route.State = &gen.Routerd_Instance_Rib_Route_State{Prefix: ygot.String(prefix)}
 	source, protocol := routeSource(s.Source), routeProtocol(s.Protocol)
 	st := &gen.Routerd_Instance_Rib_Route_Entry_State{
-		Source:      source,
-		Protocol:    protocol,
-		IfIndex:     index(s.IfIndex),
-		Preference:  ygot.Uint8(s.Preference),
-		Active:      ygot.Bool(s.Active),
-		Reason:      text(s.Reason),
-		NextHopType: nextHopType(s.NextHop),
-		RejectCode:  rejectCode(s.Reject),
-		Gateway:     address(s.Gateway),
-		Egress:      text(s.Egress),
-		Instance:    text(s.Lookup),
+		Source:            source,
+		Protocol:          protocol,
+		IfIndex:           index(s.IfIndex),
+		Preference:        ygot.Uint8(s.Preference),
+		Active:            ygot.Bool(s.Active),
+		IncomingInterface: text(s.Incoming),
+		Ignored:           ygot.Bool(s.Ignored),
+		Reason:            text(s.Reason),
+		NextHopType:       nextHopType(s.NextHop),
+		RejectCode:        rejectCode(s.Reject),
+		Gateway:           address(s.Gateway),
+		Egress:            text(s.Egress),
+		Instance:          text(s.Lookup),
 	}
 	if s.Resolved.IsValid() {
 		st.Resolved = ygot.String(s.Resolved.String())
@@ -267,6 +275,9 @@ func FillStatic(dst *gen.Device, s StaticSpec) {
 		Action:      routeAction(s.Action),
 		RejectCode:  rejectCode(s.Reject),
 		Description: text(s.Description),
+	}
+	if s.Incoming != (intf.UnitKey{}) {
+		st.IncomingInterface = ygot.String(s.Incoming.Name())
 	}
 	if s.HasTag {
 		st.Tag = ygot.Uint32(s.Tag)

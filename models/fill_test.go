@@ -11,6 +11,7 @@ import (
 	"github.com/openconfig/ygot/ytypes"
 
 	"router/dataplane/filter"
+	"router/dataplane/session"
 	"router/gen"
 	"router/intf"
 	"router/routing"
@@ -30,8 +31,8 @@ func filled() *gen.Device {
 		Name: "ge0", Description: "uplink", Enabled: true, MRU: 1518,
 		Attach: intf.Shared, Driver: intf.DriverAFXDP, Queues: 2, MAC: intf.MAC{2, 0, 0, 0, 0, 1},
 	}
-	address := intf.AddressSpec{Prefix: netip.MustParsePrefix("2001:db8::1/128"), Primary: true, Preferred: true, Peer: someIP}
-	family := intf.FamilySpec{Family: intf.Inet6, Enabled: true, Instance: "red", RPF: intf.RPFFeasible,
+	address := intf.AddressSpec{Prefix: netip.MustParsePrefix("2001:db8::1/128"), Primary: true, Preferred: true, Ignore: true, Peer: someIP}
+	family := intf.FamilySpec{Family: intf.Inet6, Enabled: true, Instance: "red", Unnumbered: intf.UnitKey{Device: "lo0", ID: "0"}, RPF: intf.RPFFeasible,
 		Filters: intf.FilterNames{Input: "f", Output: "f", InputLocal: "f", OutputLocal: "f"}}
 	unit := intf.UnitSpec{
 		Key: intf.UnitKey{Device: "ge0", ID: "100.1"}, Description: "customer", Enabled: true, Group: 7,
@@ -51,7 +52,7 @@ func filled() *gen.Device {
 	})
 	FillDevice(dst, DeviceState{
 		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now,
-		Driver: intf.DriverAFXDP, DriverReason: "native zero-copy: not supported", QueuesInUse: 2,
+		Driver: intf.DriverAFXDP, DriverReason: "native zero-copy: not supported", OffloadsOff: []string{"rx-vlan-hw-parse"}, QueuesInUse: 2,
 		XDPMode: XDPNative, ZeroCopy: true, CompletesChecksums: true,
 		Speed: 10e9, LinkMTU: 1500, Counters: counters, Drops: map[string]uint64{"ttl-exceeded": 4},
 	})
@@ -59,7 +60,7 @@ func filled() *gen.Device {
 		Key: unit.Key, Applied: &unit, IfIndex: 2, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Counters: counters,
 		Families: []FamilyState{{
 			Family: intf.Inet6, Applied: &family, MTU: 1496, Oper: intf.OperDown, OperReason: "link down",
-			RPFFailed: 8, HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert,
+			RPFFailed: 8, HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert, Borrowed: someIP,
 			Addresses: []AddressState{{Spec: address, Status: AddressDuplicate, Reason: "02:00:00:00:00:02 has it"}},
 			Neighbors: []NeighborState{{
 				Address: someIP, MAC: intf.MAC{2, 0, 0, 0, 0, 2}, State: neighbor.Reachable, IsRouter: true, LastChange: now,
@@ -74,19 +75,32 @@ func filled() *gen.Device {
 	})
 	route := StaticSpec{
 		Key:        StaticKey{Instance: "red", Prefix: netip.MustParsePrefix("2001:db8:1::/48")},
-		Preference: 5, Reject: routing.RejectHost, Tag: 20, HasTag: true, Description: "far away",
+		Preference: 5, Reject: routing.RejectHost, Incoming: unit.Key, Tag: 20, HasTag: true, Description: "far away",
 		NextHops: []StaticNextHop{{Index: 1, Gateway: someIP, Interface: unit.Key, Instance: "default", Weight: 2, Backup: true}},
 	}
 	FillStatic(dst, route)
 	FillRoute(dst, "red", RouteState{
 		Prefix: route.Key.Prefix, Source: routing.User, Protocol: routing.Static, IfIndex: 2, Preference: 5, Tag: 20,
-		Active: true, Reason: "gateway unresolved", NextHop: routing.Indirect, Reject: routing.RejectHost, Gateway: someIP, Egress: "ge0.100.1",
+		Active: true, Incoming: "ge0.100.1", Ignored: true, Reason: "gateway unresolved", NextHop: routing.Indirect, Reject: routing.RejectHost, Gateway: someIP, Egress: "ge0.100.1",
 		Lookup: "default", Resolved: netip.MustParsePrefix("2001:db8::/64"),
 		Members: []MemberState{{
 			Gateway: someIP, Egress: "ge0.100.1", Resolved: netip.MustParsePrefix("2001:db8::/64"),
 			Weight: 3, Backup: true, Usable: true, Active: true, Reason: "gateway unresolved",
 		}},
 	})
+	local := LocalCounters{Packets: 9, Octets: 900, Policed: 1, Dropped: 2}
+	FillClass(dst, ClassState{Spec: ClassSpec{Name: "gold", Description: "dear", Rate: 5, Burst: 6, Configured: true}, Counters: local})
+	network := netip.MustParsePrefix("192.0.2.0/24")
+	match := session.Match{
+		Fields:   session.HasProtocol | session.HasLocalPort | session.HasRemotePort | session.HasInstance | session.HasIfIndex,
+		Protocol: 6, LocalPort: 179, RemotePort: 1179, Local: network, Remote: network, Fragment: true,
+	}
+	s := SessionSpec{Name: "peer", Description: "far away", Class: "gold", Match: SessionMatch{Match: match, InstanceName: "red", Unit: unit.Key}}
+	FillSession(dst, SessionState{Spec: s, Counters: local})
+	// A port and an ICMP type exclude each other: the type is that of another session.
+	other := &gen.Device{}
+	FillSession(other, SessionState{Spec: SessionSpec{Name: "echo", Match: byLocalPort(protoICMP, 8)}})
+	dst.Session["peer"].State.IcmpType = other.Session["echo"].State.IcmpType
 	fillFilters(dst)
 	return dst
 }
@@ -282,7 +296,7 @@ func TestEnumerationsBearTheSameNames(t *testing.T) {
 	for k := routing.Forward; k <= routing.Indirect; k++ {
 		check(k.String(), nextHopType(k))
 	}
-	for _, tpid := range []uint16{0x8100, 0x88a8, 0x9100} {
+	for _, tpid := range []uint16{0x8100, 0x88a8, 0x9100, 0x9200, 0x9300} {
 		check("0x"+hex(tpid), tpidState(tpid))
 	}
 }

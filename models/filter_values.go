@@ -19,7 +19,7 @@ import (
 // names is what the names of an enumeration stand for.
 type names map[string]uint32
 
-var protocolNames = names{
+var ipProtocolNames = names{
 	"icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "egp": 8, "udp": 17, "dccp": 33, "ipv6": 41, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51,
 	"icmp6": 58, "no-next-header": 59, "eigrp": 88, "ospf": 89, "pim": 103, "vrrp": 112, "l2tp": 115, "sctp": 132, "udp-lite": 136, "mpls": 137,
 }

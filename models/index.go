@@ -65,11 +65,17 @@ type indexes struct {
 	addresses  multimap[instanceAddr, addressKey]   // the routers' own, but for link-local ones
 	networks   map[StaticKey]int                    // how many addresses make a prefix known in an instance
 	families   multimap[string, familyKey]          // by instance
+	borrowers  multimap[intf.UnitKey, intf.UnitKey] // unnumbered units by the one that lends
 	namespaces multimap[string, string]             // instances by host namespace
 	byUnit     multimap[intf.UnitKey, StaticKey]    // routes through a unit
 	byGateway  multimap[instanceAddr, StaticKey]    // routes to a gateway
 	byTarget   multimap[string, StaticKey]          // routes that look up in an instance
-	filters    filterIndex
+
+	sessions        multimap[SessionMatch, string] // by what they match
+	byClass         multimap[string, string]       // sessions
+	sessionInstance multimap[string, string]       // sessions that name an instance
+	sessionUnit     multimap[intf.UnitKey, string] // sessions that name a unit
+	filters         filterIndex
 }
 
 func newIndexes() indexes {
@@ -80,11 +86,17 @@ func newIndexes() indexes {
 		addresses:  multimap[instanceAddr, addressKey]{},
 		networks:   map[StaticKey]int{},
 		families:   multimap[string, familyKey]{},
+		borrowers:  multimap[intf.UnitKey, intf.UnitKey]{},
 		namespaces: multimap[string, string]{},
 		byUnit:     multimap[intf.UnitKey, StaticKey]{},
 		byGateway:  multimap[instanceAddr, StaticKey]{},
 		byTarget:   multimap[string, StaticKey]{},
-		filters:    newFilterIndex(),
+
+		sessions:        multimap[SessionMatch, string]{},
+		byClass:         multimap[string, string]{},
+		sessionInstance: multimap[string, string]{},
+		sessionUnit:     multimap[intf.UnitKey, string]{},
+		filters:         newFilterIndex(),
 	}
 }
 
@@ -96,6 +108,9 @@ func (x *indexes) unit(add bool, s intf.UnitSpec) {
 	}
 	for _, f := range s.Families {
 		x.families.set(add, f.Instance, familyKey{s.Key, f.Family})
+		if f.Unnumbered != (intf.UnitKey{}) {
+			x.borrowers.set(add, f.Unnumbered, s.Key)
+		}
 		for _, a := range f.Addresses {
 			if !isLinkLocal6(a.Prefix.Addr()) {
 				x.addresses.set(add, instanceAddr{f.Instance, a.Prefix.Addr()}, addressKey{s.Key, a.Prefix})
@@ -138,6 +153,9 @@ func (x *indexes) instance(add bool, s InstanceSpec) {
 }
 
 func (x *indexes) static(add bool, s StaticSpec) {
+	if s.Incoming != (intf.UnitKey{}) {
+		x.byUnit.set(add, s.Incoming, s.Key)
+	}
 	for _, nh := range s.NextHops {
 		if nh.Interface != (intf.UnitKey{}) {
 			x.byUnit.set(add, nh.Interface, s.Key)

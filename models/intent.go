@@ -19,6 +19,8 @@ type Intent struct {
 	Units     map[intf.UnitKey]intf.UnitSpec
 	Instances map[string]InstanceSpec // "default" is always there
 	Static    map[StaticKey]StaticSpec
+	Classes   map[string]ClassSpec   // those of the default policy are always there
+	Sessions  map[string]SessionSpec // likewise
 
 	PrefixLists map[string]PrefixListSpec
 	Policers    map[string]PolicerSpec
@@ -81,6 +83,7 @@ type StaticSpec struct {
 	Preference  uint8 // lower wins
 	Action      Action
 	Reject      routing.RejectCode // of Reject; RejectNone when nothing was said
+	Incoming    intf.UnitKey       // that packets have to come in by; zero for any
 	Tag         uint32
 	HasTag      bool
 	Description string
@@ -101,7 +104,7 @@ type StaticNextHop struct {
 
 // Equal reports whether both declare the same.
 func (s StaticSpec) Equal(o StaticSpec) bool {
-	return s.Key == o.Key && s.Preference == o.Preference && s.Action == o.Action && s.Reject == o.Reject && s.Tag == o.Tag && s.HasTag == o.HasTag &&
+	return s.Key == o.Key && s.Preference == o.Preference && s.Action == o.Action && s.Reject == o.Reject && s.Incoming == o.Incoming && s.Tag == o.Tag && s.HasTag == o.HasTag &&
 		s.Description == o.Description && slices.Equal(s.NextHops, o.NextHops)
 }
 

@@ -22,6 +22,8 @@ const (
 	Unit // with its families, addresses and neighbours
 	Instance
 	Static
+	Class
+	Session
 	PrefixList
 	Policer
 	Filter    // with its terms
@@ -40,6 +42,10 @@ func (k Kind) String() string {
 		return "instance"
 	case Static:
 		return "static"
+	case Class:
+		return "local-class"
+	case Session:
+		return "session"
 	case PrefixList:
 		return "prefix-list"
 	case Policer:
@@ -61,7 +67,7 @@ type Object struct {
 	Unit     string // Unit
 	Instance string // Instance, Static
 	Prefix   string // Static
-	Name     string // PrefixList, Policer, Filter; the slot of a FilterLog
+	Name     string // Class, Session, PrefixList, Policer, Filter; the slot of a FilterLog
 }
 
 // Compare orders objects by kind, then by name.
@@ -87,6 +93,10 @@ func (o Object) Path() string {
 		return instancePath(o.Instance)
 	case Static:
 		return staticPathText(o.Instance, o.Prefix)
+	case Class:
+		return classPath(o.Name)
+	case Session:
+		return sessionPath(o.Name)
 	case PrefixList:
 		return prefixListPath(o.Name)
 	case Policer:
@@ -144,6 +154,16 @@ func (w *walker) root(elems []*gpb.PathElem) {
 	}
 	if covers(all, name, "interface") {
 		each(w.dev.Interface, first, "name", func(key string, d *gen.Routerd_Interface) { w.device(key, d, rest) })
+	}
+	if covers(all, name, "local-class") {
+		each(w.dev.LocalClass, first, "name", func(key string, _ *gen.Routerd_LocalClass) {
+			w.out = append(w.out, Object{Kind: Class, Name: key})
+		})
+	}
+	if covers(all, name, "session") {
+		each(w.dev.Session, first, "name", func(key string, _ *gen.Routerd_Session) {
+			w.out = append(w.out, Object{Kind: Session, Name: key})
+		})
 	}
 	if covers(all, name, "instance") {
 		each(w.dev.Instance, first, "name", func(key string, i *gen.Routerd_Instance) { w.instance(key, i, rest) })

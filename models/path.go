@@ -39,6 +39,10 @@ func nextHopPath(k StaticKey, index uint8) string {
 	return keyed(staticPath(k), "next-hop", "index", uintText(uint64(index)))
 }
 
+func classPath(name string) string { return keyed("", "local-class", "name", name) }
+
+func sessionPath(name string) string { return keyed("", "session", "name", name) }
+
 func filterPath(name string) string { return keyed("", "filter", "name", name) }
 
 func termPath(filter, term string) string { return keyed(filterPath(filter), "term", "name", term) }

@@ -28,6 +28,9 @@ const (
 	ruleGatewayOwn         = "gateway-not-own-address"
 	ruleGatewayUnicast     = "gateway-unicast"
 	ruleHostNamespace      = "host-namespace-unique"
+	ruleIgnoreNetwork      = "ignore-needs-network"
+	ruleIncomingExists     = "incoming-interface-exists"
+	ruleIncomingFamily     = "incoming-interface-family"
 	ruleInet6MTU           = "inet6-mtu-minimum"
 	ruleLoopbackAddress    = "loopback-host-address"
 	ruleLoopbackLink       = "loopback-no-link"
@@ -54,11 +57,25 @@ const (
 	rulePrimaryUnique      = "primary-unique"
 	ruleRejectAction       = "reject-code-needs-reject"
 	ruleRejectFamily       = "reject-code-family"
+	ruleSessionClass       = "session-class-exists"
+	ruleSessionFamily      = "session-family-match"
+	ruleSessionFragment    = "session-fragment-match"
+	ruleSessionInstance    = "session-instance-exists"
+	ruleSessionInterface   = "session-interface-exists"
+	ruleSessionNeighbor    = "session-neighbor-consumer"
+	ruleSessionPort        = "session-port-protocol"
+	ruleSessionRouter      = "session-router-protocol"
+	ruleSessionType        = "session-type-protocol"
+	ruleSessionUnique      = "session-unique"
 	ruleStaticAction       = "static-action-nexthop"
 	ruleStaticLoop         = "static-lookup-loop"
 	ruleUnitParent         = "unit-parent-exists"
 	ruleUnitUntagged       = "unit-untagged-unique"
 	ruleUnitVLAN           = "unit-vlan-unique"
+	ruleUnnumberedAddress  = "unnumbered-no-address"
+	ruleUnnumberedExists   = "unnumbered-unit-exists"
+	ruleUnnumberedLends    = "unnumbered-unit-lends"
+	ruleUnnumberedLink     = "unnumbered-needs-link"
 	ruleVLANDepth          = "vlan-depth"
 	ruleVLANInner          = "vlan-inner-needs-outer"
 )
@@ -79,15 +96,18 @@ var allRules = []string{
 	ruleAddressCanonical, ruleAddressFamily, ruleAddressLinkLocal,
 	ruleAddressUnicast, ruleAddressUnique, ruleBackupPrimary, ruleDeviceMAC, ruleFamilyInstance,
 	ruleFamilyMTU, ruleGatewayLinkLocal, ruleGatewayOwn, ruleGatewayUnicast,
-	ruleHostNamespace, ruleInet6MTU, ruleNeighborFamily, ruleNeighborMAC,
+	ruleHostNamespace, ruleIgnoreNetwork, ruleIncomingExists, ruleIncomingFamily, ruleInet6MTU, ruleNeighborFamily, ruleNeighborMAC,
 	ruleNeighborNeedsMAC, ruleNeighborOwn, ruleNeighborOnLink,
 	ruleNexthopFamily, ruleNexthopInstance, ruleNexthopOwnInstance,
 	ruleNexthopIfExists, ruleNexthopIfFamily, ruleNexthopKind,
 	ruleNexthopAlone, ruleNexthopUnique,
 	rulePeerHostPrefix, rulePeerUnicast, rulePreferredUnique,
 	rulePrefixHostBits, rulePrimaryUnique, ruleRejectFamily, ruleRejectAction, ruleStaticAction, ruleStaticLoop,
+	ruleSessionClass, ruleSessionFamily, ruleSessionFragment, ruleSessionInstance, ruleSessionInterface,
+	ruleSessionNeighbor, ruleSessionPort, ruleSessionRouter, ruleSessionType, ruleSessionUnique,
 	ruleUnitParent, ruleUnitUntagged, ruleUnitVLAN, ruleVLANDepth,
 	ruleVLANInner,
+	ruleUnnumberedAddress, ruleUnnumberedExists, ruleUnnumberedLends, ruleUnnumberedLink,
 	ruleAdvertAutonomous, ruleAdvertDNS, ruleAdvertFits, ruleAdvertInet6, ruleAdvertInterval, ruleAdvertLifetime,
 	ruleAdvertLifetimes, ruleAdvertLink, ruleAdvertMTU, ruleAdvertPrefix, ruleAdvertRoute,
 	ruleLoopbackAddress, ruleLoopbackLink, ruleLoopbackNeighbor, ruleLoopbackUnit, ruleNexthopLoopback,

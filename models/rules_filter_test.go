@@ -239,7 +239,7 @@ var bindingCases = []ruleCase{
 
 // The names that the model has for numbers stand for the same ones here.
 func TestNamesAreThoseOfTheModel(t *testing.T) {
-	compareNames(t, "protocol-name", protocolNames)
+	compareNames(t, "protocol-name", ipProtocolNames)
 	compareNames(t, "port-name", portNames)
 	compareNames(t, "dscp-name", dscpNames)
 }

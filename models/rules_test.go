@@ -69,6 +69,9 @@ func (w world) advert() *gen.Routerd_Interface_Unit_Family_RouterAdvertisement_C
 	c.Enabled = ygot.Bool(true)
 	return c
 }
+func (w world) borrow(lender string) {
+	w.inet("200").GetOrCreateConfig().Unnumbered = ygot.String(lender)
+}
 func (w world) unit(id string) *gen.Routerd_Interface_Unit { return w.ge0().GetOrCreateUnit(id) }
 func (w world) inet(unit string) *gen.Routerd_Interface_Unit_Family {
 	return w.unit(unit).GetOrCreateFamily(gen.Routerd_FamilyType_inet)
@@ -120,6 +123,12 @@ func (w world) complete() {
 			}
 		}
 	}
+	for name, s := range w.Session {
+		s.GetOrCreateConfig().Name = ygot.String(name)
+	}
+	for name, c := range w.LocalClass {
+		c.GetOrCreateConfig().Name = ygot.String(name)
+	}
 	for name, i := range w.Instance {
 		i.GetOrCreateConfig().Name = ygot.String(name)
 		for p, r := range i.StaticRoute {
@@ -130,6 +139,30 @@ func (w world) complete() {
 		}
 	}
 	w.completeFilters()
+}
+
+// sessionLeaves are what a session x is declared to match.
+type sessionLeaves struct {
+	protocol, prefix string // prefix of the remote address
+	local            uint16
+	consumer         gen.E_Routerd_SessionConsumer
+}
+
+const sessionX = "/session[name=x]"
+
+func (w world) session(s sessionLeaves) *gen.Routerd_Session_Config {
+	c := w.GetOrCreateSession("x").GetOrCreateConfig()
+	if s.protocol != "" {
+		c.Protocol = &s.protocol
+	}
+	if s.prefix != "" {
+		c.RemotePrefix = &s.prefix
+	}
+	if s.local != 0 {
+		c.LocalPort = &s.local
+	}
+	c.Consumer = s.consumer
+	return c
 }
 
 const (
@@ -376,6 +409,34 @@ var ruleCases = []ruleCase{
 			c.Action, c.RejectCode = gen.Routerd_RouteAction_reject, code
 		}
 	}},
+	{name: "route of one incoming unit", spoil: func(w world) {
+		w.route("default", "10.0.0.0/8").Config.IncomingInterface = ygot.String("ge0")
+		// Its packets come by a look-up in another instance.
+		w.route("red", "203.0.112.0/24").Config.IncomingInterface = ygot.String("ge0.0")
+	}},
+	{name: "route of an incoming unit that is not there", rule: ruleIncomingExists, xpath: true, path: "/instance[name=default]/static-route[prefix=10.0.0.0/8]/config/incoming-interface",
+		spoil: func(w world) { w.route("default", "10.0.0.0/8").Config.IncomingInterface = ygot.String("ge0.7") }},
+	{name: "route of an incoming unit that goes", rule: ruleIncomingExists, xpath: true, path: "/instance[name=default]/static-route[prefix=10.0.0.0/8]/config/incoming-interface",
+		spoil: func(w world) {
+			w.route("default", "10.0.0.0/8").Config.IncomingInterface = ygot.String("ge0.200")
+			w.ge0().DeleteUnit("200")
+		}},
+	{name: "route of an incoming unit without the family", rule: ruleIncomingFamily, xpath: true, path: "/instance[name=default]/static-route[prefix=10.0.0.0/8]/config/incoming-interface",
+		spoil: func(w world) {
+			w.route("default", "10.0.0.0/8").Config.IncomingInterface = ygot.String("ge0.200")
+		}},
+	{name: "address whose network is ignored", spoil: func(w world) {
+		w.inet("0").Address["192.0.2.1/24"].Config.IgnoreNetwork = ygot.Bool(true)
+		w.inet6("0").GetOrCreateAddress("2001:db8::1/64").Config.IgnoreNetwork = ygot.Bool(true)
+	}},
+	{name: "ignored network of a host address", rule: ruleIgnoreNetwork, xpath: true, path: inet0 + "/address[prefix=192.0.2.33/32]/config/ignore-network",
+		spoil: func(w world) {
+			w.inet("0").GetOrCreateAddress("192.0.2.33/32").GetOrCreateConfig().IgnoreNetwork = ygot.Bool(true)
+		}},
+	{name: "ignored network of a link-local address", rule: ruleIgnoreNetwork, xpath: true, path: inet60 + "/address[prefix=fe80::1/64]/config/ignore-network",
+		spoil: func(w world) {
+			w.inet6("0").GetOrCreateAddress("fe80::1/64").GetOrCreateConfig().IgnoreNetwork = ygot.Bool(true)
+		}},
 	{name: "discard with a reject-code", rule: ruleRejectAction, xpath: true, path: "/instance[name=default]/static-route[prefix=10.0.0.0/8]/config/reject-code",
 		spoil: func(w world) {
 			w.route("default", "10.0.0.0/8").Config.RejectCode = gen.Routerd_RejectCode_host_unreachable
@@ -596,6 +657,40 @@ var ruleCases = []ruleCase{
 	{name: "advertised prefix with host bits", rule: rulePrefixHostBits, path: inet60 + "/router-advertisement/prefix[prefix=2001:db8:1::1/64]",
 		spoil: func(w world) { w.adverts().GetOrCreatePrefix("2001:db8:1::1/64") }},
 
+	{name: "family that borrows of nobody", rule: ruleUnnumberedExists, xpath: true, path: "/interface[name=ge0]/unit[id=200]/family[type=inet]/config/unnumbered",
+		spoil: func(w world) { w.borrow("ge1.0") }},
+	{name: "family that borrows", spoil: func(w world) {
+		w.borrow("ge0")
+		w.inet("200").GetOrCreateNeighbor("10.9.9.9").GetOrCreateConfig().LinkLayerAddress = ygot.String("02:00:00:00:00:09")
+	}},
+	{name: "neighbour of an unnumbered family that is a group", rule: ruleNeighborOnLink, path: "/interface[name=ge0]/unit[id=200]/family[type=inet]/neighbor[address=224.0.0.9]",
+		spoil: func(w world) {
+			w.borrow("ge0")
+			w.inet("200").GetOrCreateNeighbor("224.0.0.9").GetOrCreateConfig().LinkLayerAddress = ygot.String("02:00:00:00:00:09")
+		}},
+	{name: "family that borrows of another instance", rule: ruleUnnumberedLends, xpath: true, path: "/interface[name=ge0]/unit[id=200]/family[type=inet]/config/unnumbered",
+		spoil: func(w world) { w.borrow("ge0.100.1") }},
+	{name: "family whose lender goes", rule: ruleUnnumberedExists, xpath: true, path: "/interface[name=ge0]/unit[id=200]/family[type=inet]/config/unnumbered",
+		spoil: func(w world) { w.borrow("lo0.9") }},
+	{name: "family that borrows of one that borrows", rule: ruleUnnumberedLends, xpath: true, path: "/interface[name=ge0]/unit[id=201]/family[type=inet]/config/unnumbered",
+		spoil: func(w world) {
+			w.borrow("ge0")
+			w.vlan("201", 201, 0)
+			w.inet("201").GetOrCreateConfig().Unnumbered = ygot.String("ge0.200")
+		}},
+	{name: "family that borrows of one with link-local addresses", rule: ruleUnnumberedLends, xpath: true, path: "/interface[name=ge0]/unit[id=201]/family[type=inet6]/config/unnumbered",
+		spoil: func(w world) {
+			w.inet6("200").GetOrCreateAddress("fe80::1/64")
+			w.vlan("201", 201, 0)
+			w.inet6("201").GetOrCreateConfig().Unnumbered = ygot.String("ge0.200")
+		}},
+	{name: "family that borrows and has an address", rule: ruleUnnumberedAddress, xpath: true, path: "/interface[name=ge0]/unit[id=200]/family[type=inet]/config/unnumbered",
+		spoil: func(w world) { w.borrow("ge0"); w.inet("200").GetOrCreateAddress("203.0.113.1/24") }},
+	{name: "loopback that borrows", rule: ruleUnnumberedLink, xpath: true, path: "/interface[name=lo0]/unit[id=0]/family[type=inet]/config/unnumbered",
+		spoil: func(w world) {
+			w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet).GetOrCreateConfig().Unnumbered = ygot.String("ge0")
+		}},
+
 	{name: "key and config that differ", rule: ruleKey, path: "/interface[name=ge0]/config/name",
 		spoil: func(w world) { w.ge0().Config.Name = ygot.String("ge1") }},
 	{name: "MRU out of range", rule: ruleBadValue, path: "/interface[name=ge0]/config/mru",
@@ -608,6 +703,81 @@ var ruleCases = []ruleCase{
 		spoil: func(w world) { w.inet("0").GetOrCreateAddress("192.0.2.300/24") }},
 	{name: "host name with a space", rule: ruleBadValue, path: "/system/config/hostname",
 		spoil: func(w world) { w.GetOrCreateSystem().GetOrCreateConfig().Hostname = ygot.String("a router") }},
+
+	{name: "two sessions with one match", rule: ruleSessionUnique, path: sessionX,
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "tcp", local: 22}) }},
+	{name: "a session that matches everything", rule: ruleSessionUnique, path: sessionX,
+		spoil: func(w world) { w.session(sessionLeaves{}) }},
+	{name: "a default session moved onto another", rule: ruleSessionUnique, path: "/session[name=ssh]",
+		spoil: func(w world) {
+			w.GetOrCreateSession("ssh").GetOrCreateConfig().LocalPort = ygot.Uint16(830)
+		}},
+	{name: "a default session at another port", spoil: func(w world) {
+		w.GetOrCreateSession("ssh").GetOrCreateConfig().LocalPort = ygot.Uint16(2222)
+		w.session(sessionLeaves{protocol: "6", local: 22, consumer: gen.Routerd_SessionConsumer_discard})
+	}},
+	{name: "sessions that differ by a prefix", spoil: func(w world) {
+		w.session(sessionLeaves{protocol: "tcp", local: 22, prefix: "192.0.2.0/24"})
+		w.GetOrCreateSession("y").Config = &gen.Routerd_Session_Config{Protocol: ygot.String("tcp"), LocalPort: ygot.Uint16(22), RemotePrefix: ygot.String("192.0.2.0/25")}
+	}},
+	{name: "session with a prefix with host bits", rule: rulePrefixHostBits, path: sessionX + "/config/remote-prefix",
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "tcp", local: 22, prefix: "192.0.2.1/24"}) }},
+	{name: "session of a protocol that is none", rule: ruleBadValue, xpath: true, path: sessionX + "/config/protocol",
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "256"}) }},
+	{name: "session of an unknown class", rule: ruleSessionClass, path: sessionX + "/config/class",
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "tcp"}).Class = ygot.String("gold") }},
+	{name: "session of a declared class", spoil: func(w world) {
+		w.GetOrCreateLocalClass("gold")
+		w.session(sessionLeaves{protocol: "tcp"}).Class = ygot.String("gold")
+	}},
+	{name: "session in an unknown instance", rule: ruleSessionInstance, path: sessionX + "/config/instance",
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "tcp"}).Instance = ygot.String("blue") }},
+	{name: "session of an unknown unit", rule: ruleSessionInterface, path: sessionX + "/config/interface",
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "tcp"}).Interface = ygot.String("ge7") }},
+	{name: "session of an instance and a unit", spoil: func(w world) {
+		c := w.session(sessionLeaves{protocol: "tcp"})
+		c.Instance, c.Interface = ygot.String("red"), ygot.String("ge0.100.1")
+	}},
+	{name: "session with a port without a protocol", rule: ruleSessionPort, path: sessionX,
+		spoil: func(w world) { w.session(sessionLeaves{local: 22}) }},
+	{name: "session with a port of OSPF", rule: ruleSessionPort, path: sessionX,
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "ospf"}).RemotePort = ygot.Uint16(5) }},
+	{name: "a default session whose port loses its protocol", rule: ruleSessionPort, path: "/session[name=ssh]",
+		spoil: func(w world) { w.GetOrCreateSession("ssh").GetOrCreateConfig().Protocol = ygot.String("ospf") }},
+	{name: "session with an icmp-type of TCP", rule: ruleSessionType, path: sessionX + "/config/icmp-type",
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "tcp"}).IcmpType = ygot.Uint8(3) }},
+	{name: "session with an icmp-type", spoil: func(w world) { w.session(sessionLeaves{protocol: "icmp"}).IcmpType = ygot.Uint8(3) }},
+	{name: "session between families", rule: ruleSessionFamily, path: sessionX,
+		spoil: func(w world) {
+			w.session(sessionLeaves{prefix: "192.0.2.0/24"}).LocalPrefix = ygot.String("2001:db8::/32")
+		}},
+	{name: "session of ICMP over IPv6", rule: ruleSessionFamily, path: sessionX,
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "icmp", prefix: "2001:db8::/32"}) }},
+	{name: "session for later fragments of a port", rule: ruleSessionFragment, path: sessionX,
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "udp", local: 500}).LaterFragments = ygot.Bool(true) }},
+	{name: "session for later fragments of a protocol", spoil: func(w world) { w.session(sessionLeaves{protocol: "udp"}).LaterFragments = ygot.Bool(true) }},
+	{name: "ARP for the host", rule: ruleSessionNeighbor, path: sessionX + "/config/consumer",
+		spoil: func(w world) { w.session(sessionLeaves{protocol: "arp", prefix: "192.0.2.0/24"}) }},
+	{name: "neighbour discovery rejected", rule: ruleSessionNeighbor, path: "/session[name=nd-neighbor-solicit]/config/consumer",
+		spoil: func(w world) {
+			w.GetOrCreateSession("nd-neighbor-solicit").GetOrCreateConfig().Consumer = gen.Routerd_SessionConsumer_reject
+		}},
+	{name: "ARP discarded", spoil: func(w world) {
+		w.session(sessionLeaves{protocol: "arp", prefix: "192.0.2.0/24", consumer: gen.Routerd_SessionConsumer_discard})
+	}},
+	{name: "TCP for the router itself", rule: ruleSessionRouter, path: sessionX + "/config/consumer",
+		spoil: func(w world) {
+			w.session(sessionLeaves{protocol: "tcp", local: 7, consumer: gen.Routerd_SessionConsumer_router})
+		}},
+	{name: "a default class changed", spoil: func(w world) { w.GetOrCreateLocalClass("bgp").GetOrCreateConfig().Rate = ygot.Uint32(7) }},
+	{name: "a class without a rate", rule: ruleBadValue, xpath: true, path: "/local-class[name=bgp]/config/rate",
+		spoil: func(w world) { w.GetOrCreateLocalClass("bgp").GetOrCreateConfig().Rate = ygot.Uint32(0) }},
+	{name: "too many classes", rule: ruleTooMany, path: "/local-class",
+		spoil: func(w world) {
+			for i := range maxClasses + 1 {
+				w.GetOrCreateLocalClass(fmt.Sprintf("c%d", i))
+			}
+		}},
 }
 
 func TestRules(t *testing.T) {

@@ -78,6 +78,7 @@ type DeviceState struct {
 
 	Driver             intf.Driver // in use; DriverAuto while the device isn't open
 	DriverReason       string
+	OffloadsOff        []string // features of the device that are off while it is open, sorted
 	QueuesInUse        uint16
 	XDPMode            XDPMode
 	ZeroCopy           bool
@@ -111,6 +112,7 @@ type FamilyState struct {
 	OperReason    string       // empty when up
 	HostInterface string       // empty when there is none
 	HostReason    string       // empty when all is well
+	Borrowed      netip.Addr   // of an unnumbered family; zero for none
 	Advert        *AdvertState // nil where none was ever declared
 	RPFFailed     uint64       // packets whose source failed the check
 	Addresses     []AddressState
@@ -170,6 +172,24 @@ type InstanceState struct {
 	RIBs          []RIBState
 }
 
+// LocalCounters count packets for the router itself, of a session or a class.
+type LocalCounters struct {
+	Packets, Octets  uint64
+	Policed, Dropped uint64 // of Packets; Dropped includes Policed
+}
+
+// A ClassState is the state of a class of packets for the router itself.
+type ClassState struct {
+	Spec     ClassSpec
+	Counters LocalCounters
+}
+
+// A SessionState is the state of a session.
+type SessionState struct {
+	Spec     SessionSpec
+	Counters LocalCounters
+}
+
 // A RIBState counts the routes of one family of an instance.
 type RIBState struct {
 	Family   intf.Family
@@ -187,6 +207,8 @@ type RouteState struct {
 	Preference uint8
 	Tag        uint32
 	Active     bool
+	Incoming   string // the unit that packets have to come in by, empty for any
+	Ignored    bool
 	Reason     string // empty when it can be used
 	NextHop    routing.Kind
 	Reject     routing.RejectCode // RejectNone but for what rejects

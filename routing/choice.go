@@ -159,7 +159,9 @@ func (s *Store) settleFeasible(i uint32) error {
 	var branches []branch
 	if h.spreads() {
 		for j := n.head; j != 0; j = s.records.at(j).next {
-			branches = addFeasible(branches, s.hops.byID[s.records.at(j).hop])
+			if rec := s.records.at(j); rec.flags&routeIgnored == 0 {
+				branches = addFeasible(branches, s.hops.byID[rec.hop])
+			}
 		}
 	}
 	if len(branches) > 1 {

@@ -442,7 +442,7 @@ func (w *world) checkFeasible(instance uint32, prefix netip.Prefix, best Route, 
 	}
 	if add(best.NextHop); len(ways) > 0 {
 		for k, r := range w.oracle.routes[instance] {
-			if k.Prefix == prefix {
+			if k.Prefix == prefix && !r.Ignored {
 				add(r.NextHop)
 			}
 		}
@@ -560,6 +560,7 @@ func (w *world) play(script []byte) {
 				r.IfIndex = intf.Index(next(4))
 			}
 		}
+		r.Ignored = next(10) == 0
 		r.Incoming = r.IfIndex != 0 && next(3) > 0
 		// Recursion is what is interesting: every other next hop is indirect.
 		switch kind := [...]Kind{

@@ -27,7 +27,13 @@ func order(a, b Route) int {
 	if a.Source == User && b.Source == User {
 		pref = cmp.Compare(a.Preference, b.Preference)
 	}
-	return cmp.Or(cmp.Compare(a.Source, b.Source), pref, cmp.Compare(a.IfIndex, b.IfIndex), cmp.Compare(a.Protocol, b.Protocol))
+	last := func(r Route) int {
+		if r.Ignored {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(last(a), last(b)), cmp.Compare(a.Source, b.Source), pref, cmp.Compare(a.IfIndex, b.IfIndex), cmp.Compare(a.Protocol, b.Protocol))
 }
 
 // A verdict is what the oracle knows of a gateway.
@@ -138,7 +144,7 @@ func (o *oracle) step(k gatewayKey, v *verdict, all map[gatewayKey]*verdict) (on
 		return on, true
 	}
 	family := intf.FamilyOf(k.addr)
-	if r.Source == User && r.Incoming {
+	if r.Ignored || r.Source == User && r.Incoming {
 		return next()
 	}
 	switch nh := r.NextHop; nh.Kind {
@@ -299,6 +305,7 @@ func (o *oracle) want() want {
 				w.use(nh, intf.FamilyOf(k.Prefix.Addr()))
 			case Receive, Broadcast, LinkLocal, Reject, Discard, Choice:
 			}
+			usable = usable && !r.Ignored
 			w.usable[instance][k] = usable
 			if !usable {
 				continue

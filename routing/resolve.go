@@ -241,6 +241,10 @@ func (s *Store) try(g *gateway, n *node, rec *record, why *string) (decided bool
 		g.reason = reason
 		return true
 	}
+	if rec.flags&routeIgnored != 0 {
+		*why = "the route to its network is ignored"
+		return false
+	}
 	if rec.source == User && rec.flags&routeIncoming != 0 {
 		*why = "the route to it takes packets of one unit only"
 		return false

@@ -13,6 +13,9 @@ const (
 	routeNoRoom               // the FIB should have it, but had no room
 	routeIncoming             // packets have to come in by ifindex
 	routeBranch               // the Choice in the FIB has it
+	routeIgnored              // not to be used
+
+	routeGiven = routeIncoming | routeIgnored // what the user of the RIB says
 )
 
 // A record is a route in the RIB. 32 octets.
@@ -123,12 +126,15 @@ func (r *RIB) Set(rt Route) error {
 	if s.slots[r.slot] != r {
 		return fmt.Errorf("prefix %v: instance %d has been removed", rt.Prefix, r.instance)
 	}
-	var flags, incoming uint8
+	var flags, given uint8
 	if f == intf.Inet6 {
 		flags = nodeInet6
 	}
 	if rt.Incoming {
-		incoming = routeIncoming
+		given |= routeIncoming
+	}
+	if rt.Ignored {
+		given |= routeIgnored
 	}
 	i := r.routes[f].insert(&s.nodes, keyOf(rt.Prefix.Addr()), uint8(rt.Prefix.Bits()), r.slot, flags)
 	n := s.nodes.at(i)
@@ -136,11 +142,12 @@ func (r *RIB) Set(rt Route) error {
 		j := *link
 		rec := s.records.at(j)
 		same := s.hops.byID[rec.hop].NextHop == rt.NextHop
-		if same && rec.tag == rt.Tag && rec.preference == rt.Preference && rec.flags&routeIncoming == incoming {
+		if same && rec.tag == rt.Tag && rec.preference == rt.Preference && rec.flags&routeGiven == given {
 			return nil
 		}
 		rec.tag = rt.Tag
-		rec.flags = rec.flags&^routeIncoming | incoming
+		moved := rec.preference != rt.Preference || rec.flags&routeIgnored != given&routeIgnored
+		rec.flags = rec.flags&^routeGiven | given
 		if !same {
 			h := s.acquire(rt.NextHop)
 			s.detach(j, rec)
@@ -149,7 +156,7 @@ func (r *RIB) Set(rt Route) error {
 				n.flags |= nodeStale
 			}
 		}
-		if rec.preference != rt.Preference {
+		if moved {
 			*link = rec.next
 			rec.preference = rt.Preference
 			s.chain(n, j, rec)
@@ -159,7 +166,7 @@ func (r *RIB) Set(rt Route) error {
 		rec := s.records.at(j)
 		*rec = record{
 			tag: rt.Tag, ifindex: rt.IfIndex, node: i,
-			source: rt.Source, protocol: rt.Protocol, preference: rt.Preference, flags: incoming,
+			source: rt.Source, protocol: rt.Protocol, preference: rt.Preference, flags: given,
 		}
 		s.attach(j, rec, s.acquire(rt.NextHop))
 		s.chain(n, j, rec)
@@ -234,6 +241,8 @@ func (s *Store) chain(n *node, j uint32, rec *record) {
 // differ in one of the other fields where Preference is the same.
 func (rec *record) before(o *record) bool {
 	switch {
+	case (rec.flags^o.flags)&routeIgnored != 0:
+		return o.flags&routeIgnored != 0
 	case rec.source != o.source:
 		return rec.source < o.source
 	case rec.source == User && rec.preference != o.preference:
@@ -278,7 +287,7 @@ func (s *Store) detach(j uint32, rec *record) {
 func (s *Store) usable(n *node, rec *record) bool {
 	h := s.hops.byID[rec.hop]
 	// A lookup in the instance itself would find itself for ever.
-	return !h.dead[n.family()] && (h.Kind != Lookup || h.Instance != s.slots[n.rib].instance)
+	return rec.flags&routeIgnored == 0 && !h.dead[n.family()] && (h.Kind != Lookup || h.Instance != s.slots[n.rib].instance)
 }
 
 // best is the first usable record of n, 0 when there is none.
@@ -299,7 +308,7 @@ func (s *Store) entry(n *node, rec *record) Entry {
 	e := Entry{
 		Route: Route{
 			Key:        Key{Prefix: n.prefix(), Source: rec.source, Protocol: rec.protocol, IfIndex: rec.ifindex},
-			Preference: rec.preference, Incoming: rec.flags&routeIncoming != 0, Tag: rec.tag, NextHop: h.NextHop,
+			Preference: rec.preference, Incoming: rec.flags&routeIncoming != 0, Ignored: rec.flags&routeIgnored != 0, Tag: rec.tag, NextHop: h.NextHop,
 		},
 		Usable: s.usable(n, rec),
 		Active: rec.flags&routeActive != 0 || rec.flags&routeBranch != 0 && n.flags&nodeInstalled != 0,
@@ -307,6 +316,8 @@ func (s *Store) entry(n *node, rec *record) Entry {
 		Via:    h.resolved(),
 	}
 	switch {
+	case rec.flags&routeIgnored != 0:
+		e.Reason = "ignored, as configured"
 	case !e.Usable:
 		e.Reason = s.reason(n, h)
 	case rec.flags&routeNoRoom != 0:

@@ -90,8 +90,11 @@ type Route struct {
 	// takes them; where there is none they are dropped, for no shorter prefix is
 	// asked.
 	Incoming bool
-	Tag      uint32
-	NextHop  NextHop
+	// Ignored says that the route is there, last of those to its prefix, but
+	// not to be used.
+	Ignored bool
+	Tag     uint32
+	NextHop NextHop
 }
 
 // An Entry is a route with its state.

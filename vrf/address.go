@@ -59,6 +59,12 @@ func addressRoutes(ifindex intf.Index, a intf.AddressSpec) []routing.Route {
 		route(host(subnet.Addr()), routing.Interface, discard))
 }
 
+// ignored reports whether the address would have a route ignored. Its own
+// address stays the router's.
+func ignored(a intf.AddressSpec, r routing.Route) bool {
+	return a.Ignore && r.Source != routing.InterfaceLocal
+}
+
 // incoming has a route take packets only that came in by its unit: a subnet's
 // broadcast address belongs to each unit that has the subnet.
 func incoming(r routing.Route) routing.Route {

@@ -32,8 +32,16 @@ type family struct {
 
 // A claim is an interface route and the number of addresses that call for it.
 type claim struct {
-	route routing.Route
-	count int
+	route  routing.Route
+	count  int
+	ignore int // of these, the addresses that would have it ignored
+}
+
+// wanted is the route as it is to be in the RIB.
+func (c *claim) wanted() routing.Route {
+	r := c.route
+	r.Ignored = c.ignore == c.count
+	return r
 }
 
 // SetFamily puts a family of a unit into an instance, or changes its instance or
@@ -95,7 +103,7 @@ func (m *Manager) AddAddress(ifindex intf.Index, a intf.AddressSpec) error {
 		return fmt.Errorf("address %v: %w", a.Prefix, err)
 	}
 	old, had := iff.addresses[a.Prefix]
-	if had && old.Peer == a.Peer {
+	if had && old.Peer == a.Peer && old.Ignore == a.Ignore {
 		iff.addresses[a.Prefix] = a
 		return nil
 	}
@@ -105,12 +113,12 @@ func (m *Manager) AddAddress(ifindex intf.Index, a intf.AddressSpec) error {
 		var errs []error
 		routes := addressRoutes(ifindex, a)
 		for _, r := range routes {
-			errs = append(errs, iff.claim(r))
+			errs = append(errs, iff.claim(r, ignored(a, r)))
 		}
 		if had {
 			gone := addressRoutes(ifindex, old)
 			for _, r := range gone {
-				errs = append(errs, iff.release(r.Key))
+				errs = append(errs, iff.release(r.Key, ignored(old, r)))
 			}
 			routes = append(routes, gone...)
 		}
@@ -137,7 +145,7 @@ func (m *Manager) RemoveAddress(ifindex intf.Index, prefix netip.Prefix) error {
 		var errs []error
 		routes := addressRoutes(ifindex, a)
 		for _, r := range routes {
-			errs = append(errs, iff.release(r.Key))
+			errs = append(errs, iff.release(r.Key, ignored(a, r)))
 		}
 		if len(routes) > 0 {
 			errs = append(errs, iff.syncNeighbors(routes...))
@@ -160,10 +168,7 @@ func (m *Manager) AddNeighbor(ifindex intf.Index, addr netip.Addr) error {
 		return nil
 	}
 	iff.neighbors[addr] = struct{}{}
-	if iff.up && iff.onLink(addr) {
-		return iff.instance.rib.Set(neighborRoute(ifindex, addr))
-	}
-	return nil
+	return iff.syncNeighbor(addr)
 }
 
 // RemoveNeighbor removes a neighbour's host route. Removing what is absent is
@@ -198,8 +203,8 @@ func (iff *family) shown(r *routing.Route) bool {
 	return iff.up || r.Source == routing.InterfaceLocal
 }
 
-// claim counts one more address that calls for r.
-func (iff *family) claim(r routing.Route) error {
+// claim counts one more address that calls for r, or would have it ignored.
+func (iff *family) claim(r routing.Route, ignore bool) error {
 	c := iff.routes[r.Key]
 	if c == nil {
 		c = &claim{route: r}
@@ -208,19 +213,30 @@ func (iff *family) claim(r routing.Route) error {
 			iff.subnets[r.Prefix.Bits()]++
 		}
 	}
-	if c.count++; c.count == 1 && iff.shown(&r) {
-		return iff.instance.rib.Set(r)
+	c.count++
+	if ignore {
+		c.ignore++
+	}
+	if iff.shown(&r) {
+		return iff.instance.rib.Set(c.wanted())
 	}
 	return nil
 }
 
-// release counts one address less that calls for the route k.
-func (iff *family) release(k routing.Key) error {
+// release counts one address less that calls for the route k, or would have it
+// ignored.
+func (iff *family) release(k routing.Key, ignore bool) error {
 	c := iff.routes[k]
 	if c == nil {
 		return nil
 	}
+	if ignore {
+		c.ignore--
+	}
 	if c.count--; c.count > 0 {
+		if iff.shown(&c.route) {
+			return iff.instance.rib.Set(c.wanted())
+		}
 		return nil
 	}
 	delete(iff.routes, k)
@@ -237,7 +253,7 @@ func (iff *family) announce() error {
 	var errs []error
 	for _, c := range iff.routes {
 		if iff.shown(&c.route) {
-			errs = append(errs, iff.instance.rib.Set(c.route))
+			errs = append(errs, iff.instance.rib.Set(c.wanted()))
 		}
 	}
 	return errors.Join(append(errs, iff.syncNeighbors())...)
@@ -268,26 +284,33 @@ func (iff *family) syncNeighbors(changed ...routing.Route) error {
 	}
 	var errs []error
 	for a := range iff.neighbors {
-		if !touched(a) {
-			continue
-		}
-		r := neighborRoute(iff.key.ifindex, a)
-		if iff.up && iff.onLink(a) {
-			errs = append(errs, iff.instance.rib.Set(r))
-		} else {
-			errs = append(errs, iff.instance.rib.Delete(r.Key))
+		if touched(a) {
+			errs = append(errs, iff.syncNeighbor(a))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// onLink reports whether a is in a destination prefix of the family.
-func (iff *family) onLink(a netip.Addr) bool {
+// syncNeighbor adds or removes the host route of a neighbour.
+func (iff *family) syncNeighbor(a netip.Addr) error {
+	r := neighborRoute(iff.key.ifindex, a)
+	on, ignored := iff.onLink(a)
+	if !iff.up || !on {
+		return iff.instance.rib.Delete(r.Key)
+	}
+	r.Ignored = ignored
+	return iff.instance.rib.Set(r)
+}
+
+// onLink reports whether a is in a destination prefix of the family, and
+// whether all such prefixes are ignored.
+func (iff *family) onLink(a netip.Addr) (on, ignored bool) {
+	ignored = true
 	for bits := range iff.subnets {
 		p, _ := a.Prefix(bits) // no longer than the family's addresses
-		if iff.routes[destination(iff.key.ifindex, p)] != nil {
-			return true
+		if c := iff.routes[destination(iff.key.ifindex, p)]; c != nil {
+			on, ignored = true, ignored && c.wanted().Ignored
 		}
 	}
-	return false
+	return on, on && ignored
 }

@@ -42,6 +42,7 @@ type StaticRoute struct {
 	Preference uint8
 	Action     Action
 	Reject     routing.RejectCode // of ActionReject; RejectNone is RejectHost
+	Incoming   intf.Index         // the unit that packets have to come in by; 0 for any
 	Tag        uint32
 	Gateway    netip.Addr // without IfIndex it may be any number of routes away
 	IfIndex    intf.Index // alone: every destination is a neighbour on the unit
@@ -113,7 +114,15 @@ func (m *Manager) SetStatic(instance string, prefix netip.Prefix, s StaticRoute)
 	}
 	nh, err := m.nextHop(ri, prefix, s)
 	if err == nil {
-		err = ri.rib.Set(routing.Route{Key: staticKey(prefix), Preference: s.Preference, Tag: s.Tag, NextHop: nh})
+		key := staticKey(prefix)
+		key.IfIndex = s.Incoming
+		err = m.store.Batch(func() error {
+			err := ri.rib.Set(routing.Route{Key: key, Preference: s.Preference, Incoming: s.Incoming != 0, Tag: s.Tag, NextHop: nh})
+			if err != nil {
+				return err
+			}
+			return ri.deleteStatics(prefix, key)
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("instance %s static route %v: %w", instance, prefix, err)
@@ -125,15 +134,27 @@ func (m *Manager) SetStatic(instance string, prefix netip.Prefix, s StaticRoute)
 // no error.
 func (m *Manager) DeleteStatic(instance string, prefix netip.Prefix) error {
 	if ri := m.byName[instance]; ri != nil {
-		if err := ri.rib.Delete(staticKey(prefix)); err != nil {
+		if err := m.store.Batch(func() error { return ri.deleteStatics(prefix, routing.Key{}) }); err != nil {
 			return fmt.Errorf("instance %s static route %v: %w", instance, prefix, err)
 		}
 	}
 	return nil
 }
 
-// staticKey has no interface: that would be the one that packets must come in
-// from, and a static route doesn't care.
+// deleteStatics deletes the static routes to a prefix, whatever unit they take
+// packets of, but for the one with the key keep.
+func (ri *instance) deleteStatics(prefix netip.Prefix, keep routing.Key) error {
+	var errs []error
+	for _, e := range ri.rib.Entries(prefix) {
+		if e.Source == routing.User && e.Protocol == routing.Static && e.Key != keep {
+			errs = append(errs, ri.rib.Delete(e.Key))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// staticKey has no interface: that is the one that packets must come in by, if
+// the route cares.
 func staticKey(prefix netip.Prefix) routing.Key {
 	return routing.Key{Prefix: prefix.Masked(), Source: routing.User, Protocol: routing.Static}
 }

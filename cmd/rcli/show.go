@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,6 +61,8 @@ type unitTree struct {
 type familyTree struct {
 	Type  string `json:"type"`
 	State struct {
+		Unnumbered string `json:"unnumbered"`
+		Borrowed   string `json:"borrowed-address"`
 		Instance   string `json:"instance"`
 		RPFCheck   string `json:"rpf-check"`
 		MTU        int    `json:"mtu"`
@@ -118,6 +121,7 @@ type entryTree struct {
 		Reason      string `json:"reason"`
 		NextHopType string `json:"next-hop-type"`
 		RejectCode  string `json:"reject-code"`
+		Incoming    string `json:"incoming-interface"`
 		Gateway     string `json:"gateway"`
 		Egress      string `json:"egress"`
 		Instance    string `json:"instance"`
@@ -140,13 +144,13 @@ type memberTree struct {
 
 func showCommand(o *options) *cobra.Command {
 	show := &cobra.Command{
-		Use:   "show interfaces|routes|neighbors|filters|policers|filter-log",
+		Use:   "show interfaces|routes|neighbors|sessions|local-policy|filters|policers|filter-log",
 		Short: "print tables of what the router has and does",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("want interfaces, routes, neighbors, filters, policers or filter-log")
+				return errors.New("want interfaces, routes, neighbors, sessions, local-policy, filters, policers or filter-log")
 			}
-			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, filters, policers or filter-log", args[0])
+			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, sessions, local-policy, filters, policers or filter-log", args[0])
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
@@ -167,6 +171,10 @@ func showCommand(o *options) *cobra.Command {
 		func(ctx context.Context, c *client, args []string) error { return showInterfaces(ctx, o, c, args) })
 	sub(&cobra.Command{Use: "neighbors [INTERFACE]", Aliases: []string{"neighbor"}, Short: "neighbours and their link-layer addresses", Args: cobra.MaximumNArgs(1)},
 		func(ctx context.Context, c *client, args []string) error { return showNeighbors(ctx, o, c, args) })
+	sub(&cobra.Command{Use: "sessions [NAME]", Aliases: []string{"session"}, Short: "who gets the packets for the router itself, the most specific first", Args: cobra.MaximumNArgs(1)},
+		func(ctx context.Context, c *client, args []string) error { return showSessions(ctx, o, c, args) })
+	sub(&cobra.Command{Use: "local-policy", Short: "classes of packets for the router itself with their rates, and the sessions", Args: cobra.NoArgs},
+		func(ctx context.Context, c *client, _ []string) error { return showLocalPolicy(ctx, o, c) })
 	var instance string
 	var all bool
 	routes := &cobra.Command{Use: "routes [--instance NAME] [--all] [PREFIX]", Aliases: []string{"route"}, Short: "routes of an instance", Args: cobra.MaximumNArgs(1)}
@@ -332,7 +340,10 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 						reasons = append(reasons, []string{name + " " + f.Type, n + " packets failed the rpf-check"})
 					}
 				}
-				if len(f.Address) == 0 {
+				switch {
+				case f.State.Unnumbered != "":
+					line(fmt.Sprintf("(%s of %s)%s", cmp.Or(f.State.Borrowed, "none"), f.State.Unnumbered, in), f.State.OperStatus)
+				case len(f.Address) == 0:
 					line("(no address)"+in, f.State.OperStatus)
 				}
 				for _, a := range f.Address {
@@ -469,6 +480,9 @@ func routeRows(prefix string, entries []entryTree, permanent bool) [][]string {
 		}
 		if e.State.Resolved != "" {
 			next += " (" + e.State.Resolved + ")"
+		}
+		if e.State.Incoming != "" {
+			next += " from " + e.State.Incoming
 		}
 		row := []string{mark + prefix, e.Source, dash(e.State.Protocol), fmt.Sprint(e.State.Preference), dash(next), dash(e.State.Egress)}
 		if e.State.Reason != "" {

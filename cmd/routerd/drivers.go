@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"router/cmd/routerd/control"
 	"router/dataplane/bpf"
@@ -88,8 +89,20 @@ func (o opened) Report() control.DriverReport {
 	r := o.dev.Report
 	return control.DriverReport{
 		Driver: r.Driver, XDPMode: xdpMode(r.XDP), ZeroCopy: r.ZeroCopy, Queues: r.QueueCount, Reason: r.Reason(),
-		Completes: r.Checksum == driver.Complete, Marked: r.Marked,
+		Completes: r.Checksum == driver.Complete, Marked: r.Marked, OffloadsOff: wereOn(r.Changed),
 	}
+}
+
+// wereOn lists the features that were on before they were changed.
+func wereOn(changed map[string]bool) []string {
+	var list []string
+	for name, was := range changed {
+		if was {
+			list = append(list, name)
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 func xdpMode(m driver.XDPMode) models.XDPMode {

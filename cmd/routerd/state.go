@@ -34,6 +34,10 @@ func (s state) Names(kind models.Kind, parent string) []string {
 			prefixes = append(prefixes, p.String())
 		}
 		return prefixes
+	case models.Class:
+		return s.router.Classes()
+	case models.Session:
+		return s.router.Sessions()
 	case models.PrefixList:
 		return s.router.PrefixLists()
 	case models.Policer:
@@ -79,6 +83,18 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 		spec, ok := s.router.StaticSpec(models.StaticKey{Instance: o.Instance, Prefix: p})
 		if ok {
 			models.FillStatic(dst, spec)
+		}
+		return ok
+	case models.Class:
+		st, ok := s.router.ClassState(o.Name)
+		if ok {
+			models.FillClass(dst, st)
+		}
+		return ok
+	case models.Session:
+		st, ok := s.router.SessionState(o.Name)
+		if ok {
+			models.FillSession(dst, st)
 		}
 		return ok
 	case models.PrefixList:

@@ -86,6 +86,12 @@ var sorting = []struct {
 	{"claimed stack", frame([][2]uint16{{0x88a8, 10}, {0x8100, 20}}, 0x86dd, ipv6(6, "2001:db8:9::1")), true},
 	{"claimed stack, kernel's address on it", frame([][2]uint16{{0x88a8, 10}, {0x8100, 20}}, 0x86dd, ipv6(6, "2001:db8:20::1")), false},
 	{"claimed outer, unclaimed inner", frame([][2]uint16{{0x88a8, 10}, {0x8100, 21}}, 0x86dd, ipv6(6, "2001:db8:9::1")), false},
+	{"priority tag, through", frame([][2]uint16{{0x8100, 0xa000}}, 0x0800, ipv4("198.51.100.9")), true},
+	{"priority tag, to the kernel", frame([][2]uint16{{0x8100, 0xa000}}, 0x0800, ipv4("192.0.2.1")), false},
+	{"priority tag in a claimed VLAN", frame([][2]uint16{{0x8100, 100}, {0x8100, 0xa000}}, 0x0800, ipv4("198.51.100.9")), true},
+	{"priority tag around a claimed VLAN", frame([][2]uint16{{0x88a8, 0xa000}, {0x8100, 100}}, 0x0800, ipv4("198.51.100.9")), true},
+	{"priority tag around another VLAN", frame([][2]uint16{{0x88a8, 0xa000}, {0x8100, 101}}, 0x0800, ipv4("198.51.100.9")), false},
+	{"another S-tag's TPID", frame([][2]uint16{{0x9300, 30}, {0x9200, 40}}, 0x0800, ipv4("198.51.100.9")), true},
 	{"VLAN 100 around another tag", frame([][2]uint16{{0x8100, 100}, {0x8100, 7}}, 0x0800, ipv4("198.51.100.9")), false},
 }
 
@@ -93,6 +99,7 @@ func testClaims() []Claim {
 	return []Claim{
 		{Tags: untagged, Kernel: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}},
 		{Tags: vlan100},
+		{Tags: intf.VLAN{OuterTPID: 0x9300, OuterID: 30, InnerTPID: 0x9200, InnerID: 40}},
 		{Tags: qinq, Kernel: []netip.Addr{netip.MustParseAddr("2001:db8:20::1")}},
 	}
 }

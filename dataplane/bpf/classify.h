@@ -76,7 +76,7 @@ static __always_inline int load(void *ctx, enum access how, __u32 at, void *to, 
 
 static __always_inline int is_tag(__u16 type)
 {
-	return type == 0x8100 || type == 0x88a8 || type == 0x9100 || type == 0x9200;
+	return type == 0x8100 || type == 0x88a8 || type == 0x9100 || type == 0x9200 || type == 0x9300;
 }
 
 /* A frame's tags, the type behind them and where that type's payload starts. */
@@ -85,6 +85,23 @@ struct l2 {
 	__u16 type;
 	__u32 payload;
 };
+
+/* push adds a tag to a stack, below those that are there. A priority tag (VLAN id
+ * 0, IEEE 802.1Q, 6.9) says nothing of where a frame belongs. */
+static __always_inline void push(struct stack *stack, __u16 tpid, __u16 tci)
+{
+	__u16 id = tci & 0xfff;
+
+	if (!id)
+		return;
+	if (!stack->outer_tpid) {
+		stack->outer_tpid = tpid;
+		stack->outer_id = id;
+	} else {
+		stack->inner_tpid = tpid;
+		stack->inner_id = id;
+	}
+}
 
 /* parse fills l2 and returns 0, or -1 for a frame that ends before its type.
  * A tag that the device has stripped is given as tpid (0 for none) and tci. */
@@ -97,13 +114,11 @@ static __always_inline int parse(void *ctx, enum access how, __u16 tpid, __u16 t
 	l2->type = bpf_ntohs(word[0]);
 	l2->payload = ETH_HEADER;
 	if (tpid) {
-		l2->stack.outer_tpid = tpid;
-		l2->stack.outer_id = tci & 0xfff;
+		push(&l2->stack, tpid, tci);
 	} else if (is_tag(l2->type)) {
 		if (load(ctx, how, ETH_HEADER, word, 4))
 			return -1;
-		l2->stack.outer_tpid = l2->type;
-		l2->stack.outer_id = bpf_ntohs(word[0]) & 0xfff;
+		push(&l2->stack, l2->type, bpf_ntohs(word[0]));
 		l2->type = bpf_ntohs(word[1]);
 		l2->payload = ETH_HEADER + TAG;
 	} else {
@@ -113,8 +128,7 @@ static __always_inline int parse(void *ctx, enum access how, __u16 tpid, __u16 t
 		return 0;
 	if (load(ctx, how, l2->payload, word, 4))
 		return -1;
-	l2->stack.inner_tpid = l2->type;
-	l2->stack.inner_id = bpf_ntohs(word[0]) & 0xfff;
+	push(&l2->stack, l2->type, bpf_ntohs(word[0]));
 	l2->type = bpf_ntohs(word[1]);
 	l2->payload += TAG;
 	return 0;

@@ -265,7 +265,7 @@ func (d *Device) restoreChannels() error {
 }
 
 func (d *Device) attachTake(spec Spec, mode XDPMode, kernelDriver string, queues int) error {
-	d.features("tagged frames may not arrive", ethtool.RxVLANParse, ethtool.RxVLANFilter)
+	d.features("tagged frames may not arrive", ethtool.RxVLANParse, ethtool.RxVLANFilter, ethtool.RxSTagParse, ethtool.RxSTagFilter)
 	d.features("merged frames are dropped as oversize", ethtool.RxLRO, ethtool.RxGROHW)
 	where := bpf.Native
 	if mode == XDPGeneric {
@@ -333,7 +333,7 @@ func (d *Device) closeQueues() error {
 func (d *Device) openPacket(spec Spec, kernelDriver string) error {
 	d.features("merged frames are dropped as oversize",
 		ethtool.RxGRO, ethtool.RxGROList, ethtool.RxUDPGRO, ethtool.RxLRO, ethtool.RxGROHW)
-	d.features("tagged frames may not arrive", ethtool.RxVLANFilter)
+	d.features("tagged frames may not arrive", ethtool.RxVLANFilter, ethtool.RxSTagFilter)
 	if err := d.load(spec, 1); err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ import (
 const (
 	RxVLANParse  = "rx-vlan-hw-parse"
 	RxVLANFilter = "rx-vlan-filter"
+	RxSTagParse  = "rx-vlan-stag-hw-parse"
+	RxSTagFilter = "rx-vlan-stag-filter"
 	RxGRO        = "rx-gro"
 	RxGROHW      = "rx-gro-hw"
 	RxGROList    = "rx-gro-list"

@@ -88,14 +88,26 @@ func (p placement) addresses(link int) []kernel.Address {
 	return list
 }
 
+// rank orders the addresses of one network: there the preferred one speaks.
 func rank(a intf.AddressSpec) int {
 	switch {
-	case a.Primary:
-		return 0
 	case a.Preferred:
+		return 0
+	case a.Primary:
 		return 1
 	}
 	return 2
+}
+
+// source is the address that programs send from which don't choose: the primary
+// one, else the lowest of those that can be reached from afar.
+func (f *Family) source(routable []netip.Addr) netip.Addr {
+	for _, a := range f.Addresses {
+		if a.Primary && slices.Contains(routable, a.Prefix.Addr()) {
+			return a.Prefix.Addr()
+		}
+	}
+	return slices.MinFunc(routable, netip.Addr.Compare)
 }
 
 // outranked reports whether a better address shares the prefix of a: IPv6 has
@@ -108,7 +120,7 @@ func outranked(better []intf.AddressSpec, a intf.AddressSpec) bool {
 }
 
 // routable are the addresses of a family that programs can be reached at from
-// afar, best first.
+// afar.
 func routable(list []kernel.Address, family intf.Family) []netip.Addr {
 	var out []netip.Addr
 	for _, a := range list {
@@ -141,7 +153,7 @@ func (p placement) routes(link int, addresses []kernel.Address) []kernel.Default
 		}
 		main := own
 		main.Table = kernel.MainTable
-		main.Source = sources[0]
+		main.Source = p.families[family].source(sources)
 		main.Metric = metricBase + uint32(p.ifindex)&indexMask
 		list = append(list, own, main)
 	}

@@ -27,7 +27,7 @@ type L2 struct {
 }
 
 // ParseEthernet reads the Ethernet header and up to two tags (TPIDs 0x8100,
-// 0x88a8 and 0x9100). A priority tag (VLAN id 0, IEEE 802.1Q 6.9) is skipped
+// 0x88a8 and 0x9100 to 0x9300). A priority tag (VLAN id 0, IEEE 802.1Q 6.9) is skipped
 // and leaves no trace but in HeaderLen. A third tag stays unread: its TPID is
 // the EtherType then. On a fault the L2 holds what was read until there.
 func ParseEthernet(frame []byte) (L2, Fault) {
@@ -65,7 +65,11 @@ func ParseEthernet(frame []byte) (L2, Fault) {
 
 // IsTPID reports whether an EtherType announces a VLAN tag.
 func IsTPID(etherType uint16) bool {
-	return etherType == TPID8021Q || etherType == TPID8021AD || etherType == TPIDQinQ
+	switch etherType {
+	case TPID8021Q, TPID8021AD, TPIDQinQ, TPID9200, TPID9300:
+		return true
+	}
+	return false
 }
 
 // EthernetLen is the length of the header that PutEthernet writes.

@@ -36,6 +36,7 @@ func TestParseEthernet(t *testing.T) {
 		{"single tag, priority bits ignored", macs + "8100" + "e064" + "86dd", intf.VLAN{OuterTPID: 0x8100, OuterID: 100}, EtherTypeIPv6, 18, FaultNone},
 		{"S-tag and C-tag", macs + "88a8" + "000a" + "8100" + "0014" + "0806", intf.VLAN{OuterTPID: 0x88a8, OuterID: 10, InnerTPID: 0x8100, InnerID: 20}, EtherTypeARP, 22, FaultNone},
 		{"old QinQ TPID", macs + "9100" + "000a" + "0800", intf.VLAN{OuterTPID: 0x9100, OuterID: 10}, EtherTypeIPv4, 18, FaultNone},
+		{"other S-tag TPIDs", macs + "9200" + "000a" + "9300" + "0014" + "0800", intf.VLAN{OuterTPID: 0x9200, OuterID: 10, InnerTPID: 0x9300, InnerID: 20}, EtherTypeIPv4, 22, FaultNone},
 		{"priority tag counts as untagged", macs + "8100" + "a000" + "0800", intf.VLAN{}, EtherTypeIPv4, 18, FaultNone},
 		{"priority tag inside a tag", macs + "8100" + "0005" + "8100" + "2000" + "0800", intf.VLAN{OuterTPID: 0x8100, OuterID: 5}, EtherTypeIPv4, 22, FaultNone},
 		{"priority tag outside a tag", macs + "88a8" + "2000" + "8100" + "0005" + "0800", intf.VLAN{OuterTPID: 0x8100, OuterID: 5}, EtherTypeIPv4, 22, FaultNone},

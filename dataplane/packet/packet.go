@@ -24,6 +24,8 @@ const (
 	TPID8021Q  = 0x8100 // IEEE 802.1Q C-tag
 	TPID8021AD = 0x88a8 // IEEE 802.1ad S-tag
 	TPIDQinQ   = 0x9100 // the S-tag of equipment older than 802.1ad
+	TPID9200   = 0x9200 // another of its S-tags
+	TPID9300   = 0x9300 // and another
 )
 
 // Protocol numbers (IPv4 protocol, IPv6 next header; IANA).

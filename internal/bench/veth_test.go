@@ -27,7 +27,8 @@ type bench struct {
 	router   *testnet.Namespace
 	hosts    [2]testnet.End
 	stations [2]*traffic.Station
-	pin      bool // routerd runs on CPU 1 alone
+	pin      bool                        // routerd runs on CPU 1 alone
+	more     func(config map[string]any) // adds to the configuration; may be nil
 }
 
 func newBench(b *testing.B) *bench {
@@ -156,7 +157,11 @@ func (x *bench) config(driver string) []byte {
 		}
 		interfaces = append(interfaces, m{"name": name, "config": m{"name": name, "driver": driver}, "unit": []m{{"id": "0", "family": families}}})
 	}
-	data, err := json.Marshal(m{"routerd:interface": interfaces})
+	config := m{"routerd:interface": interfaces}
+	if x.more != nil {
+		x.more(config)
+	}
+	data, err := json.Marshal(config)
 	if err != nil {
 		x.b.Fatal(err)
 	}

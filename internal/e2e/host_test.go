@@ -47,6 +47,8 @@ func cmdNet(ts *testscript.TestScript, neg bool, args []string) {
 //	host h1 fragments                            it lets routers cut its packets: no DF from now on
 //	host h1 trace 198.51.100.2                   prints a hop a line
 //	host h1 send h2 198.51.100.2                 1 MiB by TCP to an address of h2
+//	host h1 listen 22                            it takes TCP connections at a port from now on
+//	host h1 tcp|udp 192.0.2.1 22                 prints what a port says: connected, refused, silence
 //	host h1 run PROGRAM ARGS...                  runs a program there and prints what it says
 //	host h1 until PATTERN PROGRAM ARGS...        runs it until that matches, for ten seconds
 //	host h1 sysctl net/ipv6/... 2                sets a sysctl
@@ -56,7 +58,7 @@ func cmdNet(ts *testscript.TestScript, neg bool, args []string) {
 //	host h1 ask 198.51.100.2:53 [tos N]          prints what comes back for a datagram
 //	host h1 begin NAME 198.51.100.2:22           a connection that stays; say NAME uses it
 //	host h1 say NAME                             sends a word over it and gets it back
-//	host h1 listen; host h1 heard                prints the packets that came to it since
+//	host h1 overhear; host h1 heard              prints the packets that came to it since
 //	host h1 mac                                  prints its MAC address
 //	host h1 down|up [DEVICE]                     its wire (or a device) goes down, up
 //	host h1 unplug [DEVICE]; host h1 plug DEVICE its wire (or a device) is taken away; it gets one
@@ -115,6 +117,10 @@ func cmdHost(ts *testscript.TestScript, neg bool, args []string) {
 		trace(ts, ns, rest[0])
 	case verb == "send" && len(rest) == 2:
 		send(ts, l, ns, rest[0], rest[1])
+	case verb == "listen" && len(rest) == 1:
+		listen(ts, ns, rest[0])
+	case (verb == "tcp" || verb == "udp") && len(rest) == 2:
+		say(ts, knock(ts, ns, verb, rest[0], rest[1]))
 	case verb == "run" && len(rest) > 0:
 		out, err := inside(ts, ns, rest)
 		ts.Check(err)
@@ -145,8 +151,8 @@ func cmdHost(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(talking.begin(l, ns, rest[0], rest[1]))
 	case verb == "say" && len(rest) == 1:
 		ts.Check(talking.say(l, rest[0]))
-	case verb == "listen" && len(rest) == 0:
-		ts.Check(listen(l, ns))
+	case verb == "overhear" && len(rest) == 0:
+		ts.Check(eavesdrop(l, ns))
 	case verb == "heard" && len(rest) == 0:
 		say(ts, heard(ns))
 	case verb == "mac" && len(rest) == 0:

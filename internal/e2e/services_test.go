@@ -234,8 +234,8 @@ type capture struct{ fd int }
 
 var captures sync.Map // host's namespace -> *capture
 
-// listen begins a capture of all that comes to the host's device.
-func listen(l *lab, ns *testnet.Namespace) error {
+// eavesdrop begins a capture of all that comes to the host's device.
+func eavesdrop(l *lab, ns *testnet.Namespace) error {
 	return ns.Do(func() error {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, int(hton(unix.ETH_P_ALL)))
 		if err != nil {

@@ -55,6 +55,8 @@ type DriverReport struct {
 	ZeroCopy bool
 	Queues   int
 	Reason   string // why it isn't something better
+	// OffloadsOff are features of the device that were on, sorted.
+	OffloadsOff []string
 	// Completes says that the device can hand over partial checksums, which the
 	// router completes; Marked that the driver marks such frames.
 	Completes, Marked bool

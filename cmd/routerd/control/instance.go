@@ -166,6 +166,13 @@ func (r *Router) buildStatic(key models.StaticKey) error {
 		return nil
 	}
 	route := vrf.StaticRoute{Preference: st.want.Preference, Tag: st.want.Tag, Action: staticAction(st.want.Action), Reject: st.want.Reject}
+	if in := st.want.Incoming; in != (intf.UnitKey{}) {
+		t := r.tree.Unit(in)
+		if t == nil {
+			return fmt.Errorf("instance %s static-route %s: incoming interface %s does not exist", key.Instance, key.Prefix, in.Name())
+		}
+		route.Incoming = t.Index
+	}
 	for _, nh := range st.want.NextHops {
 		m := vrf.Member{Gateway: nh.Gateway, Weight: nh.Weight, Backup: nh.Backup}
 		if nh.Interface != (intf.UnitKey{}) {

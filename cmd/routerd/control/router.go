@@ -90,9 +90,11 @@ type Router struct {
 	devices   map[string]*device
 	units     map[intf.UnitKey]*unit
 	byIndex   map[intf.Index]*unit
+	borrowers map[intf.UnitKey]map[intf.UnitKey]struct{} // unnumbered units, by the one that lends
 	instances map[string]*instance
 	names     map[uint32]string // of instances, by index
 	statics   map[models.StaticKey]*static
+	policy    localPolicy
 	feasible  map[string]map[familyID]struct{} // by instance: who needs its second table
 	ports     map[dataplane.PortID]*device
 	filters   filterTable
@@ -110,6 +112,8 @@ type dirty struct {
 	units     map[intf.UnitKey]struct{}
 	instances map[string]struct{}
 	statics   map[models.StaticKey]struct{}
+	classes   map[string]struct{}
+	sessions  map[string]struct{}
 
 	lists, policers, filters map[string]struct{}
 }
@@ -118,6 +122,7 @@ func newDirty() dirty {
 	return dirty{
 		devices: map[string]struct{}{}, units: map[intf.UnitKey]struct{}{},
 		instances: map[string]struct{}{}, statics: map[models.StaticKey]struct{}{},
+		classes: map[string]struct{}{}, sessions: map[string]struct{}{},
 		lists: map[string]struct{}{}, policers: map[string]struct{}{}, filters: map[string]struct{}{},
 	}
 }
@@ -145,6 +150,7 @@ func New(c Config) (*Router, error) {
 		log: c.Log, engine: c.Engine, domain: c.Domain, arena: c.Arena, links: c.Links, drivers: c.Drivers, host: c.Host, now: c.Now,
 		indexes: indexes, indexFile: file, saved: map[intf.Index]struct{}{}, tree: intf.NewTree(indexes),
 		devices: map[string]*device{}, units: map[intf.UnitKey]*unit{}, byIndex: map[intf.Index]*unit{},
+		borrowers: map[intf.UnitKey]map[intf.UnitKey]struct{}{},
 		instances: map[string]*instance{}, names: map[uint32]string{0: vrf.Default}, statics: map[models.StaticKey]*static{},
 		feasible: map[string]map[familyID]struct{}{},
 		ports:    map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
@@ -162,6 +168,9 @@ func New(c Config) (*Router, error) {
 	r.setTable(vrf.Default, 0)
 	r.instances[vrf.Default] = &instance{want: &models.InstanceSpec{Name: vrf.Default}, applied: true}
 	r.commitEdit()
+	if err := r.startPolicy(); err != nil {
+		return nil, errors.Join(err, file.close())
+	}
 	r.engine.OnPortError(r.onPortError)
 	return r, nil
 }
@@ -208,6 +217,10 @@ func (r *Router) note(s reconcile.Step) error {
 		}
 		st.want = s.New.Static
 		r.dirty.statics[key] = struct{}{}
+	case reconcile.LocalClass:
+		r.wantClass(s.Name, s.New.Class)
+	case reconcile.Session:
+		r.wantSession(s.Name, s.New.Session)
 	case reconcile.PrefixList:
 		r.wantPrefixList(s.Name, s.New.PrefixList)
 	case reconcile.Policer:
@@ -263,12 +276,15 @@ type pass struct {
 	units     []intf.UnitKey
 	instances []string
 	statics   []models.StaticKey
+	classes   []string
+	sessions  []string
 
 	lists, policers, filters []string
 }
 
 func (d *dirty) empty() bool {
-	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics)+len(d.lists)+len(d.policers)+len(d.filters) == 0
+	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics)+len(d.classes)+len(d.sessions)+
+		len(d.lists)+len(d.policers)+len(d.filters) == 0
 }
 
 // add marks what a pass has taken.
@@ -277,6 +293,8 @@ func (d *dirty) add(p pass) {
 	mark(d.units, p.units)
 	mark(d.instances, p.instances)
 	mark(d.statics, p.statics)
+	mark(d.classes, p.classes)
+	mark(d.sessions, p.sessions)
 	mark(d.lists, p.lists)
 	mark(d.policers, p.policers)
 	mark(d.filters, p.filters)
@@ -330,8 +348,22 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 	if err := r.vrfs.Batch(func() error { return each(p.statics, r.buildStatic) }); err != nil {
 		return err
 	}
+	p.classes = take(r.dirty.classes, strings.Compare)
+	if err := each(p.classes, r.buildClass); err != nil {
+		return err
+	}
+	p.sessions = take(r.dirty.sessions, strings.Compare)
+	if err := each(p.sessions, r.buildSession); err != nil {
+		return err
+	}
 
 	// Clear away, from the top down.
+	if err := each(p.sessions, r.clearSession); err != nil {
+		return err
+	}
+	if err := each(p.classes, r.clearClass); err != nil {
+		return err
+	}
 	if err := r.vrfs.Batch(func() error { return each(p.statics, r.clearStatic) }); err != nil {
 		return err
 	}

@@ -118,6 +118,7 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 	}
 	report := d.open.Report()
 	s.Driver, s.DriverReason, s.ZeroCopy, s.CompletesChecksums = report.Driver, report.Reason, report.ZeroCopy, report.Completes
+	s.OffloadsOff = report.OffloadsOff
 	s.XDPMode, s.QueuesInUse = report.XDPMode, uint16(report.Queues)
 	if c, ok := r.engine.PortCounters(d.port); ok {
 		s.Counters = models.Counters(c)
@@ -185,6 +186,7 @@ func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.
 	if fam == nil {
 		return s
 	}
+	s.Borrowed = fam.borrowed
 	for _, a := range fam.sorted() {
 		as := models.AddressState{Spec: a.spec, Reason: a.reason}
 		switch a.status {
@@ -293,7 +295,10 @@ func (r *Router) Routes(dst []models.RouteState, instance string, f intf.Family,
 func (r *Router) routeState(e routing.Entry) models.RouteState {
 	s := models.RouteState{
 		Prefix: e.Prefix, Source: e.Source, Protocol: e.Protocol, IfIndex: e.IfIndex, Preference: e.Preference, Tag: e.Tag,
-		Active: e.Active, Reason: e.Reason, NextHop: e.NextHop.Kind, Reject: e.NextHop.Reject, Gateway: e.NextHop.Gateway, Resolved: e.Through,
+		Active: e.Active, Ignored: e.Ignored, Reason: e.Reason, NextHop: e.NextHop.Kind, Reject: e.NextHop.Reject, Gateway: e.NextHop.Gateway, Resolved: e.Through,
+	}
+	if u := r.byIndex[e.IfIndex]; u != nil && e.Incoming {
+		s.Incoming = u.key.Name()
 	}
 	egress := e.NextHop.IfIndex
 	if e.NextHop.Kind == routing.Indirect {

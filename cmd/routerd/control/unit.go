@@ -45,6 +45,7 @@ type family struct {
 	instance  string
 	up        bool
 	addresses map[netip.Prefix]*address
+	borrowed  netip.Addr // while it is unnumbered; zero for none
 	static    map[netip.Addr]intf.MAC
 	filters   intf.FilterNames // that bound stands for
 	bound     [filter.NumHooks]*filter.Bound
@@ -85,6 +86,7 @@ func (r *Router) wantUnit(s reconcile.Step) error {
 	}
 	if s.Kind == reconcile.Unit && s.New.Unit == nil {
 		// What stands below goes with it; its own steps have come before.
+		r.noteLenders(s.Unit, u.want, nil)
 		u.want = nil
 		r.dirty.tree(r.tree.DeleteUnit(s.Unit))
 		r.dirty.units[s.Unit] = struct{}{}
@@ -106,6 +108,7 @@ func (r *Router) wantUnit(s reconcile.Step) error {
 	if err != nil {
 		return err
 	}
+	r.noteLenders(s.Unit, u.want, &next)
 	u.want = &next
 	r.dirty.tree(changes)
 	r.dirty.units[s.Unit] = struct{}{}
@@ -194,6 +197,7 @@ func (r *Router) buildUnit(key intf.UnitKey) error {
 	if err := r.drain(); err != nil {
 		return err
 	}
+	r.markBorrowers(key)
 	r.buildAdvert(u, t)
 	if err := r.publishUnit(u, t); err != nil {
 		return err
@@ -305,6 +309,7 @@ func (r *Router) buildFamily(u *unit, t *intf.Unit, f intf.Family) error {
 			}
 		}
 	}
+	r.borrow(u, fam, tf, f)
 	for _, n := range tf.Spec.Neighbors {
 		if fam.static[n.Address] != n.MAC {
 			fam.static[n.Address] = n.MAC
@@ -346,6 +351,9 @@ func (r *Router) refuseAddress(i intf.Index, addr netip.Addr, mac intf.MAC) erro
 	u := r.byIndex[i]
 	if u == nil || u.families[intf.FamilyOf(addr)] == nil {
 		return nil
+	}
+	if u.families[intf.FamilyOf(addr)].borrowed == addr {
+		r.log.Error("another station has the borrowed address", "ifl", u.key.Name(), "address", addr.String(), "mac", mac.String())
 	}
 	for _, a := range u.families[intf.FamilyOf(addr)].addresses {
 		if a.spec.Prefix.Addr() != addr {
@@ -389,6 +397,9 @@ func (r *Router) publishUnit(u *unit, t *intf.Unit) error {
 			}
 		}
 		w.Primary = fam.primary()
+		if fam.borrowed.IsValid() {
+			w.Primary, w.Locals = fam.borrowed, append(w.Locals, fam.borrowed)
+		}
 		bound, err := r.bind(u, tf)
 		if err != nil {
 			return err
@@ -458,6 +469,9 @@ func (r *Router) buildHost(u *unit, t *intf.Unit) error {
 				hf.Addresses = append(hf.Addresses, a.spec)
 			}
 		}
+		if fam.borrowed.IsValid() {
+			hf.Addresses = append(hf.Addresses, intf.AddressSpec{Prefix: hostPrefix(fam.borrowed)})
+		}
 		spec.Families = append(spec.Families, hf)
 	}
 	if len(spec.Families) == 0 || spec.MAC.IsZero() {
@@ -522,6 +536,7 @@ func (r *Router) clearUnit(key intf.UnitKey) error {
 			}
 		}
 		tf := t.Family(f)
+		r.borrow(u, fam, tf, f)
 		for addr := range fam.static {
 			if tf == nil || !slices.ContainsFunc(tf.Spec.Neighbors, func(n intf.NeighborSpec) bool { return n.Address == addr }) {
 				delete(fam.static, addr)
@@ -542,6 +557,7 @@ func (r *Router) clearUnit(key intf.UnitKey) error {
 	if err := r.drain(); err != nil {
 		return err
 	}
+	r.markBorrowers(key)
 	if err := r.publishUnit(u, t); err != nil {
 		return err
 	}
@@ -550,6 +566,7 @@ func (r *Router) clearUnit(key intf.UnitKey) error {
 
 func (r *Router) removeUnit(u *unit) error {
 	delete(r.units, u.key)
+	r.markBorrowers(u.key)
 	if u.index == 0 {
 		return nil
 	}

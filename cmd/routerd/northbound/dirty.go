@@ -107,6 +107,10 @@ func changedPaths(c StateChange) []tree.Path {
 		return paths
 	case models.Static:
 		return []tree.Path{{keyed("instance", "name", o.Instance), keyed("static-route", "prefix", o.Prefix)}}
+	case models.Class:
+		return []tree.Path{{keyed("local-class", "name", o.Name)}}
+	case models.Session:
+		return []tree.Path{{keyed("session", "name", o.Name)}}
 	case models.PrefixList:
 		return []tree.Path{{keyed("prefix-list", "name", o.Name)}}
 	case models.Policer:

@@ -16,8 +16,8 @@ import (
 // concurrent use, never wait for a client, and may be called with the running
 // configuration locked: they must not call the datastore.
 type State interface {
-	// Names lists the objects of a kind that have state: the devices and
-	// instances by name, the units of device parent by id, the static routes of
+	// Names lists the objects of a kind that have state: the devices, instances,
+	// classes and sessions by name, the units of device parent by id, the static routes of
 	// instance parent by prefix as text, the entries of the filter log by slot.
 	Names(kind models.Kind, parent string) []string
 
@@ -63,6 +63,7 @@ type source struct {
 	state                                       State
 	commit                                      datastore.Commit
 	system, device, unit, instance, static, rib *tree.Node
+	class, session                              *tree.Node
 
 	named map[*tree.Node]namedList // lists at the root, of objects that have a name only
 }
@@ -76,6 +77,8 @@ func newSource(s *tree.Schema, state State) *source {
 		unit:     root.Child("interface").Child("unit"),
 		instance: root.Child("instance"),
 		static:   root.Child("instance").Child("static-route"),
+		class:    root.Child("local-class"),
+		session:  root.Child("session"),
 		rib:      root.Child("instance").Child("rib").Child("route"),
 		named: map[*tree.Node]namedList{
 			root.Child("prefix-list"): {models.PrefixList, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.PrefixList[name] }},
@@ -135,6 +138,14 @@ func (s *source) Entries(n *tree.Node, at tree.Path, keys map[string]string, vis
 		return true, s.objects(models.Static, instance, keys["prefix"], func(prefix string) models.Object {
 			return models.Object{Kind: models.Static, Instance: instance, Prefix: prefix}
 		}, func(d *gen.Device, prefix string) ygot.GoStruct { return d.Instance[instance].StaticRoute[prefix] }, visit)
+	case s.class:
+		return true, s.objects(models.Class, "", keys["name"], func(name string) models.Object {
+			return models.Object{Kind: models.Class, Name: name}
+		}, func(d *gen.Device, name string) ygot.GoStruct { return d.LocalClass[name] }, visit)
+	case s.session:
+		return true, s.objects(models.Session, "", keys["name"], func(name string) models.Object {
+			return models.Object{Kind: models.Session, Name: name}
+		}, func(d *gen.Device, name string) ygot.GoStruct { return d.Session[name] }, visit)
 	case s.rib:
 		return true, s.routes(at, keys["prefix"], visit)
 	}

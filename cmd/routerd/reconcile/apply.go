@@ -58,6 +58,8 @@ func everything(intent *models.Intent) models.Change {
 		Units:     additions(intent.Units),
 		Instances: additions(intent.Instances),
 		Static:    additions(intent.Static),
+		Classes:   additions(intent.Classes),
+		Sessions:  additions(intent.Sessions),
 
 		PrefixLists: additions(intent.PrefixLists),
 		Policers:    additions(intent.Policers),

@@ -33,6 +33,8 @@ const (
 	Address
 	Neighbor
 	StaticRoute
+	LocalClass
+	Session
 	PrefixList
 	Policer
 	Filter
@@ -56,6 +58,10 @@ func (k Kind) String() string {
 		return "neighbor"
 	case StaticRoute:
 		return "static-route"
+	case LocalClass:
+		return "local-class"
+	case Session:
+		return "session"
 	case PrefixList:
 		return "prefix-list"
 	case Policer:
@@ -98,6 +104,8 @@ type Spec struct {
 	Address  *intf.AddressSpec
 	Neighbor *intf.NeighborSpec
 	Static   *models.StaticSpec
+	Class    *models.ClassSpec
+	Session  *models.SessionSpec
 
 	PrefixList *models.PrefixListSpec
 	Policer    *models.PolicerSpec
@@ -114,7 +122,7 @@ type Step struct {
 	Family   intf.Family  // of a family and what is below it
 	Prefix   netip.Prefix // of a static route and an address
 	Neighbor netip.Addr   // of a neighbour
-	Name     string       // of a prefix list, a policer and a filter
+	Name     string       // of a class, a session, a prefix list, a policer and a filter
 	Old, New Spec
 }
 
@@ -138,7 +146,7 @@ func (s Step) Object() string {
 		return fmt.Sprintf("%s family %s neighbor %s", unit(), s.Family, s.Neighbor)
 	case StaticRoute:
 		return fmt.Sprintf("instance %s static-route %s", s.Instance, s.Prefix)
-	case PrefixList, Policer, Filter:
+	case LocalClass, Session, PrefixList, Policer, Filter:
 		return s.Kind.String() + " " + s.Name
 	}
 	return s.Kind.String()
@@ -190,6 +198,12 @@ func Plan(change models.Change) []Step {
 	}
 	for _, d := range change.Static {
 		add(Step{Kind: StaticRoute, Instance: d.Key.Instance, Prefix: d.Key.Prefix, Old: Spec{Static: d.Old}, New: Spec{Static: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Classes {
+		add(Step{Kind: LocalClass, Name: d.Key, Old: Spec{Class: d.Old}, New: Spec{Class: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Sessions {
+		add(Step{Kind: Session, Name: d.Key, Old: Spec{Session: d.Old}, New: Spec{Session: d.New}}, d.Old != nil, d.New != nil, false)
 	}
 	for _, d := range change.PrefixLists {
 		add(Step{Kind: PrefixList, Name: d.Key, Old: Spec{PrefixList: d.Old}, New: Spec{PrefixList: d.New}}, d.Old != nil, d.New != nil, false)
