@@ -33,7 +33,7 @@ type tallies map[string]*tally
 type live struct {
 	program *Program
 	tallies tallies
-	hits    [][]*share // by worker and term
+	slots   [][]slot // by worker and term
 }
 
 // livePolicer is a policer in force, and its instances for filters that have their
@@ -67,7 +67,17 @@ func (t *Table) SetFilter(p *Program) {
 	if was := t.filters[p.Name()]; was != nil {
 		old = was.tallies
 	}
-	f.tallies, f.hits = t.carry(p, old, func(int) bool { return true })
+	var hits [][]*share
+	f.tallies, hits = t.carry(p, old, func(int) bool { return true })
+	for _, of := range hits {
+		slots := make([]slot, len(of))
+		for i := range of {
+			if slots[i].hit = of[i]; i < len(p.actions) {
+				slots[i].action = p.actions[i]
+			}
+		}
+		f.slots = append(f.slots, slots)
+	}
 	t.filters[p.Name()] = f
 }
 
@@ -175,7 +185,7 @@ func (t *Table) Bind(name string, at Place) (*Bound, error) {
 	base := TermID(0)
 	for i, f := range reach {
 		index[f.program.Name()] = int32(i)
-		b.nodes = append(b.nodes, node{program: f.program, base: base, hits: f.hits})
+		b.nodes = append(b.nodes, node{program: f.program, base: base, slots: f.slots})
 		b.need |= f.program.need
 		base += TermID(len(f.program.actions))
 	}
@@ -253,7 +263,7 @@ func (t *Table) policer(name string, p *Program, at Place) (*policer, error) {
 // same reports whether two Bounds of one filter do the same.
 func (b *Bound) same(c *Bound) bool {
 	return slices.EqualFunc(b.nodes, c.nodes, func(m, n node) bool {
-		return m.program == n.program && &m.hits[0] == &n.hits[0] && slices.Equal(m.policers, n.policers)
+		return m.program == n.program && &m.slots[0] == &n.slots[0] && slices.Equal(m.policers, n.policers)
 	})
 }
 
