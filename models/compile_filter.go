@@ -283,21 +283,25 @@ func (t *termCompiler) checkMatch(c *gen.Routerd_Filter_Term_Match_Config) {
 	ports := len(m.SrcPort.Ranges)+len(m.DstPort.Ranges) > 0
 	tcp := len(m.TCPFlags) > 0 || m.Established || m.Initial
 	icmp := len(m.ICMPType.Ranges) > 0
+	limited := len(m.Protocol.Ranges) > 0
 	if ports && !tcp {
 		if _, others := protocols(m.Protocol, hasPorts); others {
 			t.v.add(path, ruleFilterPorts, "ports without a protocol that has them: set protocol to tcp, udp, dccp, sctp or udp-lite")
 		}
 	}
-	limited := len(m.Protocol.Ranges) > 0
-	if _, others := protocols(m.Protocol, func(p uint32) bool { return p == ipTCP }); tcp && limited && others {
-		t.v.add(path, ruleFilterTCP, "flags of TCP with another protocol: set protocol to tcp, or leave it out")
+	if tcp && limited {
+		if _, others := protocols(m.Protocol, func(p uint32) bool { return p == ipTCP }); others {
+			t.v.add(path, ruleFilterTCP, "flags of TCP with another protocol: set protocol to tcp, or leave it out")
+		}
 	}
 	own := uint32(ipICMP)
 	if t.family == intf.Inet6 {
 		own = ipICMP6
 	}
-	if _, others := protocols(m.Protocol, func(p uint32) bool { return p == own }); icmp && limited && others {
-		t.v.add(path, ruleFilterICMP, "ICMP types with another protocol than %d, the ICMP of family %v: set protocol to it, or leave it out", own, t.family)
+	if icmp && limited {
+		if _, others := protocols(m.Protocol, func(p uint32) bool { return p == own }); others {
+			t.v.add(path, ruleFilterICMP, "ICMP types with another protocol than %d, the ICMP of family %v: set protocol to it, or leave it out", own, t.family)
+		}
 	}
 	if len(c.IcmpCode)+len(c.IcmpCodeExcept) > 0 && len(c.IcmpType) == 0 {
 		t.v.add(path, ruleFilterICMPCode, "an ICMP code without a type: set icmp-type, too")
