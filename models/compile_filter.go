@@ -152,31 +152,25 @@ func (t *termCompiler) compileTransport(c *gen.Routerd_Filter_Term_Match_Config)
 	m.TCPFlags = flagMatches(c.TcpFlags, t.at("tcp-flags"), t.v)
 	m.Established = value(c.TcpEstablished, false)
 	m.Initial = value(c.TcpInitial, false)
-	t.checkICMPNames(c)
-	m.ICMPType = numbers(t, "icmp-type", c.IcmpType, c.IcmpTypeExcept, field{names: icmpNames[t.family], max: 255})
+	m.ICMPType = numbers(t, "icmp-type", ownNames(t, c.IcmpType, "icmp-type"), ownNames(t, c.IcmpTypeExcept, "icmp-type-except"),
+		field{names: icmpNames[t.family], max: 255})
 	m.ICMPCode = numbers(t, "icmp-code", c.IcmpCode, c.IcmpCodeExcept, field{max: 255})
 }
 
-// checkICMPNames takes out names of the other family, which numbers would report
-// as unknown ones.
-func (t *termCompiler) checkICMPNames(c *gen.Routerd_Filter_Term_Match_Config) {
-	foreign := func(value any, leaf string) bool {
-		name, ok := value.(gen.E_Routerd_IcmpTypeName_Enum)
-		if !ok {
-			return false
+// ownNames reports the names of ICMP types that are of the other family, and leaves
+// them out.
+func ownNames[T any](t *termCompiler, values []T, leaf string) []T {
+	var own []T
+	for _, value := range values {
+		if name, ok := any(value).(gen.E_Routerd_IcmpTypeName_Enum); ok {
+			if _, known := icmpNames[t.family][name.String()]; !known {
+				t.v.add(t.at(leaf), ruleFilterICMPFamily, "family %v has no ICMP type %s: use one of its own, or a number", t.family, name.String())
+				continue
+			}
 		}
-		if _, known := icmpNames[t.family][name.String()]; known {
-			return false
-		}
-		t.v.add(t.at(leaf), ruleFilterICMPFamily, "family %v has no ICMP type %s: use one of its own, or a number", t.family, name.String())
-		return true
+		own = append(own, value)
 	}
-	for _, value := range c.IcmpType {
-		foreign(value, "icmp-type")
-	}
-	for _, value := range c.IcmpTypeExcept {
-		foreign(value, "icmp-type-except")
-	}
+	return own
 }
 
 func (t *termCompiler) compileNetwork(c *gen.Routerd_Filter_Term_Match_Config) {

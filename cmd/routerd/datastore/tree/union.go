@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -119,11 +120,14 @@ func (u *union) refusal(value any, first error) error {
 		}
 	}
 	slices.Sort(names)
+	_, number := value.(json.Number)
 	switch {
-	case len(names) == 0:
+	case len(names) == 0 && first != nil:
 		return fmt.Errorf("fits none of the allowed types; the first says: %w", first)
+	case number && first != nil:
+		return first
 	case first == nil:
 		return fmt.Errorf("%s is none of %s", describe(value), strings.Join(names, ", "))
 	}
-	return fmt.Errorf("%s is none of the names %s; and as a number it %w", describe(value), strings.Join(names, ", "), first)
+	return fmt.Errorf("%s is neither a number nor one of %s", describe(value), strings.Join(names, ", "))
 }
