@@ -193,6 +193,7 @@ func (e *Engine) newUnit(s *snapshot, spec Unit, stats *unitStats) *unit {
 		want := &spec.Families[f]
 		u.fam[f] = family{
 			up: want.Up, hooks: hooksOf(want), rpf: want.RPF, instance: want.Instance, mtu: want.MTU, own: newAddressSet(want.Locals),
+			redirects: want.Redirects,
 		}
 		if r := s.instances.at(want.Instance); r != nil {
 			u.fam[f].table, u.fam[f].sources = r.table, r.sources(want.RPF)

@@ -36,11 +36,16 @@ type Config struct {
 	// second and 200 at once; 200 a second and 50 at once. Both are shared out
 	// among the workers evenly.
 	ICMP, ICMPUnit Rate
+	// Redirect limits our redirects to what sends by one unit: 10 a second and 10
+	// at once, shared out likewise.
+	Redirect Rate
 	// Unresolved and StaleUse limit what a worker gives to the control plane:
 	// 20,000 packets a second each.
 	// Neighbor and Host limit what all of them give to the control plane and the
 	// host of packets that no session matches: 5000 and 1,000,000 a second.
 	Unresolved, StaleUse, Neighbor, Host Rate
+	// Flow limits the reports of new flows to groups: 1000 a second.
+	Flow Rate
 
 	// FlowSeed decides, with a packet's flow, which member of a group it goes
 	// by. Routers in a row need different ones; 0 draws one at random.
@@ -69,10 +74,12 @@ func (c *Config) setDefaults() {
 	}{
 		{&c.ICMP, Rate{1000, 200}},
 		{&c.ICMPUnit, Rate{200, 50}},
+		{&c.Redirect, Rate{10, 10}},
 		{&c.Neighbor, Rate{5000, 512}},
 		{&c.Unresolved, Rate{20000, 512}},
 		{&c.StaleUse, Rate{20000, 64}},
 		{&c.Host, Rate{1000000, hostOutRing}},
+		{&c.Flow, Rate{1000, 128}},
 	} {
 		if *r.rate == (Rate{}) {
 			*r.rate = r.def
@@ -83,6 +90,7 @@ func (c *Config) setDefaults() {
 	}
 	c.ICMP = c.ICMP.share(c.Workers)
 	c.ICMPUnit = c.ICMPUnit.share(c.Workers)
+	c.Redirect = c.Redirect.share(c.Workers)
 }
 
 // An Engine is the user path of one router: its workers and their tables. Create
@@ -108,6 +116,7 @@ type Engine struct {
 
 	mu          sync.Mutex // the one writer's turn: all below, and changes to the tables
 	topology    topology
+	tallies     map[uint32]*tally
 	portQueues  map[PortID][]port.Queue
 	nextPort    PortID
 	freePorts   []PortID
@@ -152,10 +161,11 @@ func newEngine(c Config) (*Engine, error) {
 		filters:     filter.NewTable(c.Workers),
 		filterLog:   newConsumer(),
 		base:        time.Now(),
+		tallies:     make(map[uint32]*tally),
 		portQueues:  make(map[PortID][]port.Queue),
 		nextPort:    1,
 	}
-	e.puntRates = [numPunts]Rate{PuntUnresolved: c.Unresolved, PuntStaleUse: c.StaleUse}
+	e.puntRates = [numPunts]Rate{PuntUnresolved: c.Unresolved, PuntStaleUse: c.StaleUse, PuntFlow: c.Flow}
 	e.snapshot.Store(&snapshot{})
 	for i := range c.Workers {
 		w, err := newWorker(e, i)

@@ -36,6 +36,9 @@ type UnitFamily struct {
 	Primary  netip.Addr // source of ICMP errors about what arrives here; may be zero
 	RPF      intf.RPFCheck
 	Locals   []netip.Addr // this unit's own addresses, link-local ones included
+	// Redirects are our addresses in the networks that hosts are redirected in,
+	// host bits kept; empty for no redirects.
+	Redirects []netip.Prefix
 
 	// Filters are what its packets have to pass at each hook, nil where all pass, and
 	// Group is the number that filters match as its interface group.
@@ -62,6 +65,8 @@ type family struct {
 	sources  *fib.Table // that sources are checked in; nil where table is
 	mtu      uint16
 	own      addressSet
+
+	redirects []netip.Prefix
 }
 
 // unitStats has a block for each worker.

@@ -13,5 +13,5 @@ func (s UnitSpec) Equal(o UnitSpec) bool {
 // empty one.
 func (s FamilySpec) Equal(o FamilySpec) bool {
 	return s.Family == o.Family && s.Enabled == o.Enabled && s.Instance == o.Instance &&
-		s.MTU == o.MTU && s.RPF == o.RPF && s.Unnumbered == o.Unnumbered && s.Filters == o.Filters && s.Advert.Equal(o.Advert) && slices.Equal(s.Addresses, o.Addresses) && slices.Equal(s.Neighbors, o.Neighbors)
+		s.MTU == o.MTU && s.RPF == o.RPF && s.Unnumbered == o.Unnumbered && s.NoRedirects == o.NoRedirects && s.Filters == o.Filters && s.Advert.Equal(o.Advert) && slices.Equal(s.Addresses, o.Addresses) && slices.Equal(s.Neighbors, o.Neighbors)
 }

@@ -188,11 +188,13 @@ type FamilySpec struct {
 	MTU      uint16 // octets of the network-layer packet; 0 is the standard default
 	// Unnumbered is the unit whose address the family borrows; zero for none.
 	Unnumbered UnitKey
-	RPF        RPFCheck       // of the sources of what comes in
-	Advert     *AdvertSpec    // router advertisements, of Inet6 only; nil for none
-	Addresses  []AddressSpec  // ordered by prefix
-	Neighbors  []NeighborSpec // ordered by address
-	Filters    FilterNames
+	// NoRedirects says that hosts are not told of better first hops.
+	NoRedirects bool
+	RPF         RPFCheck       // of the sources of what comes in
+	Advert      *AdvertSpec    // router advertisements, of Inet6 only; nil for none
+	Addresses   []AddressSpec  // ordered by prefix
+	Neighbors   []NeighborSpec // ordered by address
+	Filters     FilterNames
 }
 
 // FilterNames are the filters of a family by name, empty where there is none. It

@@ -24,6 +24,11 @@ func (c *Compiled) check(change Change, v *violations) {
 			c.checkStatic(s, v)
 		}
 	}
+	for key := range a.multicast {
+		if s, ok := c.intent.Multicast[key]; ok {
+			c.checkMulticast(s, v)
+		}
+	}
 	for name := range a.sessions {
 		if s, ok := c.intent.Sessions[name]; ok {
 			c.checkSessionRefs(s, v)
@@ -45,9 +50,10 @@ func (c *Compiled) check(change Change, v *violations) {
 // An affected is what a change can make wrong: the objects that changed and
 // those that refer to them.
 type affected struct {
-	units   map[intf.UnitKey]struct{}
-	static  map[StaticKey]struct{}
-	lookups map[StaticKey]struct{} // routes that look up elsewhere, to be checked for loops
+	units     map[intf.UnitKey]struct{}
+	static    map[StaticKey]struct{}
+	multicast map[MulticastKey]struct{}
+	lookups   map[StaticKey]struct{} // routes that look up elsewhere, to be checked for loops
 
 	sessions map[string]struct{}
 	filters  map[string]struct{}
@@ -55,9 +61,10 @@ type affected struct {
 
 func (c *Compiled) affected(change Change) affected {
 	a := affected{
-		units:   map[intf.UnitKey]struct{}{},
-		static:  map[StaticKey]struct{}{},
-		lookups: map[StaticKey]struct{}{},
+		units:     map[intf.UnitKey]struct{}{},
+		static:    map[StaticKey]struct{}{},
+		multicast: map[MulticastKey]struct{}{},
+		lookups:   map[StaticKey]struct{}{},
 
 		sessions: map[string]struct{}{},
 		filters:  map[string]struct{}{},
@@ -91,6 +98,9 @@ func (c *Compiled) affected(change Change) affected {
 		c.affectedByUnit(d, &a)
 		uncovered = append(uncovered, lostNetworks(d)...)
 	}
+	for _, d := range change.Multicast {
+		a.multicast[d.Key] = struct{}{}
+	}
 	for _, d := range change.Static {
 		a.static[d.Key] = struct{}{}
 		// Any other new state of the route ends the chains that come to it.
@@ -113,13 +123,16 @@ func (c *Compiled) affectedByUnit(d Delta[intf.UnitKey, intf.UnitSpec], a *affec
 		for key := range c.index.byUnit[d.Key] {
 			a.static[key] = struct{}{}
 		}
+		for key := range c.index.groupsByUnit[d.Key] {
+			a.multicast[key] = struct{}{}
+		}
 	}
 	if d.New == nil {
 		return
 	}
 	for _, f := range d.New.Families {
 		for _, address := range f.Addresses {
-			for key := range c.index.byGateway[instanceAddr{f.Instance, address.Prefix.Addr()}] {
+			for key := range c.index.byGateway[address.Prefix.Addr()] {
 				a.static[key] = struct{}{}
 			}
 		}
@@ -316,11 +329,25 @@ func (c *Compiled) checkNextHop(key StaticKey, nh StaticNextHop, v *violations) 
 	if nh.Interface != (intf.UnitKey{}) {
 		c.checkNextHopUnit(key, nh.Interface, path+"/interface", v)
 	}
-	for own := range c.index.addresses[instanceAddr{key.Instance, nh.Gateway}] {
+	for own := range c.index.addresses[instanceAddr{c.gatewayInstance(key, nh), nh.Gateway}] {
 		v.add(path+"/gateway", ruleGatewayOwn,
 			"gateway %v is the router's own address on %s: use that of another router", nh.Gateway, own.unit.Name())
 		return
 	}
+}
+
+// gatewayInstance is the instance in which a next hop's gateway is a neighbour or
+// found: that of the unit, the one that is named, or the route's own.
+func (c *Compiled) gatewayInstance(key StaticKey, nh StaticNextHop) string {
+	if nh.Instance != "" {
+		return nh.Instance
+	}
+	for _, f := range c.intent.Units[nh.Interface].Families {
+		if f.Family == intf.FamilyOf(key.Prefix.Addr()) {
+			return f.Instance
+		}
+	}
+	return key.Instance
 }
 
 func (c *Compiled) checkNextHopUnit(key StaticKey, name intf.UnitKey, path string, v *violations) {
@@ -336,12 +363,12 @@ func (c *Compiled) checkNextHopUnit(key StaticKey, name intf.UnitKey, path strin
 	}
 	family := intf.FamilyOf(key.Prefix.Addr())
 	for _, f := range unit.Families {
-		if f.Family == family && f.Instance == key.Instance {
+		if f.Family == family {
 			return
 		}
 	}
 	v.add(path, ruleNexthopIfFamily,
-		"unit %s has no family %v in instance %s: add the family there or name another unit", name.Name(), family, key.Instance)
+		"unit %s has no family %v: add the family there or name another unit", name.Name(), family)
 }
 
 // checkLoop follows the look-up s for its own prefix through the instances, as

@@ -98,8 +98,9 @@ const maxNextHops = routing.MaxMembers
 // checkNextHops checks what the next hops of a route have to do with each other.
 func checkNextHops(s StaticSpec, path string, v *violations) {
 	type target struct {
-		gateway netip.Addr
-		unit    intf.UnitKey
+		gateway  netip.Addr
+		unit     intf.UnitKey
+		instance string
 	}
 	seen := map[target]uint8{}
 	primaries := 0
@@ -108,14 +109,14 @@ func checkNextHops(s StaticSpec, path string, v *violations) {
 		if !nh.Backup {
 			primaries++
 		}
-		if nh.Instance != "" {
+		if nh.isLookup() {
 			if len(s.NextHops) > 1 {
 				v.add(at, ruleNexthopAlone,
 					"a look-up in instance %s beside other next hops: delete it or them", nh.Instance)
 			}
 			continue
 		}
-		t := target{nh.Gateway, nh.Interface}
+		t := target{nh.Gateway, nh.Interface, nh.Instance}
 		if other, ok := seen[t]; ok {
 			v.add(at, ruleNexthopUnique,
 				"next hop %d is the same: delete one of them, and set the weight of the other", other)
@@ -140,9 +141,9 @@ func compileNextHop(key StaticKey, index uint8, g *gen.Routerd_Instance_StaticRo
 	if c.Index != nil && *c.Index != index {
 		v.add(path+"/config/index", ruleKey, "config says %d, and the key %d: make them equal", *c.Index, index)
 	}
-	if (c.Gateway != nil || c.Interface != nil) == (c.Instance != nil) {
+	if c.Gateway == nil && c.Interface == nil && c.Instance == nil || c.Interface != nil && c.Instance != nil {
 		v.add(path, ruleNexthopKind,
-			"a next hop has a gateway, an interface or both, or else only an instance: set one of the two kinds")
+			"a next hop has a gateway, an interface, or an instance; a gateway may have one of the other two: set one of these")
 		return nh, false
 	}
 	nh.Weight, nh.Backup = value(c.Weight, 1), value(c.Backup, false)

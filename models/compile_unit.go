@@ -88,6 +88,7 @@ func compileFamily(f intf.Family, typ gen.E_Routerd_FamilyType, g *gen.Routerd_I
 			if c.Unnumbered != nil {
 				s.Unnumbered = ParseUnitName(*c.Unnumbered)
 			}
+			s.NoRedirects = !value(c.Redirects, true)
 			s.RPF = rpfCheckOf(c.RpfCheck)
 		}
 	}

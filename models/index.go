@@ -68,8 +68,10 @@ type indexes struct {
 	borrowers  multimap[intf.UnitKey, intf.UnitKey] // unnumbered units by the one that lends
 	namespaces multimap[string, string]             // instances by host namespace
 	byUnit     multimap[intf.UnitKey, StaticKey]    // routes through a unit
-	byGateway  multimap[instanceAddr, StaticKey]    // routes to a gateway
+	byGateway  multimap[netip.Addr, StaticKey]      // routes to a gateway, of all instances
 	byTarget   multimap[string, StaticKey]          // routes that look up in an instance
+
+	groupsByUnit multimap[intf.UnitKey, MulticastKey] // routes of groups in or out of a unit
 
 	sessions        multimap[SessionMatch, string] // by what they match
 	byClass         multimap[string, string]       // sessions
@@ -89,8 +91,10 @@ func newIndexes() indexes {
 		borrowers:  multimap[intf.UnitKey, intf.UnitKey]{},
 		namespaces: multimap[string, string]{},
 		byUnit:     multimap[intf.UnitKey, StaticKey]{},
-		byGateway:  multimap[instanceAddr, StaticKey]{},
+		byGateway:  multimap[netip.Addr, StaticKey]{},
 		byTarget:   multimap[string, StaticKey]{},
+
+		groupsByUnit: multimap[intf.UnitKey, MulticastKey]{},
 
 		sessions:        multimap[SessionMatch, string]{},
 		byClass:         multimap[string, string]{},
@@ -161,10 +165,16 @@ func (x *indexes) static(add bool, s StaticSpec) {
 			x.byUnit.set(add, nh.Interface, s.Key)
 		}
 		if nh.Gateway.IsValid() {
-			x.byGateway.set(add, instanceAddr{s.Key.Instance, nh.Gateway}, s.Key)
+			x.byGateway.set(add, nh.Gateway, s.Key)
 		}
 		if nh.Instance != "" {
 			x.byTarget.set(add, nh.Instance, s.Key)
 		}
+	}
+}
+
+func (x *indexes) multicast(add bool, s MulticastSpec) {
+	for unit := range s.units {
+		x.groupsByUnit.set(add, unit, s.Key)
 	}
 }

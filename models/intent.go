@@ -25,6 +25,8 @@ type Intent struct {
 	PrefixLists map[string]PrefixListSpec
 	Policers    map[string]PolicerSpec
 	Filters     map[string]FilterSpec
+
+	Multicast map[MulticastKey]MulticastSpec
 }
 
 // A SystemSpec is what is declared of the router as a whole. It is comparable.
@@ -39,6 +41,7 @@ type InstanceSpec struct {
 	// HostNamespace names the network namespace of the instance's TAPs; empty
 	// is the namespace that the process runs in.
 	HostNamespace string
+	Cache         CacheSpec
 }
 
 // A StaticKey names a static route.
@@ -91,8 +94,9 @@ type StaticSpec struct {
 }
 
 // A StaticNextHop is where a static route leads: to Gateway through Interface
-// (either may be zero), or, when Instance is set, to another look-up there, and
-// then it is the route's only one. It is comparable.
+// (either may be zero), to Gateway as Instance finds it, or, when Instance alone
+// is set, to another look-up there, and then it is the route's only one. It is
+// comparable.
 type StaticNextHop struct {
 	Index     uint8
 	Gateway   netip.Addr
@@ -102,6 +106,9 @@ type StaticNextHop struct {
 	Backup    bool  // used while none is usable that is no backup
 }
 
+// isLookup reports whether packets are looked up again in Instance.
+func (nh StaticNextHop) isLookup() bool { return nh.Instance != "" && !nh.Gateway.IsValid() }
+
 // Equal reports whether both declare the same.
 func (s StaticSpec) Equal(o StaticSpec) bool {
 	return s.Key == o.Key && s.Preference == o.Preference && s.Action == o.Action && s.Reject == o.Reject && s.Incoming == o.Incoming && s.Tag == o.Tag && s.HasTag == o.HasTag &&
@@ -110,7 +117,7 @@ func (s StaticSpec) Equal(o StaticSpec) bool {
 
 // Lookup is the instance that the route looks up again in, empty for none.
 func (s StaticSpec) Lookup() string {
-	if len(s.NextHops) != 1 {
+	if len(s.NextHops) != 1 || !s.NextHops[0].isLookup() {
 		return ""
 	}
 	return s.NextHops[0].Instance

@@ -137,6 +137,9 @@ func (w world) complete() {
 				n.GetOrCreateConfig().Index = ygot.Uint8(index)
 			}
 		}
+		for k, r := range i.MulticastRoute {
+			r.GetOrCreateConfig().Group, r.GetOrCreateConfig().Source = ygot.String(k.Group), ygot.String(k.Source)
+		}
 	}
 	w.completeFilters()
 }
@@ -182,7 +185,7 @@ type ruleCase struct {
 }
 
 // allCases are the cases of all files.
-func allCases() []ruleCase { return slices.Concat(ruleCases, filterCases()) }
+func allCases() []ruleCase { return slices.Concat(ruleCases, filterCases(), multicastCases) }
 
 // ruleCases spoil base. rule is empty for what is allowed. xpath says that the
 // rule is a must that XPath can evaluate, so that yanglint finds it too.
@@ -490,8 +493,43 @@ var ruleCases = []ruleCase{
 		spoil: func(w world) { w.another("default", "0.0.0.0/0", 1).Gateway = ygot.String("192.0.2.1") }},
 	{name: "empty next hop", rule: ruleNexthopKind, xpath: true, path: default4 + nh0,
 		spoil: func(w world) { c := w.via("default", "0.0.0.0/0"); c.Gateway, c.Interface = nil, nil }},
-	{name: "gateway and instance", rule: ruleNexthopKind, xpath: true, path: default4 + nh0,
+	{name: "interface and instance", rule: ruleNexthopKind, xpath: true, path: default4 + nh0,
 		spoil: func(w world) { w.via("default", "0.0.0.0/0").Instance = ygot.String("red") }},
+	{name: "gateways that another instance finds", spoil: func(w world) {
+		c := w.via("default", "203.0.114.0/24")
+		c.Gateway, c.Instance = ygot.String("198.51.100.9"), ygot.String("red")
+		c = w.another("default", "203.0.114.0/24", 1)
+		c.Gateway = ygot.String("198.51.100.9") // in this one
+		// The other instance's address is not ours there.
+		w.via("red", "203.0.114.0/24").Gateway = ygot.String("192.0.2.1")
+	}},
+	{name: "gateway that the own instance finds, said twice", rule: ruleNexthopOwnInstance, xpath: true, path: "/instance[name=red]/static-route[prefix=203.0.114.0/24]" + nh0 + "/config/instance",
+		spoil: func(w world) {
+			c := w.via("red", "203.0.114.0/24")
+			c.Gateway, c.Instance = ygot.String("198.51.100.9"), ygot.String("red")
+		}},
+	{name: "gateway in an unknown instance", rule: ruleNexthopInstance, xpath: true, path: "/instance[name=red]/static-route[prefix=203.0.114.0/24]" + nh0 + "/config/instance",
+		spoil: func(w world) {
+			c := w.via("red", "203.0.114.0/24")
+			c.Gateway, c.Instance = ygot.String("198.51.100.9"), ygot.String("blue")
+		}},
+	{name: "gateway that is ours in the other instance", rule: ruleGatewayOwn, xpath: true, path: "/instance[name=default]/static-route[prefix=203.0.114.0/24]" + nh0 + "/config/gateway",
+		spoil: func(w world) {
+			c := w.via("default", "203.0.114.0/24")
+			c.Gateway, c.Instance = ygot.String("198.51.100.1"), ygot.String("red")
+		}},
+	{name: "gateway on a unit of another instance, where it is ours", rule: ruleGatewayOwn, xpath: true, path: "/instance[name=default]/static-route[prefix=203.0.114.0/24]" + nh0 + "/config/gateway",
+		spoil: func(w world) {
+			c := w.via("default", "203.0.114.0/24")
+			c.Gateway, c.Interface = ygot.String("198.51.100.1"), ygot.String("ge0.100.1")
+		}},
+	{name: "the same gateway in the same instance", rule: ruleNexthopUnique, path: "/instance[name=default]/static-route[prefix=203.0.114.0/24]/next-hop[index=1]",
+		spoil: func(w world) {
+			for i := range uint8(2) {
+				c := w.another("default", "203.0.114.0/24", i)
+				c.Gateway, c.Instance = ygot.String("198.51.100.9"), ygot.String("red")
+			}
+		}},
 	{name: "gateway of the other family", rule: ruleNexthopFamily, xpath: true, path: default4 + nh0 + "/config/gateway",
 		spoil: func(w world) { w.via("default", "0.0.0.0/0").Gateway = ygot.String("2001:db8::2") }},
 	{name: "gateway that is a group", rule: ruleGatewayUnicast, xpath: true, path: default4 + nh0 + "/config/gateway",
@@ -515,10 +553,12 @@ var ruleCases = []ruleCase{
 		spoil: func(w world) { w.ge0().DeleteUnit("0") }},
 	{name: "unit without the family", rule: ruleNexthopIfFamily, xpath: true, path: default4 + nh0 + "/config/interface",
 		spoil: func(w world) { w.via("default", "0.0.0.0/0").Interface = ygot.String("ge0.200") }},
-	{name: "unit of another instance", rule: ruleNexthopIfFamily, xpath: true, path: default4 + nh0 + "/config/interface",
-		spoil: func(w world) { w.via("default", "0.0.0.0/0").Interface = ygot.String("ge0.100.1") }},
-	{name: "unit that moves to another instance", rule: ruleNexthopIfFamily, xpath: true, path: default4 + nh0 + "/config/interface",
-		spoil: func(w world) { w.inet("0").Config.Instance = ygot.String("red") }},
+	{name: "unit of another instance", spoil: func(w world) {
+		w.via("default", "0.0.0.0/0").Interface = ygot.String("ge0.100.1")
+	}},
+	{name: "unit that moves to another instance", spoil: func(w world) { w.inet("0").Config.Instance = ygot.String("red") }},
+	{name: "unit that loses the family", rule: ruleNexthopIfFamily, xpath: true, path: default4 + nh0 + "/config/interface",
+		spoil: func(w world) { w.unit("0").DeleteFamily(gen.Routerd_FamilyType_inet) }},
 	{name: "unit alone, by its full name", spoil: func(w world) {
 		c := w.via("default", "0.0.0.0/0")
 		c.Gateway, c.Interface = nil, ygot.String("ge0.0")

@@ -46,7 +46,7 @@ type StaticRoute struct {
 	Tag        uint32
 	Gateway    netip.Addr // without IfIndex it may be any number of routes away
 	IfIndex    intf.Index // alone: every destination is a neighbour on the unit
-	Lookup     string     // the instance to look the destination up in
+	Lookup     string     // the instance to look the destination up in; with a Gateway, to find that in
 	Members    []Member   // several ways at once
 }
 
@@ -54,8 +54,9 @@ type StaticRoute struct {
 type Member struct {
 	Gateway netip.Addr // as in StaticRoute
 	IfIndex intf.Index
-	Weight  uint8 // its share of the flows, 1 to routing.MaxWeight
-	Backup  bool  // used while none is usable that is no backup
+	Lookup  string // with a Gateway only
+	Weight  uint8  // its share of the flows, 1 to routing.MaxWeight
+	Backup  bool   // used while none is usable that is no backup
 }
 
 // nextHop is what the route does, in an instance's RIB.
@@ -79,23 +80,29 @@ func (m *Manager) nextHop(ri *instance, prefix netip.Prefix, s StaticRoute) (rou
 	case len(s.Members) > 0:
 		members := make([]routing.Member, 0, len(s.Members))
 		for _, way := range s.Members {
-			nh, err := m.nextHop(ri, prefix, StaticRoute{Gateway: way.Gateway, IfIndex: way.IfIndex})
+			nh, err := m.nextHop(ri, prefix, StaticRoute{Gateway: way.Gateway, IfIndex: way.IfIndex, Lookup: way.Lookup})
+			if err == nil && nh.Kind == routing.Lookup {
+				err = errors.New("a look-up in another instance stands alone")
+			}
 			if err != nil {
 				return routing.NextHop{}, err
 			}
 			members = append(members, routing.Member{NextHop: nh, Weight: way.Weight, Backup: way.Backup})
 		}
 		return routing.NewGroup(intf.FamilyOf(prefix.Addr()), members)
-	case s.Lookup != "" && (s.Gateway.IsValid() || s.IfIndex != 0):
-		return routing.NextHop{}, errors.New("a lookup in another instance excludes a gateway and an interface")
+	case s.Lookup != "" && s.IfIndex != 0:
+		return routing.NextHop{}, errors.New("a lookup in another instance excludes an interface")
+	case s.Gateway.IsValid() && intf.FamilyOf(s.Gateway) != intf.FamilyOf(prefix.Addr()):
+		return routing.NextHop{}, fmt.Errorf("gateway %v is not of the prefix's family", s.Gateway)
 	case s.Lookup != "":
 		other, err := m.instance(s.Lookup)
 		if err != nil {
 			return routing.NextHop{}, err
 		}
+		if s.Gateway.IsValid() {
+			return routing.NextHop{Kind: routing.Indirect, Gateway: s.Gateway.WithZone(""), Instance: other.index}, nil
+		}
 		return routing.NextHop{Kind: routing.Lookup, Instance: other.index}, nil
-	case s.Gateway.IsValid() && intf.FamilyOf(s.Gateway) != intf.FamilyOf(prefix.Addr()):
-		return routing.NextHop{}, fmt.Errorf("gateway %v is not of the prefix's family", s.Gateway)
 	case s.Gateway.IsValid() && s.IfIndex != 0:
 		return routing.NextHop{Kind: routing.Forward, IfIndex: s.IfIndex, Gateway: s.Gateway.WithZone("")}, nil
 	case s.Gateway.IsValid():

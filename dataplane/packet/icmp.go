@@ -24,6 +24,7 @@ const (
 	ICMPv4CodeNetProhibited  = 9  // unreachable: network administratively prohibited
 	ICMPv4CodeHostProhibited = 10 // unreachable: host administratively prohibited
 	ICMPv4CodeProhibited     = 13 // unreachable: communication prohibited (RFC 1812, 5.2.7.1)
+	ICMPv4CodeRedirectHost   = 1  // redirect: for the host
 	ICMPv4CodeTTL            = 0  // time exceeded in transit
 )
 

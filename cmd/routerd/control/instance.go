@@ -26,7 +26,7 @@ func (r *Router) wantInstance(name string, spec *models.InstanceSpec) error {
 		r.instances[name] = in
 	}
 	if spec == nil && name == vrf.Default {
-		spec = &models.InstanceSpec{Name: vrf.Default}
+		spec = &models.InstanceSpec{Name: vrf.Default, Cache: models.DefaultCache}
 	}
 	in.want = spec
 	r.dirty.instances[name] = struct{}{}
@@ -57,6 +57,9 @@ func (r *Router) buildInstance(name string) error {
 		}
 		in.index, in.applied = index, true
 		r.setTable(name, index)
+	}
+	if err := r.limitCache(in); err != nil {
+		return err
 	}
 	if ns := in.want.HostNamespace; ns != in.namespace {
 		if ns != "" {
@@ -174,7 +177,7 @@ func (r *Router) buildStatic(key models.StaticKey) error {
 		route.Incoming = t.Index
 	}
 	for _, nh := range st.want.NextHops {
-		m := vrf.Member{Gateway: nh.Gateway, Weight: nh.Weight, Backup: nh.Backup}
+		m := vrf.Member{Gateway: nh.Gateway, Lookup: nh.Instance, Weight: nh.Weight, Backup: nh.Backup}
 		if nh.Interface != (intf.UnitKey{}) {
 			t := r.tree.Unit(nh.Interface)
 			if t == nil {
@@ -187,7 +190,7 @@ func (r *Router) buildStatic(key models.StaticKey) error {
 	if len(route.Members) == 1 {
 		// One is itself, and needs no group.
 		only := route.Members[0]
-		route.Gateway, route.IfIndex, route.Lookup, route.Members = only.Gateway, only.IfIndex, st.want.Lookup(), nil
+		route.Gateway, route.IfIndex, route.Lookup, route.Members = only.Gateway, only.IfIndex, only.Lookup, nil
 	}
 	st.applied = true
 	r.events.changed(models.Object{Kind: models.Static, Instance: key.Instance, Prefix: key.Prefix.String()})

@@ -226,6 +226,8 @@ func (r *Router) InstanceState(name string) (s models.InstanceState, ok bool) {
 		return s, false
 	}
 	s = models.InstanceState{Name: name, Applied: in.want, Index: in.index, HostNamespace: in.namespace, HostReason: in.reason}
+	c := r.vrfs.Cache(name)
+	s.Cache = models.CacheState{Flows: uint32(c.Entries), Negative: uint32(c.Negative), Refused: c.Refused}
 	for _, f := range intf.Families {
 		c := r.vrfs.Counts(name, f)
 		total, active := c.Total()
@@ -277,7 +279,7 @@ func (r *Router) Routes(dst []models.RouteState, instance string, f intf.Family,
 	}
 	if prefix.IsValid() {
 		for _, e := range rib.Entries(prefix.Masked()) {
-			dst = append(dst, r.routeState(e))
+			dst = append(dst, r.routeState(instance, e))
 		}
 		return dst
 	}
@@ -286,13 +288,13 @@ func (r *Router) Routes(dst []models.RouteState, instance string, f intf.Family,
 		if n := len(dst); n-had >= limit && dst[n-1].Prefix != e.Prefix {
 			return false
 		}
-		dst = append(dst, r.routeState(e))
+		dst = append(dst, r.routeState(instance, e))
 		return true
 	})
 	return dst
 }
 
-func (r *Router) routeState(e routing.Entry) models.RouteState {
+func (r *Router) routeState(instance string, e routing.Entry) models.RouteState {
 	s := models.RouteState{
 		Prefix: e.Prefix, Source: e.Source, Protocol: e.Protocol, IfIndex: e.IfIndex, Preference: e.Preference, Tag: e.Tag,
 		Active: e.Active, Ignored: e.Ignored, Reason: e.Reason, NextHop: e.NextHop.Kind, Reject: e.NextHop.Reject, Gateway: e.NextHop.Gateway, Resolved: e.Through,
@@ -307,8 +309,12 @@ func (r *Router) routeState(e routing.Entry) models.RouteState {
 	if u := r.byIndex[egress]; u != nil {
 		s.Egress = u.key.Name()
 	}
-	if e.NextHop.Kind == routing.Lookup {
-		s.Lookup = r.vrfs.Name(e.NextHop.Instance)
+	if l := e.NextHop.List(); e.NextHop.Kind == routing.Multicast || e.NextHop.Kind == routing.Flood {
+		s.Egress, s.Incoming, s.Out = "", r.unitName(l.In), r.unitNames(l.Out)
+	}
+	own, _ := r.vrfs.Index(instance)
+	if nh := e.NextHop; nh.Kind == routing.Lookup || nh.Kind == routing.Indirect && nh.Instance != own {
+		s.Lookup = r.vrfs.Name(nh.Instance)
 	}
 	for _, m := range r.vrfs.Members(e.ID) {
 		s.Members = append(s.Members, r.memberState(m))

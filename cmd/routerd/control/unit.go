@@ -392,8 +392,12 @@ func (r *Router) publishUnit(u *unit, t *intf.Unit) error {
 		index, _ := r.vrfs.Index(tf.Spec.Instance)
 		w := dataplane.UnitFamily{Up: tf.Up(), Instance: index, MTU: tf.MTU, RPF: tf.Spec.RPF, Group: t.Spec.Group}
 		for _, a := range fam.sorted() {
-			if a.usable {
-				w.Locals = append(w.Locals, a.spec.Prefix.Addr())
+			if !a.usable {
+				continue
+			}
+			w.Locals = append(w.Locals, a.spec.Prefix.Addr())
+			if !tf.Spec.NoRedirects && !a.spec.Prefix.IsSingleIP() {
+				w.Redirects = append(w.Redirects, a.spec.Prefix)
 			}
 		}
 		w.Primary = fam.primary()
