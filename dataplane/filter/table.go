@@ -122,6 +122,25 @@ func (t *Table) DeleteFilter(name string) {
 	delete(t.filters, name)
 	maps.DeleteFunc(t.bounds, func(k placed, _ *Bound) bool { return k.filter == name })
 	maps.DeleteFunc(t.own, func(k placed, _ tallies) bool { return k.filter == name })
+	for _, l := range t.policers {
+		for k := range l.own {
+			if k.filter == name {
+				l.forget(k)
+			}
+		}
+	}
+}
+
+// forget drops the instance of a place, but for what it has counted.
+func (l *livePolicer) forget(k placed) {
+	p := l.own[k]
+	if p == nil {
+		return
+	}
+	for c := range l.gone {
+		l.gone[c] = l.gone[c].add(p.tallies[c].value())
+	}
+	delete(l.own, k)
 }
 
 // Filter is the program in force by a name, or nil.
@@ -273,7 +292,7 @@ func (t *Table) Unbind(name string, at Place) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.bounds[placed{name, at}]
-	if b == nil {
+	if b == nil || at == (Place{}) {
 		return
 	}
 	delete(t.bounds, placed{name, at})
@@ -281,12 +300,7 @@ func (t *Table) Unbind(name string, at Place) {
 		key := placed{b.nodes[i].program.Name(), at}
 		delete(t.own, key)
 		for _, l := range t.policers {
-			if p := l.own[key]; p != nil {
-				for c := range l.gone {
-					l.gone[c] = l.gone[c].add(p.tallies[c].value())
-				}
-				delete(l.own, key)
-			}
+			l.forget(key)
 		}
 	}
 }
@@ -300,7 +314,7 @@ func (t *Table) Counts(filter string) []TermCount {
 	if f == nil {
 		return nil
 	}
-	return f.program.counts(f.tallies)
+	return f.program.counts(f.tallies, func(int) bool { return true })
 }
 
 // PlaceCounts is what those terms that count per place have matched at one, in
@@ -312,14 +326,14 @@ func (t *Table) PlaceCounts(filter string, at Place) []TermCount {
 	if f == nil {
 		return nil
 	}
-	return f.program.counts(t.own[placed{filter, at}])
+	return f.program.counts(t.own[placed{filter, at}], f.program.countsPerPlace)
 }
 
-func (p *Program) counts(by tallies) []TermCount {
+func (p *Program) counts(by tallies, counts func(term int) bool) []TermCount {
 	var out []TermCount
 	for i := range len(p.actions) + 1 {
 		name := p.termName(i)
-		if c := by[name]; c != nil {
+		if c := by[name]; c != nil && counts(i) {
 			out = append(out, TermCount{name, c.value()})
 		}
 	}
