@@ -11,6 +11,7 @@ import (
 
 	"router/dataplane/filter"
 	"router/intf"
+	"router/routing"
 )
 
 // bind gives a unit's family a filter of its own at a hook.
@@ -566,6 +567,63 @@ func TestFilterOfLoopback(t *testing.T) {
 	foreign.host, foreign.drop = toHost(unitD, intf.Inet, own.bytes()), ""
 	x.check(foreign)
 	x.check(received)
+}
+
+// Each copy of a packet to a group passes the filter of where it leaves, which knows
+// the frame that the packet came in.
+func TestFilterCopies(t *testing.T) {
+	group := ip4{src: "192.0.2.10", dst: "239.1.1.1", payload: data(40)}
+	aged := group
+	aged.ttl = 63
+	fromA := filter.Term{Match: filter.Match{SrcMAC: filter.MACs{Entries: []filter.MaskedMAC{{MAC: hostA, Mask: intf.Broadcast}}}}}
+	discard := do(filter.Action{Kind: filter.Discard})
+	for _, c := range []struct {
+		name  string
+		units []intf.Index // with a filter that discards
+		out   []string
+		drops uint64
+	}{
+		{"the first", []intf.Index{unitB}, []string{frameOut("c", eth(macOf239, routerC, tagC, 0x800, aged.bytes()))}, 1},
+		{"the last", []intf.Index{unitC}, []string{frameOut("b", eth4(macOf239, routerB, aged))}, 1},
+		{"both", []intf.Index{unitB, unitC}, nil, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			x := newWorld(t, worldConfig())
+			x.list("239.1.1.1/32", routing.List{Out: []intf.Index{unitB, unitC}})
+			x.bind(unitB, intf.Inet, filter.Output, fromA)
+			x.bind(unitC, intf.Inet, filter.Output, fromA)
+			for _, u := range c.units {
+				x.bind(u, intf.Inet, filter.Output, discard)
+			}
+			x.push("a", eth4(macOf239, hostA, group))
+			x.run()
+			if got := x.collect(); !slices.Equal(got, c.out) {
+				t.Errorf("got %v, want %v", got, c.out)
+			}
+			if n := x.drops()["filtered"]; n != c.drops {
+				t.Errorf("%d copies filtered, want %d", n, c.drops)
+			}
+			x.checkAccounts()
+		})
+	}
+}
+
+// Senders are redirected past an output filter, but not to where a filter sends them.
+func TestFilterRedirects(t *testing.T) {
+	p := ip4{src: "192.0.2.10", dst: "10.20.0.9", payload: data(30)}
+	sent := p
+	sent.ttl = 63
+	told := ip4{src: "192.0.2.1", dst: "192.0.2.10", proto: 1, tos: 0xc0, id: 1, payload: icmp4(5, 1, 0xc0000214, sent.bytes())}
+	forth := frameOut("a", eth4(macOther, routerA, sent))
+	x := redirecting(t)
+	x.bind(unitA, intf.Inet, filter.Output, do(filter.Action{}))
+	x.check(step{in: "a", frame: eth4(routerA, hostA, p), out: []string{forth, frameOut("a", eth4(hostA, routerA, told))}})
+	x = redirecting(t)
+	x.bind(unitA, intf.Inet, filter.Input,
+		do(filter.Action{Kind: filter.ToNextHop, NextHop: uint32(x.nexthop(forwardTo(unitA, "192.0.2.20"), 0))}))
+	x.check(step{in: "a", frame: eth4(routerA, hostA, p), out: []string{forth}})
+	x.bind(unitA, intf.Inet, filter.Input, do(filter.Action{Kind: filter.ToInstance, Instance: 0}))
+	x.check(step{in: "a", frame: eth4(routerA, hostA, p), out: []string{forth}})
 }
 
 // Broadcasts and groups for the router are local packets, too.

@@ -160,8 +160,10 @@ func (w *worker) filter(p *pkt, h filter.Hook, u *unit, to *egress) (via uint32,
 			return 0, false
 		}
 		p.instance, p.table = v.To, r.table
+		p.flags |= flagSteered
 	case filter.ToNextHop:
 		via = v.To
+		p.flags |= flagSteered
 	case filter.Accept, filter.NextTerm, filter.NextFilter:
 	}
 	if h != filter.Output && v.DSCP.Valid {
