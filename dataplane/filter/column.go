@@ -44,6 +44,7 @@ func (c *column) vector(k *Key) uint32 {
 	if f < numSmall {
 		return c.pages[c.base[v>>8&0xff]+uint32(v&0xff)]
 	}
+	//exhaustive:ignore the small ones are done, and others have the low half alone
 	switch f {
 	case fieldSrc, fieldDst:
 		return c.index.find(k.value[f+(fieldSrcHi-fieldSrc)], v)
