@@ -219,7 +219,7 @@ func (w *worker) stations(p *pkt, to *egress) (dst, src intf.MAC) {
 }
 
 // linkHeader is the link-layer header that a packet came with, nil where it has
-// none: packets of the router itself, and copies.
+// none: those of the router itself.
 func (w *worker) linkHeader(p *pkt) []byte {
 	if p.flags&flagOriginated != 0 || p.at-p.buf.Addr < packet.EthernetHeaderLen {
 		return nil
