@@ -143,9 +143,11 @@ func (w *worker) emitCopy(p *pkt, to egress) {
 		w.countDrop(&c, DropNoBuffer)
 		return
 	}
+	// With the header that it came with, if any: filters match that of each copy.
+	head := p.at - p.buf.Addr
 	c.at = start + port.Headroom
-	c.buf = port.Buf{Addr: c.at, Len: c.n}
-	copy(w.mem[c.at:], w.l3(p))
+	c.buf = port.Buf{Addr: c.at - head, Len: uint16(head) + c.n}
+	copy(w.mem[c.buf.Addr:], w.mem[p.buf.Addr:p.at+uint32(p.n)])
 	w.emit(&c, to)
 }
 
