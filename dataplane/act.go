@@ -56,6 +56,15 @@ func (w *worker) act(p *pkt, id uint32) {
 			id = p.lookup()
 		case routing.Indirect:
 			id = uint32(nh.via)
+		case routing.Multicast, routing.Flood:
+			w.replicate(p, nh.list)
+			return
+		case routing.BySource:
+			// The group's routes are going away when there is no answer: the group
+			// itself has another by now.
+			if id = w.groupSource(p, nh.sources); id == 0 {
+				id = p.lookup()
+			}
 		case routing.Group:
 			switch n := uint64(len(nh.buckets)); n {
 			case 0:

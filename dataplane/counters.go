@@ -94,7 +94,7 @@ type dropCounts [NumReasons]atomic.Uint64
 type Totals struct {
 	Received  uint64 // frames from ports
 	Injected  uint64 // packets of the control plane and the host, frames handed over by other workers
-	Created   uint64 // ICMP errors, resets, fragments, and copies for a mirror
+	Created   uint64 // ICMP errors, resets, fragments, and copies for a mirror or a list
 	Sent      uint64 // frames that ports took
 	Dropped   uint64 // packets dropped for any Reason
 	Punted    uint64 // packets given to the control plane

@@ -44,6 +44,8 @@ type Config struct {
 	// Neighbor and Host limit what all of them give to the control plane and the
 	// host of packets that no session matches: 5000 and 1,000,000 a second.
 	Unresolved, StaleUse, Neighbor, Host Rate
+	// Flow limits the reports of new flows to groups: 1000 a second.
+	Flow Rate
 
 	// FlowSeed decides, with a packet's flow, which member of a group it goes
 	// by. Routers in a row need different ones; 0 draws one at random.
@@ -77,6 +79,7 @@ func (c *Config) setDefaults() {
 		{&c.Unresolved, Rate{20000, 512}},
 		{&c.StaleUse, Rate{20000, 64}},
 		{&c.Host, Rate{1000000, hostOutRing}},
+		{&c.Flow, Rate{1000, 128}},
 	} {
 		if *r.rate == (Rate{}) {
 			*r.rate = r.def
@@ -113,6 +116,7 @@ type Engine struct {
 
 	mu          sync.Mutex // the one writer's turn: all below, and changes to the tables
 	topology    topology
+	tallies     map[uint32]*tally
 	portQueues  map[PortID][]port.Queue
 	nextPort    PortID
 	freePorts   []PortID
@@ -157,10 +161,11 @@ func newEngine(c Config) (*Engine, error) {
 		filters:     filter.NewTable(c.Workers),
 		filterLog:   newConsumer(),
 		base:        time.Now(),
+		tallies:     make(map[uint32]*tally),
 		portQueues:  make(map[PortID][]port.Queue),
 		nextPort:    1,
 	}
-	e.puntRates = [numPunts]Rate{PuntUnresolved: c.Unresolved, PuntStaleUse: c.StaleUse}
+	e.puntRates = [numPunts]Rate{PuntUnresolved: c.Unresolved, PuntStaleUse: c.StaleUse, PuntFlow: c.Flow}
 	e.snapshot.Store(&snapshot{})
 	for i := range c.Workers {
 		w, err := newWorker(e, i)

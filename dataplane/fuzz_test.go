@@ -6,6 +6,7 @@ import (
 	"router/dataplane/filter"
 	"router/dataplane/session"
 	"router/intf"
+	"router/routing"
 )
 
 // FuzzPipeline feeds arbitrary frames to every port and arbitrary packets to
@@ -30,6 +31,9 @@ func FuzzPipeline(f *testing.F) {
 		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.51.100.10", tos: 9 << 2, payload: data(1400)}),
 		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "192.0.2.1", tos: 8 << 2, payload: data(40)}),
 		eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "198.51.100.10", tos: 12 << 2, payload: data(40)}),
+		eth4(macOf239, hostA, ip4{src: "192.0.2.10", dst: "239.1.1.1", payload: data(1400)}),
+		eth4(macAll, hostA, ip4{src: "192.0.2.10", dst: "239.255.255.1", ttl: 1, proto: 2, payload: data(8)}),
+		eth6(macOf6, hostA, ip6{src: "2001:db8:a::10", dst: "ff0e::1", payload: data(1300)}),
 		{}, data(13), data(60),
 	} {
 		f.Add(frame, uint8(0))
@@ -49,6 +53,10 @@ func FuzzPipeline(f *testing.F) {
 	x.group(900, "20.0.0.0/8", forwardTo(unitB, "198.51.100.10"), forwardTo(unitC, "203.0.113.10"))
 	x.group(901, "2620::/16", forwardTo(unitB, "2001:db8:b::10"), forwardTo(unitC, "2001:db8:c::10"))
 	x.filterEverywhere()
+	all := []intf.Index{unitA, unitB, unitC, unitQ, unitD}
+	x.list("239.0.0.0/8", routing.List{Flood: true, Out: all, Local: true, Report: true, Tally: 1})
+	x.list("ff0e::/16", routing.List{Out: all, Report: true})
+	x.bySource(902, "239.1.1.1", map[string]routing.NextHop{"0.0.0.0/0": {Kind: routing.Discard}, "192.0.2.0/24": toUnits(f, routing.List{In: unitA, Out: all})})
 	for i := range x.e.workers[0].rx {
 		x.e.workers[0].rx[i].complete = i%2 == 0
 	}

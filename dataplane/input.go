@@ -305,15 +305,15 @@ func (w *worker) parseInjected(p *pkt, instance uint32) bool {
 	return true
 }
 
-// originate sends a packet of this host. Groups and the limited broadcast are
-// bound to the unit that the host chose; all else is in the route table.
+// originate sends a packet of this host. Groups and the limited broadcast leave
+// by the unit that the host chose, all else as the route table says.
 func (w *worker) originate(p *pkt) {
 	if !w.filterOwn(p) {
 		return
 	}
 	switch {
 	case p.isGroup():
-		w.emit(p, egress{unit: p.in, mac: p.groupMAC()})
+		w.originateGroup(p)
 	case p.fam == intf.Inet && uint32(p.lo) == 0xffffffff:
 		w.emit(p, egress{unit: p.in, mac: intf.Broadcast})
 	case p.table == nil:

@@ -27,6 +27,8 @@ type nexthop struct {
 	branches []routing.Branch
 	onward   routing.NextHopID // the first branch of a Choice that looks up again; 0 for none
 	egress   atomic.Pointer[egressSet]
+	list     *copyList       // of a Multicast or a Flood
+	sources  routing.Sources // of a BySource
 }
 
 const nexthopChunk = 256
@@ -99,6 +101,9 @@ func (e *Engine) SetNextHop(id routing.NextHopID, nh routing.NextHop, via routin
 	if nh.Kind == routing.Forward {
 		record.adj = e.holdAdjacency(nh.IfIndex, nh.Gateway)
 	}
+	if nh.Kind == routing.Multicast || nh.Kind == routing.Flood {
+		record.list = e.newList(nh.List())
+	}
 	e.putNexthop(id, record)
 }
 
@@ -122,6 +127,16 @@ func (e *Engine) SetChoice(id routing.NextHopID, branches []routing.Branch) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.putNexthop(id, &nexthop{kind: routing.Choice, branches: branches})
+}
+
+// SetSources implements [routing.Sink].
+func (e *Engine) SetSources(id routing.NextHopID, sources routing.Sources) {
+	if id == 0 {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.putNexthop(id, &nexthop{kind: routing.BySource, sources: sources})
 }
 
 // putNexthop makes record what id means. The caller holds e.mu.
@@ -163,5 +178,9 @@ func (e *Engine) releaseNexthop(nh *nexthop) {
 	if nh != nil && nh.adj != nil {
 		nh.adj.holders--
 		e.dropAdjacency(nh.adj)
+	}
+	if nh != nil && nh.list != nil {
+		e.dropTally(nh.list.tally)
+		e.dropTally(nh.list.under)
 	}
 }

@@ -25,6 +25,10 @@ const (
 	// PuntStaleUse says that the stale neighbour Addr on IfIndex is being used;
 	// the packet itself was sent, and Frame is empty.
 	PuntStaleUse
+	// PuntFlow says that a source sends to a group by a route that wants to be
+	// told of it. The packet itself went where the route says; Frame is its IP
+	// header, without options, and Instance the one that it was looked up in.
+	PuntFlow
 
 	numPunts = iota
 )
@@ -37,6 +41,8 @@ func (k PuntKind) String() string {
 		return "unresolved"
 	case PuntStaleUse:
 		return "stale-use"
+	case PuntFlow:
+		return "flow"
 	}
 	return "unknown"
 }
@@ -44,7 +50,7 @@ func (k PuntKind) String() string {
 // A Punt is a packet for the control plane.
 type Punt struct {
 	Kind      PuntKind
-	IfIndex   intf.Index // Neighbor: the ingress unit; else the egress unit
+	IfIndex   intf.Index // Neighbor, Flow: the ingress unit; else the egress unit
 	Addr      netip.Addr // Unresolved, StaleUse: the neighbour
 	EtherType uint16     // of Frame
 	Src, Dst  intf.MAC   // Neighbor: the frame's link-layer addresses
@@ -53,6 +59,8 @@ type Punt struct {
 	// originated it on; Reject wants it.
 	From       intf.Index
 	Originated bool // the packet is the host's own
+
+	Instance uint32 // Flow: the index of a routing instance
 
 	// Frame is valid during the call only.
 	Frame []byte
@@ -75,7 +83,7 @@ const (
 	peerRing    = 1024
 )
 
-var puntRings = [numPunts]int{PuntNeighbor: 512, PuntUnresolved: 512, PuntStaleUse: 64}
+var puntRings = [numPunts]int{PuntNeighbor: 512, PuntUnresolved: 512, PuntStaleUse: 64, PuntFlow: 64}
 
 // A consumer is the far end of the workers' rings of one purpose: it sleeps
 // without polling, and a worker wakes it after a batch.
@@ -146,7 +154,7 @@ func (e *Engine) drainPunts(r *puntRing, f func(Punt)) bool {
 		}
 		f(Punt{
 			Kind: s.kind, IfIndex: s.ifindex, Addr: s.addr(), EtherType: s.etherType, Src: s.src, Dst: s.dst,
-			From: s.from, Originated: s.originated, Frame: data,
+			From: s.from, Originated: s.originated, Instance: s.instance, Frame: data,
 		})
 		r.release()
 	}

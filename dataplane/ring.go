@@ -39,6 +39,7 @@ type puntSlot struct {
 	etherType  uint16
 	ifindex    intf.Index
 	from       intf.Index
+	instance   uint32 // of a PuntFlow
 	key        adjacencyKey
 	src, dst   intf.MAC
 	data       [slotSize]byte

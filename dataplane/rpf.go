@@ -108,7 +108,8 @@ func (w *worker) leadsBack(p *pkt, id uint32) bool {
 				return false
 			}
 			id = w.lookupSource(p, r.sources(mode))
-		case routing.Receive, routing.Broadcast, routing.LinkLocal, routing.Reject, routing.Discard:
+		case routing.Receive, routing.Broadcast, routing.LinkLocal, routing.Reject, routing.Discard,
+			routing.Multicast, routing.Flood, routing.BySource:
 			// Our own address from outside, no host's address, or nowhere.
 			return false
 		}

@@ -297,6 +297,8 @@ func puntString(p Punt) string {
 		return fmt.Sprintf("neighbor %d %04x %v %v %x", p.IfIndex, p.EtherType, p.Src, p.Dst, p.Frame)
 	case PuntUnresolved:
 		return fmt.Sprintf("unresolved %d %v from %d %v %04x %x", p.IfIndex, p.Addr, p.From, p.Originated, p.EtherType, p.Frame)
+	case PuntFlow:
+		return fmt.Sprintf("flow %d in %d %x", p.IfIndex, p.Instance, p.Frame)
 	case PuntStaleUse:
 	}
 	return fmt.Sprintf("stale %d %v", p.IfIndex, p.Addr)

@@ -25,6 +25,7 @@ type Change struct {
 	Static    []Delta[StaticKey, StaticSpec]
 	Classes   []Delta[string, ClassSpec]
 	Sessions  []Delta[string, SessionSpec]
+	Multicast []Delta[MulticastKey, MulticastSpec]
 
 	PrefixLists []Delta[string, PrefixListSpec]
 	Policers    []Delta[string, PolicerSpec]
@@ -38,7 +39,7 @@ func (c *Change) Empty() bool { return c.Len() == 0 }
 
 // Len is the number of objects that change.
 func (c *Change) Len() int {
-	n := len(c.Devices) + len(c.Units) + len(c.Instances) + len(c.Static) + len(c.Classes) + len(c.Sessions) +
+	n := len(c.Devices) + len(c.Units) + len(c.Instances) + len(c.Static) + len(c.Multicast) + len(c.Classes) + len(c.Sessions) +
 		len(c.PrefixLists) + len(c.Policers) + len(c.Filters)
 	if c.System != nil {
 		n++
@@ -68,6 +69,7 @@ func (c *Change) inverse() Change {
 	r.PrefixLists = inverses(c.PrefixLists)
 	r.Policers = inverses(c.Policers)
 	r.Filters = inverses(c.Filters)
+	r.Multicast = inverses(c.Multicast)
 	return r
 }
 
@@ -89,6 +91,7 @@ func (c *Change) sort() {
 	slices.SortFunc(c.Instances, func(a, b Delta[string, InstanceSpec]) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(c.Classes, func(a, b Delta[string, ClassSpec]) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(c.Sessions, func(a, b Delta[string, SessionSpec]) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(c.Multicast, func(a, b Delta[MulticastKey, MulticastSpec]) int { return a.Key.Compare(b.Key) })
 	slices.SortFunc(c.Static, func(a, b Delta[StaticKey, StaticSpec]) int { return a.Key.Compare(b.Key) })
 	slices.SortFunc(c.PrefixLists, func(a, b Delta[string, PrefixListSpec]) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(c.Policers, func(a, b Delta[string, PolicerSpec]) int { return strings.Compare(a.Key, b.Key) })

@@ -24,6 +24,11 @@ func (c *Compiled) check(change Change, v *violations) {
 			c.checkStatic(s, v)
 		}
 	}
+	for key := range a.multicast {
+		if s, ok := c.intent.Multicast[key]; ok {
+			c.checkMulticast(s, v)
+		}
+	}
 	for name := range a.sessions {
 		if s, ok := c.intent.Sessions[name]; ok {
 			c.checkSessionRefs(s, v)
@@ -45,9 +50,10 @@ func (c *Compiled) check(change Change, v *violations) {
 // An affected is what a change can make wrong: the objects that changed and
 // those that refer to them.
 type affected struct {
-	units   map[intf.UnitKey]struct{}
-	static  map[StaticKey]struct{}
-	lookups map[StaticKey]struct{} // routes that look up elsewhere, to be checked for loops
+	units     map[intf.UnitKey]struct{}
+	static    map[StaticKey]struct{}
+	multicast map[MulticastKey]struct{}
+	lookups   map[StaticKey]struct{} // routes that look up elsewhere, to be checked for loops
 
 	sessions map[string]struct{}
 	filters  map[string]struct{}
@@ -55,9 +61,10 @@ type affected struct {
 
 func (c *Compiled) affected(change Change) affected {
 	a := affected{
-		units:   map[intf.UnitKey]struct{}{},
-		static:  map[StaticKey]struct{}{},
-		lookups: map[StaticKey]struct{}{},
+		units:     map[intf.UnitKey]struct{}{},
+		static:    map[StaticKey]struct{}{},
+		multicast: map[MulticastKey]struct{}{},
+		lookups:   map[StaticKey]struct{}{},
 
 		sessions: map[string]struct{}{},
 		filters:  map[string]struct{}{},
@@ -91,6 +98,9 @@ func (c *Compiled) affected(change Change) affected {
 		c.affectedByUnit(d, &a)
 		uncovered = append(uncovered, lostNetworks(d)...)
 	}
+	for _, d := range change.Multicast {
+		a.multicast[d.Key] = struct{}{}
+	}
 	for _, d := range change.Static {
 		a.static[d.Key] = struct{}{}
 		// Any other new state of the route ends the chains that come to it.
@@ -112,6 +122,9 @@ func (c *Compiled) affectedByUnit(d Delta[intf.UnitKey, intf.UnitSpec], a *affec
 	if !sameFamilies(d.Old, d.New) {
 		for key := range c.index.byUnit[d.Key] {
 			a.static[key] = struct{}{}
+		}
+		for key := range c.index.groupsByUnit[d.Key] {
+			a.multicast[key] = struct{}{}
 		}
 	}
 	if d.New == nil {

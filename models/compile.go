@@ -10,8 +10,10 @@ import (
 
 // The defaults of the model, as yang/ gives them; a test compares.
 const (
-	defaultMRU        = 1518
-	defaultPreference = 5
+	defaultMRU          = 1518
+	defaultPreference   = 5
+	defaultCacheEntries = 4096
+	defaultCacheIdle    = 210 // seconds
 )
 
 func value[T any](p *T, absent T) T {
@@ -100,7 +102,7 @@ func deviceType(t gen.E_Routerd_InterfaceType) intf.DeviceType {
 
 func compileInstance(name string, g *gen.Routerd_Instance, v *violations) InstanceSpec {
 	path := instancePath(name)
-	s := InstanceSpec{Name: name}
+	s := InstanceSpec{Name: name, Cache: DefaultCache}
 	if name != DefaultInstance {
 		s.HostNamespace = name
 	}
@@ -116,5 +118,6 @@ func compileInstance(name string, g *gen.Routerd_Instance, v *violations) Instan
 	checkKey(c.Name, name, path+"/config/name", v)
 	s.Description = value(c.Description, "")
 	s.HostNamespace = value(c.HostNamespace, s.HostNamespace)
+	s.Cache = compileCache(g, path, v)
 	return s
 }

@@ -34,6 +34,8 @@ func NewCompiled() *Compiled {
 			PrefixLists: map[string]PrefixListSpec{},
 			Policers:    map[string]PolicerSpec{},
 			Filters:     map[string]FilterSpec{},
+
+			Multicast: map[MulticastKey]MulticastSpec{},
 		},
 		index: newIndexes(),
 	}
@@ -171,6 +173,20 @@ func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Cha
 			if d, ok := delta(c.intent.Sessions, o.Name, want, equal); ok {
 				change.Sessions = append(change.Sessions, d)
 			}
+		case Multicast:
+			var want *MulticastSpec
+			if g := dev.GetInstance(o.Instance).GetMulticastRoute(o.Group, o.Source); g != nil {
+				if s, ok := compileMulticast(o, g, v); ok {
+					want = &s
+				}
+			}
+			key, ok := o.multicastKey()
+			if !ok {
+				continue
+			}
+			if d, ok := delta(c.intent.Multicast, key, want, MulticastSpec.Equal); ok {
+				change.Multicast = append(change.Multicast, d)
+			}
 		case PrefixList:
 			if d, ok := delta(c.intent.PrefixLists, o.Name, compiled(dev.PrefixList[o.Name], o.Name, compilePrefixList, v), PrefixListSpec.Equal); ok {
 				change.PrefixLists = append(change.PrefixLists, d)
@@ -216,6 +232,9 @@ func (c *Compiled) apply(change Change) {
 	c.applyUnits(change.Units)
 	for _, d := range change.Static {
 		replace(c.intent.Static, d, c.index.static)
+	}
+	for _, d := range change.Multicast {
+		replace(c.intent.Multicast, d, c.index.multicast)
 	}
 	for _, d := range change.Classes {
 		replace(c.intent.Classes, d, nil)

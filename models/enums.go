@@ -235,6 +235,10 @@ func routeProtocol(p routing.Protocol) gen.E_Routerd_RouteProtocol {
 		return gen.Routerd_RouteProtocol_static
 	case routing.Feed:
 		return gen.Routerd_RouteProtocol_feed
+	case routing.StaticGroup:
+		return gen.Routerd_RouteProtocol_static_multicast
+	case routing.Cache:
+		return gen.Routerd_RouteProtocol_cache
 	}
 	return gen.Routerd_RouteProtocol_UNSET
 }
@@ -262,6 +266,12 @@ func nextHopType(k routing.Kind) gen.E_Routerd_NextHopType {
 	case routing.Group:
 		return gen.Routerd_NextHopType_group
 	case routing.Choice: // no route has one
+	case routing.Multicast:
+		return gen.Routerd_NextHopType_multicast
+	case routing.Flood:
+		return gen.Routerd_NextHopType_flood
+	case routing.BySource:
+		return gen.Routerd_NextHopType_by_source
 	}
 	return gen.Routerd_NextHopType_UNSET
 }

@@ -208,6 +208,7 @@ func FillInstance(dst *gen.Device, s InstanceState) {
 	if s.Applied != nil {
 		i.State.Description = text(s.Applied.Description)
 	}
+	fillCache(i, s)
 	for _, r := range s.RIBs {
 		afi := familyType(r.Family)
 		i.GetOrCreateRib(afi).State = ribState(afi, r)
@@ -235,6 +236,7 @@ func FillRoute(dst *gen.Device, instance string, s RouteState) {
 		Gateway:           address(s.Gateway),
 		Egress:            text(s.Egress),
 		Instance:          text(s.Lookup),
+		OutgoingInterface: s.Out,
 	}
 	if s.Resolved.IsValid() {
 		st.Resolved = ygot.String(s.Resolved.String())

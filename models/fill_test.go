@@ -69,7 +69,8 @@ func filled() *gen.Device {
 		}},
 	})
 	FillInstance(dst, InstanceState{
-		Name: "red", Applied: &InstanceSpec{Name: "red", Description: "customers"}, Index: 1,
+		Name: "red", Applied: &InstanceSpec{Name: "red", Description: "customers", Cache: DefaultCache}, Index: 1,
+		Cache:         CacheState{Flows: 3, Negative: 1, Refused: 2},
 		HostNamespace: "red", HostReason: "no permission",
 		RIBs: []RIBState{{Family: intf.Inet6, Total: 7, Active: 6, BySource: [routing.NumSources]uint32{1, 2, 3, 4, 5, 6}}},
 	})
@@ -83,6 +84,7 @@ func filled() *gen.Device {
 		Prefix: route.Key.Prefix, Source: routing.User, Protocol: routing.Static, IfIndex: 2, Preference: 5, Tag: 20,
 		Active: true, Incoming: "ge0.100.1", Ignored: true, Reason: "gateway unresolved", NextHop: routing.Indirect, Reject: routing.RejectHost, Gateway: someIP, Egress: "ge0.100.1",
 		Lookup: "default", Resolved: netip.MustParsePrefix("2001:db8::/64"),
+		Out: []string{"ge0.100.1"},
 		Members: []MemberState{{
 			Gateway: someIP, Egress: "ge0.100.1", Resolved: netip.MustParsePrefix("2001:db8::/64"),
 			Weight: 3, Backup: true, Usable: true, Active: true, Reason: "gateway unresolved",
@@ -102,6 +104,16 @@ func filled() *gen.Device {
 	FillSession(other, SessionState{Spec: SessionSpec{Name: "echo", Match: byLocalPort(protoICMP, 8)}})
 	dst.Session["peer"].State.IcmpType = other.Session["echo"].State.IcmpType
 	fillFilters(dst)
+	key := MulticastKey{Instance: "red", Group: netip.MustParsePrefix("ff0e::1/128"), Source: netip.MustParsePrefix("2001:db8::/64")}
+	FillMulticast(dst, MulticastState{
+		Applied: MulticastSpec{Key: key, Action: MulticastFlood, In: unit.Key, Out: []intf.UnitKey{unit.Key}, Local: true, Description: "video"},
+		Active:  true, Packets: 7, Octets: 700,
+	})
+	FillFlow(dst, "red", FlowState{
+		Group: key.Group.Addr(), Source: netip.MustParsePrefix("2001:db8::2/128"), Origin: routing.Clone, Active: true,
+		NextHop: routing.Flood, In: "ge0.100.1", Out: []string{"ge0.100.1"}, Local: true,
+		Parent: true, ParentGroup: key.Group, ParentSource: key.Source, LastUsed: now, Packets: 7, Octets: 700,
+	})
 	return dst
 }
 
@@ -138,7 +150,7 @@ func TestEveryStateLeafCanBeFilled(t *testing.T) {
 			p := path + "/" + name
 			inState := state || name == "state" && e.IsContainer() || e.Config == yang.TSFalse
 			switch {
-			case e.IsLeaf():
+			case e.IsLeaf() || e.IsLeafList():
 				if !inState {
 					continue
 				}

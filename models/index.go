@@ -71,6 +71,8 @@ type indexes struct {
 	byGateway  multimap[netip.Addr, StaticKey]      // routes to a gateway, of all instances
 	byTarget   multimap[string, StaticKey]          // routes that look up in an instance
 
+	groupsByUnit multimap[intf.UnitKey, MulticastKey] // routes of groups in or out of a unit
+
 	sessions        multimap[SessionMatch, string] // by what they match
 	byClass         multimap[string, string]       // sessions
 	sessionInstance multimap[string, string]       // sessions that name an instance
@@ -91,6 +93,8 @@ func newIndexes() indexes {
 		byUnit:     multimap[intf.UnitKey, StaticKey]{},
 		byGateway:  multimap[netip.Addr, StaticKey]{},
 		byTarget:   multimap[string, StaticKey]{},
+
+		groupsByUnit: multimap[intf.UnitKey, MulticastKey]{},
 
 		sessions:        multimap[SessionMatch, string]{},
 		byClass:         multimap[string, string]{},
@@ -166,5 +170,11 @@ func (x *indexes) static(add bool, s StaticSpec) {
 		if nh.Instance != "" {
 			x.byTarget.set(add, nh.Instance, s.Key)
 		}
+	}
+}
+
+func (x *indexes) multicast(add bool, s MulticastSpec) {
+	for unit := range s.units {
+		x.groupsByUnit.set(add, unit, s.Key)
 	}
 }

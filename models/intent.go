@@ -25,6 +25,8 @@ type Intent struct {
 	PrefixLists map[string]PrefixListSpec
 	Policers    map[string]PolicerSpec
 	Filters     map[string]FilterSpec
+
+	Multicast map[MulticastKey]MulticastSpec
 }
 
 // A SystemSpec is what is declared of the router as a whole. It is comparable.
@@ -39,6 +41,7 @@ type InstanceSpec struct {
 	// HostNamespace names the network namespace of the instance's TAPs; empty
 	// is the namespace that the process runs in.
 	HostNamespace string
+	Cache         CacheSpec
 }
 
 // A StaticKey names a static route.

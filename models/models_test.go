@@ -86,6 +86,10 @@ func TestDefaultsAreThoseOfTheModel(t *testing.T) {
 		{"interface/unit/family/router-advertisement/route/config/preference", intf.PreferMedium.String()},
 		{"instance/static-route/config/preference", uintText(defaultPreference)},
 		{"instance/static-route/config/action", Forward.String()},
+		{"instance/multicast-route/config/action", MulticastForward.String()},
+		{"instance/multicast-route/config/local", "false"},
+		{"instance/multicast/config/cache-entries", uintText(defaultCacheEntries)},
+		{"instance/multicast/config/cache-idle-time", uintText(defaultCacheIdle)},
 	} {
 		e := gen.SchemaTree["Device"]
 		for _, name := range strings.Split(c.path, "/") {

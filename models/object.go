@@ -28,6 +28,7 @@ const (
 	Policer
 	Filter    // with its terms
 	FilterLog // an entry of the filter log; state alone
+	Multicast
 )
 
 func (k Kind) String() string {
@@ -54,20 +55,24 @@ func (k Kind) String() string {
 		return "filter"
 	case FilterLog:
 		return "filter-log"
+	case Multicast:
+		return "multicast"
 	}
 	return "kind(" + uintText(uint64(k)) + ")"
 }
 
 // An Object names what is compiled as one. It is comparable; only the fields
 // that its Kind calls for are set. Prefix is the key as it is spelled in the
-// configuration, which for a mistaken one is not a prefix.
+// configuration, which for a mistaken one is not a prefix; so are Group and Source.
 type Object struct {
 	Kind     Kind
 	Device   string // Device, Unit
 	Unit     string // Unit
-	Instance string // Instance, Static
+	Instance string // Instance, Static, Multicast
 	Prefix   string // Static
 	Name     string // Class, Session, PrefixList, Policer, Filter; the slot of a FilterLog
+	Group    string // Multicast
+	Source   string // Multicast
 }
 
 // Compare orders objects by kind, then by name.
@@ -77,6 +82,7 @@ func (o Object) Compare(p Object) int {
 		strings.Compare(o.Device, p.Device), strings.Compare(o.Unit, p.Unit),
 		strings.Compare(o.Instance, p.Instance), strings.Compare(o.Prefix, p.Prefix),
 		strings.Compare(o.Name, p.Name),
+		strings.Compare(o.Group, p.Group), strings.Compare(o.Source, p.Source),
 	)
 }
 
@@ -105,6 +111,8 @@ func (o Object) Path() string {
 		return filterPath(o.Name)
 	case FilterLog:
 		return keyed("", "filter-log", "slot", o.Name)
+	case Multicast:
+		return multicastPathText(o.Instance, o.Group, o.Source)
 	}
 	return "/"
 }
@@ -200,6 +208,9 @@ func (w *walker) instance(key string, i *gen.Routerd_Instance, elems []*gpb.Path
 		each(i.StaticRoute, first, "prefix", func(prefix string, _ *gen.Routerd_Instance_StaticRoute) {
 			w.out = append(w.out, Object{Kind: Static, Instance: key, Prefix: prefix})
 		})
+	}
+	if i != nil && covers(all, name, "multicast-route") {
+		w.multicast(key, i, first)
 	}
 }
 

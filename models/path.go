@@ -34,6 +34,10 @@ func staticPathText(instance, prefix string) string {
 	return keyed(instancePath(instance), "static-route", "prefix", prefix)
 }
 
+func multicastPathText(instance, group, source string) string {
+	return keyed(instancePath(instance), "multicast-route", "group", group) + "[source=" + pathEscaper.Replace(source) + "]"
+}
+
 // nextHopPath is the path of a next hop of a route, by its index.
 func nextHopPath(k StaticKey, index uint8) string {
 	return keyed(staticPath(k), "next-hop", "index", uintText(uint64(index)))

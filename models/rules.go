@@ -36,6 +36,16 @@ const (
 	ruleLoopbackLink       = "loopback-no-link"
 	ruleLoopbackNeighbor   = "loopback-no-neighbor"
 	ruleLoopbackUnit       = "loopback-unit-plain"
+	ruleMulticastAction    = "multicast-action-interfaces"
+	ruleMulticastRange     = "multicast-group-range"
+	ruleMulticastScope     = "multicast-group-scope"
+	ruleMulticastLoop      = "multicast-incoming-outgoing"
+	ruleMulticastIfExists  = "multicast-interface-exists"
+	ruleMulticastIfFamily  = "multicast-interface-family"
+	ruleMulticastUnique    = "multicast-outgoing-unique"
+	ruleMulticastSrcFamily = "multicast-source-family"
+	ruleMulticastSrcGroup  = "multicast-source-group"
+	ruleMulticastSource    = "multicast-source-unicast"
 	ruleNeighborFamily     = "neighbor-family-match"
 	ruleNeighborMAC        = "neighbor-mac-unicast"
 	ruleNeighborNeedsMAC   = "neighbor-needs-mac"
@@ -97,6 +107,9 @@ var allRules = []string{
 	ruleAddressUnicast, ruleAddressUnique, ruleBackupPrimary, ruleDeviceMAC, ruleFamilyInstance,
 	ruleFamilyMTU, ruleGatewayLinkLocal, ruleGatewayOwn, ruleGatewayUnicast,
 	ruleHostNamespace, ruleIgnoreNetwork, ruleIncomingExists, ruleIncomingFamily, ruleInet6MTU, ruleNeighborFamily, ruleNeighborMAC,
+	ruleMulticastAction, ruleMulticastRange, ruleMulticastScope, ruleMulticastLoop,
+	ruleMulticastIfExists, ruleMulticastIfFamily, ruleMulticastUnique,
+	ruleMulticastSrcFamily, ruleMulticastSrcGroup, ruleMulticastSource,
 	ruleNeighborNeedsMAC, ruleNeighborOwn, ruleNeighborOnLink,
 	ruleNexthopFamily, ruleNexthopInstance, ruleNexthopOwnInstance,
 	ruleNexthopIfExists, ruleNexthopIfFamily, ruleNexthopKind,

@@ -137,6 +137,9 @@ func (w world) complete() {
 				n.GetOrCreateConfig().Index = ygot.Uint8(index)
 			}
 		}
+		for k, r := range i.MulticastRoute {
+			r.GetOrCreateConfig().Group, r.GetOrCreateConfig().Source = ygot.String(k.Group), ygot.String(k.Source)
+		}
 	}
 	w.completeFilters()
 }
@@ -182,7 +185,7 @@ type ruleCase struct {
 }
 
 // allCases are the cases of all files.
-func allCases() []ruleCase { return slices.Concat(ruleCases, filterCases()) }
+func allCases() []ruleCase { return slices.Concat(ruleCases, filterCases(), multicastCases) }
 
 // ruleCases spoil base. rule is empty for what is allowed. xpath says that the
 // rule is a must that XPath can evaluate, so that yanglint finds it too.

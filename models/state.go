@@ -170,6 +170,7 @@ type InstanceState struct {
 	HostNamespace string // in use; empty is the process's own
 	HostReason    string // empty when it is in use
 	RIBs          []RIBState
+	Cache         CacheState
 }
 
 // LocalCounters count packets for the router itself, of a session or a class.
@@ -216,6 +217,7 @@ type RouteState struct {
 	Egress     string             // a unit's name, empty for none
 	Lookup     string             // the instance to look up in, empty for none
 	Resolved   netip.Prefix       // of the route that the gateway was found through; zero for none
+	Out        []string           // the units that get copies of packets to a group
 	Members    []MemberState      // of a group, or of the group that the gateway is reached by
 }
 

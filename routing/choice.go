@@ -179,7 +179,7 @@ func (h *hop) spreads() bool {
 	switch h.Kind {
 	case Forward, Resolve, Indirect, Group:
 		return true
-	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice:
+	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice, Multicast, Flood, BySource:
 	}
 	return false
 }

@@ -52,7 +52,7 @@ func NewGroup(f intf.Family, members []Member) (NextHop, error) {
 			}
 		case Resolve:
 			known = true
-		case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Group, Choice:
+		case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Group, Choice, Multicast, Flood, BySource:
 		}
 		if !known {
 			return NextHop{}, fmt.Errorf("group member %v: members forward, resolve or are indirect", nh)

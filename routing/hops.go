@@ -78,7 +78,7 @@ func (s *Store) acquire(nh NextHop) *hop {
 		h.kill(true) // until the change settles
 	case Group:
 		s.join(h)
-	case Receive, Broadcast, LinkLocal, Reject, Discard, Choice:
+	case Receive, Broadcast, LinkLocal, Reject, Discard, Choice, Multicast, Flood, BySource:
 	}
 	return h
 }
@@ -138,7 +138,7 @@ func (s *Store) bury() {
 			for _, b := range h.branches {
 				s.release(b.hop)
 			}
-		case Receive, Broadcast, LinkLocal, Reject, Discard:
+		case Receive, Broadcast, LinkLocal, Reject, Discard, Multicast, Flood, BySource:
 		}
 		if h.known && s.config.Sink != nil {
 			s.config.Sink.DeleteNextHop(h.id)

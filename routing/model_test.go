@@ -90,6 +90,14 @@ func (p *plane) SetGroup(id NextHopID, buckets []NextHopID) {
 	}
 }
 
+func (p *plane) SetSources(id NextHopID, sources Sources) {
+	p.sets++
+	if id == 0 || sources == nil {
+		p.tb.Errorf("next hop %d set to sources %v", id, sources)
+	}
+	p.hops[id] = struct{ nh, via NextHop }{nh: NextHop{Kind: BySource}}
+}
+
 func (p *plane) SetChoice(id NextHopID, branches []Branch) {
 	p.sets++
 	if id == 0 {
@@ -602,7 +610,7 @@ func (w *world) play(script []byte) {
 			if r.NextHop, err = NewGroup(intf.FamilyOf(a), list); err != nil {
 				w.tb.Fatal(err)
 			}
-		case Choice: // no route has one
+		case Choice, Multicast, Flood, BySource: // the first is no route's, the others have their own test
 		}
 		return r
 	}

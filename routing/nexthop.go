@@ -46,6 +46,14 @@ const (
 	// prefix whose best routes name an incoming unit, and is no value that a
 	// route can have.
 	Choice
+	// Multicast sends a copy to each unit of its [List], and delivers one here if
+	// the List says so.
+	Multicast
+	// Flood is a Multicast that leaves out the unit that the packet came in by.
+	Flood
+	// BySource goes on with the packet's source: the routes of the group Gateway
+	// in Instance (see [RIB.AddSources]) say which next hop it is.
+	BySource
 )
 
 func (k Kind) String() string {
@@ -72,6 +80,12 @@ func (k Kind) String() string {
 		return "group"
 	case Choice:
 		return "choice"
+	case Multicast:
+		return "multicast"
+	case Flood:
+		return "flood"
+	case BySource:
+		return "by-source"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -82,10 +96,13 @@ func (k Kind) String() string {
 type NextHop struct {
 	Kind     Kind
 	Reject   RejectCode // Reject
-	IfIndex  intf.Index // Forward, Resolve, Receive, Broadcast
-	Instance uint32     // Lookup, Indirect
-	Gateway  netip.Addr // Forward, Indirect; without zone
+	IfIndex  intf.Index // Forward, Resolve, Receive, Broadcast; Multicast, Flood: List.In
+	Instance uint32     // Lookup, Indirect, BySource
+	Gateway  netip.Addr // Forward, Indirect; without zone. BySource: the group
 	Members  Members    // Group
+	Copies   Copies     // Multicast, Flood
+	Tally    uint32     // Multicast, Flood: List.Tally
+	Under    uint32     // Multicast, Flood: List.Under
 }
 
 func (nh NextHop) String() string {
@@ -106,6 +123,10 @@ func (nh NextHop) String() string {
 		return fmt.Sprintf("indirect %v in instance %d", nh.Gateway, nh.Instance)
 	case Group:
 		return fmt.Sprintf("group of %d", nh.Members.Len())
+	case Multicast, Flood:
+		return fmt.Sprintf("%v to %d units", nh.Kind, len(nh.List().Out))
+	case BySource:
+		return fmt.Sprintf("by source for %v in instance %d", nh.Gateway, nh.Instance)
 	case LinkLocal, Discard, Choice:
 	}
 	return nh.Kind.String()
@@ -124,7 +145,7 @@ type NextHopID uint32
 // deleted id, so it is the sink that keeps a reused id from taking effect
 // before such readers have passed.
 type Sink interface {
-	// SetNextHop creates or replaces next hop id, which is no Group and no Choice. For an Indirect, via is the
+	// SetNextHop creates or replaces next hop id, which is no Group, Choice or BySource. For an Indirect, via is the
 	// direct next hop that it resolves to now, 0 while it is unresolved (no
 	// route in a FIB uses it then); for all others via is 0.
 	SetNextHop(id NextHopID, nh NextHop, via NextHopID)
@@ -139,5 +160,8 @@ type Sink interface {
 	// packet that none takes has come by a wrong unit. The slice is not written to
 	// any more.
 	SetChoice(id NextHopID, branches []Branch)
+	// SetSources creates or replaces the BySource id: sources finds the next hop
+	// by a packet's source.
+	SetSources(id NextHopID, sources Sources)
 	DeleteNextHop(id NextHopID)
 }

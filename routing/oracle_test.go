@@ -215,7 +215,7 @@ func (o *oracle) step(k gatewayKey, v *verdict, all map[gatewayKey]*verdict) (on
 			target = all[gatewayKey{target.Instance, target.Gateway}].target
 		}
 		return final(target, depth)
-	case Choice:
+	case Choice, Multicast, Flood, BySource:
 	}
 	panic(fmt.Sprintf("kind %v", r.NextHop.Kind))
 }
@@ -231,7 +231,7 @@ func indirects(nh NextHop) []gatewayKey {
 			list = append(list, indirects(m.NextHop)...)
 		}
 		return list
-	case Forward, Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice:
+	case Forward, Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice, Multicast, Flood, BySource:
 	}
 	return nil
 }
@@ -256,7 +256,7 @@ func (w want) alive(nh NextHop, f intf.Family) bool {
 		return w.gateways[gatewayKey{nh.Instance, nh.Gateway}].target.Kind != 0
 	case Group:
 		return slices.ContainsFunc(nh.Members.All(), func(m Member) bool { return w.alive(m.NextHop, f) })
-	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice:
+	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice, Multicast, Flood, BySource:
 	}
 	return true
 }
@@ -274,7 +274,7 @@ func (w want) use(nh NextHop, f intf.Family) {
 		for _, m := range nh.Members.All() {
 			w.use(m.NextHop, f)
 		}
-	case Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice:
+	case Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice, Multicast, Flood, BySource:
 	}
 }
 
@@ -303,7 +303,7 @@ func (o *oracle) want() want {
 			case Group:
 				usable = w.alive(nh, intf.FamilyOf(k.Prefix.Addr()))
 				w.use(nh, intf.FamilyOf(k.Prefix.Addr()))
-			case Receive, Broadcast, LinkLocal, Reject, Discard, Choice:
+			case Receive, Broadcast, LinkLocal, Reject, Discard, Choice, Multicast, Flood, BySource:
 			}
 			usable = usable && !r.Ignored
 			w.usable[instance][k] = usable

@@ -258,6 +258,8 @@ func (s *Store) try(g *gateway, n *node, rec *record, why *string) (decided bool
 		return no("it is an address of this router")
 	case Broadcast:
 		return no("it is a broadcast address")
+	case Multicast, Flood, BySource:
+		return no("it is a multicast group")
 	case LinkLocal:
 		return no("it is link-local: name the outgoing interface too")
 	case Reject, Discard:

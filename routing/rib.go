@@ -3,6 +3,7 @@ package routing
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"router/intf"
 )
@@ -14,6 +15,7 @@ const (
 	routeIncoming             // packets have to come in by ifindex
 	routeBranch               // the Choice in the FIB has it
 	routeIgnored              // not to be used
+	routeBySource             // its next hop is a BySource
 
 	routeGiven = routeIncoming | routeIgnored // what the user of the RIB says
 )
@@ -58,6 +60,9 @@ type RIB struct {
 	routes   [len(intf.Families)]trie // heads are records
 	gateways [len(intf.Families)]trie // heads are gateways looked up in this instance
 	counts   [len(intf.Families)]Counts
+	sources  [len(intf.Families)]trie // heads are the RIBs of groups: slot + 1
+	group    netip.Addr               // that the routes are of; not valid in the RIB of an instance
+	parent   *RIB                     // that has the group
 }
 
 // Instance is the index of the RIB's instance.
@@ -105,6 +110,16 @@ func (rt *Route) check() error {
 	case Group:
 		if nh.Members.Len() == 0 || nh.Members.family() != intf.FamilyOf(p.Addr()) {
 			return fmt.Errorf("prefix %v: the group has no members of the prefix's family", p)
+		}
+		return nil
+	case Multicast, Flood:
+		if nh.Copies.packed == "" {
+			return fmt.Errorf("prefix %v: next hop %v needs a list", p, nh.Kind)
+		}
+		return nil
+	case BySource:
+		if !nh.Gateway.IsMulticast() || netip.PrefixFrom(nh.Gateway, nh.Gateway.BitLen()) != p {
+			return fmt.Errorf("prefix %v: next hop %v is of another group", p, nh)
 		}
 		return nil
 	case Receive, Broadcast, LinkLocal, Discard, Lookup:
@@ -167,6 +182,9 @@ func (r *RIB) Set(rt Route) error {
 		*rec = record{
 			tag: rt.Tag, ifindex: rt.IfIndex, node: i,
 			source: rt.Source, protocol: rt.Protocol, preference: rt.Preference, flags: given,
+		}
+		if rt.NextHop.Kind == BySource {
+			rec.flags |= routeBySource
 		}
 		s.attach(j, rec, s.acquire(rt.NextHop))
 		s.chain(n, j, rec)
@@ -241,6 +259,10 @@ func (s *Store) chain(n *node, j uint32, rec *record) {
 // differ in one of the other fields where Preference is the same.
 func (rec *record) before(o *record) bool {
 	switch {
+	case (rec.flags^o.flags)&routeBySource != 0:
+		// What goes on with the source is the longer match, and comes back to the
+		// others here for all other sources.
+		return rec.flags&routeBySource != 0
 	case (rec.flags^o.flags)&routeIgnored != 0:
 		return o.flags&routeIgnored != 0
 	case rec.source != o.source:
@@ -349,7 +371,7 @@ func (s *Store) whyDead(h *hop, f intf.Family) string {
 		return fmt.Sprintf("none of its %d next hops can be used; the first: %s", h.Members.Len(), s.whyDead(h.group.members[0].hop, f))
 	case Indirect:
 		return fmt.Sprintf("gateway %v: %s", h.Gateway, h.gateway.reason)
-	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice:
+	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice, Multicast, Flood, BySource:
 	}
 	return ""
 }

@@ -48,11 +48,13 @@ type Protocol uint8
 
 // The protocols.
 const (
-	System   Protocol = iota // the router itself: permanent routes
-	Direct                   // addresses of interfaces
-	Neighbor                 // ARP and ND
-	Static                   // configured routes
-	Feed                     // routes handed in by a feed, in bulk
+	System      Protocol = iota // the router itself: permanent routes
+	Direct                      // addresses of interfaces
+	Neighbor                    // ARP and ND
+	Static                      // configured routes
+	Feed                        // routes handed in by a feed, in bulk
+	StaticGroup                 // configured routes of groups
+	Cache                       // clones, made on demand, and what leads to them
 )
 
 func (p Protocol) String() string {
@@ -67,6 +69,10 @@ func (p Protocol) String() string {
 		return "static"
 	case Feed:
 		return "feed"
+	case StaticGroup:
+		return "static-multicast"
+	case Cache:
+		return "cache"
 	}
 	return fmt.Sprintf("protocol(%d)", uint8(p))
 }

@@ -19,6 +19,7 @@ func (s *Store) settle() error {
 	// This can queue more: routes whose gateway is found, or lost.
 	turned := s.resolveAll()
 	s.regroup()
+	s.track()
 
 	// New answers before old ones go: next hops, their paths, routes.
 	for _, g := range turned {
@@ -60,9 +61,7 @@ func (s *Store) settle() error {
 		n := s.nodes.at(i)
 		n.flags &^= nodeQueued
 		r := s.slots[n.rib]
-		if s.config.OnRoute != nil {
-			s.config.OnRoute(r.instance, n.prefix())
-		}
+		s.tell(r, n)
 		r.routes[n.family()].prune(&s.nodes, i)
 	}
 	if s.queue = s.queue[:0]; cap(s.queue) > maxKept {
@@ -106,6 +105,10 @@ func (s *Store) publish(h *hop) {
 	}
 	if h.group != nil {
 		s.config.Sink.SetGroup(h.id, h.group.buckets)
+		return
+	}
+	if h.Kind == BySource {
+		s.config.Sink.SetSources(h.id, s.ribs[h.Instance].Sources(h.Gateway).fib.(Sources))
 		return
 	}
 	var via NextHopID

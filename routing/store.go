@@ -23,6 +23,8 @@ type Config struct {
 	// changed, when the FIB is up to date. A change of path of an Indirect that
 	// stays resolved is not told route by route.
 	OnRoute func(instance uint32, prefix netip.Prefix)
+	// OnSource is OnRoute for the routes of a group by source.
+	OnSource func(instance uint32, group netip.Addr, source netip.Prefix)
 }
 
 // A Store holds the RIBs of all instances, in memory that they share, and the
@@ -43,13 +45,14 @@ type Config struct {
 //
 // One goroutine at a time, for reading too.
 type Store struct {
-	config  Config
-	nodes   slab[node]
-	records slab[record]
-	hops    hops
-	ribs    map[uint32]*RIB // by instance
-	slots   []*RIB          // by number, which is shorter than the instance's
-	up      map[link]bool
+	config    Config
+	nodes     slab[node]
+	records   slab[record]
+	hops      hops
+	ribs      map[uint32]*RIB // by instance
+	slots     []*RIB          // by number, which is shorter than the instance's
+	freeSlots []uint16
+	up        map[link]bool
 
 	gateways map[gatewayKey]*gateway
 	numbers  []*gateway // by number; 0 is nobody's
@@ -98,17 +101,9 @@ func (s *Store) AddRIB(instance uint32, fib FIB) (*RIB, error) {
 		return nil, fmt.Errorf("instance %d has a RIB already", instance)
 	}
 	r := &RIB{store: s, instance: instance, fib: fib}
-	slot := 0
-	for slot < len(s.slots) && s.slots[slot] != nil {
-		slot++
+	if err := s.place(r); err != nil {
+		return nil, fmt.Errorf("instance %d: %w", instance, err)
 	}
-	if slot > math.MaxUint16 {
-		return nil, fmt.Errorf("instance %d: there are %d instances already, the most there can be", instance, slot)
-	}
-	if slot == len(s.slots) {
-		s.slots = append(s.slots, nil)
-	}
-	s.slots[slot], r.slot = r, uint16(slot)
 	s.ribs[instance] = r
 	for _, g := range s.numbers {
 		if g != nil && g.instance == instance {
@@ -119,7 +114,30 @@ func (s *Store) AddRIB(instance uint32, fib FIB) (*RIB, error) {
 	return r, s.instanceChanged(instance)
 }
 
-// RemoveRIB removes a RIB with all its routes. It settles what is pending, within
+// place gives r a slot.
+func (s *Store) place(r *RIB) error {
+	slot := len(s.slots)
+	if n := len(s.freeSlots); n > 0 {
+		slot = int(s.freeSlots[n-1])
+		s.freeSlots = s.freeSlots[:n-1]
+	} else {
+		if slot > math.MaxUint16 {
+			return fmt.Errorf("there are %d instances and groups already, the most there can be", slot)
+		}
+		s.slots = append(s.slots, nil)
+	}
+	s.slots[slot], r.slot = r, uint16(slot)
+	return nil
+}
+
+// displace takes r's slot back. No node may bear it any more.
+func (s *Store) displace(r *RIB) {
+	s.slots[r.slot] = nil
+	s.freeSlots = append(s.freeSlots, r.slot)
+}
+
+// RemoveRIB removes the RIB of an instance with all its routes; its groups must have been
+// removed (RemoveSources). It settles what is pending, within
 // a Batch too, so that its FIB can be closed when it returns.
 func (s *Store) RemoveRIB(r *RIB) error {
 	return s.Batch(func() error {
@@ -137,7 +155,7 @@ func (s *Store) RemoveRIB(r *RIB) error {
 		// What its FIB couldn't let go goes with the FIB.
 		s.queue = slices.DeleteFunc(s.queue, func(i uint32) bool { return s.nodes.at(i).rib == r.slot })
 		delete(s.ribs, r.instance)
-		s.slots[r.slot] = nil
+		s.displace(r)
 		for _, g := range s.numbers {
 			if g != nil && g.instance == r.instance {
 				s.touch(g)

@@ -56,6 +56,7 @@ type discardSink struct{}
 func (discardSink) SetGroup(NextHopID, []NextHopID)          {}
 func (discardSink) SetChoice(NextHopID, []Branch)            {}
 func (discardSink) SetNextHop(NextHopID, NextHop, NextHopID) {}
+func (discardSink) SetSources(NextHopID, Sources)            {}
 func (discardSink) DeleteNextHop(NextHopID)                  {}
 
 type discardFIB struct{}

@@ -21,6 +21,7 @@ type countingSink struct{ sets, deletes int }
 func (c *countingSink) SetNextHop(routing.NextHopID, routing.NextHop, routing.NextHopID) { c.sets++ }
 func (c *countingSink) SetChoice(routing.NextHopID, []routing.Branch)                    { c.sets++ }
 func (c *countingSink) SetGroup(routing.NextHopID, []routing.NextHopID)                  { c.sets++ }
+func (c *countingSink) SetSources(routing.NextHopID, routing.Sources)                    { c.sets++ }
 func (c *countingSink) DeleteNextHop(routing.NextHopID)                                  { c.deletes++ }
 
 func bigManager(tb testing.TB, sink routing.Sink) (*Manager, *fib.Arena) {

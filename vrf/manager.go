@@ -28,6 +28,8 @@ type Config struct {
 	// OnRoute tells of each prefix whose routes or whose choice of the best
 	// changed, once per call or Batch, when the FIB is up to date. May be nil.
 	OnRoute func(instance uint32, prefix netip.Prefix)
+	// OnFlow is OnRoute for the routes of a group by source. May be nil.
+	OnFlow func(instance uint32, group netip.Addr, source netip.Prefix)
 }
 
 // A Manager keeps the routing instances.
@@ -43,6 +45,8 @@ type Manager struct {
 	byName   map[string]*instance
 	byIndex  map[uint32]*instance
 	families map[familyKey]*family
+	tellFlow func(instance uint32, group netip.Addr, source netip.Prefix)
+	tallies  uint32 // numbers handed out to routes that are counted
 }
 
 // An instance is one routing instance.
@@ -54,17 +58,19 @@ type instance struct {
 	feasible *fib.Table
 	rib      *routing.RIB
 	used     int // families in it
+	mcast    multicast
 }
 
 // New returns a Manager with the default instance.
 func New(c Config) (*Manager, error) {
 	m := &Manager{
 		arena:    c.Arena,
-		store:    routing.NewStore(routing.Config{Sink: c.Sink, OnGateway: c.OnGateway, OnRoute: c.OnRoute}),
+		tellFlow: c.OnFlow,
 		byName:   map[string]*instance{},
 		byIndex:  map[uint32]*instance{},
 		families: map[familyKey]*family{},
 	}
+	m.store = routing.NewStore(routing.Config{Sink: c.Sink, OnGateway: c.OnGateway, OnRoute: c.OnRoute, OnSource: m.onFlow})
 	if err := m.AddInstance(Default, 0); err != nil {
 		return nil, err
 	}
@@ -106,7 +112,7 @@ func (m *Manager) AddInstance(name string, index uint32) error {
 		table.Close()
 		return fmt.Errorf("instance %s: %w", name, err)
 	}
-	ri := &instance{name: name, index: index, table: table, rib: rib}
+	ri := &instance{name: name, index: index, table: table, rib: rib, mcast: newMulticast()}
 	m.byName[name], m.byIndex[index] = ri, ri
 	return nil
 }
@@ -124,7 +130,7 @@ func (m *Manager) DeleteInstance(name string) error {
 	case ri.used > 0:
 		return fmt.Errorf("instance %s is used by %d families: move them to another instance first", name, ri.used)
 	}
-	if err := m.store.RemoveRIB(ri.rib); err != nil {
+	if err := errors.Join(m.removeGroups(ri), m.store.RemoveRIB(ri.rib)); err != nil {
 		return fmt.Errorf("instance %s: %w", name, err)
 	}
 	delete(m.byName, name)

@@ -90,8 +90,8 @@ func TestPermanentRoutesRecogniseEveryKindOfAddress(t *testing.T) {
 		"127.0.0.1":            "discard",
 		"224.0.0.1":            "receive for 0",
 		"224.0.0.5":            "receive for 0",
-		"224.0.1.1":            "discard",
-		"239.1.2.3":            "discard",
+		"224.0.1.1":            "multicast to 0 units",
+		"239.1.2.3":            "multicast to 0 units",
 		"240.0.0.1":            "discard",
 		"255.255.255.254":      "discard",
 		"255.255.255.255":      "broadcast on 0",
@@ -101,11 +101,15 @@ func TestPermanentRoutesRecogniseEveryKindOfAddress(t *testing.T) {
 		"ff01::1":              "discard",
 		"ff02::1":              "receive for 0",
 		"ff02::1:ff00:1":       "receive for 0",
-		"ff05::2":              "discard",
+		"ff05::2":              "multicast to 0 units",
+		"ff12::1:2":            "receive for 0",
+		"ff32::1:2":            "receive for 0",
+		"ff72::1:2":            "receive for 0",
+		"ff15::1:2":            "multicast to 0 units",
 		"fe80::1":              "link-local",
 		"fec0::1":              "reject no-route",
 		"::ffff:192.0.2.1":     "reject no-route",
-		"ffff:ffff:ffff::ffff": "discard",
+		"ffff:ffff:ffff::ffff": "multicast to 0 units",
 	} {
 		for _, instance := range []string{Default, "red"} {
 			if got := lookup(m, instance, ip(addr)).String(); got != want {

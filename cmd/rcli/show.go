@@ -126,6 +126,8 @@ type entryTree struct {
 		Egress      string `json:"egress"`
 		Instance    string `json:"instance"`
 		Resolved    string `json:"resolved"`
+
+		OutgoingInterface []string `json:"outgoing-interface"`
 	} `json:"state"`
 	Member []struct {
 		State memberTree `json:"state"`
@@ -144,13 +146,13 @@ type memberTree struct {
 
 func showCommand(o *options) *cobra.Command {
 	show := &cobra.Command{
-		Use:   "show interfaces|routes|neighbors|sessions|local-policy|filters|policers|filter-log",
+		Use:   "show interfaces|routes|neighbors|sessions|local-policy|filters|policers|filter-log|multicast",
 		Short: "print tables of what the router has and does",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("want interfaces, routes, neighbors, sessions, local-policy, filters, policers or filter-log")
+				return errors.New("want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log or multicast")
 			}
-			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, sessions, local-policy, filters, policers or filter-log", args[0])
+			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log or multicast", args[0])
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
@@ -184,6 +186,7 @@ func showCommand(o *options) *cobra.Command {
 		return showRoutes(ctx, o, c, instance, all, args)
 	})
 	filterCommands(o, sub)
+	sub(multicastCommand(o))
 	return show
 }
 
@@ -487,7 +490,11 @@ func routeRows(prefix string, entries []entryTree, permanent bool) [][]string {
 		if e.State.Incoming != "" {
 			next += " from " + e.State.Incoming
 		}
-		row := []string{mark + prefix, e.Source, dash(e.State.Protocol), fmt.Sprint(e.State.Preference), dash(next), dash(e.State.Egress)}
+		egress := e.State.Egress
+		if out := e.State.OutgoingInterface; len(out) > 0 {
+			egress = strings.Join(out, " ")
+		}
+		row := []string{mark + prefix, e.Source, dash(e.State.Protocol), fmt.Sprint(e.State.Preference), dash(next), dash(egress)}
 		if e.State.Reason != "" {
 			row = append(row, e.State.Reason)
 		}

@@ -46,6 +46,8 @@ func (s state) Names(kind models.Kind, parent string) []string {
 		return s.router.Filters()
 	case models.FilterLog:
 		return s.router.FilterLogSlots()
+	case models.Multicast:
+		return nil // it has two keys: Groups lists them
 	}
 	return nil
 }
@@ -121,6 +123,16 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 			models.FillFilterLog(dst, e)
 		}
 		return ok
+	case models.Multicast:
+		key, ok := models.MulticastKeyOf(o)
+		if !ok {
+			return false
+		}
+		st, ok := s.router.MulticastState(key)
+		if ok {
+			models.FillMulticast(dst, st)
+		}
+		return ok
 	}
 	return false
 }
@@ -130,7 +142,22 @@ func (s state) Routes(dst []models.RouteState, q northbound.RouteQuery) []models
 	return s.router.Routes(dst, q.Instance, q.Family, q.Prefix, q.After, q.Limit)
 }
 
+// Groups implements northbound.State.
+func (s state) Groups(instance string) []models.Object {
+	keys := s.router.MulticastRoutes(instance)
+	list := make([]models.Object, len(keys))
+	for i, k := range keys {
+		list[i] = k.Object()
+	}
+	return list
+}
+
+// Flows implements northbound.State.
+func (s state) Flows(dst []models.FlowState, q northbound.FlowQuery) []models.FlowState {
+	return s.router.Flows(dst, q.Instance, q.Family, q.Group, q.After, q.Limit)
+}
+
 // Watch implements northbound.State.
 func (s state) Watch(fn func(northbound.StateChange)) (stop func()) {
-	return s.router.Watch(func(e control.Event) { fn(northbound.StateChange{Object: e.Object, Route: e.Route}) })
+	return s.router.Watch(func(e control.Event) { fn(northbound.StateChange{Object: e.Object, Route: e.Route, Group: e.Group}) })
 }

@@ -37,3 +37,7 @@ func LinkLocal(m intf.MAC) netip.Addr {
 		8: m[0] ^ 2, 9: m[1], 10: m[2], 11: 0xff, 12: 0xfe, 13: m[3], 14: m[4], 15: m[5],
 	})
 }
+
+// IsMLD reports whether an ICMPv6 type is one of multicast listener discovery
+// (RFC 3810, 5): query, report, done, and report of version 2.
+func IsMLD(typ byte) bool { return typ >= 130 && typ <= 132 || typ == 143 }

@@ -32,6 +32,7 @@ const (
 const (
 	ProtocolHopByHop    = 0   // RFC 8200, 4.3
 	ProtocolICMPv4      = 1   // RFC 792
+	ProtocolIGMP        = 2   // RFC 3376
 	ProtocolTCP         = 6   // RFC 9293
 	ProtocolUDP         = 17  // RFC 768
 	ProtocolDCCP        = 33  // RFC 4340

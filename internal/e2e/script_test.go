@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 			"rcli":       cmdRcli,
 			"exits":      cmdExits,
 			"eventually": cmdEventually,
+			"multicast":  cmdMulticast,
 		},
 	})
 }

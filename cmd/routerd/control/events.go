@@ -13,6 +13,9 @@ import (
 type Event struct {
 	Object models.Object
 	Route  netip.Prefix
+	// Group, when it is valid, says that it is the group's route for the sources
+	// Route.
+	Group netip.Addr
 }
 
 // events tells watchers what has changed.
@@ -57,4 +60,8 @@ func (e *events) unit(k intf.UnitKey) {
 
 func (e *events) route(instance string, p netip.Prefix) {
 	e.tell(Event{Object: models.Object{Kind: models.Instance, Instance: instance}, Route: p})
+}
+
+func (e *events) flow(instance string, group netip.Addr, source netip.Prefix) {
+	e.tell(Event{Object: models.Object{Kind: models.Instance, Instance: instance}, Route: source, Group: group})
 }

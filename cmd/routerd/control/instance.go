@@ -26,7 +26,7 @@ func (r *Router) wantInstance(name string, spec *models.InstanceSpec) error {
 		r.instances[name] = in
 	}
 	if spec == nil && name == vrf.Default {
-		spec = &models.InstanceSpec{Name: vrf.Default}
+		spec = &models.InstanceSpec{Name: vrf.Default, Cache: models.DefaultCache}
 	}
 	in.want = spec
 	r.dirty.instances[name] = struct{}{}
@@ -57,6 +57,9 @@ func (r *Router) buildInstance(name string) error {
 		}
 		in.index, in.applied = index, true
 		r.setTable(name, index)
+	}
+	if err := r.limitCache(in); err != nil {
+		return err
 	}
 	if ns := in.want.HostNamespace; ns != in.namespace {
 		if ns != "" {

@@ -206,6 +206,8 @@ func (r *Router) Punted(p dataplane.Punt) {
 			neighbor.Packet{Bytes: bytes.Clone(p.Frame), Token: uint64(p.From)}))
 	case dataplane.PuntStaleUse:
 		r.act(r.neighbors.Use(r.clock(), neighbor.Key{IfIndex: p.IfIndex, Addr: p.Addr}))
+	case dataplane.PuntFlow:
+		r.newFlow(p)
 	}
 	r.finish()
 }
@@ -309,6 +311,9 @@ func (r *Router) tick(ctx context.Context) time.Duration {
 	if due, ok := r.neighbors.Next(); ok && due <= r.clock() {
 		r.act(r.neighbors.Tick(r.clock()))
 		r.finish()
+	}
+	if wait := r.ageFlows(); wait > 0 {
+		next = min(next, wait)
 	}
 	if due, ok := r.adverts.Next(); ok && due <= r.clock() {
 		r.announce(r.adverts.Tick(r.clock()))

@@ -96,6 +96,8 @@ type Router struct {
 	statics   map[models.StaticKey]*static
 	policy    localPolicy
 	feasible  map[string]map[familyID]struct{} // by instance: who needs its second table
+	multicast map[models.MulticastKey]*multicast
+	aged      time.Duration // the clock's reading when flows were aged last
 	ports     map[dataplane.PortID]*device
 	filters   filterTable
 	filterLog filterLog
@@ -116,12 +118,13 @@ type dirty struct {
 	sessions  map[string]struct{}
 
 	lists, policers, filters map[string]struct{}
+	multicast                map[models.MulticastKey]struct{}
 }
 
 func newDirty() dirty {
 	return dirty{
 		devices: map[string]struct{}{}, units: map[intf.UnitKey]struct{}{},
-		instances: map[string]struct{}{}, statics: map[models.StaticKey]struct{}{},
+		instances: map[string]struct{}{}, statics: map[models.StaticKey]struct{}{}, multicast: map[models.MulticastKey]struct{}{},
 		classes: map[string]struct{}{}, sessions: map[string]struct{}{},
 		lists: map[string]struct{}{}, policers: map[string]struct{}{}, filters: map[string]struct{}{},
 	}
@@ -152,21 +155,25 @@ func New(c Config) (*Router, error) {
 		devices: map[string]*device{}, units: map[intf.UnitKey]*unit{}, byIndex: map[intf.Index]*unit{},
 		borrowers: map[intf.UnitKey]map[intf.UnitKey]struct{}{},
 		instances: map[string]*instance{}, names: map[uint32]string{0: vrf.Default}, statics: map[models.StaticKey]*static{},
-		feasible: map[string]map[familyID]struct{}{},
-		ports:    map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
+		multicast: map[models.MulticastKey]*multicast{},
+		feasible:  map[string]map[familyID]struct{}{},
+		ports:     map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
 	}
 	for _, i := range known {
 		r.saved[i] = struct{}{}
 	}
 	r.neighbors = neighbor.New(neighbor.Options{Random: rand.Float64})
 	r.adverts = advertise.New(rand.Float64)
-	r.vrfs, err = vrf.New(vrf.Config{Arena: c.Arena, Sink: c.Engine, OnGateway: r.onGateway, OnRoute: r.onRoute})
+	r.vrfs, err = vrf.New(vrf.Config{Arena: c.Arena, Sink: c.Engine, OnGateway: r.onGateway, OnRoute: r.onRoute, OnFlow: r.onFlow})
 	if err != nil {
 		return nil, errors.Join(err, file.close())
 	}
 	r.edit = r.engine.Edit()
 	r.setTable(vrf.Default, 0)
-	r.instances[vrf.Default] = &instance{want: &models.InstanceSpec{Name: vrf.Default}, applied: true}
+	r.instances[vrf.Default] = &instance{want: &models.InstanceSpec{Name: vrf.Default, Cache: models.DefaultCache}, applied: true}
+	if err := r.limitCache(r.instances[vrf.Default]); err != nil {
+		return nil, errors.Join(err, file.close())
+	}
 	r.commitEdit()
 	if err := r.startPolicy(); err != nil {
 		return nil, errors.Join(err, file.close())
@@ -227,6 +234,8 @@ func (r *Router) note(s reconcile.Step) error {
 		r.wantPolicer(s.Name, s.New.Policer)
 	case reconcile.Filter:
 		r.wantFilter(s.Name, s.New.Filter)
+	case reconcile.MulticastRoute:
+		r.wantMulticast(models.MulticastKey{Instance: s.Instance, Group: s.Prefix, Source: s.Source}, s.New.Multicast)
 	}
 	return nil
 }
@@ -276,6 +285,7 @@ type pass struct {
 	units     []intf.UnitKey
 	instances []string
 	statics   []models.StaticKey
+	multicast []models.MulticastKey
 	classes   []string
 	sessions  []string
 
@@ -283,7 +293,7 @@ type pass struct {
 }
 
 func (d *dirty) empty() bool {
-	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics)+len(d.classes)+len(d.sessions)+
+	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics)+len(d.multicast)+len(d.classes)+len(d.sessions)+
 		len(d.lists)+len(d.policers)+len(d.filters) == 0
 }
 
@@ -298,6 +308,7 @@ func (d *dirty) add(p pass) {
 	mark(d.lists, p.lists)
 	mark(d.policers, p.policers)
 	mark(d.filters, p.filters)
+	mark(d.multicast, p.multicast)
 }
 
 func mark[K comparable](set map[K]struct{}, keys []K) {
@@ -345,7 +356,11 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 	}
 	r.commitEdit()
 	p.statics = take(r.dirty.statics, models.StaticKey.Compare)
-	if err := r.vrfs.Batch(func() error { return each(p.statics, r.buildStatic) }); err != nil {
+	p.multicast = take(r.dirty.multicast, models.MulticastKey.Compare)
+	err = r.vrfs.Batch(func() error {
+		return errors.Join(each(p.statics, r.buildStatic), each(p.multicast, r.buildMulticast))
+	})
+	if err != nil {
 		return err
 	}
 	p.classes = take(r.dirty.classes, strings.Compare)
@@ -364,7 +379,10 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 	if err := each(p.classes, r.clearClass); err != nil {
 		return err
 	}
-	if err := r.vrfs.Batch(func() error { return each(p.statics, r.clearStatic) }); err != nil {
+	err = r.vrfs.Batch(func() error {
+		return errors.Join(each(p.statics, r.clearStatic), each(p.multicast, r.clearMulticast))
+	})
+	if err != nil {
 		return err
 	}
 	if err := each(p.units, r.clearUnit); err != nil {

@@ -226,6 +226,8 @@ func (r *Router) InstanceState(name string) (s models.InstanceState, ok bool) {
 		return s, false
 	}
 	s = models.InstanceState{Name: name, Applied: in.want, Index: in.index, HostNamespace: in.namespace, HostReason: in.reason}
+	c := r.vrfs.Cache(name)
+	s.Cache = models.CacheState{Flows: uint32(c.Entries), Negative: uint32(c.Negative), Refused: c.Refused}
 	for _, f := range intf.Families {
 		c := r.vrfs.Counts(name, f)
 		total, active := c.Total()
@@ -306,6 +308,9 @@ func (r *Router) routeState(instance string, e routing.Entry) models.RouteState 
 	}
 	if u := r.byIndex[egress]; u != nil {
 		s.Egress = u.key.Name()
+	}
+	if l := e.NextHop.List(); e.NextHop.Kind == routing.Multicast || e.NextHop.Kind == routing.Flood {
+		s.Egress, s.Incoming, s.Out = "", r.unitName(l.In), r.unitNames(l.Out)
 	}
 	own, _ := r.vrfs.Index(instance)
 	if nh := e.NextHop; nh.Kind == routing.Lookup || nh.Kind == routing.Indirect && nh.Instance != own {

@@ -85,6 +85,10 @@ func keyed(name, key, value string) *gnmi.PathElem {
 // the routes of an instance.
 func changedPaths(c StateChange) []tree.Path {
 	o := c.Object
+	if c.Group.IsValid() {
+		return []tree.Path{{keyed("instance", "name", o.Instance), keyed("rib", "afi", intf.FamilyOf(c.Group).String()),
+			{Name: "flow", Key: map[string]string{"group": c.Group.String(), "source": c.Route.String()}}}}
+	}
 	if c.Route.IsValid() {
 		return []tree.Path{{keyed("instance", "name", o.Instance),
 			keyed("rib", "afi", intf.FamilyOf(c.Route.Addr()).String()), keyed("route", "prefix", c.Route.String())}}
@@ -100,6 +104,7 @@ func changedPaths(c StateChange) []tree.Path {
 	case models.Instance:
 		p := tree.Path{keyed("instance", "name", o.Instance)}
 		paths := []tree.Path{p.Named("name"), p.Named("state")}
+		paths = append(paths, p.Named("multicast"))
 		for _, f := range intf.Families {
 			rib := p.Child(keyed("rib", "afi", f.String()))
 			paths = append(paths, rib.Named("afi"), rib.Named("state"))
@@ -119,6 +124,9 @@ func changedPaths(c StateChange) []tree.Path {
 		return []tree.Path{{keyed("filter", "name", o.Name)}}
 	case models.FilterLog:
 		return []tree.Path{{keyed("filter-log", "slot", o.Name)}}
+	case models.Multicast:
+		return []tree.Path{{keyed("instance", "name", o.Instance),
+			{Name: "multicast-route", Key: map[string]string{"group": o.Group, "source": o.Source}}}}
 	}
 	return nil
 }

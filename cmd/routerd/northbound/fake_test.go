@@ -57,7 +57,7 @@ func (f *fakeState) Names(kind models.Kind, parent string) []string {
 		return ids
 	case models.Instance:
 		return slices.Sorted(maps.Keys(f.instances))
-	case models.System, models.Static, models.Class, models.Session, models.PrefixList, models.Policer, models.Filter, models.FilterLog:
+	case models.System, models.Static, models.Class, models.Session, models.PrefixList, models.Policer, models.Filter, models.FilterLog, models.Multicast:
 	}
 	return nil
 }
@@ -88,7 +88,7 @@ func (f *fakeState) Fill(dst *gen.Device, o models.Object) bool {
 			models.FillInstance(dst, i)
 		}
 		return ok
-	case models.Static, models.Class, models.Session, models.PrefixList, models.Policer, models.Filter, models.FilterLog:
+	case models.Static, models.Class, models.Session, models.PrefixList, models.Policer, models.Filter, models.FilterLog, models.Multicast:
 	}
 	return false
 }
@@ -247,3 +247,7 @@ func (b *bed) delete(paths ...string) {
 		b.t.Fatal(err)
 	}
 }
+
+func (f *fakeState) Groups(string) []models.Object { return nil }
+
+func (f *fakeState) Flows(dst []models.FlowState, _ FlowQuery) []models.FlowState { return dst }

@@ -70,7 +70,7 @@ func (c *stream) piece(pattern tree.Path, visit func(tree.LeafValue) error) erro
 			return nil
 		},
 		Defer: func(d tree.Deferred) bool {
-			if d.Node != c.source.rib {
+			if d.Node != c.source.rib && d.Node != c.source.flow {
 				return false
 			}
 			later = append(later, d)

@@ -30,6 +30,14 @@ type State interface {
 	// netip.Prefix.Compare, all routes of a prefix together.
 	Routes(dst []models.RouteState, q RouteQuery) []models.RouteState
 
+	// Groups lists the routes of groups of an instance, in the order of their
+	// keys, as objects of kind Multicast.
+	Groups(instance string) []models.Object
+
+	// Flows appends the routes by source that q asks for to dst, in the order of
+	// groups, all routes of a group together, and of one source together.
+	Flows(dst []models.FlowState, q FlowQuery) []models.FlowState
+
 	// Watch calls fn after each change of state, counters aside, until stop is
 	// called. fn doesn't block.
 	Watch(fn func(StateChange)) (stop func())
@@ -47,11 +55,23 @@ type RouteQuery struct {
 	Limit    int
 }
 
+// A FlowQuery asks for routes by source of one family of an instance, as a
+// RouteQuery does for routes: those of Group, or of the groups after After.
+type FlowQuery struct {
+	Instance string
+	Family   intf.Family
+	Group    netip.Addr
+	After    netip.Addr
+	Limit    int
+}
+
 // A StateChange says what changed: an object, or, when Route is valid, the
-// routes of one prefix of Object.Instance.
+// routes of one prefix of Object.Instance; with a valid Group too, those of the
+// group for the sources Route.
 type StateChange struct {
 	Object models.Object
 	Route  netip.Prefix
+	Group  netip.Addr
 }
 
 // routeChunk bounds how many routes are copied at a time, and so for how long
@@ -65,7 +85,8 @@ type source struct {
 	system, device, unit, instance, static, rib *tree.Node
 	class, session                              *tree.Node
 
-	named map[*tree.Node]namedList // lists at the root, of objects that have a name only
+	named           map[*tree.Node]namedList // lists at the root, of objects that have a name only
+	multicast, flow *tree.Node
 }
 
 func newSource(s *tree.Schema, state State) *source {
@@ -91,6 +112,9 @@ func newSource(s *tree.Schema, state State) *source {
 				return nil
 			}},
 		},
+
+		multicast: root.Child("instance").Child("multicast-route"),
+		flow:      root.Child("instance").Child("rib").Child("flow"),
 	}
 }
 
@@ -148,6 +172,10 @@ func (s *source) Entries(n *tree.Node, at tree.Path, keys map[string]string, vis
 		}, func(d *gen.Device, name string) ygot.GoStruct { return d.Session[name] }, visit)
 	case s.rib:
 		return true, s.routes(at, keys["prefix"], visit)
+	case s.multicast:
+		return true, s.groups(at[0].GetKey()["name"], keys, visit)
+	case s.flow:
+		return true, s.flows(at, keys, visit)
 	}
 	if l, ok := s.named[n]; ok {
 		return true, s.objects(l.kind, "", keys[l.key], func(name string) models.Object {

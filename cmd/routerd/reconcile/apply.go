@@ -64,6 +64,7 @@ func everything(intent *models.Intent) models.Change {
 		PrefixLists: additions(intent.PrefixLists),
 		Policers:    additions(intent.Policers),
 		Filters:     additions(intent.Filters),
+		Multicast:   additions(intent.Multicast),
 	}
 }
 

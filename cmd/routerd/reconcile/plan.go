@@ -38,6 +38,7 @@ const (
 	PrefixList
 	Policer
 	Filter
+	MulticastRoute
 )
 
 func (k Kind) String() string {
@@ -68,6 +69,8 @@ func (k Kind) String() string {
 		return "policer"
 	case Filter:
 		return "filter"
+	case MulticastRoute:
+		return "multicast-route"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -110,17 +113,20 @@ type Spec struct {
 	PrefixList *models.PrefixListSpec
 	Policer    *models.PolicerSpec
 	Filter     *models.FilterSpec
+
+	Multicast *models.MulticastSpec
 }
 
 // A Step changes one object from Old to New. Create has no Old, Delete no New.
 type Step struct {
 	Op       Op
 	Kind     Kind
-	Instance string       // of an instance and a static route
+	Instance string       // of an instance and its routes
 	Device   string       // of a device
 	Unit     intf.UnitKey // of a unit and what is below it
 	Family   intf.Family  // of a family and what is below it
-	Prefix   netip.Prefix // of a static route and an address
+	Prefix   netip.Prefix // of a static route and an address; of a route of groups, the groups
+	Source   netip.Prefix // of a route of groups; the zero value for any
 	Neighbor netip.Addr   // of a neighbour
 	Name     string       // of a class, a session, a prefix list, a policer and a filter
 	Old, New Spec
@@ -148,6 +154,8 @@ func (s Step) Object() string {
 		return fmt.Sprintf("instance %s static-route %s", s.Instance, s.Prefix)
 	case LocalClass, Session, PrefixList, Policer, Filter:
 		return s.Kind.String() + " " + s.Name
+	case MulticastRoute:
+		return fmt.Sprintf("instance %s multicast-route %s %s", s.Instance, s.Prefix, models.MulticastKey{Source: s.Source}.SourceText())
 	}
 	return s.Kind.String()
 }
@@ -213,6 +221,10 @@ func Plan(change models.Change) []Step {
 	}
 	for _, d := range change.Filters {
 		add(Step{Kind: Filter, Name: d.Key, Old: Spec{Filter: d.Old}, New: Spec{Filter: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Multicast {
+		add(Step{Kind: MulticastRoute, Instance: d.Key.Instance, Prefix: d.Key.Group, Source: d.Key.Source,
+			Old: Spec{Multicast: d.Old}, New: Spec{Multicast: d.New}}, d.Old != nil, d.New != nil, false)
 	}
 	slices.SortStableFunc(steps, compare)
 	return steps
@@ -309,6 +321,7 @@ func compare(a, b Step) int {
 		a.Unit.Compare(b.Unit),
 		cmp.Compare(a.Family, b.Family),
 		a.Prefix.Compare(b.Prefix),
+		a.Source.Compare(b.Source),
 		a.Neighbor.Compare(b.Neighbor),
 		strings.Compare(a.Name, b.Name),
 	)

@@ -33,7 +33,7 @@ func (w *world) parentOf(s Step) string {
 		return Step{Kind: Unit, Unit: s.Unit}.Object()
 	case Address, Neighbor:
 		return Step{Kind: Family, Unit: s.Unit, Family: s.Family}.Object()
-	case StaticRoute:
+	case StaticRoute, MulticastRoute:
 		return "instance " + s.Instance
 	case System, Instance, Device, LocalClass, Session, PrefixList, Policer, Filter:
 	}
@@ -93,6 +93,9 @@ func flatten(in models.Intent) map[string]any {
 	for k, s := range in.Static {
 		m[fmt.Sprintf("instance %s static-route %s", k.Instance, k.Prefix)] = s
 	}
+	for k, s := range in.Multicast {
+		m[fmt.Sprintf("instance %s multicast-route %s %s", k.Instance, k.Group, k.SourceText())] = s
+	}
 	for k, u := range in.Units {
 		unit := fmt.Sprintf("interface %s unit %s", k.Device, k.ID)
 		families := u.Families
@@ -117,6 +120,7 @@ func randomIntent(r *rand.Rand) models.Intent {
 	in := models.Intent{
 		System: models.SystemSpec{Hostname: fmt.Sprint(r.IntN(2))}, Devices: map[string]intf.DeviceSpec{}, Units: map[intf.UnitKey]intf.UnitSpec{},
 		Instances: map[string]models.InstanceSpec{"default": {Name: "default"}}, Static: map[models.StaticKey]models.StaticSpec{},
+		Multicast: map[models.MulticastKey]models.MulticastSpec{},
 	}
 	if r.IntN(2) == 0 {
 		in.Instances["red"] = models.InstanceSpec{Name: "red", HostNamespace: fmt.Sprint(r.IntN(2))}
@@ -159,6 +163,13 @@ func randomIntent(r *rand.Rand) models.Intent {
 				k := models.StaticKey{Instance: name, Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i)}), 16)}
 				in.Static[k] = models.StaticSpec{Key: k, Preference: uint8(r.IntN(2)), Action: models.Discard}
 			}
+			if r.IntN(2) == 0 {
+				k := models.MulticastKey{Instance: name, Group: netip.PrefixFrom(netip.AddrFrom4([4]byte{239, 0, 0, byte(r.IntN(2))}), 32)}
+				if i > 0 {
+					k.Source = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i)}), 16)
+				}
+				in.Multicast[k] = models.MulticastSpec{Key: k, Action: models.MulticastDiscard, Local: r.IntN(2) == 0}
+			}
 		}
 	}
 	return in
@@ -172,6 +183,7 @@ func difference(a, b models.Intent) models.Change {
 		Units:     deltas(a.Units, b.Units),
 		Instances: deltas(a.Instances, b.Instances),
 		Static:    deltas(a.Static, b.Static),
+		Multicast: deltas(a.Multicast, b.Multicast),
 	}
 }
 
@@ -227,7 +239,7 @@ func TestPlanLeadsFromOldToNew(t *testing.T) {
 func TestNothingToDo(t *testing.T) {
 	a := randomIntent(rand.New(rand.NewPCG(1, 1)))
 	change := difference(a, a)
-	change.System, change.Devices, change.Instances, change.Static = nil, nil, nil, nil
+	change.System, change.Devices, change.Instances, change.Static, change.Multicast = nil, nil, nil, nil, nil
 	if plan := Plan(change); len(plan) != 0 {
 		t.Errorf("units that stay as they are have steps: %v", plan)
 	}
