@@ -130,7 +130,7 @@ func (w *worker) forward(p *pkt, a *adjacency) {
 	if p.flags&flagOriginated == 0 && !w.decrement(p) {
 		return
 	}
-	if a.key.ifindex == p.in.index && len(p.in.fam[p.fam].redirects) > 0 {
+	if w.returns(p, rw) {
 		w.redirect(p, rw)
 	}
 	if p.flags&flagOptions != 0 {

@@ -172,11 +172,13 @@ func (e *Engine) editUnit(s *snapshot, spec Unit, gone bool) {
 	// The sources last, when the unit stands as it will be seen.
 	if old != nil {
 		for _, f := range intf.Families {
+			setGuard(s, old.fam[f].instance, f, old.index, nil)
 			e.chooseSource(s, old.fam[f].instance, f, old.index)
 		}
 	}
 	if !gone {
 		for _, f := range intf.Families {
+			setGuard(s, spec.Families[f].Instance, f, spec.Index, s.units.at(key))
 			e.chooseSource(s, spec.Families[f].Instance, f, spec.Index)
 		}
 	}

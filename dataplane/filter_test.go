@@ -11,6 +11,7 @@ import (
 
 	"router/dataplane/filter"
 	"router/intf"
+	"router/routing"
 )
 
 // bind gives a unit's family a filter of its own at a hook.
@@ -488,6 +489,141 @@ func TestFilterAndNeighbors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The local filters of a loopback are asked about all packets of its instance, after
+// those of the unit.
+func TestFilterOfLoopback(t *testing.T) {
+	const lo0, lo1 = 50, 51
+	own := ip4{src: "192.0.2.10", dst: "192.0.2.1", payload: data(30)}
+	mine := ip4{src: "192.0.2.1", dst: "198.51.100.10", payload: data(30)}
+	forth := ip4{src: "192.0.2.10", dst: "198.51.100.10", payload: data(30)}
+	aged := forth
+	aged.ttl = 63
+	marked := func(mark, next uint16) filter.Term {
+		return filter.Term{
+			Match:  filter.Match{Mark: filter.Marks{Entries: []filter.MaskedMark{{Value: mark, Mask: 0xffff}}}},
+			Action: filter.Action{Mark: filter.Some(next)},
+		}
+	}
+	x := newWorld(t, worldConfig())
+	loopback := func(i intf.Index, instance uint32) {
+		u := x.unit(i, "", nil, intf.MAC{}, instance, 1500, "10.0.0.1")
+		u.Loopback = true
+		tx := x.e.Edit()
+		tx.SetUnit(u)
+		tx.Commit()
+	}
+	received := step{in: "a", frame: eth4(routerA, hostA, own), host: toHost(unitA, intf.Inet, own.bytes())}
+	dropped := step{in: "a", frame: received.frame, drop: "filtered"}
+	forwarded := step{in: "a", frame: eth4(routerA, hostA, forth), out: []string{frameOut("b", eth4(hostB, routerB, aged))}}
+	foreign := step{in: "d", frame: eth4(routerD, hostD, own), host: toHost(unitD, intf.Inet, own.bytes())}
+	sends := func(s step) {
+		t.Helper()
+		before := x.drops()
+		if err := x.e.Originate(0, unitA, mine.bytes()); err != nil {
+			t.Fatal(err)
+		}
+		x.run()
+		x.expect(s, before)
+	}
+	loopback(lo0, 0)
+	loopback(lo1, 0)
+	x.check(received)
+	x.bind(lo0, intf.Inet, filter.InputLocal, do(filter.Action{Kind: filter.Discard}))
+	x.check(dropped)
+	x.check(forwarded)
+	x.check(foreign)
+	sends(step{out: []string{frameOut("b", eth4(hostB, routerB, mine))}})
+	x.bind(lo0, intf.Inet, filter.OutputLocal, do(filter.Action{Kind: filter.Discard}))
+	sends(step{drop: "filtered"})
+	x.bind(lo0, intf.Inet, filter.OutputLocal,
+		do(filter.Action{Kind: filter.ToNextHop, NextHop: uint32(x.nexthop(forwardTo(unitC, "203.0.113.10"), 0))}))
+	sends(step{out: []string{frameOut("c", eth(hostC, routerC, tagC, 0x800, mine.bytes()))}})
+	// What the unit does to a packet, its instance's loopbacks see, in order.
+	x.bind(unitA, intf.Inet, filter.InputLocal, marked(0, 1))
+	x.bind(lo0, intf.Inet, filter.InputLocal, marked(1, 2))
+	x.bind(lo1, intf.Inet, filter.InputLocal, marked(2, 3))
+	x.check(received)
+	x.bind(lo0, intf.Inet, filter.InputLocal, marked(3, 2))
+	x.check(dropped)
+	// An instance that is made anew is guarded, too, and one that the loopback has
+	// left is not.
+	tx := x.e.Edit()
+	tx.DeleteInstance(0)
+	tx.SetInstance(0, x.tables[0])
+	tx.Commit()
+	x.check(dropped)
+	loopback(lo0, 1)
+	x.bind(lo0, intf.Inet, filter.InputLocal, do(filter.Action{Kind: filter.Discard}))
+	x.bind(lo1, intf.Inet, filter.InputLocal, do(filter.Action{}))
+	x.check(received)
+	foreign.host, foreign.drop = nil, "filtered"
+	x.check(foreign)
+	tx = x.e.Edit()
+	tx.DeleteUnit(lo0)
+	tx.DeleteUnit(lo1)
+	tx.Commit()
+	foreign.host, foreign.drop = toHost(unitD, intf.Inet, own.bytes()), ""
+	x.check(foreign)
+	x.check(received)
+}
+
+// Each copy of a packet to a group passes the filter of where it leaves, which knows
+// the frame that the packet came in.
+func TestFilterCopies(t *testing.T) {
+	group := ip4{src: "192.0.2.10", dst: "239.1.1.1", payload: data(40)}
+	aged := group
+	aged.ttl = 63
+	fromA := filter.Term{Match: filter.Match{SrcMAC: filter.MACs{Entries: []filter.MaskedMAC{{MAC: hostA, Mask: intf.Broadcast}}}}}
+	discard := do(filter.Action{Kind: filter.Discard})
+	for _, c := range []struct {
+		name  string
+		units []intf.Index // with a filter that discards
+		out   []string
+		drops uint64
+	}{
+		{"the first", []intf.Index{unitB}, []string{frameOut("c", eth(macOf239, routerC, tagC, 0x800, aged.bytes()))}, 1},
+		{"the last", []intf.Index{unitC}, []string{frameOut("b", eth4(macOf239, routerB, aged))}, 1},
+		{"both", []intf.Index{unitB, unitC}, nil, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			x := newWorld(t, worldConfig())
+			x.list("239.1.1.1/32", routing.List{Out: []intf.Index{unitB, unitC}})
+			x.bind(unitB, intf.Inet, filter.Output, fromA)
+			x.bind(unitC, intf.Inet, filter.Output, fromA)
+			for _, u := range c.units {
+				x.bind(u, intf.Inet, filter.Output, discard)
+			}
+			x.push("a", eth4(macOf239, hostA, group))
+			x.run()
+			if got := x.collect(); !slices.Equal(got, c.out) {
+				t.Errorf("got %v, want %v", got, c.out)
+			}
+			if n := x.drops()["filtered"]; n != c.drops {
+				t.Errorf("%d copies filtered, want %d", n, c.drops)
+			}
+			x.checkAccounts()
+		})
+	}
+}
+
+// Senders are redirected past an output filter, but not to where a filter sends them.
+func TestFilterRedirects(t *testing.T) {
+	p := ip4{src: "192.0.2.10", dst: "10.20.0.9", payload: data(30)}
+	sent := p
+	sent.ttl = 63
+	told := ip4{src: "192.0.2.1", dst: "192.0.2.10", proto: 1, tos: 0xc0, id: 1, payload: icmp4(5, 1, 0xc0000214, sent.bytes())}
+	forth := frameOut("a", eth4(macOther, routerA, sent))
+	x := redirecting(t)
+	x.bind(unitA, intf.Inet, filter.Output, do(filter.Action{}))
+	x.check(step{in: "a", frame: eth4(routerA, hostA, p), out: []string{forth, frameOut("a", eth4(hostA, routerA, told))}})
+	x = redirecting(t)
+	x.bind(unitA, intf.Inet, filter.Input,
+		do(filter.Action{Kind: filter.ToNextHop, NextHop: uint32(x.nexthop(forwardTo(unitA, "192.0.2.20"), 0))}))
+	x.check(step{in: "a", frame: eth4(routerA, hostA, p), out: []string{forth}})
+	x.bind(unitA, intf.Inet, filter.Input, do(filter.Action{Kind: filter.ToInstance, Instance: 0}))
+	x.check(step{in: "a", frame: eth4(routerA, hostA, p), out: []string{forth}})
 }
 
 // Broadcasts and groups for the router are local packets, too.

@@ -43,28 +43,59 @@ func (b *batch) steer() {
 }
 
 // filterLocal asks the input-local filter of the ingress family about a packet for
-// the router itself. Packets from the router itself do not meet it.
+// the router itself, and then those of the loopbacks of the instance that knows its
+// destination. Packets from the router itself do not meet them.
 func (w *worker) filterLocal(p *pkt) bool {
-	if !p.in.fam[p.fam].hooks.has(filter.InputLocal) || p.flags&flagOriginated != 0 {
+	if p.flags&flagOriginated != 0 {
 		return true
 	}
-	_, pass := w.filter(p, filter.InputLocal, p.in, nil)
-	return pass
+	if p.in.fam[p.fam].hooks.has(filter.InputLocal) {
+		if _, pass := w.filter(p, filter.InputLocal, p.in, nil); !pass {
+			return false
+		}
+	}
+	for _, u := range w.guards(p) {
+		if u.fam[p.fam].hooks.has(filter.InputLocal) {
+			if _, pass := w.filter(p, filter.InputLocal, u, nil); !pass {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // filterOwn asks the output-local filter about a packet of the router itself: that
 // of the unit which the host sent it by, or where the packet that it replies to
-// came in. A packet that the filter gives to a next hop is on its way.
+// came in, and then those of the loopbacks of the instance. A packet that a filter
+// gives to a next hop is on its way.
 func (w *worker) filterOwn(p *pkt) bool {
-	if !p.in.fam[p.fam].hooks.has(filter.OutputLocal) {
-		return true
+	guards := w.guards(p)
+	if p.in.fam[p.fam].hooks.has(filter.OutputLocal) && !w.filterOwnBy(p, p.in) {
+		return false
 	}
-	via, pass := w.filter(p, filter.OutputLocal, p.in, nil)
+	for _, u := range guards {
+		if u != p.in && u.fam[p.fam].hooks.has(filter.OutputLocal) && !w.filterOwnBy(p, u) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *worker) filterOwnBy(p *pkt, u *unit) bool {
+	via, pass := w.filter(p, filter.OutputLocal, u, nil)
 	if pass && via != 0 {
 		w.act(p, via)
 		return false
 	}
 	return pass
+}
+
+// guards are the loopbacks whose filters speak for the packet's instance.
+func (w *worker) guards(p *pkt) []*unit {
+	if r := w.snap.instances.at(p.instance); r != nil {
+		return r.guards[p.fam]
+	}
+	return nil
 }
 
 // filterOutput asks the output filter of the egress family about a packet that
@@ -129,8 +160,10 @@ func (w *worker) filter(p *pkt, h filter.Hook, u *unit, to *egress) (via uint32,
 			return 0, false
 		}
 		p.instance, p.table = v.To, r.table
+		p.flags |= flagSteered
 	case filter.ToNextHop:
 		via = v.To
+		p.flags |= flagSteered
 	case filter.Accept, filter.NextTerm, filter.NextFilter:
 	}
 	if h != filter.Output && v.DSCP.Valid {
@@ -186,7 +219,7 @@ func (w *worker) stations(p *pkt, to *egress) (dst, src intf.MAC) {
 }
 
 // linkHeader is the link-layer header that a packet came with, nil where it has
-// none: packets of the router itself, and copies.
+// none: those of the router itself.
 func (w *worker) linkHeader(p *pkt) []byte {
 	if p.flags&flagOriginated != 0 || p.at-p.buf.Addr < packet.EthernetHeaderLen {
 		return nil

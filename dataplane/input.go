@@ -47,7 +47,11 @@ func (w *worker) receive(q *rxQueue) int {
 			batch.steer()
 		}
 		for i := range batch.n {
-			w.act(&batch.pkts[i], batch.nhs[i])
+			p := &batch.pkts[i]
+			if f == intf.Inet6 && p.flags&flagOptions != 0 && !w.mayHop(p) {
+				continue
+			}
+			w.act(p, batch.nhs[i])
 		}
 	}
 	return n
@@ -202,8 +206,8 @@ func (w *worker) classify6(p *pkt, l3 []byte) {
 	p.n = uint16(len(ip))
 	p.fam, p.instance, p.table = intf.Inet6, f.instance, f.table
 	p.hi, p.lo = ip.Dst64()
-	if ip.NextHeader() == packet.ProtocolHopByHop && !w.mayHop(p, ip) {
-		return
+	if ip.NextHeader() == packet.ProtocolHopByHop {
+		p.flags |= flagOptions
 	}
 	b := &w.batch[intf.Inet6]
 	b.hooks |= f.hooks

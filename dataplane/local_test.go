@@ -3,6 +3,7 @@ package dataplane
 import (
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -213,4 +214,49 @@ func TestHostRingShares(t *testing.T) {
 		t.Errorf("%d of 100 packets after the ring was emptied", len(x.host))
 	}
 	x.checkAccounts()
+}
+
+// BenchmarkLocal is one packet for the router itself, from memory port to what
+// becomes of it, with the sessions of sessionWorld and n others.
+func BenchmarkLocal(b *testing.B) {
+	kinds := []struct {
+		name  string
+		frame []byte
+	}{
+		{"host", eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "192.0.2.1", proto: 6, payload: segment("192.0.2.10", "192.0.2.1", 22, 2, 5, 0, nil)})},
+		{"echo", eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "192.0.2.1", proto: 1, payload: icmp4(8, 0, 1, data(22))})},
+		{"policed", eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "192.0.2.1", proto: 89, payload: data(22)})},
+		{"discarded", eth4(routerA, hostA, ip4{src: "192.0.2.10", dst: "192.0.2.1", proto: 98, payload: data(22)})},
+	}
+	for _, n := range []int{0, 100_000} {
+		for _, k := range kinds {
+			b.Run(fmt.Sprintf("sessions=%d/%s", n, k.name), func(b *testing.B) {
+				x, w := newLine(b, 1<<20, func(frame []byte) int { return copy(frame, k.frame) })
+				x.network(0, unitA, "192.0.2.1/24", "2001:db8:a::1/64")
+				x.neighbor(0, unitA, hostA, "192.0.2.10")
+				x.e.SetClass(1, Rate{1e9, 1e6})
+				x.e.SetClass(2, Rate{1, 1})
+				for i, s := range []Session{
+					{Match: toPort(6, 22), Class: 1}, {Match: toPort(1, 8), Consumer: session.ToRouter, Class: 1},
+					{Match: ofProtocol(89), Class: 2}, {Match: ofProtocol(98), Consumer: session.ToDiscard, Class: 1}, {Class: 1},
+				} {
+					x.e.SetSession(SessionID(i), s)
+				}
+				for i := range n {
+					m := toPort(6, 179)
+					m.Remote = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
+					x.e.SetSession(SessionID(10+i), Session{Match: m, Class: 1})
+				}
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					if i%batchSize == 0 {
+						w.runOnce()
+						for s, _ := w.hostOut.peek(); s != nil; s, _ = w.hostOut.peek() {
+							w.releaseHost(s)
+						}
+					}
+				}
+			})
+		}
+	}
 }

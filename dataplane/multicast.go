@@ -31,6 +31,16 @@ func (w *worker) replicate(p *pkt, l *copyList) {
 	l.under.count(w.id, p.n)
 	membership := w.isMembership(p)
 	stays, why := w.staysOnLink(p)
+	if p.flags&flagOptions != 0 && !stays && !membership && len(l.Out) > 0 {
+		switch {
+		case !l.Local:
+			if !w.mayPass(p) {
+				return
+			}
+		case p.fam == intf.Inet && !passable(packet.IPv4(w.l3(p))):
+			stays = true // what is delivered here is the host's to check
+		}
+	}
 	if l.Report && !stays && !membership {
 		w.reportFlow(p)
 	}
@@ -133,9 +143,11 @@ func (w *worker) emitCopy(p *pkt, to egress) {
 		w.countDrop(&c, DropNoBuffer)
 		return
 	}
+	// With the header that it came with, if any: filters match that of each copy.
+	head := p.at - p.buf.Addr
 	c.at = start + port.Headroom
-	c.buf = port.Buf{Addr: c.at, Len: c.n}
-	copy(w.mem[c.at:], w.l3(p))
+	c.buf = port.Buf{Addr: c.at - head, Len: uint16(head) + c.n}
+	copy(w.mem[c.buf.Addr:], w.mem[p.buf.Addr:p.at+uint32(p.n)])
 	w.emit(&c, to)
 }
 
@@ -170,6 +182,12 @@ func (w *worker) sourceFlags(p *pkt) pktFlag {
 		return flagLinkLocal
 	}
 	return 0
+}
+
+// passable reports whether mayPass would let an IPv4 packet with options pass.
+func passable(h packet.IPv4) bool {
+	set, bad := packet.CheckIPv4Options(h)
+	return bad == 0 && set&packet.OptionSourceRoute == 0
 }
 
 // isMembership reports whether the packet is a message of IGMP or MLD: those to

@@ -78,6 +78,10 @@ func TestCopies(t *testing.T) {
 	}
 	big4 := with4(func(p *ip4) { p.payload = data(1400) })
 	big6 := with6(func(p *ip6) { p.payload = data(1400) })
+	routed := with4(func(p *ip4) { p.options = []byte{131, 7, 4, 10, 0, 0, 1, 0} })
+	recording := func(pointer byte, address uint32) ip4 {
+		return with4(func(p *ip4) { p.options = cat([]byte{7, 7, pointer}, be32(address), []byte{0}) })
+	}
 	piece := func(p ip4, offset, end int, more bool) ip4 {
 		p.offset, p.mf, p.payload = offset, more, p.payload[offset:end]
 		return aged4(p)
@@ -135,6 +139,13 @@ func TestCopies(t *testing.T) {
 			group: "ff0e::1/128", list: forward},
 		{step: step{name: "an echo to a group with the router alert isn't MLD", in: "a", frame: eth(macOf6, hostA, nil, 0x86dd, mld(128)), drop: "ttl-exceeded"},
 			group: "ff0e::1/128", list: forward},
+		{step: step{name: "a source route is not followed", in: "a", frame: in4(routed), drop: "source-route"},
+			group: "239.1.1.1/32", list: forward},
+		{step: step{name: "a source route gets here", in: "a", frame: in4(routed), host: toHost(unitA, intf.Inet, routed.bytes())},
+			group: "239.1.1.1/32", list: routing.List{Out: all, Local: true}},
+		{step: step{name: "the route is recorded by each unit", in: "a", frame: in4(recording(4, 0)),
+			out: []string{b4(aged4(recording(8, 0xc6336401))), c4(aged4(recording(8, 0xcb007101)))}},
+			group: "239.1.1.1/32", list: routing.List{Out: []intf.Index{unitB, unitC}}},
 		{step: step{name: "fragments for the unit that needs them", in: "a", frame: in4(big4), out: []string{
 			b4(piece(big4, 0, 1256, true)), b4(piece(big4, 1256, 1400, false)), c4(aged4(big4))}},
 			group: "239.1.1.1/32", list: routing.List{Out: []intf.Index{unitB, unitC}}},

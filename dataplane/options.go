@@ -66,14 +66,16 @@ func (w *worker) millis() uint32 {
 	return uint32(now % (24 * time.Hour).Milliseconds())
 }
 
-// mayHop reads the hop-by-hop options of a packet that just came in (RFC 8200,
-// 4.3). It reports false when they end the packet's way.
-func (w *worker) mayHop(p *pkt, ip packet.IPv6) bool {
+// mayHop reads the hop-by-hop options of a packet that came in and that neither
+// its source nor a filter has ended (RFC 8200, 4.3), wherever it is to go. It
+// reports false when they end its way.
+func (w *worker) mayHop(p *pkt) bool {
 	if p.hi>>48 == 0xff00 || p.hi>>48 == 0xff01 || p.hi == 0 && p.lo == 1 {
 		// Destinations that never appear on a link (RFC 4291, 2.5.3 and 2.7): the
 		// route table drops them, and nobody is told anything.
 		return true
 	}
+	ip := packet.IPv6(w.l3(p))
 	verdict, pointer := packet.CheckHopByHop(ip)
 	if verdict == packet.OptionsUnknown && p.flags&flagGroup != 0 && !packet.ReportsToGroups(ip[pointer]) {
 		verdict = packet.OptionsRefused

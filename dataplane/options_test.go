@@ -3,6 +3,7 @@ package dataplane
 import (
 	"testing"
 
+	"router/intf"
 	"router/routing"
 )
 
@@ -130,4 +131,20 @@ func TestStampFragments(t *testing.T) {
 	x.check(step{in: "a", frame: eth4(routerA, hostA, in), out: []string{
 		frameOut("b", eth4(hostB, routerB, first)), frameOut("b", eth4(hostB, routerB, second)),
 	}})
+}
+
+// TestSourceIsCheckedBeforeOptions: who pretends to be another does not make us
+// send that one errors about options.
+func TestSourceIsCheckedBeforeOptions(t *testing.T) {
+	x := newWorld(t, worldConfig())
+	u := x.unit(unitA, "a", nil, routerA, 0, 1500, "192.0.2.1", "2001:db8:a::1", "fe80::a")
+	u.Families[intf.Inet].RPF, u.Families[intf.Inet6].RPF = intf.RPFStrict, intf.RPFStrict
+	tx := x.e.Edit()
+	tx.SetUnit(u)
+	tx.Commit()
+	six := ip6{src: "2001:db8:b::10", dst: "2001:db8:c::10", payload: []byte{59, 0, 0xbe, 4, 0, 0, 0, 0}}.bytes()
+	six[6] = 0
+	x.check(step{in: "a", frame: eth(routerA, hostA, nil, 0x86dd, six), drop: "rpf-failed"})
+	four := ip4{src: "198.51.100.10", dst: "203.0.113.10", options: []byte{1, 7, 11, 4}}
+	x.check(step{in: "a", frame: eth4(routerA, hostA, four), drop: "rpf-failed"})
 }

@@ -36,6 +36,9 @@ func (w *worker) emit(p *pkt, to egress) {
 		if !aged && !w.decrement(p) {
 			return
 		}
+		if to.rw != nil && w.returns(p, to.rw) {
+			w.redirect(p, to.rw)
+		}
 		if p.flags&flagOptions != 0 {
 			w.stamp(p, to.unit)
 		}

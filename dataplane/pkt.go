@@ -40,7 +40,8 @@ const (
 	flagGroup                          // came in a link-layer multicast or broadcast
 	flagNoSource                       // unspecified source: for us or for nobody
 	flagLinkLocal                      // link-local source
-	flagOptions                        // an IPv4 header with options
+	flagOptions                        // an IPv4 header with options, or hop-by-hop options
+	flagSteered                        // a filter chose its way: other packets to the same place go elsewhere
 )
 
 // A batch is the packets of one family out of one receive call.

@@ -13,7 +13,7 @@ import (
 // 8.2): if both are on one of the unit's networks, and not too often. The packet
 // stays the caller's.
 func (w *worker) redirect(p *pkt, rw *rewrite) {
-	if p.flags&(flagOriginated|flagGroup|flagNoSource|flagOptions) != 0 {
+	if p.flags&(flagOriginated|flagGroup|flagNoSource|flagOptions|flagSteered) != 0 {
 		return // with options it may be source-routed
 	}
 	l3 := w.l3(p)
@@ -63,6 +63,12 @@ func (w *worker) redirect(p *pkt, rw *rewrite) {
 		return
 	}
 	w.replies = append(w.replies, r)
+}
+
+// returns reports whether a packet leaves by the unit that it came in by, and its
+// sender may be told so.
+func (w *worker) returns(p *pkt, rw *rewrite) bool {
+	return rw.key.ifindex == p.in.index && len(p.in.fam[p.fam].redirects) > 0
 }
 
 // shares is our address in the network that holds both a and b, the zero one

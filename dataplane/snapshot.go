@@ -41,6 +41,9 @@ type instanceView struct {
 	// none of their own; unset while the instance has no address.
 	source [2]netip.Addr
 	owner  [2]intf.Index // the unit that source belongs to
+	// guards are the loopbacks whose local filters are asked about all packets of
+	// the instance, by index.
+	guards [2][]*unit
 }
 
 const tagKeyBits = 15

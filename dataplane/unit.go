@@ -22,6 +22,10 @@ type Unit struct {
 	VLAN     intf.VLAN // the whole tag stack, outermost first
 	MAC      intf.MAC  // its station address
 	Families [2]UnitFamily
+
+	// Loopback says that the unit has no link: its input-local and output-local
+	// filters are for all packets of its instances, behind those of their own units.
+	Loopback bool
 }
 
 // A UnitFamily is a family (iff) of a Unit; the zero UnitFamily is down.

@@ -222,7 +222,7 @@ func (c *Compiled) checkUnit(s intf.UnitSpec, v *violations) {
 		mtu := checkMTU(f, int(mru), stack.Tags(), fpath, v)
 		c.checkUnnumbered(s.Key, f, fpath, v)
 		checkAdvert(f.Advert, mtu, c.isLoopback(s.Key), fpath, v)
-		c.checkBindings(f, fpath, v)
+		c.checkBindings(f, c.isLoopback(s.Key), fpath, v)
 		for _, a := range f.Addresses {
 			c.checkUnique(s.Key, f.Instance, a.Prefix, fpath, v)
 		}

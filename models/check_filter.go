@@ -202,14 +202,17 @@ func (c *Compiled) reachedBy(name string) map[string]struct{} {
 	return found
 }
 
-// checkBindings checks the filters of a family.
-func (c *Compiled) checkBindings(f intf.FamilySpec, path string, v *violations) {
+// checkBindings checks the filters of a family, which may be a loopback's.
+func (c *Compiled) checkBindings(f intf.FamilySpec, loopback bool, path string, v *violations) {
 	for h, name := range boundFilters(f.Filters) {
 		if name == "" {
 			continue
 		}
 		hook := filter.Hook(h)
 		leaf := path + "/filter/config/" + hook.String()
+		if loopback && (hook == filter.Input || hook == filter.Output) {
+			v.add(leaf, ruleFilterLoopback, "nothing comes in or leaves by a loopback: bind filter %s as input-local or output-local, where it speaks for the whole instance", name)
+		}
 		s, ok := c.intent.Filters[name]
 		switch {
 		case !ok:

@@ -152,31 +152,25 @@ func (t *termCompiler) compileTransport(c *gen.Routerd_Filter_Term_Match_Config)
 	m.TCPFlags = flagMatches(c.TcpFlags, t.at("tcp-flags"), t.v)
 	m.Established = value(c.TcpEstablished, false)
 	m.Initial = value(c.TcpInitial, false)
-	t.checkICMPNames(c)
-	m.ICMPType = numbers(t, "icmp-type", c.IcmpType, c.IcmpTypeExcept, field{names: icmpNames[t.family], max: 255})
+	m.ICMPType = numbers(t, "icmp-type", ownNames(t, c.IcmpType, "icmp-type"), ownNames(t, c.IcmpTypeExcept, "icmp-type-except"),
+		field{names: icmpNames[t.family], max: 255})
 	m.ICMPCode = numbers(t, "icmp-code", c.IcmpCode, c.IcmpCodeExcept, field{max: 255})
 }
 
-// checkICMPNames takes out names of the other family, which numbers would report
-// as unknown ones.
-func (t *termCompiler) checkICMPNames(c *gen.Routerd_Filter_Term_Match_Config) {
-	foreign := func(value any, leaf string) bool {
-		name, ok := value.(gen.E_Routerd_IcmpTypeName_Enum)
-		if !ok {
-			return false
+// ownNames reports the names of ICMP types that are of the other family, and leaves
+// them out.
+func ownNames[T any](t *termCompiler, values []T, leaf string) []T {
+	var own []T
+	for _, value := range values {
+		if name, ok := any(value).(gen.E_Routerd_IcmpTypeName_Enum); ok {
+			if _, known := icmpNames[t.family][name.String()]; !known {
+				t.v.add(t.at(leaf), ruleFilterICMPFamily, "family %v has no ICMP type %s: use one of its own, or a number", t.family, name.String())
+				continue
+			}
 		}
-		if _, known := icmpNames[t.family][name.String()]; known {
-			return false
-		}
-		t.v.add(t.at(leaf), ruleFilterICMPFamily, "family %v has no ICMP type %s: use one of its own, or a number", t.family, name.String())
-		return true
+		own = append(own, value)
 	}
-	for _, value := range c.IcmpType {
-		foreign(value, "icmp-type")
-	}
-	for _, value := range c.IcmpTypeExcept {
-		foreign(value, "icmp-type-except")
-	}
+	return own
 }
 
 func (t *termCompiler) compileNetwork(c *gen.Routerd_Filter_Term_Match_Config) {
@@ -283,21 +277,25 @@ func (t *termCompiler) checkMatch(c *gen.Routerd_Filter_Term_Match_Config) {
 	ports := len(m.SrcPort.Ranges)+len(m.DstPort.Ranges) > 0
 	tcp := len(m.TCPFlags) > 0 || m.Established || m.Initial
 	icmp := len(m.ICMPType.Ranges) > 0
+	limited := len(m.Protocol.Ranges) > 0
 	if ports && !tcp {
 		if _, others := protocols(m.Protocol, hasPorts); others {
 			t.v.add(path, ruleFilterPorts, "ports without a protocol that has them: set protocol to tcp, udp, dccp, sctp or udp-lite")
 		}
 	}
-	limited := len(m.Protocol.Ranges) > 0
-	if _, others := protocols(m.Protocol, func(p uint32) bool { return p == ipTCP }); tcp && limited && others {
-		t.v.add(path, ruleFilterTCP, "flags of TCP with another protocol: set protocol to tcp, or leave it out")
+	if tcp && limited {
+		if _, others := protocols(m.Protocol, func(p uint32) bool { return p == ipTCP }); others {
+			t.v.add(path, ruleFilterTCP, "flags of TCP with another protocol: set protocol to tcp, or leave it out")
+		}
 	}
 	own := uint32(ipICMP)
 	if t.family == intf.Inet6 {
 		own = ipICMP6
 	}
-	if _, others := protocols(m.Protocol, func(p uint32) bool { return p == own }); icmp && limited && others {
-		t.v.add(path, ruleFilterICMP, "ICMP types with another protocol than %d, the ICMP of family %v: set protocol to it, or leave it out", own, t.family)
+	if icmp && limited {
+		if _, others := protocols(m.Protocol, func(p uint32) bool { return p == own }); others {
+			t.v.add(path, ruleFilterICMP, "ICMP types with another protocol than %d, the ICMP of family %v: set protocol to it, or leave it out", own, t.family)
+		}
 	}
 	if len(c.IcmpCode)+len(c.IcmpCodeExcept) > 0 && len(c.IcmpType) == 0 {
 		t.v.add(path, ruleFilterICMPCode, "an ICMP code without a type: set icmp-type, too")

@@ -69,6 +69,8 @@ func compileSession(name string, g *gen.Routerd_Session, v *violations) SessionS
 		s.Consumer = session.ToHost
 	case gen.Routerd_SessionConsumer_router:
 		s.Consumer = session.ToRouter
+	case gen.Routerd_SessionConsumer_kernel:
+		s.Consumer = session.ToKernel
 	case gen.Routerd_SessionConsumer_reject:
 		s.Consumer = session.ToReject
 	case gen.Routerd_SessionConsumer_discard:

@@ -87,6 +87,7 @@ func sessionConsumer(c session.Consumer) gen.E_Routerd_SessionConsumer {
 	case session.ToRouter:
 		return gen.Routerd_SessionConsumer_router
 	case session.ToKernel:
+		return gen.Routerd_SessionConsumer_kernel
 	case session.ToReject:
 		return gen.Routerd_SessionConsumer_reject
 	case session.ToDiscard:

@@ -20,6 +20,7 @@ const (
 	ruleFilterInstance     = "filter-instance-exists"
 	ruleFilterList         = "filter-list-exists"
 	ruleFilterLoop         = "filter-next-loop"
+	ruleFilterLoopback     = "filter-loopback-hook"
 	ruleFilterMask         = "filter-mask"
 	ruleFilterNext         = "filter-next-exists"
 	ruleFilterPolicer      = "filter-policer-exists"
@@ -41,7 +42,7 @@ var filterRules = []string{
 	ruleFilterArgument, ruleFilterExcept, ruleFilterExists, ruleFilterBound, ruleFilterFamily,
 	ruleFilterFieldFamily, ruleFilterFlags, ruleFilterFragment, ruleFilterHook, ruleFilterHop,
 	ruleFilterHopFamily, ruleFilterHopUnit, ruleFilterICMP, ruleFilterICMPCode, ruleFilterICMPFamily,
-	ruleFilterInstance, ruleFilterList, ruleFilterLoop, ruleFilterMask, ruleFilterNext,
+	ruleFilterInstance, ruleFilterList, ruleFilterLoop, ruleFilterLoopback, ruleFilterMask, ruleFilterNext,
 	ruleFilterPolicer, ruleFilterPorts, ruleFilterPrefixFamily, ruleFilterRange, ruleFilterRejectFamily,
 	ruleFilterReset, ruleFilterTCP, ruleFilterUnit, rulePolicerDrop, rulePolicerFields, rulePolicerPeak,
 	rulePolicerRate, rulePolicerYellow,

@@ -159,6 +159,18 @@ var bindingCases = []ruleCase{
 		spoil: func(w world) { w.bind(w.inet("0")).Input = ygot.String("none") }},
 	{name: "filter of the other family", rule: ruleFilterBound, xpath: true, path: inet0 + "/filter/config/output-local",
 		spoil: func(w world) { w.bind(w.inet("0")).OutputLocal = ygot.String("in6") }},
+	{name: "input filter of a loopback", rule: ruleFilterLoopback, xpath: true, path: "/interface[name=lo0]/unit[id=0]/family[type=inet]/filter/config/input",
+		spoil: func(w world) {
+			w.bind(w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet)).Input = ygot.String("in4")
+		}},
+	{name: "output filter of a loopback", rule: ruleFilterLoopback, xpath: true, path: "/interface[name=lo0]/unit[id=0]/family[type=inet]/filter/config/output",
+		spoil: func(w world) {
+			w.bind(w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet)).Output = ygot.String("tail4")
+		}},
+	{name: "local filters of a loopback", spoil: func(w world) {
+		c := w.bind(w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet))
+		c.InputLocal, c.OutputLocal = ygot.String("in4"), ygot.String("tail4")
+	}},
 	{name: "filter without a family", rule: ruleFilterFamily, xpath: true, path: "/filter[name=new]",
 		spoil: func(w world) { w.filter("new") }},
 	{name: "output filter that looks up elsewhere by the way", rule: ruleFilterHook, path: inet0 + "/filter/config/output",

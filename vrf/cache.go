@@ -31,7 +31,7 @@ type Flow struct {
 type CacheStats struct {
 	Entries  int    // clones
 	Negative int    // of these, clones of routes that discard
-	Refused  uint64 // flows that found the cache full
+	Refused  uint64 // flows that found the cache, or the tables, full
 }
 
 // cache is the clones of an instance.
@@ -130,6 +130,7 @@ func (m *Manager) AddFlow(instance uint32, f Flow, now time.Duration) error {
 		return g.rib.SetClone(f.Source, cl.tally)
 	})
 	if err != nil {
+		c.refused++
 		return errors.Join(fmt.Errorf("instance %s flow from %v to %v: %w", ri.name, f.Source, f.Group, err), m.removeClone(ri, f))
 	}
 	return nil
@@ -170,7 +171,7 @@ func (m *Manager) Clone(instance string, f Flow) (tally uint32, used time.Durati
 	return c.tally, c.used, true
 }
 
-// Cache says what an instance's cache holds of a family.
+// Cache says what an instance's cache holds.
 func (m *Manager) Cache(instance string) CacheStats {
 	ri := m.byName[instance]
 	if ri == nil {

@@ -51,7 +51,7 @@ type Set struct {
 type detacher interface{ Close() error }
 
 // names of the maps in router.c that all programs of a device share
-var mapNames = []string{"claims", "pass4", "pass6", "sockets", "counters"}
+var mapNames = []string{"claims", "pass4", "pass6", "shapes", "sessions", "sockets", "counters"}
 
 // Load makes the maps. Programs are loaded when they are attached.
 func Load(config Config) (*Set, error) {

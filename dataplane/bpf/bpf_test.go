@@ -126,12 +126,14 @@ func run(t *testing.T, s *Set, name string, frags bool, data []byte) uint32 {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	result, err := p.Run(&ebpf.RunOptions{Data: data})
+	result, err := p.Run(runOptions(data))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return result
 }
+
+func runOptions(data []byte) *ebpf.RunOptions { return &ebpf.RunOptions{Data: data} }
 
 const (
 	xdpDrop, xdpPass = 1, 2
@@ -219,7 +221,7 @@ func TestClaimsAreReplaced(t *testing.T) {
 			t.Errorf("%s: tagged to 192.0.2.1: answer %d, want %d", step.name, got, step.tagged)
 		}
 	}
-	for _, name := range []string{"claims", "pass4", "pass6"} {
+	for _, name := range []string{"claims", "pass4", "pass6", "sessions"} {
 		var key, value []byte
 		if s.maps[name].Iterate().Next(&key, &value) {
 			t.Errorf("map %s keeps %v after all claims went", name, key)

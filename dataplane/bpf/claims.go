@@ -18,14 +18,28 @@ type Claim struct {
 	// (none, where the kernel has no interface there). Frames addressed to one
 	// of them, and ARP and ND for them, stay with the kernel.
 	Kernel []netip.Addr
+	// Shared holds addresses that the kernel and the router both have there.
+	// Packets to them are the kernel's where Sessions say so; ARP and ND for
+	// them are the router's. One claim of a Set at most has Sessions.
+	Shared   []netip.Addr
+	Sessions []Session
 }
 
 // table is what the maps of a Set hold.
 type table struct {
 	next   uint32
 	claims map[intf.VLAN]routerClaim
-	passes map[pass]struct{}
+	passes map[pass]uint8 // passAll or passBySession
+
+	sessions []Session          // those in force
+	keys     []routerSessionKey // of these, in the map
 }
+
+// What the maps say of an address.
+const (
+	passAll       uint8 = 1
+	passBySession uint8 = 2
+)
 
 // A pass is an address left to the kernel under a claim's number.
 type pass struct {
@@ -34,7 +48,7 @@ type pass struct {
 }
 
 func newTable() table {
-	return table{next: 1, claims: make(map[intf.VLAN]routerClaim), passes: make(map[pass]struct{})}
+	return table{next: 1, claims: make(map[intf.VLAN]routerClaim), passes: make(map[pass]uint8)}
 }
 
 func stackOf(v intf.VLAN) routerStack {
@@ -49,7 +63,8 @@ func (s *Set) SetClaims(claims []Claim) error {
 	defer s.mu.Unlock()
 	t := &s.claims
 	wantClaims := make(map[intf.VLAN]routerClaim, len(claims))
-	wantPasses := make(map[pass]struct{})
+	wantPasses := make(map[pass]uint8)
+	var sessions []Session
 	for _, c := range claims {
 		v, ok := wantClaims[c.Tags]
 		if !ok {
@@ -61,20 +76,43 @@ func (s *Set) SetClaims(claims []Claim) error {
 		}
 		for _, a := range c.Kernel {
 			v.HasPasses = 1
-			wantPasses[pass{v.Number, a.Unmap().WithZone("")}] = struct{}{}
+			wantPasses[pass{v.Number, a.Unmap().WithZone("")}] = passAll
+		}
+		for _, a := range c.Shared {
+			v.HasPasses = 1
+			wantPasses[pass{v.Number, a.Unmap().WithZone("")}] = passBySession
+		}
+		v.Bank = 0
+		if len(c.Sessions) > 0 {
+			if sessions != nil {
+				return fmt.Errorf("claim %v: another claim of the device has sessions", c.Tags)
+			}
+			sessions = c.Sessions
+			bank, err := s.putSessions(v.Number, t.claims[c.Tags].Bank, sessions)
+			if err != nil {
+				return fmt.Errorf("claim %v: %w", c.Tags, err)
+			}
+			v.Bank = bank
 		}
 		wantClaims[c.Tags] = v
 	}
 	// Addresses before the claims that need them, and claims before the removal
 	// of addresses: no frame of the kernel's is taken in between.
-	for p := range wantPasses {
-		if _, ok := t.passes[p]; ok {
-			continue
+	// What was all the kernel's becomes shared only when the sessions are in force.
+	putPasses := func(late bool) error {
+		for p, how := range wantPasses {
+			if have := t.passes[p]; have == how || (have == passAll && how == passBySession) != late {
+				continue
+			}
+			if err := s.putPass(p, how); err != nil {
+				return fmt.Errorf("leave %s to the kernel: %w", p.address, err)
+			}
+			t.passes[p] = how
 		}
-		if err := s.putPass(p); err != nil {
-			return fmt.Errorf("leave %s to the kernel: %w", p.address, err)
-		}
-		t.passes[p] = struct{}{}
+		return nil
+	}
+	if err := putPasses(false); err != nil {
+		return err
 	}
 	for tags, v := range wantClaims {
 		if t.claims[tags] == v {
@@ -84,6 +122,12 @@ func (s *Set) SetClaims(claims []Claim) error {
 			return fmt.Errorf("claim %v: %w", tags, explain(err))
 		}
 		t.claims[tags] = v
+	}
+	if err := putPasses(true); err != nil {
+		return err
+	}
+	if err := s.dropSessions(sessions); err != nil {
+		return err
 	}
 	for tags := range t.claims {
 		if _, ok := wantClaims[tags]; ok {
@@ -106,11 +150,11 @@ func (s *Set) SetClaims(claims []Claim) error {
 	return nil
 }
 
-func (s *Set) putPass(p pass) error {
+func (s *Set) putPass(p pass, how uint8) error {
 	if p.address.Is4() {
-		return s.maps["pass4"].Put(routerKey4{Claim: p.claim, Address: p.address.As4()}, uint8(1))
+		return s.maps["pass4"].Put(routerKey4{Claim: p.claim, Address: p.address.As4()}, how)
 	}
-	return s.maps["pass6"].Put(routerKey6{Claim: p.claim, Address: p.address.As16()}, uint8(1))
+	return s.maps["pass6"].Put(routerKey6{Claim: p.claim, Address: p.address.As16()}, how)
 }
 
 func (s *Set) deletePass(p pass) error {

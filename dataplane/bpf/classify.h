@@ -3,7 +3,8 @@
  *
  * A frame is claimed when its tag stack stands in the map `claims`. Of a
  * claimed stack, what is addressed to the kernel itself (an address of its own
- * in pass4 or pass6, under the claim's number) is left to the kernel.
+ * in pass4 or pass6, under the claim's number) is left to the kernel. An address
+ * that the router has too can be shared: then the sessions (sessions.h) decide.
  * Everything is in network byte order unless said otherwise.
  */
 #pragma once
@@ -30,7 +31,11 @@ struct stack {
 struct claim {
 	__u32 number;     /* of this claim, for pass4 and pass6; never 0 */
 	__u32 has_passes; /* whether any address is passed to the kernel */
+	__u32 bank;       /* which shapes are in force, 1 or 2; 0 for none */
 };
+
+/* What pass4 and pass6 say of an address. */
+enum passed { PASSED_NOT, PASSED_ALL, PASSED_BY_SESSION };
 
 struct key4 {
 	__u32 claim;
@@ -134,29 +139,45 @@ static __always_inline int parse(void *ctx, enum access how, __u16 tpid, __u16 t
 	return 0;
 }
 
-static __always_inline int passed4(void *ctx, enum access how, __u32 number, __u32 at)
+static __always_inline enum passed passed4(void *ctx, enum access how, __u32 number, __u32 at)
 {
 	struct key4 key = { .claim = number };
 
-	return !load(ctx, how, at, key.address, sizeof(key.address)) && bpf_map_lookup_elem(&pass4, &key);
+	if (load(ctx, how, at, key.address, sizeof(key.address)))
+		return PASSED_NOT;
+	__u8 *passed = bpf_map_lookup_elem(&pass4, &key);
+
+	return passed ? *passed : PASSED_NOT;
 }
 
-static __always_inline int passed6(void *ctx, enum access how, __u32 number, __u32 at)
+static __always_inline enum passed passed6(void *ctx, enum access how, __u32 number, __u32 at)
 {
 	struct key6 key = { .claim = number };
 
-	return !load(ctx, how, at, key.address, sizeof(key.address)) && bpf_map_lookup_elem(&pass6, &key);
+	if (load(ctx, how, at, key.address, sizeof(key.address)))
+		return PASSED_NOT;
+	__u8 *passed = bpf_map_lookup_elem(&pass6, &key);
+
+	return passed ? *passed : PASSED_NOT;
 }
 
-/* to_kernel says whether a frame of claim `number` is addressed to the kernel:
- * IPv4 or IPv6 to an address of its own (which covers ND answers), or a
- * question by ARP or ND for such an address, or an ARP answer to it. */
-static __always_inline int to_kernel(void *ctx, enum access how, struct l2 *l2, __u32 number)
-{
-	__u32 at = l2->payload;
+#include "sessions.h"
 
-	if (l2->type == TYPE_IPV4)
-		return passed4(ctx, how, number, at + 16);
+/* to_kernel says whether a frame of a claim is addressed to the kernel: IPv4 or
+ * IPv6 to an address of its own (which covers ND answers), or a question by ARP
+ * or ND for such an address, or an ARP answer to it. Of an address that is
+ * shared, the sessions' part is the kernel's, and ARP and ND are the router's. */
+static __always_inline int to_kernel(void *ctx, enum access how, struct l2 *l2, struct claim *claim)
+{
+	__u32 at = l2->payload, number = claim->number;
+	enum passed passed;
+
+	if (l2->type == TYPE_IPV4) {
+		passed = passed4(ctx, how, number, at + 16);
+		if (passed == PASSED_BY_SESSION)
+			return kernel_session(ctx, how, l2, claim);
+		return passed;
+	}
 	if (l2->type == TYPE_ARP) {
 		/* Ethernet and IPv4: RFC 826. The target address is the last field. */
 		__be16 kind[3];
@@ -164,19 +185,22 @@ static __always_inline int to_kernel(void *ctx, enum access how, struct l2 *l2, 
 		if (load(ctx, how, at, kind, sizeof(kind)) || kind[0] != bpf_htons(1) ||
 		    kind[1] != bpf_htons(TYPE_IPV4) || kind[2] != bpf_htons(0x0604))
 			return 0;
-		return passed4(ctx, how, number, at + 24);
+		return passed4(ctx, how, number, at + 24) == PASSED_ALL;
 	}
 	if (l2->type == TYPE_IPV6) {
 		__u8 next, type;
 
-		if (passed6(ctx, how, number, at + 24))
+		passed = passed6(ctx, how, number, at + 24);
+		if (passed == PASSED_BY_SESSION)
+			return kernel_session(ctx, how, l2, claim);
+		if (passed)
 			return 1;
 		if (load(ctx, how, at + 6, &next, 1) || next != 58)
 			return 0;
 		/* Neighbour solicitation, RFC 4861, 4.3: the target follows 8 octets. */
 		if (load(ctx, how, at + 40, &type, 1) || type != 135)
 			return 0;
-		return passed6(ctx, how, number, at + 48);
+		return passed6(ctx, how, number, at + 48) == PASSED_ALL;
 	}
 	return 0;
 }
@@ -192,5 +216,5 @@ static __always_inline int ours(void *ctx, enum access how, __u16 tpid, __u16 tc
 
 	if (!claim)
 		return 0;
-	return !(claim->has_passes && to_kernel(ctx, how, &l2, claim->number));
+	return !(claim->has_passes && to_kernel(ctx, how, &l2, claim));
 }

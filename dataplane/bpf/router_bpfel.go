@@ -17,6 +17,7 @@ type routerClaim struct {
 	_         structs.HostLayout
 	Number    uint32
 	HasPasses uint32
+	Bank      uint32
 }
 
 type routerKey4 struct {
@@ -29,6 +30,19 @@ type routerKey6 struct {
 	_       structs.HostLayout
 	Claim   uint32
 	Address [16]uint8
+}
+
+type routerSessionKey struct {
+	_     structs.HostLayout
+	Claim uint32
+	Shape uint32
+	Flow  [5]uint64
+}
+
+type routerShape struct {
+	_    structs.HostLayout
+	Used uint64
+	Mask [5]uint64
 }
 
 type routerStack struct {
@@ -96,6 +110,8 @@ type routerMapSpecs struct {
 	Counters *ebpf.MapSpec `ebpf:"counters"`
 	Pass4    *ebpf.MapSpec `ebpf:"pass4"`
 	Pass6    *ebpf.MapSpec `ebpf:"pass6"`
+	Sessions *ebpf.MapSpec `ebpf:"sessions"`
+	Shapes   *ebpf.MapSpec `ebpf:"shapes"`
 	Sockets  *ebpf.MapSpec `ebpf:"sockets"`
 }
 
@@ -132,6 +148,8 @@ type routerMaps struct {
 	Counters *ebpf.Map `ebpf:"counters"`
 	Pass4    *ebpf.Map `ebpf:"pass4"`
 	Pass6    *ebpf.Map `ebpf:"pass6"`
+	Sessions *ebpf.Map `ebpf:"sessions"`
+	Shapes   *ebpf.Map `ebpf:"shapes"`
 	Sockets  *ebpf.Map `ebpf:"sockets"`
 }
 
@@ -141,6 +159,8 @@ func (m *routerMaps) Close() error {
 		m.Counters,
 		m.Pass4,
 		m.Pass6,
+		m.Sessions,
+		m.Shapes,
 		m.Sockets,
 	)
 }

@@ -1,6 +1,6 @@
 package filter
 
-// An action is an Action as the packet path wants it, in half a cache line.
+// An action is an Action as the packet path wants it, in 24 octets.
 type action struct {
 	kind              Kind
 	reject            RejectKind

@@ -77,7 +77,7 @@ func run(b *testing.B, bound *filter.Bound, w *filter.Worker, packets [][]byte) 
 func BenchmarkRun(b *testing.B) {
 	for _, f := range intf.Families {
 		for _, k := range classbench.Kinds {
-			for _, n := range []int{0, 1, 10, 100, 1000, 10000} {
+			for _, n := range []int{0, 1, 10, 100, 200, 500, 1000, 2000, 10000} {
 				s := classbench.Filter(k, f, n, 1)
 				bound, w := bind(b, s)
 				p := packets(s)

@@ -14,10 +14,16 @@ type Bound struct {
 type node struct {
 	program  *Program
 	base     TermID     // of its first term
-	hits     [][]*share // by worker and term; the end of the filter stands last
-	own      [][]*share // likewise, of the place; nil where nothing is counted there
+	slots    [][]slot   // by worker and term; the end of the filter stands last
+	own      [][]*share // likewise: what is counted for the place; nil where nothing is
 	policers []*policer // by place in Program.policerNames
 	next     []int32    // nodes by place in Program.filterNames
+}
+
+// A slot is what a worker needs of a term that matched, side by side.
+type slot struct {
+	action
+	hit *share
 }
 
 // Family is the family of packets that the filter takes.
@@ -54,26 +60,26 @@ func (b *Bound) Run(w *Worker, now int64, l3 []byte, m *Meta) Verdict {
 // run filters a packet through one filter and returns the one to go on with, if
 // any.
 func (n *node) run(b *Bound, w *Worker, now int64, m *Meta, v *Verdict) *node {
-	p, k := n.program, &w.key
+	p, k, slots := n.program, &w.key, n.slots[w.id]
 	p.prepare(&w.search, k)
 	for from := int32(0); ; from++ {
 		from = p.next(&w.search, k, from)
 		if from == nothing {
-			n.count(w, len(p.actions))
+			n.count(w, int32(len(slots)-1))
 			v.Kind = Discard
 			if !v.Log {
 				v.Term = NoTerm
 			}
 			return nil
 		}
-		n.count(w, int(from))
-		a := &p.actions[from]
+		n.count(w, from)
+		a := &slots[from].action
 		id := n.base + TermID(from)
 		if !v.Log {
 			v.Term = id
 		}
 		if a.does != 0 {
-			changed, pass := n.modify(w, now, a, int(from), m, v)
+			changed, pass := n.modify(w, now, a, from, m, v)
 			if !pass {
 				v.Kind, v.Policed = Discard, true
 				return nil
@@ -94,8 +100,8 @@ func (n *node) run(b *Bound, w *Worker, now int64, m *Meta, v *Verdict) *node {
 }
 
 // count counts a packet for a term, or for the end of the filter.
-func (n *node) count(w *Worker, t int) {
-	w.hit(n.hits[w.id][t], w.key.octets)
+func (n *node) count(w *Worker, t int32) {
+	w.hit(n.slots[w.id][t].hit, w.key.octets)
 	if n.own != nil {
 		if s := n.own[w.id][t]; s != nil {
 			w.hit(s, w.key.octets)
@@ -105,13 +111,13 @@ func (n *node) count(w *Worker, t int) {
 
 // modify does what an action does besides its disposition, and returns the fields
 // that it has changed. It reports false for a packet that the policer drops.
-func (n *node) modify(w *Worker, now int64, a *action, t int, m *Meta, v *Verdict) (changed fieldSet, pass bool) {
+func (n *node) modify(w *Worker, now int64, a *action, t int32, m *Meta, v *Verdict) (changed fieldSet, pass bool) {
 	changed = a.write(&w.key, m, v)
 	if a.does&doesMark != 0 {
 		m.Mark, w.key.value[fieldMark] = a.mark, uint64(a.mark)
 		changed |= 1 << fieldMark
 	}
-	if a.does&doesLog != 0 && n.hits[w.id][t].sample(a.logEvery) {
+	if a.does&doesLog != 0 && n.slots[w.id][t].hit.sample(a.logEvery) {
 		v.Log, v.Term = true, n.base+TermID(t)
 	}
 	if a.does&doesPolice != 0 {
@@ -130,7 +136,7 @@ func (n *node) modify(w *Worker, now int64, a *action, t int, m *Meta, v *Verdic
 	return changed, true
 }
 
-// write gives the packet what an action sets.
+// write gives a packet what an action sets.
 func (a *action) write(k *Key, m *Meta, v *Verdict) (changed fieldSet) {
 	if a.does&doesDSCP != 0 {
 		v.DSCP = Some(a.dscp)

@@ -44,10 +44,14 @@ func (c *column) vector(k *Key) uint32 {
 	if f < numSmall {
 		return c.pages[c.base[v>>8&0xff]+uint32(v&0xff)]
 	}
-	if f < fieldSrc {
-		return c.index.find(0, v)
+	//exhaustive:ignore the small ones are done, and others have the low half alone
+	switch f {
+	case fieldSrc, fieldDst:
+		return c.index.find(k.value[f+(fieldSrcHi-fieldSrc)], v)
+	case fieldSrcMAC, fieldDstMAC:
+		return c.index.find(v, 0)
 	}
-	return c.index.find(k.value[f+(fieldSrcHi-fieldSrc)], v)
+	return c.index.find(0, v)
 }
 
 // A condition is a set of values that one or more terms demand of a field.

@@ -28,9 +28,9 @@ type policer struct {
 // bucket takes to fill. So there is no refill, and a bucket is one word, from which
 // to take is one compare-and-swap.
 //
-// The unit is a tick of 2^-10 ns, to which an octet at 400 Gb/s can be rounded.
-// Instants wrap after 208 days, which only a bucket that sees no packet for 104
-// days can notice: it is taken for full then, or once for less than full.
+// The unit is a tick of 2^-7 ns: 64 octets at 400 Gb/s are 164 of them. Instants
+// wrap after 4.5 years, which only a bucket can notice that saw no packet for more
+// than two.
 type bucket struct {
 	owes *atomic.Uint64
 	size uint64 // ticks from empty to full
@@ -38,15 +38,17 @@ type bucket struct {
 }
 
 const (
-	tickBits = 10
+	tickBits = 7
 	costBits = 20
 	second   = 1_000_000_000 << tickBits
-	// maxSize keeps debts far from half the range of instants.
+	// maxSize keeps debts far below half the range of instants, 104 days.
 	maxSize = 1 << 60
+	// wrapped is more than any debt, whatever clocks differ by and bursts were.
+	wrapped = 1 << 62
 )
 
 // errSlow is what is wrong with a rate that takes too long to fill a bucket.
-var errSlow = errors.New("the burst takes more than ten days at the rate: raise the rate or lower the burst")
+var errSlow = errors.New("the burst takes more than 100 days at the rate: raise the rate or lower the burst")
 
 // newBucket is a full bucket for rate units a second.
 func newBucket(rate, burst uint64, packets bool) (bucket, error) {
@@ -74,9 +76,7 @@ func (b *bucket) debt(owes, now uint64) (debt, idle uint64) {
 	switch d := int64(owes - now); {
 	case d <= 0:
 		return 0, uint64(-d)
-	case uint64(d) > b.size+second:
-		// More than it can: instants have wrapped. The second is for a burst that
-		// was lowered just now, and for clocks that differ.
+	case d > wrapped:
 		return 0, b.size
 	default:
 		return uint64(d), 0

@@ -113,7 +113,11 @@ var testPolicers = []PolicerSpec{
 func TestPolicersAgreeWithRFC(t *testing.T) {
 	for _, s := range testPolicers {
 		t.Run(s.Name, func(t *testing.T) {
-			for seed := range uint64(20) {
+			seeds := uint64(20)
+			if testing.Short() {
+				seeds = 3
+			}
+			for seed := range seeds {
 				r := rand.New(rand.NewPCG(seed, 2))
 				p, err := newPolicer(&s, 1)
 				if err != nil {
@@ -169,11 +173,11 @@ func TestPolicerIsSharedExactly(t *testing.T) {
 			if s.Packets {
 				unit = 1
 			}
-			// Four times the load that is let through, over 400 bursts.
+			// Four times the load that is let through, over 10,000 bursts.
 			gap := new(big.Rat).Quo(new(big.Rat).SetUint64(unit), ref.tokens(s.Rate, 1))
 			f, _ := gap.Float64()
 			step := max(1, int64(f/4))
-			end := int64(float64(s.Burst) / float64(unit) * f * 400)
+			end := int64(float64(s.Burst) / float64(unit) * f * 10_000)
 			var clock atomic.Int64
 			var green, passed [workers]uint64
 			var wg sync.WaitGroup
@@ -230,7 +234,7 @@ func TestPolicerThatWasIdleForYears(t *testing.T) {
 		t.Fatal(err)
 	}
 	const day = int64(86_400e9)
-	for _, d := range []int64{0, 1, 103, 105, 207, 209, 400, 3000} {
+	for _, d := range []int64{0, 1, 300, 1000, 1800, 2600} {
 		if got := p.colour(d*day, 1000, 0); got != Green {
 			t.Errorf("after %d days: colour %d, want green", d, got)
 		}
@@ -244,8 +248,8 @@ func TestPolicerSpecsThatMakeNoSense(t *testing.T) {
 	}{
 		{PolicerSpec{Burst: 1}, "rate is 0"},
 		{PolicerSpec{Rate: 1}, "burst is 0"},
-		{PolicerSpec{Rate: 1000, Burst: 1 << 40}, "more than ten days"},
-		{PolicerSpec{Rate: 1, Burst: ^uint64(0)}, "more than ten days"},
+		{PolicerSpec{Rate: 1000, Burst: 1 << 40}, "more than 100 days"},
+		{PolicerSpec{Rate: 1, Burst: ^uint64(0)}, "more than 100 days"},
 		{PolicerSpec{Rate: 1000, Burst: 1, PeakRate: 2000}, "only a two-rate policer"},
 		{PolicerSpec{Rate: 1000, Burst: 1, ExtraBurst: 1}, "has one burst"},
 		{PolicerSpec{Rate: 1000, Burst: 1, Yellow: ColourAction{Drop: true}}, "no yellow"},

@@ -45,9 +45,10 @@ const MaxTerms = 1 << 16
 // tens of thousands of terms whose ranges all overlap.
 const maxVectors = 1 << 30
 
-// denseWords is up to how many words vectors are kept without summary; see
-// BenchmarkDense.
-const denseWords = 4
+// denseWords is up to how many words vectors are kept without summary: to go
+// through a cache line's worth of them costs less than to be clever (measured in
+// docs/decisions/0012).
+const denseWords = 8
 
 // Name is the filter's name.
 func (p *Program) Name() string { return p.spec.Name }
@@ -319,7 +320,7 @@ func (c *compiler) build() error {
 		if f < numSmall {
 			col.tabulate(s.starts, s.refs)
 		} else {
-			col.index = newRanges(s.starts, s.refs)
+			col.index = newRanges(f, s.starts, s.refs)
 		}
 		p.columns = append(p.columns, col)
 	}

@@ -2,110 +2,108 @@ package filter
 
 import "math/bits"
 
-// ranges maps values to the vector that applies to them: of the sorted starts the
-// last that is not above the value. Addresses are spread unevenly, so a table by
-// the bits that tell the starts apart narrows the search first.
+// ranges maps values to the vector that applies to them: that of the last start
+// that is not above the value. Values are spread unevenly, so a table by the bits
+// that tell the starts apart narrows the search first.
+//
+// A start and its vector stand together: in a large filter each is a cache miss.
 type ranges struct {
-	lo   []uint64 // starts, or their lower halves
-	hi   []uint64 // upper halves; nil where all are 0
-	refs []uint32
+	narrow []narrowStart // of numbers and IPv4 addresses
+	wide   []wideStart   // of what has more than 32 bits
 
-	floor uint64   // values of the indexed half below it have the first ref
-	shift uint8    // to the bucket number of what is above floor
-	first []uint32 // by bucket: the last start at or below its lowest value
+	floor uint64   // values below it have the first start
+	shift uint8    // of what is above floor, to the number of a bucket
+	first []uint32 // by bucket: the last start below its values; one more at the end
+}
+
+type narrowStart struct{ at, vector uint32 }
+
+type wideStart struct {
+	at     point
+	vector uint32
 }
 
 // maxBuckets bounds the table of one column: 256 KiB.
 const maxBuckets = 1 << 16
 
-// newRanges takes sorted starts, of which the first is 0.
-func newRanges(starts []point, refs []uint32) ranges {
-	r := ranges{refs: refs, lo: make([]uint64, len(starts))}
-	for i, p := range starts {
-		r.lo[i] = p.lo
-		if p.hi != 0 && r.hi == nil {
-			r.hi = make([]uint64, len(starts))
+// newRanges takes sorted starts, of which the first is 0, and their vectors.
+func newRanges(f field, starts []point, vectors []uint32) ranges {
+	var r ranges
+	keys := make([]uint64, len(starts)) // what the table goes by
+	if last := starts[len(starts)-1]; f != fieldSrcMAC && f != fieldDstMAC && last.hi == 0 && last.lo>>32 == 0 {
+		r.narrow = make([]narrowStart, len(starts))
+		for i, p := range starts {
+			r.narrow[i] = narrowStart{uint32(p.lo), vectors[i]}
+			keys[i] = p.lo
+		}
+	} else {
+		r.wide = make([]wideStart, len(starts))
+		for i, p := range starts {
+			if f == fieldSrcMAC || f == fieldDstMAC {
+				p = point{hi: p.lo}
+			}
+			r.wide[i] = wideStart{p, vectors[i]}
+			keys[i] = p.hi
 		}
 	}
-	for i := range r.hi {
-		r.hi[i] = starts[i].hi
-	}
-	key := r.key()
-	if len(key) < 8 {
-		return r
-	}
-	r.floor = key[1]
-	top := key[len(key)-1] - r.floor
-	buckets := min(maxBuckets, 1<<bits.Len(uint(2*len(key))))
-	r.shift = uint8(max(0, bits.Len64(top)-bits.Len(uint(buckets-1))))
-	r.first = make([]uint32, top>>r.shift+2)
-	at := 0
-	for b := range r.first {
-		low := r.floor + uint64(b)<<r.shift
-		if uint64(b) > top>>r.shift {
-			r.first[b] = uint32(len(key) - 1)
-			break
-		}
-		for at+1 < len(key) && key[at+1] < low {
-			at++
-		}
-		r.first[b] = uint32(at)
+	if len(keys) > 1 {
+		r.makeTable(keys)
 	}
 	return r
 }
 
-// key is the half that the table goes by.
-func (r *ranges) key() []uint64 {
-	if r.hi != nil {
-		return r.hi
+func (r *ranges) makeTable(keys []uint64) {
+	r.floor = keys[1]
+	top := keys[len(keys)-1] - r.floor
+	buckets := min(maxBuckets, 1<<bits.Len(uint(2*len(keys))))
+	r.shift = uint8(max(0, bits.Len64(top)-bits.Len(uint(buckets-1))))
+	last := top >> r.shift
+	r.first = make([]uint32, last+2)
+	at := 0
+	for b := range last + 1 {
+		low := r.floor + b<<r.shift
+		for at+1 < len(keys) && keys[at+1] < low {
+			at++
+		}
+		r.first[b] = uint32(at)
 	}
-	return r.lo
+	r.first[last+1] = uint32(len(keys) - 1)
 }
 
-// find returns the ref that applies to a value.
+// window is which starts may apply to a value: n of them from from on.
+func (r *ranges) window(v uint64) (from, n uint32) {
+	if v < r.floor || r.first == nil {
+		return 0, 1
+	}
+	b := min((v-r.floor)>>r.shift, uint64(len(r.first)-2))
+	from = r.first[b]
+	return from, r.first[b+1] + 1 - from
+}
+
+// find returns the vector that applies to a value; hi is 0 but for IPv6 addresses.
 func (r *ranges) find(hi, lo uint64) uint32 {
-	from, n := 0, len(r.refs)
-	if r.hi == nil && hi != 0 {
-		return r.refs[n-1]
-	}
-	if r.first != nil {
-		v := lo
-		if r.hi != nil {
-			v = hi
+	if r.narrow != nil {
+		if hi != 0 || lo>>32 != 0 {
+			return r.narrow[len(r.narrow)-1].vector
 		}
-		if v >= r.floor {
-			b := (v - r.floor) >> r.shift
-			if b >= uint64(len(r.first)-1) {
-				b = uint64(len(r.first) - 2)
-			}
-			from = int(r.first[b])
-			n = int(r.first[b+1]) + 1 - from
-			if b == uint64(len(r.first)-2) {
-				n = len(r.refs) - from
-			}
-		} else {
-			n = 1
-			if r.hi != nil {
-				n = len(r.refs)
-			}
-		}
-	}
-	if r.hi == nil {
+		v := uint32(lo)
+		from, n := r.window(lo)
 		for n > 1 {
 			half := n >> 1
-			if r.lo[from+half] <= lo {
+			if r.narrow[from+half].at <= v {
 				from += half
 			}
 			n -= half
 		}
-		return r.refs[from]
+		return r.narrow[from].vector
 	}
+	from, n := r.window(hi)
 	for n > 1 {
 		half := n >> 1
-		if h := r.hi[from+half]; h < hi || h == hi && r.lo[from+half] <= lo {
+		if s := &r.wide[from+half].at; s.hi < hi || s.hi == hi && s.lo <= lo {
 			from += half
 		}
 		n -= half
 	}
-	return r.refs[from]
+	return r.wide[from].vector
 }

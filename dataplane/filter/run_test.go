@@ -275,13 +275,23 @@ func TestPlacesHaveTheirOwn(t *testing.T) {
 	if got := counts(x.PlaceCounts("f", in1)); got != "" {
 		t.Errorf("an unbound place counts %s", got)
 	}
+	// What is bound elsewhere goes on.
+	if got := run(x, w, in2, 1); got != 0 {
+		t.Errorf("the other place's policer passes %d", got)
+	}
 	// Totals don't go back, and the policer's instance starts anew.
 	if got := run(x, w, in1, 3); got != 2 {
 		t.Errorf("bound again, the policer passes %d", got)
 	}
 	c, ok := x.PolicerCounts("p")
-	if want := [NumColours]Count{Green: {8, 320}, Red: {7, 280}}; !ok || c != want {
+	want := [NumColours]Count{Green: {8, 320}, Red: {8, 320}}
+	if !ok || c != want {
 		t.Errorf("policer counts %v, want %v", c, want)
+	}
+	x.DeleteFilter("f")
+	x.Unbind("f", in1)
+	if c, _ = x.PolicerCounts("p"); c != want || len(x.policers["p"].own) != 0 {
+		t.Errorf("without the filter, policer counts %v in %d instances of places, want %v in none", c, len(x.policers["p"].own), want)
 	}
 }
 

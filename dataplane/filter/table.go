@@ -33,7 +33,7 @@ type tallies map[string]*tally
 type live struct {
 	program *Program
 	tallies tallies
-	hits    [][]*share // by worker and term
+	slots   [][]slot // by worker and term
 }
 
 // livePolicer is a policer in force, and its instances for filters that have their
@@ -67,7 +67,17 @@ func (t *Table) SetFilter(p *Program) {
 	if was := t.filters[p.Name()]; was != nil {
 		old = was.tallies
 	}
-	f.tallies, f.hits = t.carry(p, old, func(int) bool { return true })
+	var hits [][]*share
+	f.tallies, hits = t.carry(p, old, func(int) bool { return true })
+	for _, of := range hits {
+		slots := make([]slot, len(of))
+		for i := range of {
+			if slots[i].hit = of[i]; i < len(p.actions) {
+				slots[i].action = p.actions[i]
+			}
+		}
+		f.slots = append(f.slots, slots)
+	}
 	t.filters[p.Name()] = f
 }
 
@@ -112,6 +122,25 @@ func (t *Table) DeleteFilter(name string) {
 	delete(t.filters, name)
 	maps.DeleteFunc(t.bounds, func(k placed, _ *Bound) bool { return k.filter == name })
 	maps.DeleteFunc(t.own, func(k placed, _ tallies) bool { return k.filter == name })
+	for _, l := range t.policers {
+		for k := range l.own {
+			if k.filter == name {
+				l.forget(k)
+			}
+		}
+	}
+}
+
+// forget drops the instance of a place, but for what it has counted.
+func (l *livePolicer) forget(k placed) {
+	p := l.own[k]
+	if p == nil {
+		return
+	}
+	for c := range l.gone {
+		l.gone[c] = l.gone[c].add(p.tallies[c].value())
+	}
+	delete(l.own, k)
 }
 
 // Filter is the program in force by a name, or nil.
@@ -175,7 +204,7 @@ func (t *Table) Bind(name string, at Place) (*Bound, error) {
 	base := TermID(0)
 	for i, f := range reach {
 		index[f.program.Name()] = int32(i)
-		b.nodes = append(b.nodes, node{program: f.program, base: base, hits: f.hits})
+		b.nodes = append(b.nodes, node{program: f.program, base: base, slots: f.slots})
 		b.need |= f.program.need
 		base += TermID(len(f.program.actions))
 	}
@@ -253,7 +282,7 @@ func (t *Table) policer(name string, p *Program, at Place) (*policer, error) {
 // same reports whether two Bounds of one filter do the same.
 func (b *Bound) same(c *Bound) bool {
 	return slices.EqualFunc(b.nodes, c.nodes, func(m, n node) bool {
-		return m.program == n.program && &m.hits[0] == &n.hits[0] && slices.Equal(m.policers, n.policers)
+		return m.program == n.program && &m.slots[0] == &n.slots[0] && slices.Equal(m.policers, n.policers)
 	})
 }
 
@@ -263,7 +292,7 @@ func (t *Table) Unbind(name string, at Place) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.bounds[placed{name, at}]
-	if b == nil {
+	if b == nil || at == (Place{}) {
 		return
 	}
 	delete(t.bounds, placed{name, at})
@@ -271,12 +300,7 @@ func (t *Table) Unbind(name string, at Place) {
 		key := placed{b.nodes[i].program.Name(), at}
 		delete(t.own, key)
 		for _, l := range t.policers {
-			if p := l.own[key]; p != nil {
-				for c := range l.gone {
-					l.gone[c] = l.gone[c].add(p.tallies[c].value())
-				}
-				delete(l.own, key)
-			}
+			l.forget(key)
 		}
 	}
 }
@@ -290,7 +314,7 @@ func (t *Table) Counts(filter string) []TermCount {
 	if f == nil {
 		return nil
 	}
-	return f.program.counts(f.tallies)
+	return f.program.counts(f.tallies, func(int) bool { return true })
 }
 
 // PlaceCounts is what those terms that count per place have matched at one, in
@@ -302,14 +326,14 @@ func (t *Table) PlaceCounts(filter string, at Place) []TermCount {
 	if f == nil {
 		return nil
 	}
-	return f.program.counts(t.own[placed{filter, at}])
+	return f.program.counts(t.own[placed{filter, at}], f.program.countsPerPlace)
 }
 
-func (p *Program) counts(by tallies) []TermCount {
+func (p *Program) counts(by tallies, counts func(term int) bool) []TermCount {
 	var out []TermCount
 	for i := range len(p.actions) + 1 {
 		name := p.termName(i)
-		if c := by[name]; c != nil {
+		if c := by[name]; c != nil && counts(i) {
 			out = append(out, TermCount{name, c.value()})
 		}
 	}

@@ -44,6 +44,16 @@ var differences = []difference{
 	{"jumbo-without-length", isJumboWithoutLength},
 }
 
+// unchecked is a difference where sources are checked: Linux does so only once it
+// has a way for the packet, and tells whoever pretends to be the source that there
+// is none.
+var unchecked = difference{"unchecked-source", func(c *trial) bool {
+	if c.v4() == nil || sides[0].routes[0].Contains(c.src()) || len(c.ours) != 0 {
+		return false
+	}
+	return ownError(c.theirs, 3) || ownError(c.theirs, 12)
+}}
+
 // isOwn: what is for the router, also as a member of a group, is the host stack's
 // to answer, which is not here;
 // Linux answers it, and sends it nowhere else.

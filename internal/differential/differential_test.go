@@ -12,6 +12,7 @@ import (
 
 	"router/internal/frames"
 	"router/internal/testnet"
+	"router/intf"
 )
 
 // batchLen is how many packets are under way at once: with their marks, and all
@@ -35,48 +36,80 @@ func amount(t *testing.T) int {
 	return 100_000
 }
 
+// seed names the packets: the same ones every time, unless DIFFERENTIAL_SEED
+// names others.
+func seed(t *testing.T) uint64 {
+	t.Helper()
+	text := os.Getenv("DIFFERENTIAL_SEED")
+	if text == "" {
+		return 1
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("DIFFERENTIAL_SEED=%q: want a number", text)
+	}
+	return n
+}
+
+var families = []struct {
+	name string
+	next func(*frames.Generator, []byte) []byte
+}{{"IPv4", (*frames.Generator).Next4}, {"IPv6", (*frames.Generator).Next6}}
+
 // TestForwardsAsLinuxDoes sends generated packets through our pipeline and
-// through Linux. The seed is the same every time; DIFFERENTIAL_SEED names
-// another one.
+// through Linux.
 func TestForwardsAsLinuxDoes(t *testing.T) {
 	testnet.Require(t)
-	seed := uint64(1)
-	if text := os.Getenv("DIFFERENTIAL_SEED"); text != "" {
-		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seed = n
-	}
-	ours, theirs := newPipeline(t), newKernel(t)
+	ours, theirs := newPipeline(t, intf.RPFNone), newKernel(t, "0")
 	defer pin(t)()
-	n := amount(t) / 2
-	for _, family := range []struct {
-		name string
-		next func(*frames.Generator, []byte) []byte
-	}{{"IPv4", (*frames.Generator).Next4}, {"IPv6", (*frames.Generator).Next6}} {
+	for _, f := range families {
 		// No subtest: another goroutine would not be pinned.
-		g := frames.New(seed, world())
-		var s score
-		start := time.Now()
-		var batch [batchLen][]byte
-		for done := 0; done < n; done += batchLen {
-			for i := range batch {
-				batch[i] = family.next(g, batch[i][:0])
-			}
-			wait := ours.start(batch[:])
-			them := theirs.forward(t, batch[:])
-			us := wait(t)
-			for i, f := range batch {
-				s.add(&trial{f, them[i], us[i]})
-			}
-		}
-		s.report(t, family.name, time.Since(start))
+		compare(t, ours, theirs, f.name, frames.New(seed(t), world()), f.next, amount(t)/2, differences)
 	}
+}
+
+// TestChecksSourcesAsLinuxDoes does so with the checks of sources that Linux has,
+// for IPv4 only (rp_filter).
+func TestChecksSourcesAsLinuxDoes(t *testing.T) {
+	testnet.Require(t)
+	for _, c := range []struct {
+		check    intf.RPFCheck
+		rpFilter string
+	}{{intf.RPFStrict, "1"}, {intf.RPFLoose, "2"}} {
+		t.Run(c.check.String(), func(t *testing.T) {
+			ours, theirs := newPipeline(t, c.check), newKernel(t, c.rpFilter)
+			defer pin(t)()
+			w := world()
+			// Sources from everywhere.
+			w.Sources = append(append(w.Sources, w.Targets...), w.Targets...)
+			compare(t, ours, theirs, "IPv4", frames.New(seed(t), w), (*frames.Generator).Next4, amount(t)/10, append(slices.Clone(differences), unchecked))
+		})
+	}
+}
+
+// compare sends n frames, and a few to fill the last batch, through both.
+func compare(t *testing.T, ours *pipeline, theirs *kernel, family string, g *frames.Generator, next func(*frames.Generator, []byte) []byte, n int, allowed []difference) {
+	t.Helper()
+	s := score{allowed: allowed}
+	start := time.Now()
+	var batch [batchLen][]byte
+	for done := 0; done < n; done += batchLen {
+		for i := range batch {
+			batch[i] = next(g, batch[i][:0])
+		}
+		wait := ours.start(batch[:])
+		them := theirs.forward(t, batch[:])
+		us := wait(t)
+		for i, f := range batch {
+			s.add(&trial{f, them[i], us[i]})
+		}
+	}
+	s.report(t, family, time.Since(start))
 }
 
 // A score sums up trials.
 type score struct {
+	allowed     []difference
 	sent, equal int
 	silent      int // of the equal ones: nothing came out
 	errors      int // of the equal ones: an ICMP error
@@ -100,7 +133,7 @@ func (s *score) add(c *trial) {
 	if s.named == nil {
 		s.named, s.unnamed, s.examples = map[string]int{}, map[string]int{}, map[string][]string{}
 	}
-	for _, d := range differences {
+	for _, d := range s.allowed {
 		if d.is(c) {
 			s.named[d.name]++
 			return

@@ -41,14 +41,15 @@ type kernel struct {
 // markSource is the source of marks, which no generated packet has.
 var markSource = netip.MustParseAddr("10.1.77.77")
 
-// newKernel makes the namespaces.
-func newKernel(t *testing.T) *kernel {
+// newKernel makes the namespaces. rpFilter is the kernel's check of sources: 0
+// none, 1 strict, 2 loose.
+func newKernel(t *testing.T, rpFilter string) *kernel {
 	t.Helper()
 	router, far := testnet.New(t, "linux"), testnet.New(t, "far")
 	for key, value := range map[string]string{
 		"ipv4/ip_forward": "1", "ipv4/icmp_ratelimit": "0", "ipv4/icmp_msgs_per_sec": "1000000", "ipv4/icmp_msgs_burst": "1000000",
 		"ipv4/icmp_errors_use_inbound_ifaddr": "1",
-		"ipv4/conf/all/rp_filter":             "0", "ipv4/conf/default/rp_filter": "0",
+		"ipv4/conf/all/rp_filter":             rpFilter, "ipv4/conf/default/rp_filter": rpFilter,
 		"ipv4/conf/all/send_redirects": "0", "ipv4/conf/default/send_redirects": "0",
 		"ipv4/conf/all/log_martians": "0", "ipv4/conf/default/log_martians": "0",
 		// Nothing is said later about fragments for the router itself.

@@ -22,6 +22,7 @@ import (
 // before it asks for the next one belongs to this one.
 type pipeline struct {
 	engine *dataplane.Engine
+	check  intf.RPFCheck // of sources, on all sides
 	work   atomic.Pointer[work]
 }
 
@@ -34,7 +35,7 @@ type work struct {
 	done   chan struct{}
 }
 
-func newPipeline(t testing.TB) *pipeline {
+func newPipeline(t testing.TB, check intf.RPFCheck) *pipeline {
 	t.Helper()
 	domain := epoch.New()
 	none := dataplane.Rate{PerSecond: 1e9, Burst: 1 << 30}
@@ -47,7 +48,7 @@ func newPipeline(t testing.TB) *pipeline {
 			t.Error(err)
 		}
 	})
-	p := &pipeline{engine: engine}
+	p := &pipeline{engine: engine, check: check}
 	if err := p.configure(domain); err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func (p *pipeline) addUnit(routes *vrf.Manager, i intf.Index, id dataplane.PortI
 	u := dataplane.Unit{Index: i, Port: id, MAC: s.mac}
 	for _, prefix := range s.prefixes {
 		f := &u.Families[intf.FamilyOf(prefix.Addr())]
-		f.Up, f.MTU, f.Primary = true, uint16(s.mtu), prefix.Addr()
+		f.Up, f.MTU, f.Primary, f.RPF = true, uint16(s.mtu), prefix.Addr(), p.check
 		f.Locals = append(f.Locals, prefix.Addr())
 	}
 	tx := p.engine.Edit()

@@ -59,6 +59,7 @@ func newLab(t *testing.T) *lab {
 		intent: models.Intent{
 			Devices: map[string]intf.DeviceSpec{}, Units: map[intf.UnitKey]intf.UnitSpec{},
 			Instances: map[string]models.InstanceSpec{"default": {Name: "default"}}, Static: map[models.StaticKey]models.StaticSpec{},
+			Multicast: map[models.MulticastKey]models.MulticastSpec{},
 		},
 	}
 	l.boot()
@@ -204,11 +205,13 @@ func (l *lab) commit(edit func(*models.Intent)) error {
 	next := models.Intent{
 		System: l.intent.System, Devices: maps.Clone(l.intent.Devices), Units: maps.Clone(l.intent.Units),
 		Instances: maps.Clone(l.intent.Instances), Static: maps.Clone(l.intent.Static),
+		Multicast: maps.Clone(l.intent.Multicast),
 	}
 	edit(&next)
 	err := l.applier.Apply(l.t.Context(), models.Change{
 		Devices: deltas(l.intent.Devices, next.Devices), Units: deltas(l.intent.Units, next.Units),
 		Instances: deltas(l.intent.Instances, next.Instances), Static: deltas(l.intent.Static, next.Static),
+		Multicast: deltas(l.intent.Multicast, next.Multicast),
 	})
 	if err == nil {
 		l.intent = next

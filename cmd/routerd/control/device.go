@@ -310,6 +310,7 @@ func (r *Router) claims(device string) []bpf.Claim {
 			for _, p := range r.links.Get(device).Addresses {
 				claim.Kernel = append(claim.Kernel, p.Addr())
 			}
+			r.share(&claim, u)
 		}
 		claims = append(claims, claim)
 	}
@@ -317,7 +318,10 @@ func (r *Router) claims(device string) []bpf.Claim {
 }
 
 func equalClaims(a, b []bpf.Claim) bool {
-	return slices.EqualFunc(a, b, func(x, y bpf.Claim) bool { return x.Tags == y.Tags && slices.Equal(x.Kernel, y.Kernel) })
+	return slices.EqualFunc(a, b, func(x, y bpf.Claim) bool {
+		return x.Tags == y.Tags && slices.Equal(x.Kernel, y.Kernel) &&
+			slices.Equal(x.Shared, y.Shared) && slices.Equal(x.Sessions, y.Sessions)
+	})
 }
 
 // LinkChanged takes a link's new state in. It is for the monitor to call.

@@ -101,7 +101,8 @@ func (r *Router) newFlow(p dataplane.Punt) {
 		f = vrf.Flow{Group: h.Dst(), Source: h.Src()}
 	}
 	if err := r.vrfs.AddFlow(p.Instance, f, r.clock()); err != nil {
-		r.log.Warn("no room for a multicast flow", "instance", r.names[p.Instance], "group", f.Group.String(), "source", f.Source.String(), "err", err)
+		// The cache counts it, and there may be a thousand a second.
+		r.log.Debug("no room for a multicast flow", "instance", r.names[p.Instance], "group", f.Group.String(), "source", f.Source.String(), "err", err)
 	}
 }
 

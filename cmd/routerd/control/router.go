@@ -379,6 +379,11 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 	if err := each(p.classes, r.clearClass); err != nil {
 		return err
 	}
+	if len(p.sessions) > 0 {
+		if err := r.shareAnew(); err != nil {
+			return err
+		}
+	}
 	err = r.vrfs.Batch(func() error {
 		return errors.Join(each(p.statics, r.clearStatic), each(p.multicast, r.clearMulticast))
 	})

@@ -30,6 +30,7 @@ type localPolicy struct {
 	sessions map[string]*localSession
 	usedIDs  [dataplane.MaxClasses]bool
 	nextID   dataplane.SessionID
+	kernel   int // how many sessions want packets to be the kernel's
 }
 
 // startPolicy puts the default policy in place, which is there before anything is

@@ -380,7 +380,7 @@ func (r *Router) dirtyUnit(u *unit) { r.dirty.units[u.key] = struct{}{} }
 
 // publishUnit puts into the edit what workers need of the unit.
 func (r *Router) publishUnit(u *unit, t *intf.Unit) error {
-	v := dataplane.Unit{Index: u.index, VLAN: t.Stack, MAC: t.MAC}
+	v := dataplane.Unit{Index: u.index, VLAN: t.Stack, MAC: t.MAC, Loopback: t.Loopback}
 	if d := r.devices[u.key.Device]; d != nil && t.Down&(intf.BadTags|intf.NoParent) == 0 {
 		v.Port = d.port
 	}

@@ -86,8 +86,10 @@ func keyed(name, key, value string) *gnmi.PathElem {
 func changedPaths(c StateChange) []tree.Path {
 	o := c.Object
 	if c.Group.IsValid() {
-		return []tree.Path{{keyed("instance", "name", o.Instance), keyed("rib", "afi", intf.FamilyOf(c.Group).String()),
-			{Name: "flow", Key: map[string]string{"group": c.Group.String(), "source": c.Route.String()}}}}
+		in := tree.Path{keyed("instance", "name", o.Instance)}
+		flow := in.Child(keyed("rib", "afi", intf.FamilyOf(c.Group).String()))
+		flow = flow.Child(&gnmi.PathElem{Name: "flow", Key: map[string]string{"group": c.Group.String(), "source": c.Route.String()}})
+		return []tree.Path{flow, in.Named("multicast")} // which counts the flows
 	}
 	if c.Route.IsValid() {
 		return []tree.Path{{keyed("instance", "name", o.Instance),

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/openconfig/goyang/pkg/yang"
@@ -91,8 +92,22 @@ func (n *Node) set(holder reflect.Value, value any) error {
 func (n *Node) setElem(holder reflect.Value, value any) error {
 	field := holder.Elem().Field(n.field)
 	field.SetZero()
-	if err := n.leaf.check(value, field.Type().Elem()); err != nil {
+	t := field.Type().Elem()
+	if n.union != nil {
+		return n.setUnion(holder, field, value)
+	}
+	if err := n.leaf.check(value, t); err != nil {
 		return err
+	}
+	if t.Kind() == reflect.String || n.leaf.kind == yang.Yenum {
+		list := reflect.MakeSlice(field.Type(), 1, 1)
+		if s, ok := stringOf(value); ok && t.Kind() == reflect.String {
+			list.Index(0).SetString(s)
+		} else if ok {
+			list.Index(0).SetInt(enumValues(t)[localName(s)])
+		}
+		field.Set(list)
+		return nil
 	}
 	if err := ytypes.Unmarshal(n.entry, holder.Interface(), []any{plainJSON(n.leaf, value)}); err != nil {
 		return fmt.Errorf("%s is no value of this type", describe(value))
@@ -100,8 +115,47 @@ func (n *Node) setElem(holder reflect.Value, value any) error {
 	return nil
 }
 
+// setUnion decodes a value of a union into its leaf, or into the one entry of its
+// leaf-list.
+func (n *Node) setUnion(holder, field reflect.Value, value any) error {
+	t := field.Type()
+	if n.Kind == LeafList {
+		t = t.Elem()
+	}
+	v, err := n.union.value(n.leaf, value, t)
+	switch {
+	case err == nil && n.Kind == LeafList:
+		list := reflect.MakeSlice(field.Type(), 1, 1)
+		list.Index(0).Set(v)
+		field.Set(list)
+		return nil
+	case err == nil:
+		field.Set(v)
+		return nil
+	case !errors.Is(err, errSlow):
+		return err
+	}
+	plain := plainJSON(n.leaf, value)
+	if n.Kind == LeafList {
+		plain = []any{plain}
+	}
+	if err := ytypes.Unmarshal(n.entry, holder.Interface(), plain); err != nil {
+		return fmt.Errorf("%s is no value of this type", describe(value))
+	}
+	if n.Kind == LeafList {
+		n.union.learn(field.Index(0))
+	} else {
+		n.union.learn(field)
+	}
+	return nil
+}
+
 func (n *Node) setOne(holder, field reflect.Value, value any) error {
 	t := field.Type()
+	if n.union != nil {
+		field.SetZero()
+		return n.setUnion(holder, field, value)
+	}
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -303,14 +357,22 @@ func checkEnum(value any, t reflect.Type) error {
 	return fmt.Errorf("%s is none of %s", describe(value), strings.Join(list, ", "))
 }
 
-// enumValues maps the names of the generated enumeration type t to its values.
+// enums remembers, by type, what enumValues found.
+var enums sync.Map // reflect.Type -> map[string]int64
+
+// enumValues maps the names of the generated enumeration type t to its values. The
+// map is shared.
 func enumValues(t reflect.Type) map[string]int64 {
+	if m, ok := enums.Load(t); ok {
+		return m.(map[string]int64)
+	}
 	e := reflect.Zero(t).Interface().(ygot.GoEnum)
 	defs := e.ΛMap()[t.Name()]
 	m := make(map[string]int64, len(defs))
 	for v, d := range defs {
 		m[d.Name] = v
 	}
+	enums.Store(t, m)
 	return m
 }
 

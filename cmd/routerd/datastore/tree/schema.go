@@ -61,6 +61,7 @@ type Node struct {
 	mapKey   reflect.Type // list: the map's key type
 	ordered  bool         // list: ordered by user, and kept in a ygot.GoOrderedMap
 	leaf     *leafType    // leaf, leaf-list
+	union    *union       // of a leaf or leaf-list whose Go type is an interface
 	def      reflect.Value
 }
 
@@ -163,6 +164,13 @@ func (n *Node) tieLeaf() error {
 	n.leaf, err = newLeafType(e.Type)
 	if err != nil {
 		return fmt.Errorf("leaf %s: %w", n.Name, err)
+	}
+	t := n.typ
+	if n.Kind == LeafList {
+		t = t.Elem()
+	}
+	if t.Kind() == reflect.Interface {
+		n.union = newUnion(n)
 	}
 	if n.Kind != Leaf || !n.Config {
 		return nil
