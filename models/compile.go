@@ -11,7 +11,6 @@ import (
 // The defaults of the model, as yang/ gives them; a test compares.
 const (
 	defaultMRU          = 1518
-	defaultPreference   = 5
 	defaultCacheEntries = 4096
 	defaultCacheIdle    = 210 // seconds
 )

@@ -37,7 +37,7 @@ func compileStatic(instance, text string, g *gen.Routerd_Instance_StaticRoute, v
 	}
 	s = StaticSpec{
 		Key:         StaticKey{Instance: instance, Prefix: p},
-		Preference:  value(c.Preference, defaultPreference),
+		Preference:  value(c.Preference, routing.Static.Preference()),
 		Tag:         value(c.Tag, 0),
 		HasTag:      c.Tag != nil,
 		Description: value(c.Description, ""),

@@ -13,6 +13,7 @@ import (
 
 	"router/gen"
 	"router/intf"
+	"router/routing"
 )
 
 func TestRulesAreThoseOfTheModel(t *testing.T) {
@@ -84,7 +85,7 @@ func TestDefaultsAreThoseOfTheModel(t *testing.T) {
 		{"interface/unit/family/router-advertisement/prefix/config/valid-lifetime", uintText(uint64(defaultValid))},
 		{"interface/unit/family/router-advertisement/prefix/config/preferred-lifetime", uintText(uint64(defaultPreferred))},
 		{"interface/unit/family/router-advertisement/route/config/preference", intf.PreferMedium.String()},
-		{"instance/static-route/config/preference", uintText(defaultPreference)},
+		{"instance/static-route/config/preference", uintText(uint64(routing.Static.Preference()))},
 		{"instance/static-route/config/action", Forward.String()},
 		{"instance/multicast-route/config/action", MulticastForward.String()},
 		{"instance/multicast-route/config/local", "false"},

@@ -10,9 +10,11 @@
 // on a link of ours are resolved through other routes; see [Store].
 //
 // Invariant: after each change the FIB holds, for every prefix, the next hop of
-// the first usable route in the order Source, Preference, IfIndex, Protocol, and
-// nothing for a prefix that has no usable route. It depends on the routes and
-// the links, never on the order in which they came.
+// the first usable route in the order Source, Preference, Protocol (of User
+// routes; those of one incoming unit before those of any), IfIndex, and nothing
+// for a prefix that has no usable route. Where that route takes packets of one
+// unit, it holds a Choice. It depends on the routes and the links, never on the
+// order in which they came.
 //
 // The package is pure: no Linux, no YANG, no clock. Nothing in it locks; the
 // caller lets one goroutine in at a time, readers of state included. Readers of

@@ -16,36 +16,19 @@ func (r *RIB) Lookup(a netip.Addr) (Entry, bool) {
 // or on any unit if that is 0. It is the lookup of SO_DONTROUTE: routes of the
 // longest prefix first, whether packets follow them or not.
 func (r *RIB) LookupDirect(a netip.Addr, ifindex intf.Index) (Entry, bool) {
-	a = a.WithZone("")
-	return r.LookupFunc(a, func(e Entry) bool {
-		nh := e.NextHop
-		direct := nh.Kind == Resolve || nh.Kind == Forward && nh.Gateway == a
-		return direct && (ifindex == 0 || nh.IfIndex == ifindex)
-	})
+	return r.Find(a, Query{Direct: true, IfIndex: ifindex})
 }
 
-// LookupFunc is the first usable route that covers a and that ok accepts:
+// LookupFunc is the first usable route that covers a and that accepts accepts:
 // longest prefix first, then by preference.
-func (r *RIB) LookupFunc(a netip.Addr, ok func(Entry) bool) (Entry, bool) {
-	if !a.IsValid() {
-		return Entry{}, false
-	}
-	s := r.store
-	var scratch [33]uint32
-	path := r.routes[intf.FamilyOf(a)].matches(&s.nodes, keyOf(a), scratch[:0])
-	for i := len(path) - 1; i >= 0; i-- {
-		n := s.nodes.at(path[i])
-		for j := n.head; j != 0; {
-			rec := s.records.at(j)
-			if s.usable(n, rec) {
-				if e := s.entry(n, rec); ok(e) {
-					return e, true
-				}
-			}
-			j = rec.next
+func (r *RIB) LookupFunc(a netip.Addr, accepts func(Entry) bool) (found Entry, ok bool) {
+	r.covering(a, func(e Entry) bool {
+		if e.Usable && accepts(e) {
+			found, ok = e, true
 		}
-	}
-	return Entry{}, false
+		return !ok
+	})
+	return found, ok
 }
 
 // Entries lists the routes to exactly this prefix, the preferred one first.

@@ -33,6 +33,15 @@ func order(a, b Route) int {
 		}
 		return 0
 	}
+	if pref == 0 && a.Source == User && b.Source == User {
+		any := func(r Route) int {
+			if r.Incoming {
+				return 0
+			}
+			return 1
+		}
+		pref = cmp.Or(cmp.Compare(any(a), any(b)), cmp.Compare(a.Protocol, b.Protocol))
+	}
 	return cmp.Or(cmp.Compare(last(a), last(b)), cmp.Compare(a.Source, b.Source), pref, cmp.Compare(a.IfIndex, b.IfIndex), cmp.Compare(a.Protocol, b.Protocol))
 }
 

@@ -161,7 +161,7 @@ func (r *RIB) Set(rt Route) error {
 			return nil
 		}
 		rec.tag = rt.Tag
-		moved := rec.preference != rt.Preference || rec.flags&routeIgnored != given&routeIgnored
+		moved := rec.preference != rt.Preference || rec.flags&routeGiven != given
 		rec.flags = rec.flags&^routeGiven | given
 		if !same {
 			h := s.acquire(rt.NextHop)
@@ -269,6 +269,11 @@ func (rec *record) before(o *record) bool {
 		return rec.source < o.source
 	case rec.source == User && rec.preference != o.preference:
 		return rec.preference < o.preference
+	case rec.source == User && (rec.flags^o.flags)&routeIncoming != 0:
+		// Behind a route for all units it would never be used.
+		return rec.flags&routeIncoming != 0
+	case rec.source == User && rec.protocol != o.protocol:
+		return rec.protocol < o.protocol
 	case rec.ifindex != o.ifindex:
 		return rec.ifindex < o.ifindex
 	}

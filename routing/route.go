@@ -43,7 +43,8 @@ func (s Source) String() string {
 }
 
 // A Protocol says where a route comes from within its Source. It tells routes
-// apart; preference does not depend on it.
+// apart, has a preference that its routes get when nothing is said, and decides,
+// in the order below, among User routes of one preference.
 type Protocol uint8
 
 // The protocols.
@@ -75,6 +76,19 @@ func (p Protocol) String() string {
 		return "cache"
 	}
 	return fmt.Sprintf("protocol(%d)", uint8(p))
+}
+
+// Preference is what routes of the protocol have when nothing is said: declared
+// routes come before those that are fed.
+func (p Protocol) Preference() uint8 {
+	switch p {
+	case System, Direct, Neighbor, Cache:
+	case Static, StaticGroup:
+		return 5
+	case Feed:
+		return 170
+	}
+	return 0
 }
 
 // A Key is what tells the routes of an instance apart.

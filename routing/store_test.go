@@ -56,11 +56,13 @@ func TestPreference(t *testing.T) {
 	row := func(s Source, preference uint8, i intf.Index, protocol Protocol) Route {
 		return Route{Key: Key{Prefix: p, Source: s, IfIndex: i, Protocol: protocol}, Preference: preference, NextHop: NextHop{Kind: Discard}}
 	}
+	ofUnit := func(r Route) Route { r.Incoming = true; return r }
 	rows := []Route{
 		row(User, 1, 9, Feed),
+		ofUnit(row(User, 5, 8, Feed)),
 		row(User, 5, 0, Static),
-		row(User, 5, 0, Feed),
 		row(User, 5, 7, Static),
+		row(User, 5, 0, Feed),
 		row(User, 255, 0, System),
 		row(Permanent, 0, 0, System),
 		row(InterfaceLocal, 9, 4, Direct),

@@ -169,7 +169,7 @@ func staticKey(prefix netip.Prefix) routing.Key {
 // A UserRoute is a route from a feed.
 type UserRoute struct {
 	Prefix     netip.Prefix
-	Preference uint8
+	Preference uint8 // 0 is the protocol's
 	Tag        uint32
 	NextHop    routing.NextHop
 }
@@ -184,6 +184,9 @@ func (m *Manager) Load(instance string, p routing.Protocol, routes iter.Seq[User
 	}
 	return m.store.Batch(func() error {
 		for r := range routes {
+			if r.Preference == 0 {
+				r.Preference = p.Preference()
+			}
 			err := ri.rib.Set(routing.Route{
 				Key:        routing.Key{Prefix: r.Prefix.Masked(), Source: routing.User, Protocol: p},
 				Preference: r.Preference, Tag: r.Tag, NextHop: r.NextHop,

@@ -414,7 +414,7 @@ func TestLoadAndUnload(t *testing.T) {
 	prefixes := []netip.Prefix{pfx("20.0.0.0/8"), pfx("30.0.0.0/8")}
 	must(t, m.Load(Default, routing.Feed, func(yield func(UserRoute) bool) {
 		for _, p := range prefixes {
-			if !yield(UserRoute{Prefix: p, NextHop: nh, Tag: 5}) {
+			if !yield(UserRoute{Prefix: p, Preference: 1, NextHop: nh, Tag: 5}) {
 				return
 			}
 		}

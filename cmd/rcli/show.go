@@ -121,6 +121,7 @@ type entryTree struct {
 		Reason      string `json:"reason"`
 		NextHopType string `json:"next-hop-type"`
 		RejectCode  string `json:"reject-code"`
+		Tag         int    `json:"tag"`
 		Incoming    string `json:"incoming-interface"`
 		Gateway     string `json:"gateway"`
 		Egress      string `json:"egress"`
@@ -179,11 +180,22 @@ func showCommand(o *options) *cobra.Command {
 		func(ctx context.Context, c *client, _ []string) error { return showLocalPolicy(ctx, o, c) })
 	var instance string
 	var all bool
-	routes := &cobra.Command{Use: "routes [--instance NAME] [--all] [PREFIX]", Aliases: []string{"route"}, Short: "routes of an instance", Args: cobra.MaximumNArgs(1)}
+	var query routeQuery
+	routes := &cobra.Command{
+		Use: "routes [--instance NAME] [--all] [CONDITIONS] [PREFIX|ADDRESS]", Aliases: []string{"route"}, Args: cobra.MaximumNArgs(1),
+		Short: "routes of an instance; of an address, the one that packets follow, or that meets the conditions",
+	}
+	routes.Flags().StringVar(&query.unit, "interface", "", "condition: leads out of this unit")
+	routes.Flags().StringVar(&query.source, "source", "", "condition: from this source")
+	routes.Flags().StringVar(&query.notSource, "not-source", "", "condition: from another source than this")
+	routes.Flags().StringVar(&query.protocol, "protocol", "", "condition: of this protocol")
+	routes.Flags().StringVar(&query.tag, "tag", "", "condition: with this tag")
+	routes.Flags().BoolVar(&query.direct, "direct", false, "condition: what it leads to is on the unit's link")
+	routes.Flags().BoolVar(&query.covering, "covering", false, "of an address: the routes of all prefixes that cover it")
 	routes.Flags().StringVar(&instance, "instance", "default", "routing instance")
 	routes.Flags().BoolVar(&all, "all", false, "permanent routes too")
 	sub(routes, func(ctx context.Context, c *client, args []string) error {
-		return showRoutes(ctx, o, c, instance, all, args)
+		return showRoutes(ctx, o, c, instance, all, query, args)
 	})
 	filterCommands(o, sub)
 	sub(multicastCommand(o))
@@ -408,7 +420,15 @@ func compareAddresses(a, b string) int {
 	return x.Compare(y)
 }
 
-func showRoutes(ctx context.Context, o *options, c *client, instance string, all bool, args []string) error {
+func showRoutes(ctx context.Context, o *options, c *client, instance string, all bool, q routeQuery, args []string) error {
+	if len(args) > 0 {
+		if a, err := netip.ParseAddr(args[0]); err == nil && a.Zone() == "" {
+			return showRoutesTo(ctx, o, c, instance, a, q)
+		}
+	}
+	if q.covering {
+		return usagef("show routes --covering: want an address such as 192.0.2.1")
+	}
 	rib := &gpb.PathElem{Name: "rib"}
 	path := &gpb.Path{Elem: []*gpb.PathElem{{Name: "instance", Key: map[string]string{"name": instance}}, rib}}
 	var routes []routeTree
@@ -422,7 +442,7 @@ func showRoutes(ctx context.Context, o *options, c *client, instance string, all
 	if len(args) > 0 {
 		p, err := netip.ParsePrefix(args[0])
 		if err != nil {
-			return usagef("show routes %s: want a prefix such as 192.0.2.0/24", args[0])
+			return usagef("show routes %s: want a prefix such as 192.0.2.0/24 or an address", args[0])
 		}
 		p = p.Masked()
 		afi := "inet"
@@ -444,7 +464,8 @@ func showRoutes(ctx context.Context, o *options, c *client, instance string, all
 	slices.SortFunc(routes, func(a, b routeTree) int { return comparePrefixes(a.Prefix, b.Prefix) })
 	var rows [][]string
 	for _, r := range routes {
-		rows = append(rows, routeRows(r.Prefix, r.Entry, all)...)
+		picked := slices.DeleteFunc(r.Entry, func(e entryTree) bool { return !q.picks(e, netip.Addr{}) })
+		rows = append(rows, routeRows(r.Prefix, picked, all || q.source == "permanent")...)
 	}
 	return table(o.out, "Prefix Source Protocol Pref Next-hop Interface", rows)
 }

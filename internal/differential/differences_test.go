@@ -261,7 +261,16 @@ func isEchoedOptions(c *trial) bool {
 	}
 	between := false
 	eachOption(ip, func(o []byte) {
-		between = between || len(o) > 2 && (o[0] == 7 && (o[1]%4 != 3 || o[2]%4 != 0) || o[0] == 68 && (o[1]%4 != 0 || o[2]%4 != 1))
+		switch {
+		case o[0] == 7 && len(o) > 2:
+			between = between || o[1]%4 != 3 || o[2]%4 != 0
+		case o[0] == 68 && len(o) > 3:
+			place := byte(4)
+			if kind := o[3] & 15; kind == 1 || kind == 3 {
+				place = 8 // an address and a time
+			}
+			between = between || (o[1]-4)%place != 0 || (o[2]-5)%place != 0
+		}
 	})
 	return between
 }
