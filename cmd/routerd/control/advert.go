@@ -83,27 +83,25 @@ func (r *Router) leaveDevice(name string) {
 const advertRoom = intf.MinMTU6
 
 // sendAdvert puts an advertisement on the wire. Prefixes that it has no room for
-// follow in others (RFC 4861, 6.2.3).
+// follow in others, which say nothing else (RFC 4861, 6.2.3).
 func (r *Router) sendAdvert(s *advertise.Send) {
 	u := r.byIndex[s.IfIndex]
 	if u == nil {
 		return
 	}
-	all := s.Advert.Prefixes
-	for part := s.Advert; ; part = (intf.Advert{
-		HopLimit: part.HopLimit, Managed: part.Managed, Other: part.Other, Preference: part.Preference,
-		Lifetime: part.Lifetime, Reachable: part.Reachable, Retrans: part.Retrans,
-	}) {
-		n := len(all)
-		for part.Prefixes = all[:n]; n > 0 && packet.RouterAdvertLen(&part) > advertRoom; part.Prefixes = all[:n] {
+	part, left := s.Advert, s.Advert.Prefixes
+	for {
+		n := len(left)
+		for part.Prefixes = left; n > 0 && packet.RouterAdvertLen(&part) > advertRoom; part.Prefixes = left[:n] {
 			n--
 		}
 		b := make([]byte, packet.RouterAdvertLen(&part))
-		n6 := packet.PutRouterAdvert(b, s.Source, u.params.MAC, &part)
-		r.send(s.IfIndex, packet.EtherTypeIPv6, allNodesMAC, b[:n6])
-		if all = all[n:]; len(all) == 0 || n == 0 {
+		packet.PutRouterAdvert(b, s.Source, u.params.MAC, &part)
+		r.send(s.IfIndex, packet.EtherTypeIPv6, allNodesMAC, b)
+		if left = left[n:]; len(left) == 0 || n == 0 {
 			return
 		}
+		part.MTU, part.Routes, part.DNSServers, part.DNSSearch = 0, nil, nil, nil
 	}
 }
 

@@ -124,3 +124,56 @@ func TestHostsAreToldWhenTheRouterGoes(t *testing.T) {
 		})
 	}
 }
+
+// heard gives a frame of neighbour discovery of another station to ge0.
+func (l *lab) heard(ip []byte, dst intf.MAC) {
+	l.t.Helper()
+	frame := make([]byte, packet.EthernetHeaderLen+len(ip))
+	n := packet.PutEthernet(frame, dst, h1, intf.VLAN{}, packet.EtherTypeIPv6)
+	copy(frame[n:], ip)
+	l.send("ge0", frame)
+}
+
+func (l *lab) advertCounts(want func(*models.AdvertState) bool) *models.AdvertState {
+	l.t.Helper()
+	var a *models.AdvertState
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		for _, f := range l.unitState("ge0").Families {
+			if f.Family == intf.Inet6 {
+				a = f.Advert
+			}
+		}
+		if a != nil && want(a) {
+			return a
+		}
+	}
+	l.t.Fatalf("the state is %+v", a)
+	return nil
+}
+
+func TestSolicitationsAreAnswered(t *testing.T) {
+	l := newLab(t)
+	l.advertising(0)
+	l.advert("ge0")
+	l.pass(50 * time.Second) // the initial ones are over
+	before := l.advertCounts(func(*models.AdvertState) bool { return true }).Sent
+	b := make([]byte, packet.NDMaxLen)
+	n := packet.PutND(b, netip.MustParseAddr("fe80::77"), netip.MustParseAddr("ff02::2"), packet.ND{Type: packet.ICMPv6RouterSolicit, LinkLayer: h1})
+	l.heard(b[:n], intf.MAC{0x33, 0x33, 0, 0, 0, 2})
+	l.advertCounts(func(a *models.AdvertState) bool { return a.Solicitations == 1 })
+	l.pass(600 * time.Millisecond)
+	l.advertCounts(func(a *models.AdvertState) bool { return a.Sent == before+1 })
+}
+
+func TestOtherRoutersAreCompared(t *testing.T) {
+	l := newLab(t)
+	l.advertising(0)
+	theirs := intf.Advert{Lifetime: time.Hour, Managed: true}
+	b := make([]byte, packet.RouterAdvertLen(&theirs))
+	n := packet.PutRouterAdvert(b, netip.MustParseAddr("fe80::77"), h1, &theirs)
+	l.heard(b[:n], allNodesMAC)
+	a := l.advertCounts(func(a *models.AdvertState) bool { return a.Adverts == 1 })
+	if a.Inconsistent != 1 || a.Inconsistency != "fe80::77: managed true, ours is false" {
+		t.Errorf("%+v", a)
+	}
+}
