@@ -39,7 +39,6 @@ type Config struct {
 // may be called from any goroutine.
 type Set struct {
 	config Config
-	spec   *ebpf.CollectionSpec
 	maps   map[string]*ebpf.Map
 
 	mu     sync.Mutex
@@ -53,15 +52,17 @@ type detacher interface{ Close() error }
 // names of the maps in router.c that all programs of a device share
 var mapNames = []string{"claims", "pass4", "pass6", "shapes", "sessions", "sockets", "counters"}
 
-// Load makes the maps. Programs are loaded when they are attached.
-func Load(config Config) (*Set, error) {
-	if config.Queues < 1 {
-		return nil, fmt.Errorf("%d queues: want at least one", config.Queues)
-	}
-	spec, err := loadRouter()
+// embedded is the programs as compiled, read once for all devices. Users copy
+// it.
+var embedded = sync.OnceValues(loadRouter)
+
+// specFor returns the programs and maps for a device of its own.
+func specFor(config Config) (*ebpf.CollectionSpec, error) {
+	all, err := embedded()
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded programs: %w", err)
 	}
+	spec := all.Copy()
 	shared := uint32(0)
 	if config.Attach == intf.Shared {
 		shared = 1
@@ -72,7 +73,19 @@ func Load(config Config) (*Set, error) {
 	}
 	spec.Maps["sockets"].MaxEntries = uint32(config.Queues)
 	spec.Maps["counters"].MaxEntries = uint32(config.Queues) * uint32(outcomes)
-	s := &Set{config: config, spec: spec, maps: make(map[string]*ebpf.Map), claims: newTable()}
+	return spec, nil
+}
+
+// Load makes the maps. Programs are loaded when they are attached.
+func Load(config Config) (*Set, error) {
+	if config.Queues < 1 {
+		return nil, fmt.Errorf("%d queues: want at least one", config.Queues)
+	}
+	spec, err := specFor(config)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{config: config, maps: make(map[string]*ebpf.Map), claims: newTable()}
 	for _, name := range mapNames {
 		m, err := ebpf.NewMap(spec.Maps[name])
 		if err != nil {
@@ -96,7 +109,10 @@ func explain(err error) error {
 
 // program loads one program with the set's maps. edit may change its spec.
 func (s *Set) program(name string, frags bool, edit func(*ebpf.ProgramSpec)) (*ebpf.Program, error) {
-	spec := s.spec.Copy()
+	spec, err := specFor(s.config)
+	if err != nil {
+		return nil, err
+	}
 	if frags {
 		if err := spec.Variables["frags"].Set(uint32(1)); err != nil {
 			return nil, err

@@ -36,17 +36,39 @@ type text string
 
 func fromText(s string) any { return text(s) }
 
+// patterns holds what compilePattern made: hundreds of leaves share a few
+// typedefs, and a compiled pattern takes kilobytes.
+var patterns sync.Map // of patternKey to *regexp.Regexp
+
+type patternKey struct {
+	text  string
+	posix bool
+}
+
+func compilePattern(text string, posix bool) (*regexp.Regexp, error) {
+	key := patternKey{text, posix}
+	if re, ok := patterns.Load(key); ok {
+		return re.(*regexp.Regexp), nil
+	}
+	compile := regexp.Compile
+	if posix {
+		compile = regexp.CompilePOSIX
+	}
+	re, err := compile(text)
+	if err != nil {
+		return nil, fmt.Errorf("pattern %q: %w", text, err)
+	}
+	patterns.Store(key, re)
+	return re, nil
+}
+
 func newLeafType(t *yang.YangType) (*leafType, error) {
 	l := &leafType{kind: t.Kind, ranges: t.Range, lengths: t.Length, pattern: t.Pattern}
-	patterns, posix := util.SanitizedPattern(t)
-	for _, p := range patterns {
-		compile := regexp.Compile
-		if posix {
-			compile = regexp.CompilePOSIX
-		}
-		re, err := compile(p)
+	texts, posix := util.SanitizedPattern(t)
+	for _, p := range texts {
+		re, err := compilePattern(p, posix)
 		if err != nil {
-			return nil, fmt.Errorf("pattern %q: %w", p, err)
+			return nil, err
 		}
 		l.match = append(l.match, re)
 	}
