@@ -151,7 +151,6 @@ func scale(t *testing.T, units int, present bool) {
 	t.Logf("%d routes in a Set each: %v; %v", n, time.Since(start).Round(time.Millisecond), single)
 	t.Logf("memory: %v", l.resident())
 
-	start = time.Now()
 	if err := l.end(syscall.SIGKILL); err == nil {
 		t.Error("routerd survived SIGKILL")
 	}
