@@ -313,6 +313,9 @@ func (m *merger) members(n *Node, at, entry reflect.Value, p Path, v any) {
 	for _, name := range slices.Sorted(maps.Keys(obj)) {
 		c := n.Child(name)
 		switch {
+		case name == "@" && n.Parent == nil && n.Child(annotationAt[0].GetName()) != nil:
+			m.annotations(n, at, obj[name])
+			continue
 		case strings.HasPrefix(name, "@"):
 			m.fail(Invalid, p, "annotations such as %q are not supported", name)
 			continue
