@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"router/cmd/routerd/datastore/journal"
 	"router/cmd/routerd/datastore/tree"
@@ -12,10 +13,10 @@ import (
 	"router/models"
 )
 
-// NewSchema ties the model's schema to the generated structs.
-func NewSchema() (*tree.Schema, error) {
+// NewSchema ties the model's schema to the generated structs. It is made once.
+var NewSchema = sync.OnceValues(func() (*tree.Schema, error) {
 	return tree.NewSchema(gen.SchemaTree["Device"], &gen.Device{})
-}
+})
 
 // Open takes the state directory, loads the stored configuration, checks all
 // of it, and gives it to the applier. A torn end of the journal, left by a

@@ -400,7 +400,7 @@ func (c *comparer) structs(n *Node, a, b reflect.Value) {
 func (c *comparer) leaf(n *Node, a, b reflect.Value) {
 	x, y := fieldOf(n, a), fieldOf(n, b)
 	hasX, hasY := x.IsValid() && isSet(x), y.IsValid() && isSet(y)
-	if !hasX && !hasY || hasX && hasY && sameValue(x, y) {
+	if !hasX && !hasY || hasX && hasY && sameLeaf(x, y) {
 		return
 	}
 	var old, new any
@@ -413,25 +413,6 @@ func (c *comparer) leaf(n *Node, a, b reflect.Value) {
 	c.path = append(c.path, n.static())
 	c.out.add(c.path, old, new)
 	c.path = c.path[:len(c.path)-1]
-}
-
-// sameValue compares two set fields of one leaf.
-func sameValue(x, y reflect.Value) bool {
-	if x.Kind() == reflect.Slice {
-		if x.Len() != y.Len() {
-			return false
-		}
-		if x.Len() == 0 || x.Pointer() == y.Pointer() {
-			return true
-		}
-		return reflect.DeepEqual(x.Interface(), y.Interface())
-	}
-	if x.Kind() == reflect.Pointer && x.Pointer() == y.Pointer() {
-		return true // values are replaced, never changed in place
-	}
-	x, _ = scalar(x)
-	y, _ = scalar(y)
-	return x.Type() == y.Type() && x.Comparable() && y.Comparable() && x.Equal(y)
 }
 
 func (c *comparer) list(n *Node, a, b reflect.Value) {
@@ -472,10 +453,10 @@ func (n *Node) keyTexts(entries []reflect.Value) []string {
 	return list
 }
 
-// order adds the order of a list, unless it follows, both ways, from the entries that
-// come and go: those that stay keep their places, new ones go to the end.
+// order adds the order of a list. It is told whenever entries come, go or move,
+// so that deltas can be joined: what one implies is gone in the sum.
 func (c *comparer) order(n *Node, old, new []string) {
-	if slices.Equal(follows(old, new), new) && slices.Equal(follows(new, old), old) {
+	if slices.Equal(old, new) {
 		return
 	}
 	plain := func(list []string) any {
@@ -491,22 +472,4 @@ func (c *comparer) order(n *Node, old, new []string) {
 	c.path = append(c.path, n.static())
 	c.out.add(c.path, plain(old), plain(new))
 	c.path = c.path[:len(c.path)-1]
-}
-
-// follows is the order that the entries of to get when nothing is said of it.
-func follows(from, to []string) []string {
-	in := make(map[string]bool, len(to))
-	for _, s := range to {
-		in[s] = true
-	}
-	list := slices.DeleteFunc(slices.Clone(from), func(s string) bool { return !in[s] })
-	for _, s := range list {
-		delete(in, s)
-	}
-	for _, s := range to {
-		if in[s] {
-			list = append(list, s)
-		}
-	}
-	return list
 }
