@@ -107,6 +107,7 @@ type Event struct {
 	Time    time.Time
 	Commit  Commit
 	Touched []tree.Path
+	Dropped uint64 // the commit that has left the log by this one; 0 for none
 }
 
 // A Store is an open datastore. Its methods are safe for concurrent use.
@@ -206,7 +207,8 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error)
 		return Commit{}, &ApplyError{Err: err}
 	}
 	r := &journal.Record{Kind: journal.Committed, Delta: delta, Deadline: deadline, Commit: Commit{
-		Number: s.Last().Number + 1, Time: s.opt.clock.now().UTC(), User: req.User, Source: req.Source, Comment: req.Comment}}
+		Number: s.Last().Number + 1, Time: s.opt.clock.now().UTC(), User: req.User, Source: req.Source, Comment: req.Comment,
+		Changes: delta.Len(), Paths: tx.paths()}}
 	if e.reverts != nil {
 		r.Reverts, r.IsRevert = *e.reverts, true
 	}
@@ -236,7 +238,11 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error)
 	}
 	tx.publish(r.Commit)
 	s.log.Info("committed", "commit", r.Number, "user", r.User, "source", r.Source, "octets", len(delta.Bytes()))
-	s.notify(Event{Time: r.Time, Commit: r.Commit, Touched: tx.touched})
+	event := Event{Time: r.Time, Commit: r.Commit, Touched: tx.touched}
+	if keep := uint64(s.journal.Keep()); r.Number > keep {
+		event.Dropped = r.Number - keep
+	}
+	s.notify(event)
 	s.compactIfLarge()
 	return r.Commit, late
 }

@@ -178,15 +178,17 @@ func (j *Journal) find(n uint64) (entry, bool) {
 // Read reads the record of commit n, its change included. It is [ErrNoCommit]
 // for one that the history doesn't have.
 func (j *Journal) Read(n uint64) (*Record, error) {
-	// Held while reading, so that the file isn't pruned meanwhile.
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	e, ok := j.find(n)
+	j.mu.Unlock()
 	if !ok {
 		return nil, fmt.Errorf("commit %d: %w", n, ErrNoCommit)
 	}
 	path := numberedPath(j.opt.Dir, journalPrefix, e.file)
 	f, err := j.opt.FS.OpenFile(path, os.O_RDONLY)
+	if isAbsent(err) {
+		err = ErrNoCommit // pruned since it was found
+	}
 	if err != nil {
 		return nil, fmt.Errorf("commit %d: %w", n, err)
 	}
@@ -204,6 +206,9 @@ func (j *Journal) Read(n uint64) (*Record, error) {
 	}
 	return r, nil
 }
+
+// Keep is how many commits Log has at most, and if as many were made, at least.
+func (j *Journal) Keep() int { return j.opt.Keep }
 
 // Size is the size of the newest journal, in octets.
 func (j *Journal) Size() int64 { return j.size }
@@ -263,6 +268,15 @@ func (j *Journal) prune() error {
 			errs = append(errs, removeIfThere(j.opt.FS, numberedPath(j.opt.Dir, snapshotPrefix, old)))
 		}
 	}
+	for _, n := range j.forget(journals, base) {
+		errs = append(errs, removeIfThere(j.opt.FS, numberedPath(j.opt.Dir, journalPrefix, n)))
+	}
+	return errors.Join(append(errs, j.opt.FS.SyncDir(j.opt.Dir))...)
+}
+
+// forget takes the journals out of the history that neither it nor a start from the
+// snapshot base needs, and returns them.
+func (j *Journal) forget(journals []uint64, base uint64) (list []uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var oldest uint64 // the oldest commit that the history has to keep
@@ -274,10 +288,10 @@ func (j *Journal) prune() error {
 		if until := journals[i+1]; until > base || until >= oldest {
 			break
 		}
-		errs = append(errs, removeIfThere(j.opt.FS, numberedPath(j.opt.Dir, journalPrefix, journals[i])))
-		j.history = slices.DeleteFunc(j.history, func(e entry) bool { return e.file == journals[i] })
+		list = append(list, journals[i])
 	}
-	return errors.Join(append(errs, j.opt.FS.SyncDir(j.opt.Dir))...)
+	j.history = slices.DeleteFunc(j.history, func(e entry) bool { return slices.Contains(list, e.file) })
+	return list
 }
 
 // Close closes the newest journal; what was appended is durable already.
