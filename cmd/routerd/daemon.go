@@ -14,6 +14,7 @@ import (
 	"router/cmd/routerd/control"
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/reconcile"
+	"router/cmd/routerd/restart"
 	"router/dataplane"
 	"router/dataplane/host"
 	"router/intf"
@@ -28,16 +29,18 @@ const tableSpace = 2 << 30
 
 // A daemon is the parts of routerd, wired together.
 type daemon struct {
-	log     *slog.Logger
-	engine  *dataplane.Engine
-	links   links
-	host    *host.Manager
-	router  *control.Router
-	store   *datastore.Store
-	server  *server
-	stop    context.CancelFunc // ends what runs in tasks
-	tasks   sync.WaitGroup
-	closers []func() error // in order of making
+	log    *slog.Logger
+	engine *dataplane.Engine
+	links  links
+	host   *host.Manager
+	router *control.Router
+	store  *datastore.Store
+	server *server
+	// restarts are those that clients ask for.
+	restarts *restart.Keeper
+	stop     context.CancelFunc // ends what runs in tasks
+	tasks    sync.WaitGroup
+	closers  []func() error // in order of making
 }
 
 // start brings everything up: when it returns, the stored configuration is
@@ -75,7 +78,9 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 	if err := d.cleanup(); err != nil {
 		log.Warn("leftovers of an earlier run remain", "err", err)
 	}
-	d.server, err = serve(s, d.store, state{d.router}, log)
+	d.restarts = restart.Open(s.StateDir, time.Now, log)
+	d.task(func() { d.restarts.Run(run) })
+	d.server, err = serve(s, d.store, state{d.router}, operations(d, log), log)
 	if err != nil {
 		return nil, err
 	}

@@ -9,14 +9,18 @@ import (
 	"net"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"router/cmd/routerd/boot"
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/northbound"
+	"router/cmd/routerd/northbound/gnoi"
 )
 
 // A server is the gNMI server on its listeners.
 type server struct {
 	gnmi   *northbound.Server
+	ops    *gnoi.Services
 	failed chan error // a listener that stopped by itself
 }
 
@@ -24,9 +28,13 @@ type server struct {
 const stopWait = 3 * time.Second
 
 // serve opens the listeners that the settings name and answers on them.
-func serve(s boot.Settings, store *datastore.Store, st state, log *slog.Logger) (*server, error) {
+func serve(s boot.Settings, store *datastore.Store, st state, ops *gnoi.Services, log *slog.Logger) (*server, error) {
 	srv := &server{
-		gnmi:   northbound.New(northbound.Options{Store: store, State: st, Log: log, MaxMessage: s.MaxMessage}),
+		gnmi: northbound.New(northbound.Options{
+			Store: store, State: st, Log: log, MaxMessage: s.MaxMessage,
+			Register: []func(grpc.ServiceRegistrar){ops.Register},
+		}),
+		ops:    ops,
 		failed: make(chan error, 2),
 	}
 	if s.Socket != "" {
@@ -69,6 +77,7 @@ func (s *server) ended(err error) {
 func (s *server) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWait)
 	defer cancel()
+	s.ops.Stop()
 	s.gnmi.Stop(ctx)
 	return nil
 }
