@@ -289,8 +289,6 @@ func TestReboot(t *testing.T) {
 	l, c := gnoiLab(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	pid := l.daemon.Process.Pid
-
 	if _, err := c.Reboot(ctx, &system.RebootRequest{Method: system.RebootMethod_HALT}); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("HALT: %v", err)
 	}
@@ -303,7 +301,7 @@ func TestReboot(t *testing.T) {
 	// The order outlives the daemon.
 	_ = l.end(9)
 	l.start()
-	pid = l.daemon.Process.Pid
+	pid := l.daemon.Process.Pid
 	st, err := c.RebootStatus(ctx, &system.RebootStatusRequest{}, grpc.WaitForReady(true))
 	if err != nil || !st.GetActive() || st.GetReason() != "an upgrade" || st.GetWait() < uint64(58*time.Minute) || st.GetMethod() != system.RebootMethod_COLD || st.GetCount() != 0 {
 		t.Fatalf("%v, %v", st, err)
