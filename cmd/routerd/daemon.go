@@ -13,6 +13,7 @@ import (
 	"router/cmd/routerd/boot"
 	"router/cmd/routerd/control"
 	"router/cmd/routerd/datastore"
+	"router/cmd/routerd/gribi"
 	"router/cmd/routerd/reconcile"
 	"router/dataplane"
 	"router/dataplane/host"
@@ -28,13 +29,17 @@ const tableSpace = 2 << 30
 
 // A daemon is the parts of routerd, wired together.
 type daemon struct {
-	log     *slog.Logger
-	engine  *dataplane.Engine
-	links   links
-	host    *host.Manager
-	router  *control.Router
-	store   *datastore.Store
-	server  *server
+	log    *slog.Logger
+	engine *dataplane.Engine
+	links  links
+	host   *host.Manager
+	router *control.Router
+	gribi  *gribi.Server
+	store  *datastore.Store
+	server *server
+
+	programmer *programmer // of gribi
+
 	stop    context.CancelFunc // ends what runs in tasks
 	tasks   sync.WaitGroup
 	closers []func() error // in order of making
@@ -65,6 +70,7 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 	if err := d.startDataplane(run, s, log); err != nil {
 		return nil, err
 	}
+	d.startGRIBI(run, log)
 	d.store, err = datastore.Open(ctx, datastore.Options{
 		Dir: s.StateDir, Lock: lock, Applier: reconcile.NewApplier(d.router, log), Log: log, Flush: s.Flush,
 	})
@@ -75,7 +81,7 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 	if err := d.cleanup(); err != nil {
 		log.Warn("leftovers of an earlier run remain", "err", err)
 	}
-	d.server, err = serve(s, d.store, state{d.router}, log)
+	d.server, err = serve(s, d.store, state{d.router, d.gribi, d.programmer}, log)
 	if err != nil {
 		return nil, err
 	}
