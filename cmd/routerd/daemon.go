@@ -13,6 +13,7 @@ import (
 	"router/cmd/routerd/boot"
 	"router/cmd/routerd/control"
 	"router/cmd/routerd/datastore"
+	"router/cmd/routerd/gribi"
 	"router/cmd/routerd/reconcile"
 	"router/cmd/routerd/restart"
 	"router/dataplane"
@@ -34,13 +35,16 @@ type daemon struct {
 	links  links
 	host   *host.Manager
 	router *control.Router
+	gribi  *gribi.Server
 	store  *datastore.Store
 	server *server
-	// restarts are those that clients ask for.
-	restarts *restart.Keeper
-	stop     context.CancelFunc // ends what runs in tasks
-	tasks    sync.WaitGroup
-	closers  []func() error // in order of making
+
+	programmer *programmer     // of gribi
+	restarts   *restart.Keeper // that clients ask for
+
+	stop    context.CancelFunc // ends what runs in tasks
+	tasks   sync.WaitGroup
+	closers []func() error // in order of making
 }
 
 // start brings everything up: when it returns, the stored configuration is
@@ -68,6 +72,7 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 	if err := d.startDataplane(run, s, log); err != nil {
 		return nil, err
 	}
+	d.startGRIBI(run, log)
 	d.store, err = datastore.Open(ctx, datastore.Options{
 		Dir: s.StateDir, Lock: lock, Applier: reconcile.NewApplier(d.router, log), Log: log, Flush: s.Flush,
 	})
@@ -80,7 +85,7 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 	}
 	d.restarts = restart.Open(s.StateDir, time.Now, log)
 	d.task(func() { d.restarts.Run(run) })
-	d.server, err = serve(s, d.store, state{d.router}, operations(d, log), log)
+	d.server, err = serve(s, d.store, state{d.router, d.gribi, d.programmer}, operations(d, log), log)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"router/cmd/routerd/boot"
 	"router/cmd/routerd/datastore"
+	"router/cmd/routerd/gribi"
 	"router/cmd/routerd/northbound"
 	"router/cmd/routerd/northbound/gnoi"
 )
@@ -20,6 +21,7 @@ import (
 // A server is the gNMI server on its listeners.
 type server struct {
 	gnmi   *northbound.Server
+	gribi  *gribi.Server
 	ops    *gnoi.Services
 	failed chan error // a listener that stopped by itself
 }
@@ -32,10 +34,11 @@ func serve(s boot.Settings, store *datastore.Store, st state, ops *gnoi.Services
 	srv := &server{
 		gnmi: northbound.New(northbound.Options{
 			Store: store, State: st, Log: log, MaxMessage: s.MaxMessage,
-			Register: []func(grpc.ServiceRegistrar){ops.Register},
+			Register: []func(grpc.ServiceRegistrar){st.gribi.Register, ops.Register},
 		}),
+		gribi:  st.gribi,
 		ops:    ops,
-		failed: make(chan error, 2),
+		failed: make(chan error, 3),
 	}
 	if s.Socket != "" {
 		l, err := northbound.ListenSocket(s.Socket)
@@ -44,7 +47,7 @@ func serve(s boot.Settings, store *datastore.Store, st state, ops *gnoi.Services
 		}
 		go func() { srv.ended(srv.gnmi.ServeSocket(l)) }()
 	}
-	if s.Listen != "" {
+	if s.Listen != "" || s.GRIBIListen != "" {
 		var config *tls.Config
 		if s.Insecure {
 			log.Warn("gNMI is served in plaintext: anybody who can connect can configure the router", "listen", s.Listen)
@@ -58,11 +61,16 @@ func serve(s boot.Settings, store *datastore.Store, st state, ops *gnoi.Services
 				log.Warn("gNMI clients are not asked for certificates: anybody who can connect can configure the router; tls-ca changes that", "listen", s.Listen)
 			}
 		}
-		l, err := net.Listen("tcp", s.Listen)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("gNMI on %s: %w (--listen chooses another address)", s.Listen, err), srv.close())
+		for _, at := range []struct{ what, flag, address string }{{"gNMI", "listen", s.Listen}, {"gRIBI", "gribi-listen", s.GRIBIListen}} {
+			if at.address == "" {
+				continue
+			}
+			l, err := net.Listen("tcp", at.address)
+			if err != nil {
+				return nil, errors.Join(fmt.Errorf("%s on %s: %w (--%s chooses another address)", at.what, at.address, err, at.flag), srv.close())
+			}
+			go func() { srv.ended(srv.gnmi.Serve(l, config)) }()
 		}
-		go func() { srv.ended(srv.gnmi.Serve(l, config)) }()
 	}
 	return srv, nil
 }
@@ -77,6 +85,7 @@ func (s *server) ended(err error) {
 func (s *server) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWait)
 	defer cancel()
+	s.gribi.Stop()
 	s.ops.Stop()
 	s.gnmi.Stop(ctx)
 	return nil
