@@ -33,6 +33,10 @@ type Options struct {
 	Keep int // how many commits the history holds at least, if as many were made
 }
 
+// ErrInDoubt says that a record which could not be made durable could not be
+// taken back on the medium either: a restart before the next record is durable may find it.
+var ErrInDoubt = errors.New("it could not be taken back on the disk: a restart before the next commit may bring it up")
+
 // ErrNoCommit says that the history doesn't have a commit, or not any more.
 var ErrNoCommit = errors.New("the log has no such commit")
 
@@ -66,7 +70,8 @@ type entry struct {
 }
 
 // Append writes r and returns once it is durable. After an error the journal is
-// as before: the place is cut off, and if even that fails, then at the next Append.
+// as before: the place is cut off. If even that fails, the error matches [ErrInDoubt],
+// and the next Append begins with it.
 func (j *Journal) Append(r *Record) error {
 	if err := j.settle(); err != nil {
 		return err
@@ -83,7 +88,9 @@ func (j *Journal) Append(r *Record) error {
 	}
 	if err != nil {
 		// The frame must not come back at the next start: its commit failed.
-		j.doubt = j.cut()
+		if j.doubt = j.cut(); j.doubt != nil {
+			return fmt.Errorf("journal %s: commit %d is not durable: %w; %w: %w", j.path, r.Number, err, ErrInDoubt, j.doubt)
+		}
 		return fmt.Errorf("journal %s: commit %d is not durable, and is taken back: %w", j.path, r.Number, err)
 	}
 	if r.Kind == Committed {
