@@ -52,6 +52,9 @@ const shownViolations = 20
 func setError(err error) error {
 	var rejected *datastore.Rejected
 	var apply *datastore.ApplyError
+	if _, ok := status.FromError(err); ok {
+		return err // a status already
+	}
 	switch {
 	case errors.As(err, &rejected):
 		return rejectedError(rejected)

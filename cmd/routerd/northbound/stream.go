@@ -37,13 +37,14 @@ const marksAtOnce = 256
 type sender struct {
 	c          *stream
 	origin     string
+	annotation bool
 	stamp      int64
 	duplicates uint32
 	n          *gnmi.Notification
 }
 
 func (c *stream) sender(sub *subscription, at time.Time) *sender {
-	return &sender{c: c, origin: sub.origin, stamp: at.UnixNano()}
+	return &sender{c: c, origin: sub.origin, annotation: sub.annotation, stamp: at.UnixNano()}
 }
 
 func (s *sender) notification() *gnmi.Notification {
@@ -55,7 +56,7 @@ func (s *sender) notification() *gnmi.Notification {
 
 func (s *sender) update(p tree.Path, v *gnmi.TypedValue) error {
 	n := s.notification()
-	n.Update = append(n.Update, &gnmi.Update{Path: &gnmi.Path{Origin: s.origin, Elem: p}, Val: v, Duplicates: s.duplicates})
+	n.Update = append(n.Update, &gnmi.Update{Path: &gnmi.Path{Origin: s.origin, Elem: asAsked(p, s.annotation)}, Val: v, Duplicates: s.duplicates})
 	if len(n.Update) < batch {
 		return nil
 	}
@@ -64,7 +65,7 @@ func (s *sender) update(p tree.Path, v *gnmi.TypedValue) error {
 
 func (s *sender) delete(p tree.Path) error {
 	n := s.notification()
-	n.Delete = append(n.Delete, &gnmi.Path{Origin: s.origin, Elem: p})
+	n.Delete = append(n.Delete, &gnmi.Path{Origin: s.origin, Elem: asAsked(p, s.annotation)})
 	if len(n.Delete) < batch {
 		return nil
 	}
@@ -86,8 +87,11 @@ func (c *stream) sync() error {
 
 // encode is the leaf's value in the stream's encoding.
 func (c *stream) encode(l tree.LeafValue) (*gnmi.TypedValue, error) {
-	if c.encoding == gnmi.Encoding_PROTO {
+	switch c.encoding {
+	case gnmi.Encoding_PROTO:
 		return l.Value.Typed(), nil
+	case gnmi.Encoding_ASCII:
+		return asciiLeaf(l.Value), nil
 	}
 	o := tree.NewObject(l.Node, l.Path, c.encoding == gnmi.Encoding_JSON_IETF)
 	o.Add(l)

@@ -14,13 +14,15 @@ import (
 
 // A subscription is one checked element of a SubscriptionList.
 type subscription struct {
-	pattern  tree.Path // as asked for, module names dropped
-	origin   string    // echoed
-	onChange bool      // STREAM: send on change, else on a timer
-	interval time.Duration
-	suppress bool
-	beat     time.Duration // 0 for none
-	volatile time.Duration // onChange: how often counters are looked at; 0 when there are none
+	pattern tree.Path // as asked for, module names dropped
+	origin  string    // echoed
+	// annotation is set when the request spells the path as that of an annotation.
+	annotation bool
+	onChange   bool // STREAM: send on change, else on a timer
+	interval   time.Duration
+	suppress   bool
+	beat       time.Duration // 0 for none
+	volatile   time.Duration // onChange: how often counters are looked at; 0 when there are none
 }
 
 // Subscribe implements gNMI's Subscribe (specification, section 3.5).
@@ -39,6 +41,13 @@ func (s *Server) Subscribe(stream gnmi.GNMI_SubscribeServer) error {
 	c, err := s.newStream(stream, first)
 	if err != nil {
 		return err
+	}
+	if q := list.GetQos(); q != nil {
+		unmark, err := s.mark(stream.Context(), q.GetMarking())
+		if err != nil {
+			return err
+		}
+		defer unmark()
 	}
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel() // ends the goroutine below
@@ -121,9 +130,14 @@ func (c *stream) sendFirst() error {
 // newStream checks a SubscriptionList.
 func (s *Server) newStream(out gnmi.GNMI_SubscribeServer, req *gnmi.SubscribeRequest) (*stream, error) {
 	list := req.GetSubscribe()
-	depth, err := extensions(req.GetExtension(), true)
-	if err != nil {
+	want, err := extensions(req.GetExtension(), rpcSubscribe)
+	switch {
+	case err != nil:
 		return nil, err
+	case want.history != nil:
+		return nil, failf(codes.Unimplemented, "extension history is not supported")
+	case want.configOnly:
+		return nil, failf(codes.Unimplemented, "extension config_subscription is not supported")
 	}
 	if err := checkEncoding(list.GetEncoding()); err != nil {
 		return nil, err
@@ -132,20 +146,17 @@ func (s *Server) newStream(out gnmi.GNMI_SubscribeServer, req *gnmi.SubscribeReq
 	if err != nil {
 		return nil, err
 	}
-	if list.GetQos().GetMarking() != 0 {
-		return nil, failf(codes.Unimplemented, "qos marking is not supported: leave it out")
-	}
 	if len(list.GetSubscription()) == 0 {
 		return nil, failf(codes.InvalidArgument, "the SubscriptionList has no subscription: give one for each path")
 	}
 	c := &stream{Server: s, out: out, prefix: list.GetPrefix(), encoding: list.GetEncoding(), modules: modules,
-		depth: depth, updatesOnly: list.GetUpdatesOnly()}
+		depth: want.depth, updatesOnly: list.GetUpdatesOnly()}
 	for _, sub := range list.GetSubscription() {
 		p, err := readPath(s.schema, list.GetPrefix(), sub.GetPath())
 		if err != nil {
 			return nil, err
 		}
-		one := &subscription{pattern: plain(s.schema, p), origin: sub.GetPath().GetOrigin()}
+		one := &subscription{pattern: plain(s.schema, p), origin: sub.GetPath().GetOrigin(), annotation: isAnnotation(list.GetPrefix(), sub.GetPath())}
 		if list.GetMode() == gnmi.SubscriptionList_STREAM {
 			if err := s.checkMode(one, sub); err != nil {
 				return nil, err
