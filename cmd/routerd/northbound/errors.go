@@ -41,6 +41,9 @@ func readError(p tree.Path, err error) error {
 	if te.Kind == tree.Unknown && !strings.Contains(te.Path[1:], "/") {
 		code = codes.Unimplemented
 	}
+	if te.Path == p.String() {
+		return failf(code, "path %v", te)
+	}
 	return failf(code, "path %s: %v", p, te)
 }
 

@@ -74,13 +74,13 @@ func join(prefix, p *gnmi.Path) (tree.Path, *tree.Error) {
 func readPath(s *tree.Schema, prefix, p *gnmi.Path) (tree.Path, error) {
 	switch o, err := origin(prefix, p); {
 	case err != nil:
-		return nil, readError(p.GetElem(), err)
+		return nil, failf(codeOf(err.Kind), "path %v", err)
 	case o != nativeOrigin:
 		return nil, failf(codes.Unimplemented, "origin %q is not supported here: leave it out or use %q", o, nativeOrigin)
 	}
 	full, bad := join(prefix, p)
 	if bad != nil {
-		return nil, readError(full, bad)
+		return nil, failf(codeOf(bad.Kind), "path %v", bad)
 	}
 	if err := s.Check(full); err != nil {
 		return nil, readError(full, err)

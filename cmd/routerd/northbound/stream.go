@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
+	"github.com/openconfig/gnmi/proto/gnmi_ext"
 	"google.golang.org/grpc/codes"
 
 	"router/cmd/routerd/datastore/tree"
@@ -23,6 +24,8 @@ type stream struct {
 	encoding    gnmi.Encoding
 	modules     map[string]bool
 	depth       int
+	filter      tree.Filter
+	asks        *gnmi_ext.History // nil for the present
 	updatesOnly bool
 }
 
@@ -174,6 +177,7 @@ func (w *watch) next() time.Time {
 // run serves a STREAM until the client goes or the server stops.
 func (c *stream) run(ctx context.Context, in <-chan message) error {
 	changes := newDirty()
+	changes.bounded = c.filter == tree.ConfigOnly && c.hasOnChange()
 	// Watched before the first values are read, so that nothing falls between.
 	defer c.store.Watch(changes.committed)()
 	defer c.source.state.Watch(func(sc StateChange) { changes.changed(c.now(), sc) })()
@@ -339,7 +343,7 @@ func (c *stream) eachVolatile(pattern tree.Path, visit func(tree.LeafValue) erro
 
 // deliver sends the differences in what changed since the last look.
 func (c *stream) deliver(watches []*watch, changes *dirty) error {
-	marks, more := changes.take(marksAtOnce)
+	marks, more, ends := changes.take(marksAtOnce)
 	for _, m := range marks {
 		for _, w := range watches {
 			if !w.onChange {
@@ -349,6 +353,9 @@ func (c *stream) deliver(watches []*watch, changes *dirty) error {
 				return err
 			}
 		}
+	}
+	if err := c.syncDone(ends); err != nil {
+		return err
 	}
 	if more {
 		select {

@@ -53,6 +53,9 @@ func (s *Server) Subscribe(stream gnmi.GNMI_SubscribeServer) error {
 	defer cancel() // ends the goroutine below
 	in := make(chan message)
 	go receive(ctx, stream, in)
+	if c.asks != nil {
+		return c.history(ctx, c.asks)
+	}
 	switch list.GetMode() {
 	case gnmi.SubscriptionList_ONCE:
 		return c.sendFirst()
@@ -131,13 +134,8 @@ func (c *stream) sendFirst() error {
 func (s *Server) newStream(out gnmi.GNMI_SubscribeServer, req *gnmi.SubscribeRequest) (*stream, error) {
 	list := req.GetSubscribe()
 	want, err := extensions(req.GetExtension(), rpcSubscribe)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case want.history != nil:
-		return nil, failf(codes.Unimplemented, "extension history is not supported")
-	case want.configOnly:
-		return nil, failf(codes.Unimplemented, "extension config_subscription is not supported")
 	}
 	if err := checkEncoding(list.GetEncoding()); err != nil {
 		return nil, err
@@ -151,6 +149,9 @@ func (s *Server) newStream(out gnmi.GNMI_SubscribeServer, req *gnmi.SubscribeReq
 	}
 	c := &stream{Server: s, out: out, prefix: list.GetPrefix(), encoding: list.GetEncoding(), modules: modules,
 		depth: want.depth, updatesOnly: list.GetUpdatesOnly()}
+	if want.configOnly {
+		c.filter = tree.ConfigOnly
+	}
 	for _, sub := range list.GetSubscription() {
 		p, err := readPath(s.schema, list.GetPrefix(), sub.GetPath())
 		if err != nil {
@@ -158,17 +159,20 @@ func (s *Server) newStream(out gnmi.GNMI_SubscribeServer, req *gnmi.SubscribeReq
 		}
 		one := &subscription{pattern: plain(s.schema, p), origin: sub.GetPath().GetOrigin(), annotation: isAnnotation(list.GetPrefix(), sub.GetPath())}
 		if list.GetMode() == gnmi.SubscriptionList_STREAM {
-			if err := s.checkMode(one, sub); err != nil {
+			if err := s.checkMode(one, sub, want.configOnly); err != nil {
 				return nil, err
 			}
 		}
 		c.subs = append(c.subs, one)
 	}
+	if c.asks = want.history; c.asks != nil {
+		return c, c.checkHistory(c.asks, list.GetMode())
+	}
 	return c, nil
 }
 
 // checkMode takes over how one path of a STREAM is to be watched.
-func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription) error {
+func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription, configOnly bool) error {
 	interval, beat := sub.GetSampleInterval(), sub.GetHeartbeatInterval()
 	const longest = uint64(1<<63 - 1)
 	if interval > longest || beat > longest {
@@ -184,7 +188,7 @@ func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription) error {
 			return failf(codes.InvalidArgument, "path %s: with TARGET_DEFINED the router chooses the interval: leave sample_interval out", one.pattern)
 		}
 		one.onChange = true
-		if s.coversVolatile(one.pattern) {
+		if !configOnly && s.coversVolatile(one.pattern) {
 			one.volatile = s.opt.Volatile
 			if sub.GetMode() == gnmi.SubscriptionMode_TARGET_DEFINED {
 				one.volatile *= 2
