@@ -90,10 +90,10 @@ func (c *stream) sync() error {
 
 // encode is the leaf's value in the stream's encoding.
 func (c *stream) encode(l tree.LeafValue) (*gnmi.TypedValue, error) {
-	switch c.encoding {
-	case gnmi.Encoding_PROTO:
+	if c.encoding == gnmi.Encoding_PROTO {
 		return l.Value.Typed(), nil
-	case gnmi.Encoding_ASCII:
+	}
+	if c.encoding == gnmi.Encoding_ASCII {
 		return asciiLeaf(l.Value), nil
 	}
 	o := tree.NewObject(l.Node, l.Path, c.encoding == gnmi.Encoding_JSON_IETF)
