@@ -108,6 +108,9 @@ type Event struct {
 	Commit  Commit
 	Touched []tree.Path
 	Dropped uint64 // the commit that has left the log by this one; 0 for none
+	// Ends is the id of the confirmed commit that this commit took back, "" for
+	// none.
+	Ends string
 }
 
 // A Store is an open datastore. Its methods are safe for concurrent use.
@@ -241,6 +244,9 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error)
 	event := Event{Time: r.Time, Commit: r.Commit, Touched: tx.touched}
 	if keep := uint64(s.journal.Keep()); r.Number > keep {
 		event.Dropped = r.Number - keep
+	}
+	if e.ends != nil {
+		event.Ends = e.ends.ID
 	}
 	s.notify(event)
 	s.compactIfLarge()
