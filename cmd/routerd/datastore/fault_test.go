@@ -26,7 +26,6 @@ type trial struct {
 	s     *Store
 
 	acked    string // the configuration of the newest acknowledged commit
-	number   uint64
 	may      string // that of a step whose answer was lost in a crash, "" for none
 	pending  bool   // an acknowledged confirmed commit waits
 	base     string // what it goes back to
