@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -396,16 +397,23 @@ func (c *Candidate) take() {
 	}
 }
 
-// Edit applies operations, all or none; the error is a *Rejected for what is
-// wrong with them. What the rules of the model say is asked by Check and Commit.
-func (c *Candidate) Edit(ctx context.Context, ops ...tree.Op) error {
+// A Change of a candidate gives the operations that make it, of the candidate as
+// it is by then. It runs inside the store: it must not call it.
+type Change func(c *Candidate) ([]tree.Op, error)
+
+// Ops is the change that the operations make.
+func Ops(ops ...tree.Op) Change { return func(*Candidate) ([]tree.Op, error) { return ops, nil } }
+
+// Edit makes changes one after the other, all or none; the error is a *Rejected for
+// what is wrong with them, with the index of the change. What the rules of the
+// model say is asked by Check and Commit.
+func (c *Candidate) Edit(ctx context.Context, list ...Change) error {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	return c.edit(ctx, func() ([]tree.Op, error) { return ops, nil })
+	return c.edit(ctx, list...)
 }
 
-// edit applies the operations that plan gives, which sees the candidate.
-func (c *Candidate) edit(ctx context.Context, plan func() ([]tree.Op, error)) error {
+func (c *Candidate) edit(ctx context.Context, list ...Change) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("candidate %s: %w", c.id, err)
 	}
@@ -415,18 +423,31 @@ func (c *Candidate) edit(ctx context.Context, plan func() ([]tree.Op, error)) er
 	if err := c.use(); err != nil {
 		return err
 	}
-	ops, err := plan()
-	if err != nil || len(ops) == 0 {
-		return err
-	}
+	var done []tree.Op
+	var err error
 	weight := 0
-	for _, op := range ops {
-		weight += 64 + proto.Size(op.Value)
+	for i, change := range list {
+		var ops []tree.Op
+		if ops, err = change(c); err == nil {
+			err = c.replay(ops)
+		}
+		if err != nil {
+			var rejected *Rejected
+			if errors.As(err, &rejected) {
+				for j := range rejected.Violations {
+					rejected.Violations[j].Op = i
+				}
+			}
+			break
+		}
+		done = append(done, ops...)
+		for _, op := range ops {
+			weight += 64 + proto.Size(op.Value)
+		}
 	}
-	err = c.replay(ops)
 	if err == nil {
-		before, delta, changed, pending, old := c.conflicts, c.delta, c.changed, c.pending, c.weight
-		c.pending, c.weight = append(c.pending[:len(c.pending):len(c.pending)], ops...), c.weight+weight
+		before, delta, changed, pending, old := maps.Clone(c.conflicts), c.delta, c.changed, c.pending, c.weight
+		c.pending, c.weight = append(c.pending[:len(c.pending):len(c.pending)], done...), c.weight+weight
 		if c.weight > syncAt {
 			c.sync()
 		}
@@ -600,7 +621,7 @@ func (c *Candidate) discard(ctx context.Context, p tree.Path) error {
 		if op.Value == nil {
 			op.Kind = tree.Delete
 		}
-		return c.edit(ctx, func() ([]tree.Op, error) { return []tree.Op{op}, nil })
+		return c.edit(ctx, Ops(op))
 	}
 	for i := range p {
 		if at := p[:i+1]; len(p[i].GetKey()) > 0 && c.s.schema.Nodes(at)[0].Ordered() {

@@ -1,7 +1,6 @@
 package datastore
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,21 +21,17 @@ const (
 	After
 )
 
-// Copy makes a new entry of a list, to, with all that the entry from has. Both
-// are entries of the same list of the same or another parent. References to the entry stay as they are.
-func (c *Candidate) Copy(ctx context.Context, from, to tree.Path) error {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	return c.edit(ctx, func() ([]tree.Op, error) { return c.copyOps(from, to) })
+// CopyEntry makes a new entry of a list, to, with all that the entry from has.
+// Both are entries of the same list, of the same or another parent. References to the entry stay as they are.
+func CopyEntry(from, to tree.Path) Change {
+	return func(c *Candidate) ([]tree.Op, error) { return c.copyOps(from, to) }
 }
 
-// Rename gives an entry of a list another key; in an ordered list it keeps its
-// place. References to the entry stay as they are, and the check names those that lead
+// RenameEntry gives an entry of a list another key; in an ordered list it keeps
+// its place. References to the entry stay as they are, and the check names those that lead
 // nowhere.
-func (c *Candidate) Rename(ctx context.Context, from, to tree.Path) error {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	return c.edit(ctx, func() ([]tree.Op, error) {
+func RenameEntry(from, to tree.Path) Change {
+	return func(c *Candidate) ([]tree.Op, error) {
 		ops, err := c.copyOps(from, to)
 		if err != nil {
 			return nil, err
@@ -54,21 +49,19 @@ func (c *Candidate) Rename(ctx context.Context, from, to tree.Path) error {
 		if !n.Ordered() || list.String() != to[:len(to)-1].Named(n.Name).String() {
 			return ops, nil
 		}
-		keys, err := c.keys(n, list)
+		keys, err := c.keys(list)
 		if err != nil {
 			return nil, err
 		}
 		keys[slices.Index(keys, keyText(n, from))] = keyText(n, to)
 		return append(ops, arrange(list, keys)), nil
-	})
+	}
 }
 
-// Insert moves an entry of an ordered list to a place; key is that of the entry
-// that Before and After refer to.
-func (c *Candidate) Insert(ctx context.Context, path tree.Path, place Place, key string) error {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	return c.edit(ctx, func() ([]tree.Op, error) {
+// MoveEntry moves an entry of an ordered list to a place; key is that of the
+// entry that Before and After refer to.
+func MoveEntry(path tree.Path, place Place, key string) Change {
+	return func(c *Candidate) ([]tree.Op, error) {
 		n, p, err := c.entry(path)
 		if err != nil {
 			return nil, err
@@ -77,7 +70,7 @@ func (c *Candidate) Insert(ctx context.Context, path tree.Path, place Place, key
 			return nil, refuse(p, "the entries of list %s have no order that could be changed", n.Name)
 		}
 		list := p[:len(p)-1].Named(n.Name)
-		keys, err := c.keys(n, list)
+		keys, err := c.keys(list)
 		if err != nil {
 			return nil, err
 		}
@@ -100,7 +93,7 @@ func (c *Candidate) Insert(ctx context.Context, path tree.Path, place Place, key
 			}
 		}
 		return []tree.Op{arrange(list, slices.Insert(keys, at, own))}, nil
-	})
+	}
 }
 
 func arrange(list tree.Path, keys []string) tree.Op {
@@ -131,10 +124,10 @@ func (c *Candidate) entry(path tree.Path) (*tree.Node, tree.Path, error) {
 func keyText(n *tree.Node, p tree.Path) string { return p[len(p)-1].GetKey()[n.Keys[0].Name] }
 
 // keys are the keys of an ordered list's entries, in their order.
-func (c *Candidate) keys(n *tree.Node, list tree.Path) ([]string, error) {
+func (c *Candidate) keys(list tree.Path) ([]string, error) {
 	var keys []string
 	w := tree.Walker{Schema: c.s.schema, Config: c.s.candidate, Filter: tree.ConfigOnly, Depth: 1,
-		Match: func(_ *tree.Node, p tree.Path) error {
+		Match: func(n *tree.Node, p tree.Path) error {
 			keys = append(keys, keyText(n, p))
 			return nil
 		},

@@ -26,7 +26,7 @@ func openCandidate(t testing.TB, s *Store, kind CandidateKind, user string) *Can
 
 func mustEdit(t testing.TB, c *Candidate, ops ...tree.Op) {
 	t.Helper()
-	if err := c.Edit(context.Background(), ops...); err != nil {
+	if err := c.Edit(context.Background(), Ops(ops...)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -120,7 +120,7 @@ func TestCandidateEditIsAllOrNothing(t *testing.T) {
 	c := openCandidate(t, s, Private, "ann")
 	mustEdit(t, c, update(t, "/interface[name=ge0]/config/description", `"one"`))
 	before := viewOf(t, c)
-	err := c.Edit(context.Background(), update(t, "/interface[name=ge0]/config/description", `"two"`), update(t, "/interface[name=ge1]/config/mru", `9`))
+	err := c.Edit(context.Background(), Ops(update(t, "/interface[name=ge0]/config/description", `"two"`)), Ops(update(t, "/interface[name=ge1]/config/mru", `9`)))
 	var rejected *Rejected
 	if !errors.As(err, &rejected) || rejected.Violations[0].Op != 1 || rejected.Violations[0].Path != "/interface[name=ge1]/config/mru" {
 		t.Errorf("the error is %v", err)
@@ -172,7 +172,8 @@ func TestConcurrentEditors(t *testing.T) {
 		{"they delete where I add", []string{`/interface[name=ge0]/unit[id=7]/config/description "m"`}, []string{`/interface[name=ge0]`}, "commit 4 of bob deletes it"},
 		{"both make the same entry", []string{`/interface[name=ge9]/config/description "x"`}, []string{`/interface[name=ge9]/config/mru 1600`}, ""},
 		{"everything deleted against an addition", []string{`/interface`}, []string{`/interface[name=ge9]/config/mru 1600`}, ""},
-		{"both append to an ordered list", []string{`/filter[name=f]/term[name=m] {}`}, []string{`/filter[name=f]/term[name=t] {}`}, ""},
+		{"both append to an ordered list", []string{`/filter[name=f]/term[name=m] {}`}, []string{`/filter[name=f]/term[name=t] {}`},
+			"/filter[name=f]/term: yours sets /filter[name=f]/term to [a b m], commit 4 of bob sets /filter[name=f]/term to [a b t]"},
 	}
 	op := func(t *testing.T, text string) tree.Op {
 		path, value, ok := strings.Cut(text, " ")
@@ -261,7 +262,7 @@ func TestExclusiveLocksOthersOut(t *testing.T) {
 	var locked *LockedError
 	_, _, again := s.OpenCandidate(Exclusive, "", "bob", "ssh")
 	_, direct := s.Commit(context.Background(), Request{Ops: []tree.Op{op}})
-	for what, err := range map[string]error{"a second one": again, "a commit": direct, "an edit": shared.Edit(context.Background(), op)} {
+	for what, err := range map[string]error{"a second one": again, "a commit": direct, "an edit": shared.Edit(context.Background(), Ops(op))} {
 		if !errors.As(err, &locked) || !strings.Contains(err.Error(), "ann (console, since") {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -298,7 +299,7 @@ func TestSharedSurvivesItsEditors(t *testing.T) {
 	if len(s.Candidates()) != 0 {
 		t.Error("it is listed though closed")
 	}
-	if err := b.Edit(context.Background(), deleteOp(t, "/system")); !errors.Is(err, ErrNoCandidate) {
+	if err := b.Edit(context.Background(), Ops(deleteOp(t, "/system"))); !errors.Is(err, ErrNoCandidate) {
 		t.Errorf("a closed one is edited: %v", err)
 	}
 }
@@ -336,20 +337,20 @@ func TestCopyRenameInsert(t *testing.T) {
 		do   func() error
 		want string // the order, or "! " and a part of the error
 	}{
-		{"to the front", func() error { return c.Insert(ctx, term("c"), First, "") }, "cab"},
-		{"to the end", func() error { return c.Insert(ctx, term("c"), Last, "") }, "abc"},
-		{"before", func() error { return c.Insert(ctx, term("c"), Before, "b") }, "acb"},
-		{"after", func() error { return c.Insert(ctx, term("a"), After, "c") }, "cab"},
-		{"a new entry", func() error { return c.Insert(ctx, term("n"), After, "c") }, "! no such entry"},
-		{"beside nothing", func() error { return c.Insert(ctx, term("a"), After, "zz") }, "! no entry \"zz\""},
-		{"rename keeps the place", func() error { return c.Rename(ctx, term("a"), term("z")) }, "czb"},
-		{"copy goes to the end", func() error { return c.Copy(ctx, term("z"), term("y")) }, "czby"},
-		{"copy onto another", func() error { return c.Copy(ctx, term("z"), term("b")) }, "! already"},
-		{"copy of nothing", func() error { return c.Copy(ctx, term("q"), term("x")) }, "! no such entry"},
-		{"copy into another list", func() error { return c.Copy(ctx, term("z"), mustPath(t, "/interface[name=ge1]")) }, "! another list"},
-		{"insert into an unordered list", func() error { return c.Insert(ctx, mustPath(t, "/interface[name=ge0]"), First, "") }, "! no order"},
+		{"to the front", func() error { return c.Edit(ctx, MoveEntry(term("c"), First, "")) }, "cab"},
+		{"to the end", func() error { return c.Edit(ctx, MoveEntry(term("c"), Last, "")) }, "abc"},
+		{"before", func() error { return c.Edit(ctx, MoveEntry(term("c"), Before, "b")) }, "acb"},
+		{"after", func() error { return c.Edit(ctx, MoveEntry(term("a"), After, "c")) }, "cab"},
+		{"a new entry", func() error { return c.Edit(ctx, MoveEntry(term("n"), After, "c")) }, "! no such entry"},
+		{"beside nothing", func() error { return c.Edit(ctx, MoveEntry(term("a"), After, "zz")) }, "! no entry \"zz\""},
+		{"rename keeps the place", func() error { return c.Edit(ctx, RenameEntry(term("a"), term("z"))) }, "czb"},
+		{"copy goes to the end", func() error { return c.Edit(ctx, CopyEntry(term("z"), term("y"))) }, "czby"},
+		{"copy onto another", func() error { return c.Edit(ctx, CopyEntry(term("z"), term("b"))) }, "! already"},
+		{"copy of nothing", func() error { return c.Edit(ctx, CopyEntry(term("q"), term("x"))) }, "! no such entry"},
+		{"copy into another list", func() error { return c.Edit(ctx, CopyEntry(term("z"), mustPath(t, "/interface[name=ge1]"))) }, "! another list"},
+		{"insert into an unordered list", func() error { return c.Edit(ctx, MoveEntry(mustPath(t, "/interface[name=ge0]"), First, "")) }, "! no order"},
 		{"copy with what is below", func() error {
-			return c.Copy(ctx, mustPath(t, "/interface[name=ge0]"), mustPath(t, "/interface[name=ge1]"))
+			return c.Edit(ctx, CopyEntry(mustPath(t, "/interface[name=ge0]"), mustPath(t, "/interface[name=ge1]")))
 		}, "czby"},
 	}
 	for _, step := range steps {
