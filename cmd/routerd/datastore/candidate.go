@@ -146,6 +146,7 @@ type Candidate struct {
 	edited  time.Time
 	base    uint64
 	closed  bool
+	done    chan struct{} // closed with the candidate
 
 	delta   tree.Delta // what it changes on running, but for pending
 	changed changes    // delta, to be searched
@@ -186,7 +187,7 @@ func (s *Store) OpenCandidate(kind CandidateKind, name, user, source string) (c 
 	}
 	s.lastCandidate++
 	c = &Candidate{s: s, id: fmt.Sprintf("%s-%d", kind, s.lastCandidate), kind: kind, name: name, owner: who,
-		editors: make(map[int]Editor), base: s.Last().Number, conflicts: make(map[string]Conflict)}
+		editors: make(map[int]Editor), base: s.Last().Number, conflicts: make(map[string]Conflict), done: make(chan struct{})}
 	if s.candidates == nil {
 		s.candidates = make(map[string]*Candidate)
 	}
@@ -262,6 +263,9 @@ func (s *Store) lockedFor(by *Candidate) error {
 // ID names the candidate among the open ones.
 func (c *Candidate) ID() string { return c.id }
 
+// Done is closed when the candidate is.
+func (c *Candidate) Done() <-chan struct{} { return c.done }
+
 // Status is the candidate's status.
 func (c *Candidate) Status() CandidateStatus {
 	c.s.mu.Lock()
@@ -295,6 +299,7 @@ func (c *Candidate) close() {
 		c.clear()
 	}
 	c.closed = true
+	close(c.done)
 	delete(c.s.candidates, c.id)
 }
 
