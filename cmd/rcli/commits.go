@@ -125,7 +125,7 @@ func (o *options) commitText(ctx context.Context, mode, text string, f *commitOp
 // printCommit says what a commit, or its plan, came to.
 func (o *options) printCommit(resp *configpb.CommitResponse, id string, minutes int) error {
 	if o.json {
-		return o.printMessage(resp)
+		return o.printAnswer(resp)
 	}
 	if resp.GetPlan() != nil {
 		return o.printPlan(resp.GetPlan())
@@ -140,8 +140,8 @@ func (o *options) printCommit(resp *configpb.CommitResponse, id string, minutes 
 	return err
 }
 
-// printMessage prints a message as JSON.
-func (o *options) printMessage(m proto.Message) error {
+// printAnswer prints an answer as JSON.
+func (o *options) printAnswer(m proto.Message) error {
 	b, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(m)
 	if err != nil {
 		return err
@@ -352,7 +352,7 @@ func compareCommand(o *options) *cobra.Command {
 					return err
 				}
 				if o.json {
-					return o.printMessage(resp)
+					return o.printAnswer(resp)
 				}
 				for _, l := range differenceLines(resp.GetDifference()) {
 					if _, err := fmt.Fprintln(o.out, l); err != nil {
@@ -392,7 +392,7 @@ func candidatesCommand(o *options) *cobra.Command {
 					return err
 				}
 				if o.json {
-					return o.printMessage(resp)
+					return o.printAnswer(resp)
 				}
 				var rows [][]string
 				for _, m := range resp.GetCandidate() {
