@@ -54,7 +54,7 @@ func (s Step) Words() string {
 func (s Spec) value() any {
 	v := reflect.ValueOf(s)
 	for i := range v.NumField() {
-		if f := v.Field(i); !f.IsNil() {
+		if f := v.Field(i); f.Kind() == reflect.Pointer && !f.IsNil() {
 			return f.Elem().Interface()
 		}
 	}
