@@ -3,48 +3,28 @@ package northbound
 import (
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/openconfig/ygot/ygot"
 
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
 	"router/gen"
+	"router/models"
 )
 
 // This file shows the datastore in state: the log of commits, the commit that
 // waits to be confirmed, the rescue configuration, damage.
 
-// fillDatastore writes what the datastore says of itself, after commit c.
-func fillDatastore(dst *gen.Routerd_System_State_Datastore, c datastore.Commit, st *datastore.Status) {
-	dst.CommitNumber = ygot.Uint64(c.Number)
-	dst.LastCommitTime = stamp(c.Time)
-	dst.Damage = st.Damage
+// datastoreState is what the datastore says of itself, after commit c.
+func datastoreState(c datastore.Commit, st *datastore.Status) models.DatastoreState {
+	s := models.DatastoreState{Number: c.Number, Time: c.Time, Damage: st.Damage}
 	if p := st.Pending; p != nil {
-		dst.PendingCommit = &gen.Routerd_System_State_Datastore_PendingCommit{
-			Id: ygot.String(p.ID), CommitNumber: ygot.Uint64(p.Commit), BaseCommitNumber: ygot.Uint64(p.Base),
-			Deadline: stamp(p.Deadline), User: nonempty(p.User), LateReason: nonempty(p.Late),
-		}
+		s.Pending = &models.PendingCommit{ID: p.ID, Commit: p.Commit, Base: p.Base, Deadline: p.Deadline, User: p.User, Late: p.Late}
 	}
 	if r := st.Rescue; r != nil {
-		dst.Rescue = &gen.Routerd_System_State_Datastore_Rescue{
-			CommitNumber: ygot.Uint64(r.Number), SaveTime: stamp(r.Time), User: nonempty(r.User),
-		}
+		s.Rescue = &models.RescueState{Commit: r.Number, Time: r.Time, User: r.User}
 	}
-}
-
-func stamp(t time.Time) *uint64 {
-	if t.IsZero() {
-		return nil
-	}
-	return ygot.Uint64(uint64(t.UnixNano()))
-}
-
-func nonempty(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
+	return s
 }
 
 // commits visits the entries of the log with the key, or all, the oldest first.
@@ -69,14 +49,14 @@ func (s *source) commits(key string, visit func(ygot.GoStruct) error) error {
 }
 
 func logEntry(c datastore.Commit) *gen.Routerd_System_Commit {
-	e := &gen.Routerd_System_Commit{
-		Number: ygot.Uint64(c.Number), Time: stamp(c.Time), User: nonempty(c.User), Source: nonempty(c.Source), Comment: nonempty(c.Comment),
-		ConfirmId: nonempty(c.ConfirmID), Changes: ygot.Uint64(uint64(c.Changes)), ChangedPath: c.Paths,
-	}
+	e := models.CommitState{Number: c.Number, Time: c.Time, User: c.User, Source: c.Source, Comment: c.Comment,
+		ConfirmID: c.ConfirmID, Changes: uint64(c.Changes), Paths: c.Paths}
 	if c.IsRevert {
-		e.RevertsTo = ygot.Uint64(c.Reverts)
+		e.RevertsTo = &c.Reverts
 	}
-	return e
+	dev := &gen.Device{}
+	models.FillCommit(dev, e)
+	return dev.System.Commit[c.Number]
 }
 
 // commitPaths are where an event of the datastore shows in state.

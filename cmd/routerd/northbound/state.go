@@ -144,7 +144,7 @@ func (s *source) Container(n *tree.Node, _ tree.Path) ygot.GoStruct {
 	if n != s.system || !s.state.Fill(dev, models.Object{Kind: models.System}) {
 		return nil
 	}
-	fillDatastore(dev.System.GetOrCreateState().GetOrCreateDatastore(), s.commit, s.store.Status())
+	models.FillDatastore(dev, datastoreState(s.commit, s.store.Status()))
 	return dev.System
 }
 
