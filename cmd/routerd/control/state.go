@@ -317,6 +317,9 @@ func (r *Router) routeState(instance string, e routing.Entry) models.RouteState 
 		s.Lookup = r.vrfs.Name(nh.Instance)
 	}
 	for _, m := range r.vrfs.Members(e.ID) {
+		if m.NextHop.Kind == routing.Lookup {
+			s.Lookup = r.vrfs.Name(m.NextHop.Instance)
+		}
 		s.Members = append(s.Members, r.memberState(m))
 	}
 	return s
