@@ -278,7 +278,7 @@ func TestGRIBI(t *testing.T) {
 		out, _ := l.rcli("show", "routes", "--instance", "red")
 		t.Fatalf("nothing goes from red by the default instance:\n%s", out)
 	}
-	l.shows(t, "default", "show", "routes", "--instance", "red", "0.0.0.0/0")
+	l.shows(t, "* lookup in default weight 1", "show", "routes", "--instance", "red", "0.0.0.0/0")
 
 	// A static route comes before a programmed one, unless the preference says so.
 	if out, code := l.rcli("set", "/instance[name=default]/static-route[prefix=203.0.113.0/24]/config/action", "discard"); code != 0 {
