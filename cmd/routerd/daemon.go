@@ -15,6 +15,7 @@ import (
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/gribi"
 	"router/cmd/routerd/reconcile"
+	"router/cmd/routerd/restart"
 	"router/dataplane"
 	"router/dataplane/host"
 	"router/intf"
@@ -38,7 +39,8 @@ type daemon struct {
 	store  *datastore.Store
 	server *server
 
-	programmer *programmer // of gribi
+	programmer *programmer     // of gribi
+	restarts   *restart.Keeper // that clients ask for
 
 	stop    context.CancelFunc // ends what runs in tasks
 	tasks   sync.WaitGroup
@@ -81,7 +83,9 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 	if err := d.cleanup(); err != nil {
 		log.Warn("leftovers of an earlier run remain", "err", err)
 	}
-	d.server, err = serve(s, d.store, state{d.router, d.gribi, d.programmer}, log)
+	d.restarts = restart.Open(s.StateDir, time.Now, log)
+	d.task(func() { d.restarts.Run(run) })
+	d.server, err = serve(s, d.store, state{d.router, d.gribi, d.programmer}, operations(d, log), log)
 	if err != nil {
 		return nil, err
 	}

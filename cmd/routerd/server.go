@@ -15,12 +15,14 @@ import (
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/gribi"
 	"router/cmd/routerd/northbound"
+	"router/cmd/routerd/northbound/gnoi"
 )
 
 // A server is the gNMI server on its listeners.
 type server struct {
 	gnmi   *northbound.Server
 	gribi  *gribi.Server
+	ops    *gnoi.Services
 	failed chan error // a listener that stopped by itself
 }
 
@@ -28,13 +30,14 @@ type server struct {
 const stopWait = 3 * time.Second
 
 // serve opens the listeners that the settings name and answers on them.
-func serve(s boot.Settings, store *datastore.Store, st state, log *slog.Logger) (*server, error) {
+func serve(s boot.Settings, store *datastore.Store, st state, ops *gnoi.Services, log *slog.Logger) (*server, error) {
 	srv := &server{
 		gnmi: northbound.New(northbound.Options{
 			Store: store, State: st, Log: log, MaxMessage: s.MaxMessage,
-			Register: []func(grpc.ServiceRegistrar){st.gribi.Register},
+			Register: []func(grpc.ServiceRegistrar){st.gribi.Register, ops.Register},
 		}),
 		gribi:  st.gribi,
+		ops:    ops,
 		failed: make(chan error, 3),
 	}
 	if s.Socket != "" {
@@ -83,6 +86,7 @@ func (s *server) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWait)
 	defer cancel()
 	s.gribi.Stop()
+	s.ops.Stop()
 	s.gnmi.Stop(ctx)
 	return nil
 }
