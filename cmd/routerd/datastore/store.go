@@ -89,6 +89,10 @@ type Request struct {
 	DryRun bool
 	Plan   *Plan
 
+	// Touched, if set, is filled with the concrete paths of the subtrees that the
+	// commit changed.
+	Touched *[]tree.Path
+
 	by *Candidate // whose changes are committed; nil for none
 }
 
@@ -260,6 +264,9 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error)
 		s.setPending(&pending{Pending: Pending{ID: r.ID, Commit: r.Number, Base: base, User: r.User, Deadline: deadline.Wall}, deadline: *deadline})
 	}
 	tx.publish(r.Commit)
+	if req.Touched != nil {
+		*req.Touched = tx.touched
+	}
 	s.overtaken(r.Commit, delta, req.by)
 	s.log.Info("committed", "commit", r.Number, "user", r.User, "source", r.Source, "octets", len(delta.Bytes()))
 	event := Event{Time: r.Time, Commit: r.Commit, Touched: tx.touched}
