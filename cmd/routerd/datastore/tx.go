@@ -7,6 +7,7 @@ import (
 	"github.com/openconfig/gnmi/proto/gnmi"
 
 	"router/cmd/routerd/datastore/tree"
+	"router/gen"
 	"router/models"
 )
 
@@ -57,8 +58,7 @@ func newTx(s *Store) *tx {
 	return &tx{s: s, seen: make(map[string]bool), objects: make(map[models.Object]bool)}
 }
 
-// touch notes a subtree that is about to change, and the objects that stand
-// there before the change.
+// touch notes a subtree that changes.
 func (t *tx) touch(p tree.Path) {
 	id := p.String()
 	if t.seen[id] {
@@ -66,12 +66,15 @@ func (t *tx) touch(p tree.Path) {
 	}
 	t.seen[id] = true
 	t.touched = append(t.touched, slices.Clone(p))
-	t.addObjects(p)
 }
 
+// addObjects notes the objects that stand in a touched subtree, now or before:
+// running is as the candidate was.
 func (t *tx) addObjects(p tree.Path) {
-	for _, o := range models.Objects(t.s.candidate, &gnmi.Path{Elem: p}) {
-		t.objects[o] = true
+	for _, dev := range []*gen.Device{t.s.running, t.s.candidate} {
+		for _, o := range models.Objects(dev, &gnmi.Path{Elem: p}) {
+			t.objects[o] = true
+		}
 	}
 }
 
