@@ -41,19 +41,19 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 	default:
 		return nil, failf(codes.InvalidArgument, "data type %d is unknown", req.GetType())
 	}
-	paths := make([]tree.Path, len(req.GetPath()))
+	paths := make([]readable, len(req.GetPath()))
 	for i, p := range req.GetPath() {
-		if paths[i], err = readPath(s.schema, req.GetPrefix(), p); err != nil {
+		if paths[i], err = s.readPath(req.GetPrefix(), p); err != nil {
 			return nil, err
 		}
 	}
 	if len(paths) == 0 {
 		// A prefix alone asks for what it names.
-		p, err := readPath(s.schema, req.GetPrefix(), nil)
+		p, err := s.readPath(req.GetPrefix(), nil)
 		if err != nil {
 			return nil, err
 		}
-		paths = []tree.Path{p}
+		paths = []readable{p}
 	}
 	resp, err := g.answer(paths)
 	if errors.Is(err, errTooLarge) {
@@ -128,15 +128,19 @@ type later struct {
 	into *found // the match that the list belongs to, when there is one already
 }
 
-func (g *getter) answer(paths []tree.Path) (*gnmi.GetResponse, error) {
+func (g *getter) answer(paths []readable) (*gnmi.GetResponse, error) {
 	var err error
 	g.store.View(func(dev *gen.Device, commit datastore.Commit) {
-		g.walker.Config, g.walker.State = dev, g.source.at(commit)
 		for i, p := range paths {
-			if err = g.collect(i, func() error { return g.walker.Walk(p) }, nil); err != nil {
+			g.walker.Schema, g.walker.Config, g.walker.State = p.schema, dev, g.source.at(commit)
+			if p.view != nil {
+				g.walker.Config, g.walker.State = p.view.Read(dev, g.source.state, g.now(), commit.Time, p.path)
+			}
+			if err = g.collect(i, func() error { return g.walker.Walk(p.path) }, nil); err != nil {
 				return
 			}
 		}
+		g.walker.Schema, g.walker.Config, g.walker.State = g.schema, dev, g.source.at(commit)
 	})
 	if err != nil {
 		return nil, err
@@ -160,8 +164,8 @@ func (g *getter) answer(paths []tree.Path) (*gnmi.GetResponse, error) {
 		have[f.path] = have[f.path] || len(n.GetUpdate()) > before
 	}
 	for i, p := range paths {
-		if !have[i] && len(p) > 0 && !isPattern(g.schema, p) {
-			return nil, failf(codes.NotFound, "path %s: there is no such data", p)
+		if !have[i] && len(p.path) > 0 && !isPattern(p.schema, p.path) {
+			return nil, failf(codes.NotFound, "path %s: there is no such data", p.path)
 		}
 	}
 	if proto.Size(resp) > g.opt.MaxMessage {

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"router/cmd/routerd/datastore/tree"
+	"router/cmd/routerd/northbound/openconfig"
 )
 
 // nativeOrigin names the tree of architecture.md, section 5; a path without
@@ -16,6 +17,14 @@ const nativeOrigin = "routerd"
 // maxElems bounds a path: the model is less deep, and a pattern with many
 // wildcards is costly to follow.
 const maxElems = 32
+
+// originOf is the origin of p below prefix: that of either, or the native one.
+func originOf(prefix, p *gnmi.Path) string {
+	if o := prefix.GetOrigin() + p.GetOrigin(); o != "" {
+		return o
+	}
+	return nativeOrigin
+}
 
 // join makes the absolute path of p below prefix, and checks what can be
 // checked without the schema.
@@ -27,9 +36,10 @@ func join(prefix, p *gnmi.Path) (tree.Path, error) {
 	if p.GetTarget() != "" {
 		return nil, failf(codes.InvalidArgument, "path %s: a target stands in the prefix only", tree.Path(p.GetElem()))
 	}
-	origin := prefix.GetOrigin() + p.GetOrigin()
-	if origin != "" && origin != nativeOrigin {
-		return nil, failf(codes.Unimplemented, "origin %q is not supported: leave it out or use %q", origin, nativeOrigin)
+	switch origin := originOf(prefix, p); origin {
+	case nativeOrigin, openconfig.Origin:
+	default:
+		return nil, failf(codes.Unimplemented, "origin %q is not supported: leave it out, or use %q or %q", origin, nativeOrigin, openconfig.Origin)
 	}
 	// Old clients send both forms, which is fine; one alone must be told.
 	//lint:ignore SA1019 See above.
@@ -53,15 +63,29 @@ func join(prefix, p *gnmi.Path) (tree.Path, error) {
 // readPath joins and checks a path that is to be read. A path below a root node
 // that the model has not is UNIMPLEMENTED (it belongs to a model that is not
 // served); a path that leaves the model further down is NOT_FOUND.
-func readPath(s *tree.Schema, prefix, p *gnmi.Path) (tree.Path, error) {
+func (s *Server) readPath(prefix, p *gnmi.Path) (readable, error) {
 	full, err := join(prefix, p)
 	if err != nil {
-		return nil, err
+		return readable{}, err
 	}
-	if err := s.Check(full); err != nil {
-		return nil, readError(full, err)
+	r := readable{path: full, schema: s.schema}
+	if originOf(prefix, p) == openconfig.Origin {
+		if r.view, err = openconfig.Load(); err != nil {
+			return readable{}, failf(codes.Internal, "%v", err)
+		}
+		r.schema = r.view.Schema()
 	}
-	return full, nil
+	if err := r.schema.Check(full); err != nil {
+		return readable{}, readError(full, err)
+	}
+	return r, nil
+}
+
+// A readable is a checked pattern in one of the trees.
+type readable struct {
+	path   tree.Path
+	schema *tree.Schema
+	view   *openconfig.View // nil for the native tree
 }
 
 // isPattern reports whether the path can match any number of nodes.

@@ -4,10 +4,12 @@ import (
 	"context"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
+	"github.com/openconfig/ygot/ygot"
 	"google.golang.org/grpc/codes"
 
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
+	"router/cmd/routerd/northbound/openconfig"
 )
 
 // Set implements gNMI's Set (specification, section 3.4): all operations are
@@ -24,12 +26,21 @@ func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetRespon
 	}
 	resp := &gnmi.SetResponse{Prefix: req.GetPrefix()}
 	var ops []tree.Op
+	var view viewOps
 	add := func(kind tree.OpKind, op gnmi.UpdateResult_Operation, p *gnmi.Path, v *gnmi.TypedValue) error {
 		full, err := join(req.GetPrefix(), p)
 		if err != nil {
 			return err
 		}
-		ops = append(ops, tree.Op{Kind: kind, Path: full, Value: v})
+		change := tree.Op{Kind: kind, Path: full, Value: v}
+		if originOf(req.GetPrefix(), p) == openconfig.Origin {
+			if ops, err = view.add(ops, change); err != nil {
+				return err
+			}
+		} else {
+			ops = append(ops, change)
+			view.end()
+		}
 		resp.Response = append(resp.Response, &gnmi.UpdateResult{Path: p, Op: op})
 		return nil
 	}
@@ -65,6 +76,31 @@ func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetRespon
 	resp.Timestamp = s.now().UnixNano()
 	return resp, nil
 }
+
+// viewOps gathers the operations on the OpenConfig view that stand in a row into
+// one that the datastore expands: what they mean can depend on each other, as
+// that of an interface and its place in an instance does.
+type viewOps struct{ row *[]tree.Op }
+
+// add appends op to the row, which is one of ops.
+func (v *viewOps) add(ops []tree.Op, op tree.Op) ([]tree.Op, error) {
+	if v.row != nil {
+		*v.row = append(*v.row, op)
+		return ops, nil
+	}
+	view, err := openconfig.Load()
+	if err != nil {
+		return nil, failf(codes.Internal, "%v", err)
+	}
+	row := []tree.Op{op}
+	v.row = &row
+	return append(ops, tree.Op{Path: op.Path, Expand: func(root ygot.GoStruct) ([]tree.Op, []*tree.Error) {
+		return view.Translate(root, row)
+	}}), nil
+}
+
+// end ends the row: what follows is not of the view.
+func (v *viewOps) end() { v.row = nil }
 
 func checkUpdate(u *gnmi.Update) error {
 	//lint:ignore SA1019 A client that sends only the old form must be told so.

@@ -10,13 +10,17 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"router/cmd/routerd/datastore/tree"
+	"router/cmd/routerd/northbound/openconfig"
 )
 
 // A subscription is one checked element of a SubscriptionList.
 type subscription struct {
 	pattern  tree.Path // as asked for, module names dropped
-	origin   string    // echoed
-	onChange bool      // STREAM: send on change, else on a timer
+	schema   *tree.Schema
+	view     *openconfig.View    // nil for the native tree
+	members  map[string][]string // of the view: instances that the client has units in, by the entries' ids
+	origin   string              // echoed
+	onChange bool                // STREAM: send on change, else on a timer
 	interval time.Duration
 	suppress bool
 	beat     time.Duration // 0 for none
@@ -141,11 +145,11 @@ func (s *Server) newStream(out gnmi.GNMI_SubscribeServer, req *gnmi.SubscribeReq
 	c := &stream{Server: s, out: out, prefix: list.GetPrefix(), encoding: list.GetEncoding(), modules: modules,
 		depth: depth, updatesOnly: list.GetUpdatesOnly()}
 	for _, sub := range list.GetSubscription() {
-		p, err := readPath(s.schema, list.GetPrefix(), sub.GetPath())
+		p, err := s.readPath(list.GetPrefix(), sub.GetPath())
 		if err != nil {
 			return nil, err
 		}
-		one := &subscription{pattern: plain(s.schema, p), origin: sub.GetPath().GetOrigin()}
+		one := &subscription{pattern: plain(p.schema, p.path), schema: p.schema, view: p.view, origin: sub.GetPath().GetOrigin()}
 		if list.GetMode() == gnmi.SubscriptionList_STREAM {
 			if err := s.checkMode(one, sub); err != nil {
 				return nil, err
@@ -173,7 +177,7 @@ func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription) error {
 			return failf(codes.InvalidArgument, "path %s: with TARGET_DEFINED the router chooses the interval: leave sample_interval out", one.pattern)
 		}
 		one.onChange = true
-		if s.coversVolatile(one.pattern) {
+		if coversVolatile(one.schema, one.pattern) {
 			one.volatile = s.opt.Volatile
 			if sub.GetMode() == gnmi.SubscriptionMode_TARGET_DEFINED {
 				one.volatile *= 2
@@ -198,14 +202,14 @@ func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription) error {
 func isVolatile(n *tree.Node) bool {
 	for ; n.Parent != nil; n = n.Parent {
 		switch n.Name {
-		case "counters", "drops", "dataplane":
+		case "counters", "drops", "dataplane", "current-datetime", "up-time":
 			return !n.Config
 		}
 	}
 	return false
 }
 
-func (s *Server) coversVolatile(pattern tree.Path) bool {
+func coversVolatile(schema *tree.Schema, pattern tree.Path) bool {
 	var below func(n *tree.Node) bool
 	below = func(n *tree.Node) bool {
 		if isVolatile(n) {
@@ -218,7 +222,7 @@ func (s *Server) coversVolatile(pattern tree.Path) bool {
 		}
 		return false
 	}
-	for _, n := range s.schema.Nodes(pattern) {
+	for _, n := range schema.Nodes(pattern) {
 		if below(n) {
 			return true
 		}
