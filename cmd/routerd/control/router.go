@@ -341,6 +341,10 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 	if err := each(p.instances, r.buildInstance); err != nil {
 		return err
 	}
+	// Those of new instances are among them.
+	if err := r.indexFile.flush(); err != nil {
+		return err
+	}
 	r.commitEdit()
 	if err := r.buildFilters(strict, p); err != nil {
 		return err
@@ -413,16 +417,12 @@ func (r *Router) repair(ctx context.Context) {
 	}
 }
 
-// index is the if_index of a name, stored before anyone can see it.
-func (r *Router) saveIndex(name string, i intf.Index) error {
-	if _, ok := r.saved[i]; ok {
-		return nil
+// saveIndex has the if_index of a name stored before anyone can see it.
+func (r *Router) saveIndex(name string, i intf.Index) {
+	if _, ok := r.saved[i]; !ok {
+		r.indexFile.add(name, i)
+		r.saved[i] = struct{}{}
 	}
-	if err := r.indexFile.add(name, i); err != nil {
-		return err
-	}
-	r.saved[i] = struct{}{}
-	return nil
 }
 
 // onRoute is told of every prefix whose routes changed.

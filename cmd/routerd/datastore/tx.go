@@ -78,16 +78,39 @@ func (t *tx) addObjects(p tree.Path) {
 	}
 }
 
-// prepare edits the candidate and checks the result. After an error the
-// caller undoes.
-func (t *tx) prepare(ops []tree.Op) (models.Change, error) {
-	var rejected Rejected
+// apply applies operations to the candidate.
+func (t *tx) apply(ops []tree.Op) []Violation {
+	var list []Violation
 	e := t.s.schema.Editor(t.s.candidate, t.touch)
 	for i, op := range ops {
 		for _, err := range e.Apply(op) {
-			rejected.Violations = append(rejected.Violations, Violation{Op: i, Kind: err.Kind, Path: err.Path, Err: err.Err})
+			list = append(list, Violation{Op: i, Kind: err.Kind, Path: err.Path, Err: err.Err})
 		}
 	}
+	return list
+}
+
+// patch applies a delta to the candidate.
+func (t *tx) patch(d tree.Delta, backward bool) []Violation {
+	var list []Violation
+	for _, err := range t.s.schema.Patch(t.s.candidate, d, backward, t.touch) {
+		list = append(list, Violation{Op: -1, Kind: err.Kind, Path: err.Path, Err: err.Err})
+	}
+	return list
+}
+
+// delta is what the candidate differs by from running.
+func (t *tx) delta() tree.Delta {
+	if len(t.touched) == 0 {
+		return tree.Delta{}
+	}
+	return t.s.schema.Compare(t.s.running, t.s.candidate, t.touched...)
+}
+
+// prepare edits the candidate and checks the result. After an error the
+// caller undoes.
+func (t *tx) prepare(edit func(*tx) []Violation) (models.Change, error) {
+	rejected := Rejected{Violations: edit(t)}
 	if len(rejected.Violations) > 0 {
 		// Rules are not asked about a tree that is half edited.
 		return models.Change{}, &rejected

@@ -12,13 +12,14 @@ import (
 )
 
 // An OpKind is one of gNMI's three ways to change a node (specification,
-// section 3.4).
+// section 3.4), or Arrange, which gNMI has no word for.
 type OpKind uint8
 
 const (
 	Delete  OpKind = iota // remove what the path matches; wildcards allowed
 	Replace               // the node becomes exactly the value
 	Update                // the value is merged into the node
+	Arrange               // the entries of an ordered list take the order that the value gives: a leaf-list of their keys
 )
 
 func (k OpKind) String() string {
@@ -29,6 +30,8 @@ func (k OpKind) String() string {
 		return "replace"
 	case Update:
 		return "update"
+	case Arrange:
+		return "arrange"
 	}
 	return fmt.Sprintf("operation(%d)", uint8(k))
 }
@@ -78,6 +81,12 @@ func (e *Editor) Apply(op Op) []*Error {
 			return []*Error{{Kind: err.Kind, Path: op.Path.String(), Err: err.Err}}
 		}
 		e.write(op, v)
+	case Arrange:
+		v, err := decode(op.Value)
+		if err != nil {
+			return []*Error{{Kind: err.Kind, Path: op.Path.String(), Err: err.Err}}
+		}
+		e.order(op.Path, v)
 	}
 	return e.errs
 }
