@@ -51,7 +51,7 @@ fuzz: ## each fuzz target for FUZZTIME (60s)
 
 .PHONY: generate
 generate: ## remake gen/ and the BPF objects (needs clang and llvm-strip)
-	$(GO) generate ./gen ./dataplane/bpf ./internal/testnet/traffic
+	$(GO) generate ./gen ./gen/openconfig ./dataplane/bpf ./internal/testnet/traffic
 
 .PHONY: drift
 drift: ## fail when generated files differ from what generate makes

@@ -254,7 +254,7 @@ func TestGet(t *testing.T) {
 				t.Errorf("origin %q, want %q", got, origin)
 			}
 		}
-		for _, origin := range []string{"openconfig", "routerd_cli"} {
+		for _, origin := range []string{"junos", "ietf"} {
 			_, err := b.client.Get(b.ctx(), &gnmi.GetRequest{Path: []*gnmi.Path{{Origin: origin}}})
 			wantCode(t, err, codes.Unimplemented, origin)
 		}
@@ -264,9 +264,9 @@ func TestGet(t *testing.T) {
 		req.UseModels = []*gnmi.ModelData{{Name: "routerd"}}
 		r, err := b.get(req, "/interface[name=ge0]/config")
 		must(t, r, err)
-		req.UseModels = []*gnmi.ModelData{{Name: "openconfig-interfaces"}}
+		req.UseModels = []*gnmi.ModelData{{Name: "openconfig-bgp"}}
 		_, err = b.get(req)
-		wantCode(t, err, codes.Unimplemented, "openconfig-interfaces")
+		wantCode(t, err, codes.Unimplemented, "openconfig-bgp")
 	})
 	t.Run("17", func(t *testing.T) {
 		r, err := b.get(ietfReq(), "/interface[name=ge0]/state/counters/in-octets", "/interface[name=ge0]/config")

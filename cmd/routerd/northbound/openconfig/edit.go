@@ -59,10 +59,17 @@ func (e *edit) cover(schema *tree.Schema, ops []tree.Op) []*tree.Error {
 	for _, op := range ops {
 		paths := []tree.Path{op.Path}
 		if op.Kind == tree.Update {
-			paths = nil
-			try := schema.Editor(&ocDevice{}, func(p tree.Path) { paths = append(paths, slices.Clone(p)) })
-			if errs := try.Apply(op); len(errs) > 0 {
+			scratch := &ocDevice{}
+			if errs := schema.Editor(scratch, func(tree.Path) {}).Apply(op); len(errs) > 0 {
 				return supportHint(errs)
+			}
+			leaves, err := tree.Walker{Schema: schema, Config: scratch}.Leaves(nil)
+			if err != nil {
+				return []*tree.Error{{Kind: tree.Invalid, Path: op.Path.String(), Err: err}}
+			}
+			paths = nil
+			for _, l := range leaves {
+				paths = append(paths, l.Path)
 			}
 		}
 		for _, p := range paths {

@@ -115,8 +115,17 @@ func instanceScope(p tree.Path) scope {
 		return s
 	case "protocols":
 		s.own, s.member = false, none
-		if len(p) > 4 && local(p[2].GetName()) == "protocol" && local(p[3].GetName()) == "static-routes" && local(p[4].GetName()) == "static" {
-			s.static = one(p[4], "prefix")
+		if len(p) < 4 || local(p[2].GetName()) != "protocol" {
+			return s
+		}
+		switch local(p[3].GetName()) {
+		case "*", "...":
+		case "static-routes":
+			if len(p) > 4 && local(p[4].GetName()) == "static" {
+				s.static = one(p[4], "prefix")
+			}
+		default:
+			s.static = none
 		}
 		return s
 	}
