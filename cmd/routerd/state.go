@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"router/cmd/routerd/control"
+	"router/cmd/routerd/gribi"
 	"router/cmd/routerd/northbound"
 	"router/gen"
 	"router/intf"
@@ -11,7 +12,11 @@ import (
 )
 
 // state is the router's operational state as the gNMI server wants it.
-type state struct{ router *control.Router }
+type state struct {
+	router     *control.Router
+	gribi      *gribi.Server
+	programmer *programmer // tells of changes of gribi
+}
 
 // Names implements northbound.State.
 func (s state) Names(kind models.Kind, parent string) []string {
@@ -48,6 +53,8 @@ func (s state) Names(kind models.Kind, parent string) []string {
 		return s.router.FilterLogSlots()
 	case models.Multicast:
 		return nil // it has two keys: Groups lists them
+	case models.GRIBI:
+		return nil
 	}
 	return nil
 }
@@ -133,6 +140,9 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 			models.FillMulticast(dst, st)
 		}
 		return ok
+	case models.GRIBI:
+		models.FillGRIBI(dst, s.gribi.State())
+		return true
 	}
 	return false
 }
@@ -159,5 +169,10 @@ func (s state) Flows(dst []models.FlowState, q northbound.FlowQuery) []models.Fl
 
 // Watch implements northbound.State.
 func (s state) Watch(fn func(northbound.StateChange)) (stop func()) {
-	return s.router.Watch(func(e control.Event) { fn(northbound.StateChange{Object: e.Object, Route: e.Route, Group: e.Group}) })
+	stopRouter := s.router.Watch(func(e control.Event) { fn(northbound.StateChange{Object: e.Object, Route: e.Route, Group: e.Group}) })
+	stopGRIBI := s.programmer.watch(func() { fn(northbound.StateChange{Object: models.Object{Kind: models.GRIBI}}) })
+	return func() {
+		stopRouter()
+		stopGRIBI()
+	}
 }

@@ -15,6 +15,7 @@ type instance struct {
 	want      *models.InstanceSpec
 	applied   bool
 	index     uint32
+	born      uint64 // tells it from one of its name that was there before
 	namespace string // that EnsureNamespace was called with
 	reason    string // why the namespace is not in place
 }
@@ -52,7 +53,8 @@ func (r *Router) buildInstance(name string) error {
 		if err := r.vrfs.AddInstance(name, index); err != nil {
 			return err
 		}
-		in.index, in.applied = index, true
+		r.births++
+		in.index, in.born, in.applied = index, r.births, true
 		r.setTable(name, index)
 	}
 	if err := r.limitCache(in); err != nil {

@@ -87,6 +87,8 @@ type Router struct {
 	edit          *dataplane.Edit // what the next commitEdit publishes
 
 	system    models.SystemSpec
+	gribi     models.GRIBISpec
+	births    uint64 // instances made so far
 	devices   map[string]*device
 	units     map[intf.UnitKey]*unit
 	byIndex   map[intf.Index]*unit
@@ -151,6 +153,7 @@ func New(c Config) (*Router, error) {
 	}
 	r := &Router{
 		log: c.Log, engine: c.Engine, domain: c.Domain, arena: c.Arena, links: c.Links, drivers: c.Drivers, host: c.Host, now: c.Now,
+		gribi:   models.DefaultGRIBI,
 		indexes: indexes, indexFile: file, saved: map[intf.Index]struct{}{}, tree: intf.NewTree(indexes),
 		devices: map[string]*device{}, units: map[intf.UnitKey]*unit{}, byIndex: map[intf.Index]*unit{},
 		borrowers: map[intf.UnitKey]map[intf.UnitKey]struct{}{},
@@ -209,6 +212,8 @@ func (r *Router) note(s reconcile.Step) error {
 			r.system = models.SystemSpec{}
 		}
 		r.events.changed(models.Object{Kind: models.System})
+	case reconcile.GRIBI:
+		return r.wantGRIBI(s.New.GRIBI)
 	case reconcile.Instance:
 		return r.wantInstance(s.Instance, s.New.Instance)
 	case reconcile.Device:

@@ -126,6 +126,8 @@ func changedPaths(c StateChange) []tree.Path {
 		return []tree.Path{{keyed("filter", "name", o.Name)}}
 	case models.FilterLog:
 		return []tree.Path{{keyed("filter-log", "slot", o.Name)}}
+	case models.GRIBI:
+		return []tree.Path{{{Name: "gribi"}}}
 	case models.Multicast:
 		return []tree.Path{{keyed("instance", "name", o.Instance),
 			{Name: "multicast-route", Key: map[string]string{"group": o.Group, "source": o.Source}}}}

@@ -44,6 +44,8 @@ type Options struct {
 	// Volatile is how often ON_CHANGE looks at counters, which announce no
 	// change; 0 means 5 s. TARGET_DEFINED samples them at twice that.
 	Volatile time.Duration
+	// Register adds services to each listener's server, beside gNMI.
+	Register []func(grpc.ServiceRegistrar)
 
 	now func() time.Time
 }
@@ -110,6 +112,9 @@ func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) e
 		grpc.MaxConcurrentStreams(256),
 	)
 	gnmi.RegisterGNMIServer(g, s)
+	for _, register := range s.opt.Register {
+		register(g)
+	}
 	reflection.Register(g)
 	s.mu.Lock()
 	if s.stopped {

@@ -39,6 +39,7 @@ const (
 	Policer
 	Filter
 	MulticastRoute
+	GRIBI
 )
 
 func (k Kind) String() string {
@@ -71,6 +72,8 @@ func (k Kind) String() string {
 		return "filter"
 	case MulticastRoute:
 		return "multicast-route"
+	case GRIBI:
+		return "gribi"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -115,6 +118,7 @@ type Spec struct {
 	Filter     *models.FilterSpec
 
 	Multicast *models.MulticastSpec
+	GRIBI     *models.GRIBISpec
 }
 
 // A Step changes one object from Old to New. Create has no Old, Delete no New.
@@ -138,6 +142,8 @@ func (s Step) Object() string {
 	switch s.Kind {
 	case System:
 		return "system"
+	case GRIBI:
+		return "gribi"
 	case Instance:
 		return "instance " + s.Instance
 	case Device:
@@ -194,6 +200,9 @@ func Plan(change models.Change) []Step {
 	}
 	if d := change.System; d != nil {
 		add(Step{Kind: System, Old: Spec{System: d.Old}, New: Spec{System: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	if d := change.GRIBI; d != nil {
+		add(Step{Kind: GRIBI, Old: Spec{GRIBI: d.Old}, New: Spec{GRIBI: d.New}}, d.Old != nil, d.New != nil, false)
 	}
 	for _, d := range change.Instances {
 		add(Step{Kind: Instance, Instance: d.Key, Old: Spec{Instance: d.Old}, New: Spec{Instance: d.New}}, d.Old != nil, d.New != nil, false)
