@@ -1,7 +1,7 @@
 // Command ocschema takes out of the schema that ygot put into a generated file
 // what nobody reads at run time: descriptions, extensions, and the list of
 // augments, whose order changes from run to run. Nor is the schema unzipped when
-// the program starts: who needs it calls UnzipSchema.
+// the program starts: who needs it calls UnzipSchema. The file is formatted, too.
 //
 //	ocschema FILE
 package main
@@ -11,6 +11,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"go/format"
 	"log"
 	"os"
 	"regexp"
@@ -47,6 +48,9 @@ const (
 func run(file string) error {
 	src, err := os.ReadFile(file)
 	if err != nil {
+		return err
+	}
+	if src, err = format.Source(src); err != nil {
 		return err
 	}
 	at := variable.FindSubmatchIndex(src)
@@ -95,6 +99,9 @@ func run(file string) error {
 		return fmt.Errorf("init is not as expected: see what the generator's new version does")
 	}
 	made = bytes.Replace(made, []byte(eager), []byte(lazy), 1)
+	if made, err = format.Source(made); err != nil {
+		return err
+	}
 	return os.WriteFile(file, made, 0o644)
 }
 
