@@ -1,6 +1,7 @@
 package northbound
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
@@ -18,33 +19,44 @@ const nativeOrigin = "routerd"
 // wildcards is costly to follow.
 const maxElems = 32
 
-// originOf is the origin of p below prefix: that of either, or the native one.
-func originOf(prefix, p *gnmi.Path) string {
-	if o := prefix.GetOrigin() + p.GetOrigin(); o != "" {
-		return o
+// cliOrigin names the configuration as set-commands; openconfigOrigin the view
+// of it, and of state, in OpenConfig's models.
+const (
+	cliOrigin        = "routerd_cli"
+	openconfigOrigin = openconfig.Origin
+)
+
+// origin is the origin of p below prefix, nativeOrigin when none is given. It is
+// the one place that decides which schema a path belongs to.
+func origin(prefix, p *gnmi.Path) (string, *tree.Error) {
+	if prefix.GetOrigin() != "" && p.GetOrigin() != "" {
+		return "", pathError(tree.Malformed, p.GetElem(), "origin stands in the prefix (%q) and in the path (%q): give it once",
+			prefix.GetOrigin(), p.GetOrigin())
 	}
-	return nativeOrigin
+	switch o := prefix.GetOrigin() + p.GetOrigin(); o {
+	case "", nativeOrigin:
+		return nativeOrigin, nil
+	case cliOrigin, openconfigOrigin:
+		return o, nil
+	default:
+		return "", pathError(tree.Unsupported, p.GetElem(), "origin %q is not supported: leave it out, or use %q, %q or %q", o, nativeOrigin, openconfigOrigin, cliOrigin)
+	}
+}
+
+func pathError(kind tree.ErrorKind, p tree.Path, format string, args ...any) *tree.Error {
+	return &tree.Error{Kind: kind, Path: p.String(), Err: fmt.Errorf(format, args...)}
 }
 
 // join makes the absolute path of p below prefix, and checks what can be
 // checked without the schema.
-func join(prefix, p *gnmi.Path) (tree.Path, error) {
-	if prefix.GetOrigin() != "" && p.GetOrigin() != "" {
-		return nil, failf(codes.InvalidArgument, "path %s: origin stands in the prefix (%q) and in the path (%q): give it once",
-			tree.Path(p.GetElem()), prefix.GetOrigin(), p.GetOrigin())
-	}
+func join(prefix, p *gnmi.Path) (tree.Path, *tree.Error) {
 	if p.GetTarget() != "" {
-		return nil, failf(codes.InvalidArgument, "path %s: a target stands in the prefix only", tree.Path(p.GetElem()))
-	}
-	switch origin := originOf(prefix, p); origin {
-	case nativeOrigin, openconfig.Origin:
-	default:
-		return nil, failf(codes.Unimplemented, "origin %q is not supported: leave it out, or use %q or %q", origin, nativeOrigin, openconfig.Origin)
+		return nil, pathError(tree.Malformed, p.GetElem(), "a target stands in the prefix only")
 	}
 	// Old clients send both forms, which is fine; one alone must be told.
 	//lint:ignore SA1019 See above.
 	if len(prefix.GetElement()) > len(prefix.GetElem()) || len(p.GetElement()) > len(p.GetElem()) {
-		return nil, failf(codes.InvalidArgument, "the path's field element is deprecated: use elem")
+		return nil, pathError(tree.Malformed, p.GetElem(), "the path's field element is deprecated: use elem")
 	}
 	full := slices.Concat(tree.Path(prefix.GetElem()), tree.Path(p.GetElem()))
 	// Several "..." in a row mean the same as one, but cost a search for each.
@@ -52,33 +64,9 @@ func join(prefix, p *gnmi.Path) (tree.Path, error) {
 		return a.GetName() == "..." && b.GetName() == "..." && len(a.GetKey())+len(b.GetKey()) == 0
 	})
 	if len(full) > maxElems {
-		return nil, failf(codes.InvalidArgument, "the path has %d elements; %d are the most", len(full), maxElems)
+		return nil, pathError(tree.Malformed, full[:maxElems], "the path has %d elements; %d are the most", len(full), maxElems)
 	}
-	if len(full) > 0 && full[0].GetName() == "@" {
-		return nil, failf(codes.Unimplemented, "path %s: metadata annotations are not supported", full)
-	}
-	return full, nil
-}
-
-// readPath joins and checks a path that is to be read. A path below a root node
-// that the model has not is UNIMPLEMENTED (it belongs to a model that is not
-// served); a path that leaves the model further down is NOT_FOUND.
-func (s *Server) readPath(prefix, p *gnmi.Path) (readable, error) {
-	full, err := join(prefix, p)
-	if err != nil {
-		return readable{}, err
-	}
-	r := readable{path: full, schema: s.schema}
-	if originOf(prefix, p) == openconfig.Origin {
-		if r.view, err = openconfig.Load(); err != nil {
-			return readable{}, failf(codes.Internal, "%v", err)
-		}
-		r.schema = r.view.Schema()
-	}
-	if err := r.schema.Check(full); err != nil {
-		return readable{}, readError(full, err)
-	}
-	return r, nil
+	return fromAnnotation(full)
 }
 
 // A readable is a checked pattern in one of the trees.
@@ -86,6 +74,35 @@ type readable struct {
 	path   tree.Path
 	schema *tree.Schema
 	view   *openconfig.View // nil for the native tree
+}
+
+// readPath joins and checks a path, of the native origin or openconfig, that is to be
+// read. A path below a root node that the model has not is UNIMPLEMENTED (it belongs to a model that is not
+// served); a path that leaves the model further down is NOT_FOUND.
+func (s *Server) readPath(prefix, p *gnmi.Path) (readable, error) {
+	o, bad := origin(prefix, p)
+	if bad != nil {
+		return readable{}, failf(codeOf(bad.Kind), "path %v", bad)
+	}
+	r := readable{schema: s.schema}
+	switch o {
+	case nativeOrigin:
+	case openconfigOrigin:
+		var err error
+		if r.view, err = openconfig.Load(); err != nil {
+			return readable{}, failf(codes.Internal, "%v", err)
+		}
+		r.schema = r.view.Schema()
+	default:
+		return readable{}, failf(codes.Unimplemented, "origin %q is not supported here: leave it out or use %q", o, nativeOrigin)
+	}
+	if r.path, bad = join(prefix, p); bad != nil {
+		return readable{}, failf(codeOf(bad.Kind), "path %v", bad)
+	}
+	if err := r.schema.Check(r.path); err != nil {
+		return readable{}, readError(r.path, err)
+	}
+	return r, nil
 }
 
 // isPattern reports whether the path can match any number of nodes.

@@ -33,12 +33,14 @@ func (c *stream) eachOf(sub *subscription, pattern tree.Path, visit func(tree.Le
 
 func (c *stream) viewPiece(sub *subscription, pattern tree.Path, visit func(tree.LeafValue) error) error {
 	var leaves []tree.LeafValue
-	w := tree.Walker{Schema: sub.view.Schema(), Defaults: true, Depth: c.depth, Leaf: func(l tree.LeafValue) error {
-		if c.modules == nil || c.modules[l.Node.Module] {
+	w := c.walker()
+	w.Schema = sub.schema
+	w.Leaf = func(l tree.LeafValue) error {
+		if c.wanted(l) {
 			leaves = append(leaves, l)
 		}
 		return nil
-	}}
+	}
 	var err error
 	c.store.View(func(dev *gen.Device, commit datastore.Commit) {
 		w.Config, w.State = sub.view.Read(dev, c.source.state, c.now(), commit.Time, pattern)
@@ -104,6 +106,25 @@ func (c *stream) placesOf(sub *subscription, p tree.Path) []tree.Path {
 		for _, i := range slices.Compact(instances) {
 			places = append(places, openconfig.MemberPath(i, id))
 		}
+	}
+	return places
+}
+
+// pastPlaces lists where in the subscription's tree changes of native paths in the
+// past can show. Which instances a unit was in before isn't known: all are looked at.
+func pastPlaces(sub *subscription, paths []tree.Path) []tree.Path {
+	if sub.view == nil {
+		return paths
+	}
+	var places []tree.Path
+	instances := false
+	for _, p := range paths {
+		places = append(places, openconfig.Touched(p)...)
+		_, _, unit := openconfig.ChangedUnits(p)
+		instances = instances || unit
+	}
+	if instances {
+		places = append(places, tree.Path{{Name: "network-instances"}})
 	}
 	return places
 }
