@@ -28,6 +28,7 @@ import (
 
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
+	"router/gen/configpb"
 )
 
 // Options say how a server is made.
@@ -115,6 +116,7 @@ func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) e
 		grpc.MaxConcurrentStreams(256),
 	)
 	gnmi.RegisterGNMIServer(g, s)
+	configpb.RegisterConfigurationServer(g, &configuration{s: s})
 	for _, register := range s.opt.Register {
 		register(g)
 	}
