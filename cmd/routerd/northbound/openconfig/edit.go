@@ -53,12 +53,15 @@ func supportHint(errs []*tree.Error) []*tree.Error {
 	return errs
 }
 
-// cover projects what the operations can reach. Where an update merges, its
-// value says what that is: it is written into an empty tree to find out.
+// cover projects what the operations can reach: what they remove, and what a
+// value is merged with or refers to; to find that out, it is written into an empty tree.
 func (e *edit) cover(schema *tree.Schema, ops []tree.Op) []*tree.Error {
 	for _, op := range ops {
-		paths := []tree.Path{op.Path}
-		if op.Kind == tree.Update {
+		var paths []tree.Path
+		if op.Kind != tree.Update {
+			paths = append(paths, op.Path)
+		}
+		if op.Kind != tree.Delete {
 			scratch := &ocDevice{}
 			if errs := schema.Editor(scratch, func(tree.Path) {}).Apply(op); len(errs) > 0 {
 				return supportHint(errs)
@@ -67,7 +70,6 @@ func (e *edit) cover(schema *tree.Schema, ops []tree.Op) []*tree.Error {
 			if err != nil {
 				return []*tree.Error{{Kind: tree.Invalid, Path: op.Path.String(), Err: err}}
 			}
-			paths = nil
 			for _, l := range leaves {
 				paths = append(paths, l.Path)
 			}

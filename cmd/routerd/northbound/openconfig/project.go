@@ -44,6 +44,12 @@ func (p *projection) add(s scope) {
 	if s.instance.none() {
 		return
 	}
+	if s.member.on && !s.member.all() {
+		// The instance may be new; the unit is what is edited.
+		if device, sub, ok := splitUnit(s.member.key); ok {
+			p.addUnitEntry(unitKey{device, unitID(sub)})
+		}
+	}
 	if s.instance.all() {
 		p.addInstance(defaultInstance, p.native.Instance[defaultInstance], s)
 	} else if n, ok := nativeInstance(s.instance.key); !ok {
@@ -289,10 +295,6 @@ func (p *projection) addInstance(native string, n *gen.Routerd_Instance, s scope
 	if s.member.all() {
 		for _, k := range p.membersOf(native) {
 			p.addUnitEntry(k)
-		}
-	} else if s.member.on {
-		if device, sub, ok := splitUnit(s.member.key); ok {
-			p.addUnitEntry(unitKey{device, unitID(sub)})
 		}
 	}
 	if s.protocols {

@@ -213,6 +213,8 @@ func TestTranslate(t *testing.T) {
 		{"an instance by another way than its entry", []tree.Op{{Kind: tree.Update, Path: path(t, ni+"[name=red]/config/description"), Value: ietf(`"x"`)}}, nil, "type of this instance is L3VRF"},
 		{"new instance", []tree.Op{{Kind: tree.Update, Path: path(t, ni+"[name=red]/config"), Value: ietf(`{"type":"openconfig-network-instance-types:L3VRF"}`)}},
 			[]string{"+/instance[name=red]/config/name red", "+/instance[name=red]/name red"}, ""},
+		{"new instance with a unit", []tree.Op{{Kind: tree.Replace, Path: path(t, ni+"[name=red]"), Value: ietf(`{"config":{"type":"L3VRF"},"interfaces":{"interface":[{"id":"ge0.0","config":{"interface":"ge0","subinterface":0}}]}}`)}},
+			[]string{"+/instance[name=red]/config/name red", "+/instance[name=red]/name red", "+/interface[name=ge0]/unit[id=0]/family[type=inet6]/config/instance red", "+/interface[name=ge0]/unit[id=0]/family[type=inet]/config/instance red"}, ""},
 		{"the default instance by its native name", []tree.Op{{Kind: tree.Update, Path: path(t, ni+"[name=default]/config/description"), Value: ietf(`"x"`)}}, nil, "called DEFAULT"},
 		{"static route to drop", []tree.Op{{Kind: tree.Replace, Path: path(t, static+"[prefix=13.0.0.0/8]"), Value: ietf(`{"next-hops":{"next-hop":[{"index":"0","config":{"next-hop":"openconfig-local-routing:DROP"}}]}}`)}},
 			[]string{"+/instance[name=default]/static-route[prefix=13.0.0.0/8]/config/action discard", "-/instance[name=default]/static-route[prefix=13.0.0.0/8]/next-hop[index=0]/config/index 0",
