@@ -31,9 +31,6 @@ type selection struct {
 func (s selection) none() bool { return !s.on }
 func (s selection) all() bool  { return s.on && s.key == "" }
 
-// covers reports whether the selection has the entry.
-func (s selection) covers(key string) bool { return s.on && (s.key == "" || s.key == key) }
-
 var everything = selection{on: true}
 
 // one selects what the element's key says.

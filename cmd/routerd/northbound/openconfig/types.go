@@ -10,7 +10,6 @@ type (
 	ocIPv4         = oc.OpenconfigInterfaces_Interfaces_Interface_Subinterfaces_Subinterface_Ipv4
 	ocIPv6         = oc.OpenconfigInterfaces_Interfaces_Interface_Subinterfaces_Subinterface_Ipv6
 	ocNetwork      = oc.OpenconfigNetworkInstance_NetworkInstances_NetworkInstance
-	ocMember       = oc.OpenconfigNetworkInstance_NetworkInstances_NetworkInstance_Interfaces_Interface
 	ocProtocol     = oc.OpenconfigNetworkInstance_NetworkInstances_NetworkInstance_Protocols_Protocol
 	ocStatic       = oc.OpenconfigNetworkInstance_NetworkInstances_NetworkInstance_Protocols_Protocol_StaticRoutes_Static
 	configNextHop  = oc.OpenconfigNetworkInstance_NetworkInstances_NetworkInstance_Protocols_Protocol_StaticRoutes_Static_NextHops_NextHop_Config_NextHop_Union

@@ -64,15 +64,6 @@ func apply(t testing.TB, s *tree.Schema, d *gen.Device, ops ...tree.Op) {
 	}
 }
 
-func text(t testing.TB, s *tree.Schema, d *gen.Device) string {
-	t.Helper()
-	b, err := s.Marshal(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
 // shown is the view of the configuration as it is when it is edited.
 func shown(t testing.TB, v *View, d *gen.Device) string {
 	t.Helper()
