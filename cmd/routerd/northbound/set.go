@@ -212,7 +212,7 @@ func (r *setReader) placed(err error) error {
 	}
 	list := make([]datastore.Violation, len(rejected.Violations))
 	for i, v := range rejected.Violations {
-		list[i] = r.violation(v)
+		list[i] = r.inView(r.violation(v))
 	}
 	return &datastore.Rejected{Violations: list}
 }
