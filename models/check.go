@@ -40,6 +40,7 @@ func (c *Compiled) check(change Change, v *violations) {
 			c.checkLoop(s, v)
 		}
 	}
+	c.checkAccess(change, v)
 	for name := range a.filters {
 		if s, ok := c.intent.Filters[name]; ok {
 			c.checkFilter(s, v)

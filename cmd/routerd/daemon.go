@@ -34,6 +34,7 @@ type daemon struct {
 	host    *host.Manager
 	router  *control.Router
 	store   *datastore.Store
+	access  *accessState
 	server  *server
 	stop    context.CancelFunc // ends what runs in tasks
 	tasks   sync.WaitGroup
@@ -62,6 +63,10 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 		return nil, err
 	}
 
+	if d.access, err = newAccess(s, log); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	d.closing(d.access.audit.Close)
 	if err := d.startDataplane(run, s, log); err != nil {
 		return nil, err
 	}
@@ -75,7 +80,7 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 	if err := d.cleanup(); err != nil {
 		log.Warn("leftovers of an earlier run remain", "err", err)
 	}
-	d.server, err = serve(s, d.store, state{d.router}, log)
+	d.server, err = serve(s, d.store, state{d.router, d.access}, d.access, log)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +139,7 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 
 	d.router, err = control.New(control.Config{
 		Log: log, StateDir: s.StateDir, Engine: d.engine, Domain: domain, Arena: arena,
-		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices), Host: d.host, Now: time.Now,
+		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices), Host: d.host, Now: time.Now, Access: d.access.guard,
 	})
 	if err != nil {
 		return err

@@ -57,11 +57,20 @@ func run(args []string, errOut io.Writer) int {
 	log.Info("ready", "listen", settings.Listen, "socket", settings.Socket)
 	notify(log, "READY=1")
 
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	var failure error
-	select {
-	case <-ctx.Done():
-		log.Info("stopping")
-	case failure = <-d.server.failed:
+	for running := true; running; {
+		select {
+		case <-hup:
+			d.server.reload()
+			continue
+		case <-ctx.Done():
+			log.Info("stopping")
+		case failure = <-d.server.failed:
+		}
+		running = false
 	}
 	notify(log, "STOPPING=1")
 	if err := errors.Join(failure, d.close()); err != nil {

@@ -17,18 +17,29 @@ import (
 // A server is the gNMI server on its listeners.
 type server struct {
 	gnmi   *northbound.Server
+	access *accessState
 	failed chan error // a listener that stopped by itself
+
+	unwatch         func() // the commits
+	stopCertificate func() // nil without TLS
 }
 
 // stopWait bounds how long calls under way may take at a stop.
 const stopWait = 3 * time.Second
 
 // serve opens the listeners that the settings name and answers on them.
-func serve(s boot.Settings, store *datastore.Store, st state, log *slog.Logger) (*server, error) {
+func serve(s boot.Settings, store *datastore.Store, st state, a *accessState, log *slog.Logger) (*server, error) {
 	srv := &server{
-		gnmi:   northbound.New(northbound.Options{Store: store, State: st, Log: log, MaxMessage: s.MaxMessage}),
+		gnmi: northbound.New(northbound.Options{Store: store, State: st, Log: log, MaxMessage: s.MaxMessage,
+			Guard: a.guard, Anybody: a.anybody, Audit: a.audit,
+			Limits: northbound.Limits{Streams: s.MaxStreams, Connections: s.MaxConnections, Rate: float64(s.RateLimit)}}),
+		access: a,
 		failed: make(chan error, 2),
 	}
+	limited := srv.gnmi.Limited
+	a.limited.Store(&limited)
+	a.warn(log, s.Listen)
+	srv.unwatch = a.warnAfterCommits(store, log, s.Listen)
 	if s.Socket != "" {
 		l, err := northbound.ListenSocket(s.Socket)
 		if err != nil {
@@ -38,17 +49,13 @@ func serve(s boot.Settings, store *datastore.Store, st state, log *slog.Logger) 
 	}
 	if s.Listen != "" {
 		var config *tls.Config
-		if s.Insecure {
-			log.Warn("gNMI is served in plaintext: anybody who can connect can configure the router", "listen", s.Listen)
+		if a.certificate == nil {
+			log.Warn("gNMI is served in plaintext: whoever is on the way reads and changes what it likes", "listen", s.Listen)
 		} else {
-			var err error
-			config, err = northbound.TLSConfig(northbound.TLSFiles{Cert: s.TLSCert, Key: s.TLSKey, CA: s.TLSCA, StateDir: s.StateDir}, log)
-			if err != nil {
-				return nil, errors.Join(err, srv.close())
-			}
-			if s.TLSCA == "" {
-				log.Warn("gNMI clients are not asked for certificates: anybody who can connect can configure the router; tls-ca changes that", "listen", s.Listen)
-			}
+			config = a.certificate.Config()
+			run, stop := context.WithCancel(context.Background())
+			srv.stopCertificate = stop
+			go a.certificate.Run(run)
 		}
 		l, err := net.Listen("tcp", s.Listen)
 		if err != nil {
@@ -57,6 +64,14 @@ func serve(s boot.Settings, store *datastore.Store, st state, log *slog.Logger) 
 		go func() { srv.ended(srv.gnmi.Serve(l, config)) }()
 	}
 	return srv, nil
+}
+
+// reload reads the certificate again (SIGHUP). What is wrong with it is logged.
+func (s *server) reload() {
+	if s.access.certificate != nil {
+		// It is logged, and in state.
+		_ = s.access.certificate.Reload()
+	}
 }
 
 func (s *server) ended(err error) {
@@ -70,5 +85,9 @@ func (s *server) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWait)
 	defer cancel()
 	s.gnmi.Stop(ctx)
+	s.unwatch()
+	if s.stopCertificate != nil {
+		s.stopCertificate()
+	}
 	return nil
 }

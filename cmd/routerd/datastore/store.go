@@ -114,6 +114,7 @@ func (s *Store) Commit(ctx context.Context, req Request) (Commit, error) {
 	if err := ctx.Err(); err != nil {
 		return Commit{}, fmt.Errorf("commit: %w", err)
 	}
+	req.Ops = s.keepSecrets(req.Ops)
 	tx := newTx(s)
 	change, err := tx.prepare(req.Ops)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 
 // Get implements gNMI's Get (specification, section 3.3): one notification for
 // each path, all of one snapshot of the configuration.
-func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse, error) {
+func (s *Server) Get(ctx context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse, error) {
 	depth, err := extensions(req.GetExtension(), true)
 	if err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 		return nil, err
 	}
 	g := getter{Server: s, encoding: req.GetEncoding(), modules: modules, left: s.opt.MaxMessage,
-		walker: tree.Walker{Schema: s.schema, Defaults: true, Depth: depth}}
+		readable: readFilter(ctx), walker: tree.Walker{Schema: s.schema, Defaults: true, Depth: depth, Hide: true}}
 	switch req.GetType() {
 	case gnmi.GetRequest_ALL:
 		g.walker.Filter = tree.All
@@ -54,6 +54,9 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 			return nil, err
 		}
 		paths = []tree.Path{p}
+	}
+	if err := s.mayRead(ctx, paths); err != nil {
+		return nil, err
 	}
 	resp, err := g.answer(paths)
 	if errors.Is(err, errTooLarge) {
@@ -106,8 +109,9 @@ type getter struct {
 	encoding gnmi.Encoding
 	walker   tree.Walker
 	modules  map[string]bool
-	left     int // octets that the answer may still take
-	least    int // octets that the leaves so far take at least
+	readable func(tree.LeafValue) bool // nil: all is
+	left     int                       // octets that the answer may still take
+	least    int                       // octets that the leaves so far take at least
 
 	matches []*found
 	later   []later
@@ -179,7 +183,7 @@ func (g *getter) collect(path int, walk func() error, into *found) error {
 		return nil
 	}
 	g.walker.Leaf = func(l tree.LeafValue) error {
-		if g.modules != nil && !g.modules[l.Node.Module] {
+		if g.modules != nil && !g.modules[l.Node.Module] || g.readable != nil && !g.readable(l) {
 			return nil
 		}
 		if g.least += g.cost(l); g.least > g.opt.MaxMessage {

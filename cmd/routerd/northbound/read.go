@@ -61,8 +61,10 @@ func (c *stream) pieces(pattern tree.Path) []tree.Path {
 func (c *stream) piece(pattern tree.Path, visit func(tree.LeafValue) error) error {
 	var leaves []tree.LeafValue
 	var later []tree.Deferred
-	wanted := func(l tree.LeafValue) bool { return c.modules == nil || c.modules[l.Node.Module] }
-	w := tree.Walker{Schema: c.schema, Defaults: true, Depth: c.depth,
+	wanted := func(l tree.LeafValue) bool {
+		return (c.modules == nil || c.modules[l.Node.Module]) && (c.readable == nil || c.readable(l))
+	}
+	w := tree.Walker{Schema: c.schema, Defaults: true, Depth: c.depth, Hide: true,
 		Leaf: func(l tree.LeafValue) error {
 			if wanted(l) {
 				leaves = append(leaves, l)

@@ -58,7 +58,10 @@ func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetRespon
 		resp.Timestamp = s.now().UnixNano()
 		return resp, nil
 	}
-	user, via := caller(ctx)
+	if err := s.Authorize(ctx, ops); err != nil {
+		return nil, err
+	}
+	user, via := Caller(ctx)
 	if _, err := s.store.Commit(ctx, datastore.Request{Ops: ops, User: user, Source: via}); err != nil {
 		return nil, setError(err)
 	}

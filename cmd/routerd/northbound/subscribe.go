@@ -139,10 +139,13 @@ func (s *Server) newStream(out gnmi.GNMI_SubscribeServer, req *gnmi.SubscribeReq
 		return nil, failf(codes.InvalidArgument, "the SubscriptionList has no subscription: give one for each path")
 	}
 	c := &stream{Server: s, out: out, prefix: list.GetPrefix(), encoding: list.GetEncoding(), modules: modules,
-		depth: depth, updatesOnly: list.GetUpdatesOnly()}
+		depth: depth, updatesOnly: list.GetUpdatesOnly(), readable: readFilter(out.Context())}
 	for _, sub := range list.GetSubscription() {
 		p, err := readPath(s.schema, list.GetPrefix(), sub.GetPath())
 		if err != nil {
+			return nil, err
+		}
+		if err := s.mayRead(out.Context(), []tree.Path{p}); err != nil {
 			return nil, err
 		}
 		one := &subscription{pattern: plain(s.schema, p), origin: sub.GetPath().GetOrigin()}
@@ -198,7 +201,7 @@ func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription) error {
 func isVolatile(n *tree.Node) bool {
 	for ; n.Parent != nil; n = n.Parent {
 		switch n.Name {
-		case "counters", "drops", "dataplane":
+		case "counters", "drops", "dataplane", "access":
 			return !n.Config
 		}
 	}

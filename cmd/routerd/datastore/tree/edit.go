@@ -388,6 +388,9 @@ func (m *merger) leaf(n *Node, at, entry reflect.Value, p Path, v any) {
 	f := at.Elem().Field(n.field)
 	old := reflect.ValueOf(f.Interface())
 	if err := n.set(at, v); err != nil {
+		if n.secret {
+			err = errSecret
+		}
 		m.fail(Invalid, p, "%w", err)
 		return
 	}
