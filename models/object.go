@@ -29,6 +29,7 @@ const (
 	Filter    // with its terms
 	FilterLog // an entry of the filter log; state alone
 	Multicast
+	GRIBI
 	User
 	Role
 	Audit // a call in the audit log; state alone
@@ -60,6 +61,8 @@ func (k Kind) String() string {
 		return "filter-log"
 	case Multicast:
 		return "multicast"
+	case GRIBI:
+		return "gribi"
 	case User:
 		return "user"
 	case Role:
@@ -122,6 +125,8 @@ func (o Object) Path() string {
 		return keyed("", "filter-log", "slot", o.Name)
 	case Multicast:
 		return multicastPathText(o.Instance, o.Group, o.Source)
+	case GRIBI:
+		return "/gribi"
 	case User:
 		return userPath(o.Name)
 	case Role:
@@ -174,6 +179,9 @@ func (w *walker) root(elems []*gpb.PathElem) {
 	name, first, rest, all := at(elems)
 	if covers(all, name, "system") {
 		w.out = append(w.out, Object{Kind: System})
+	}
+	if covers(all, name, "gribi") {
+		w.out = append(w.out, Object{Kind: GRIBI})
 	}
 	if covers(all, name, "interface") {
 		each(w.dev.Interface, first, "name", func(key string, d *gen.Routerd_Interface) { w.device(key, d, rest) })

@@ -747,6 +747,11 @@ var ruleCases = []ruleCase{
 	{name: "host name with a space", rule: ruleBadValue, path: "/system/config/hostname",
 		spoil: func(w world) { w.GetOrCreateSystem().GetOrCreateConfig().Hostname = ygot.String("a router") }},
 
+	{name: "gribi preference of the router's own routes", rule: ruleBadValue, path: "/gribi/config/preference",
+		spoil: func(w world) { w.GetOrCreateGribi().GetOrCreateConfig().Preference = ygot.Uint8(0) }},
+	{name: "gribi without room for entries", rule: ruleBadValue, path: "/gribi/config/entry-limit",
+		spoil: func(w world) { w.GetOrCreateGribi().GetOrCreateConfig().EntryLimit = ygot.Uint32(0) }},
+
 	{name: "two sessions with one match", rule: ruleSessionUnique, path: sessionX,
 		spoil: func(w world) { w.session(sessionLeaves{protocol: "tcp", local: 22}) }},
 	{name: "a session that matches everything", rule: ruleSessionUnique, path: sessionX,

@@ -9,15 +9,21 @@ import (
 	"net"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"router/cmd/routerd/boot"
 	"router/cmd/routerd/datastore"
+	"router/cmd/routerd/gribi"
 	"router/cmd/routerd/northbound"
+	"router/cmd/routerd/northbound/gnoi"
 )
 
 // A server is the gNMI server on its listeners.
 type server struct {
 	gnmi   *northbound.Server
 	access *accessState
+	gribi  *gribi.Server
+	ops    *gnoi.Services
 	failed chan error // a listener that stopped by itself
 
 	unwatch         func() // the commits
@@ -28,13 +34,18 @@ type server struct {
 const stopWait = 3 * time.Second
 
 // serve opens the listeners that the settings name and answers on them.
-func serve(s boot.Settings, store *datastore.Store, st state, a *accessState, log *slog.Logger) (*server, error) {
+func serve(s boot.Settings, store *datastore.Store, st state, a *accessState, ops *gnoi.Services, log *slog.Logger) (*server, error) {
 	srv := &server{
-		gnmi: northbound.New(northbound.Options{Store: store, State: st, Log: log, MaxMessage: s.MaxMessage,
-			Guard: a.guard, Anybody: a.anybody, Audit: a.audit,
-			Limits: northbound.Limits{Streams: s.MaxStreams, Connections: s.MaxConnections, Rate: float64(s.RateLimit)}}),
+		gnmi: northbound.New(northbound.Options{
+			Store: store, State: st, Log: log, MaxMessage: s.MaxMessage,
+			Register: []func(grpc.ServiceRegistrar){st.gribi.Register, ops.Register},
+			Guard:    a.guard, Anybody: a.anybody, Audit: a.audit,
+			Limits: northbound.Limits{Streams: s.MaxStreams, Connections: s.MaxConnections, Rate: float64(s.RateLimit)},
+		}),
 		access: a,
-		failed: make(chan error, 2),
+		gribi:  st.gribi,
+		ops:    ops,
+		failed: make(chan error, 3),
 	}
 	limited := srv.gnmi.Limited
 	a.limited.Store(&limited)
@@ -47,7 +58,7 @@ func serve(s boot.Settings, store *datastore.Store, st state, a *accessState, lo
 		}
 		go func() { srv.ended(srv.gnmi.ServeSocket(l)) }()
 	}
-	if s.Listen != "" {
+	if s.Listen != "" || s.GRIBIListen != "" {
 		var config *tls.Config
 		if a.certificate == nil {
 			log.Warn("gNMI is served in plaintext: whoever is on the way reads and changes what it likes", "listen", s.Listen)
@@ -57,11 +68,16 @@ func serve(s boot.Settings, store *datastore.Store, st state, a *accessState, lo
 			srv.stopCertificate = stop
 			go a.certificate.Run(run)
 		}
-		l, err := net.Listen("tcp", s.Listen)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("gNMI on %s: %w (--listen chooses another address)", s.Listen, err), srv.close())
+		for _, at := range []struct{ what, flag, address string }{{"gNMI", "listen", s.Listen}, {"gRIBI", "gribi-listen", s.GRIBIListen}} {
+			if at.address == "" {
+				continue
+			}
+			l, err := net.Listen("tcp", at.address)
+			if err != nil {
+				return nil, errors.Join(fmt.Errorf("%s on %s: %w (--%s chooses another address)", at.what, at.address, err, at.flag), srv.close())
+			}
+			go func() { srv.ended(srv.gnmi.Serve(l, config)) }()
 		}
-		go func() { srv.ended(srv.gnmi.Serve(l, config)) }()
 	}
 	return srv, nil
 }
@@ -84,6 +100,8 @@ func (s *server) ended(err error) {
 func (s *server) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWait)
 	defer cancel()
+	s.gribi.Stop()
+	s.ops.Stop()
 	s.gnmi.Stop(ctx)
 	s.unwatch()
 	if s.stopCertificate != nil {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"router/cmd/routerd/control"
+	"router/cmd/routerd/gribi"
 	"router/cmd/routerd/northbound"
 	"router/gen"
 	"router/intf"
@@ -12,8 +13,10 @@ import (
 
 // state is the router's operational state as the gNMI server wants it.
 type state struct {
-	router *control.Router
-	access *accessState
+	router     *control.Router
+	gribi      *gribi.Server
+	programmer *programmer // tells of changes of gribi
+	access     *accessState
 }
 
 // Names implements northbound.State.
@@ -57,6 +60,8 @@ func (s state) Names(kind models.Kind, parent string) []string {
 		return s.access.numbers()
 	case models.Multicast:
 		return nil // it has two keys: Groups lists them
+	case models.GRIBI:
+		return nil
 	}
 	return nil
 }
@@ -162,6 +167,9 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 			models.FillMulticast(dst, st)
 		}
 		return ok
+	case models.GRIBI:
+		models.FillGRIBI(dst, s.gribi.State())
+		return true
 	}
 	return false
 }
@@ -189,9 +197,11 @@ func (s state) Flows(dst []models.FlowState, q northbound.FlowQuery) []models.Fl
 // Watch implements northbound.State.
 func (s state) Watch(fn func(northbound.StateChange)) (stop func()) {
 	stopRouter := s.router.Watch(func(e control.Event) { fn(northbound.StateChange{Object: e.Object, Route: e.Route, Group: e.Group}) })
+	stopGRIBI := s.programmer.watch(func() { fn(northbound.StateChange{Object: models.Object{Kind: models.GRIBI}}) })
 	stopAccess := s.access.watch(func(o models.Object) { fn(northbound.StateChange{Object: o}) })
 	return func() {
 		stopRouter()
+		stopGRIBI()
 		stopAccess()
 	}
 }

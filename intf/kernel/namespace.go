@@ -192,7 +192,7 @@ func (ns *Namespaces) Remove(name string) error {
 	if !ns.WasMade(name) {
 		return nil
 	}
-	return ns.store.update(func(d *storeData) { delete(d.Namespaces, name) })
+	return ns.store.update(storeData{Namespaces: map[string]uint64{name: 0}})
 }
 
 // RemoveExcept removes every namespace that we made, in this life or an
@@ -244,7 +244,7 @@ func (ns *Namespaces) create(name string) error {
 		}
 		// Recorded first: after a crash between the two, the record is of a
 		// namespace that does not exist, which is harmless.
-		if err := ns.store.update(func(d *storeData) { d.Namespaces[name] = st.Ino }); err != nil {
+		if err := ns.store.update(storeData{Namespaces: map[string]uint64{name: st.Ino}}); err != nil {
 			return err
 		}
 		return unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, "")

@@ -15,6 +15,7 @@ type instance struct {
 	want      *models.InstanceSpec
 	applied   bool
 	index     uint32
+	born      uint64 // tells it from one of its name that was there before
 	namespace string // that EnsureNamespace was called with
 	reason    string // why the namespace is not in place
 }
@@ -47,15 +48,13 @@ func (r *Router) buildInstance(name string) error {
 		return nil
 	}
 	if !in.applied {
-		index, err := r.instanceIndex(name)
-		if err != nil {
-			return err
-		}
+		index := r.instanceIndex(name)
 		r.names[index] = name
 		if err := r.vrfs.AddInstance(name, index); err != nil {
 			return err
 		}
-		in.index, in.applied = index, true
+		r.births++
+		in.index, in.born, in.applied = index, r.births, true
 		r.setTable(name, index)
 	}
 	if err := r.limitCache(in); err != nil {
@@ -88,13 +87,14 @@ func (r *Router) buildInstance(name string) error {
 
 // instanceIndex is the index of an instance: 0 for the default one, else the
 // number that its name keeps, out of the same file as the if_index numbers.
-func (r *Router) instanceIndex(name string) (uint32, error) {
+func (r *Router) instanceIndex(name string) uint32 {
 	if name == vrf.Default {
-		return 0, nil
+		return 0
 	}
 	key := instancePrefix + name
 	i, _ := r.indexes.Get(key)
-	return uint32(i), r.saveIndex(key, i)
+	r.saveIndex(key, i)
+	return uint32(i)
 }
 
 // instancePrefix can't begin a link's name.

@@ -113,7 +113,8 @@ func (r *Router) wantUnit(s reconcile.Step) error {
 	r.dirty.tree(changes)
 	r.dirty.units[s.Unit] = struct{}{}
 	t := r.tree.Unit(s.Unit)
-	return r.saveIndex(t.Name, t.Index)
+	r.saveIndex(t.Name, t.Index)
+	return nil
 }
 
 // editFamily takes a step on a family, an address or a neighbour into spec.

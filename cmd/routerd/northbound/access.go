@@ -86,9 +86,8 @@ func rights(ctx context.Context) (r *access.Rights, everything bool) {
 
 // Authorize checks that the caller may do what the operations of a transaction
 // do, and says by a status error what it may not. Services that change the
-// configuration call it with canonical or other paths that passed the schema's
-// Check; what doesn't follow the model is left to the commit, which says so. The
-// cost follows the request.
+// configuration call it before they commit. A path that the model has not is denied
+// where not everything is permitted. The cost follows the request.
 func (s *Server) Authorize(ctx context.Context, ops []tree.Op) error {
 	r, everything := rights(ctx)
 	if everything || r.Everything(access.Write) {
@@ -104,9 +103,6 @@ func (s *Server) Authorize(ctx context.Context, ops []tree.Op) error {
 }
 
 func (s *Server) authorizeOp(r *access.Rights, op tree.Op) error {
-	if s.schema.Check(op.Path) != nil {
-		return nil // the commit says what is wrong
-	}
 	p := s.schema.Canonical(op.Path)
 	switch r.Path(access.Write, p) {
 	case access.Permit:

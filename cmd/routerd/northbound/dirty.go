@@ -126,6 +126,8 @@ func changedPaths(c StateChange) []tree.Path {
 		return []tree.Path{{keyed("filter", "name", o.Name)}}
 	case models.FilterLog:
 		return []tree.Path{{keyed("filter-log", "slot", o.Name)}}
+	case models.GRIBI:
+		return []tree.Path{{{Name: "gribi"}}}
 	case models.User:
 		return []tree.Path{{keyed("user", "name", o.Name)}}
 	case models.Role:

@@ -50,6 +50,8 @@ type Options struct {
 	// Volatile is how often ON_CHANGE looks at counters, which announce no
 	// change; 0 means 5 s. TARGET_DEFINED samples them at twice that.
 	Volatile time.Duration
+	// Register adds services to each listener's server, beside gNMI.
+	Register []func(grpc.ServiceRegistrar)
 
 	// Guard says who may do what; nil lets everybody do everything.
 	Guard *access.Guard
@@ -148,6 +150,9 @@ func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) e
 		grpc.ChainStreamInterceptor(s.stream),
 	)
 	gnmi.RegisterGNMIServer(g, s)
+	for _, register := range s.opt.Register {
+		register(g)
+	}
 	reflection.Register(g)
 	healthpb.RegisterHealthServer(g, s.health)
 	// The stored configuration is in place before anybody is served.

@@ -128,7 +128,7 @@ func (k *secretKeeper) keep(n *Node, p Path, v any) any {
 			if !ok {
 				continue
 			}
-			if el, err := n.bodyKeys(obj); err == nil {
+			if el, err := n.bodyElem(obj); err == nil {
 				v[i] = k.keep(n, p[:len(p)-1].Child(el), obj)
 			}
 		}
@@ -216,7 +216,7 @@ func (n *Node) leaves(p Path, v any, visit func(Path)) bool {
 			if !ok || n.Kind != List {
 				return false
 			}
-			el, err := n.bodyKeys(obj)
+			el, err := n.bodyElem(obj)
 			if err != nil || !n.entryLeaves(p[:len(p)-1].Child(el), obj, visit) {
 				return false
 			}
@@ -248,4 +248,13 @@ func (n *Node) entryLeaves(p Path, obj map[string]any, visit func(Path)) bool {
 		visit(p)
 	}
 	return true
+}
+
+// bodyElem is the path element of an entry given as an object.
+func (n *Node) bodyElem(obj map[string]any) (*gnmi.PathElem, error) {
+	entry, _, err := n.bodyEntry(obj)
+	if err != nil {
+		return nil, err
+	}
+	return n.elem(entry), nil
 }
