@@ -107,6 +107,9 @@ type Event struct {
 	Time    time.Time
 	Commit  Commit
 	Touched []tree.Path
+	// Ends is the id of the confirmed commit that this commit took back, "" for
+	// none.
+	Ends string
 }
 
 // A Store is an open datastore. Its methods are safe for concurrent use.
@@ -237,7 +240,11 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error)
 	}
 	tx.publish(r.Commit)
 	s.log.Info("committed", "commit", r.Number, "user", r.User, "source", r.Source, "octets", len(delta.Bytes()))
-	s.notify(Event{Time: r.Time, Commit: r.Commit, Touched: tx.touched})
+	event := Event{Time: r.Time, Commit: r.Commit, Touched: tx.touched}
+	if e.ends != nil {
+		event.Ends = e.ends.ID
+	}
+	s.notify(event)
 	s.compactIfLarge()
 	return r.Commit, late
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
+	"github.com/openconfig/gnmi/proto/gnmi_ext"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -127,6 +128,35 @@ func (s *Server) authorizeOp(r *access.Rights, op tree.Op) error {
 		}
 	}
 	return failf(codes.PermissionDenied, "path %s: your roles don't permit to %s all that stands below it: name what you want to change", p, op.Kind)
+}
+
+// mayWrite refuses who may write nothing at all, before it changes anything by
+// asking.
+func (s *Server) mayWrite(ctx context.Context) error {
+	r, everything := rights(ctx)
+	if everything || r.Path(access.Write, nil) != access.Deny {
+		return nil
+	}
+	s.denied()
+	return failf(codes.PermissionDenied, "your roles don't permit to change the configuration")
+}
+
+// authorizePending checks that the caller may confirm, cancel or put off the
+// commit that waits: it has made it, or may write everything.
+func (s *Server) authorizePending(ctx context.Context, c *gnmi_ext.Commit) error {
+	if c == nil || c.GetCommit() != nil {
+		return nil
+	}
+	r, everything := rights(ctx)
+	if everything || r.Everything(access.Write) {
+		return nil
+	}
+	name, _ := Caller(ctx)
+	if p, ok := s.store.Pending(); ok && p.User == name {
+		return nil
+	}
+	s.denied()
+	return failf(codes.PermissionDenied, "commit %q: your roles permit to end commits of your own only", c.GetId())
 }
 
 // mayRead checks the paths that a request asks for. A path that names one node,
@@ -270,14 +300,14 @@ func (s *Server) authenticate(ctx context.Context, from netip.Addr) (*access.Sub
 	return nil, failf(codes.Unauthenticated, "give a user name and a password (metadata username, password), or a client certificate")
 }
 
-type connKey struct{}
+type loginKey struct{}
 
 // A connections tells the calls of one connection from those of another.
 type connections struct{}
 
 // TagConn implements [stats.Handler].
 func (connections) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context {
-	return context.WithValue(ctx, connKey{}, new(atomic.Bool))
+	return context.WithValue(ctx, loginKey{}, new(atomic.Bool))
 }
 
 // HandleConn implements [stats.Handler].
@@ -292,7 +322,7 @@ func (connections) HandleRPC(context.Context, stats.RPCStats) {}
 // fresh reports whether the call is the first with its certificate on its
 // connection.
 func (s *Server) fresh(ctx context.Context) bool {
-	c, ok := ctx.Value(connKey{}).(*atomic.Bool)
+	c, ok := ctx.Value(loginKey{}).(*atomic.Bool)
 	return ok && c.CompareAndSwap(false, true)
 }
 

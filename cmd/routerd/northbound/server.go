@@ -77,10 +77,13 @@ type Server struct {
 	source *source
 	now    func() time.Time
 
-	rate    *rateLimit
-	limited atomic.Uint64
-	open    map[string]bool // services whose RPCs need no rule
-	health  *health.Server
+	masters    masters    // of Set
+	openconfig translator // nil: origin openconfig is not served
+	conns      sync.Map   // of connKey to *markedConn
+	rate       *rateLimit
+	limited    atomic.Uint64
+	open       map[string]bool // services whose RPCs need no rule
+	health     *health.Server
 
 	mu      sync.Mutex
 	servers []*grpc.Server
@@ -125,7 +128,7 @@ func (s *Server) Serve(l net.Listener, config *tls.Config) error {
 	if config != nil {
 		creds = credentials.NewTLS(config)
 	}
-	return s.serve(l, creds)
+	return s.serve(&markedListener{Listener: l, conns: &s.conns}, creds)
 }
 
 // ServeSocket answers on the Unix socket l until Stop, to root and to the user
@@ -210,8 +213,9 @@ func (s *Server) Stop(ctx context.Context) {
 
 // Capabilities implements gNMI's Capabilities (specification, section 3.2).
 func (s *Server) Capabilities(_ context.Context, req *gnmi.CapabilityRequest) (*gnmi.CapabilityResponse, error) {
-	if _, err := extensions(req.GetExtension(), false); err != nil {
+	if _, err := extensions(req.GetExtension(), rpcCapabilities); err != nil {
 		return nil, err
 	}
-	return &gnmi.CapabilityResponse{SupportedModels: modelData(), SupportedEncodings: encodings, GNMIVersion: version}, nil
+	return &gnmi.CapabilityResponse{SupportedModels: modelData(), SupportedEncodings: encodings, GNMIVersion: version,
+		Extension: supportedExtensions()}, nil
 }
