@@ -21,7 +21,9 @@ import (
 
 	"router/cmd/routerd/access"
 	"router/cmd/routerd/audit"
+	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
+	"router/gen/configpb"
 	"router/models"
 )
 
@@ -147,6 +149,11 @@ func (s *Server) authorizePending(ctx context.Context, c *gnmi_ext.Commit) error
 	if c == nil || c.GetCommit() != nil {
 		return nil
 	}
+	return s.mayEndPending(ctx)
+}
+
+// mayEndPending is authorizePending for whatever asks for it.
+func (s *Server) mayEndPending(ctx context.Context) error {
 	r, everything := rights(ctx)
 	if everything || r.Everything(access.Write) {
 		return nil
@@ -156,7 +163,105 @@ func (s *Server) authorizePending(ctx context.Context, c *gnmi_ext.Commit) error
 		return nil
 	}
 	s.denied()
-	return failf(codes.PermissionDenied, "commit %q: your roles permit to end commits of your own only", c.GetId())
+	return failf(codes.PermissionDenied, "your roles permit to end unconfirmed commits of your own only")
+}
+
+// mayWriteAll refuses who may not write everything: what goes back to another
+// configuration can change anything.
+func (s *Server) mayWriteAll(ctx context.Context) error {
+	r, everything := rights(ctx)
+	if everything || r.Everything(access.Write) {
+		return nil
+	}
+	s.denied()
+	return failf(codes.PermissionDenied, "your roles don't permit to change all of the configuration, which this can do")
+}
+
+// pathFilter is readFilter for paths of leaves.
+func pathFilter(ctx context.Context) func(tree.Path) bool {
+	r, everything := rights(ctx)
+	if everything || r.Everything(access.Read) {
+		return nil
+	}
+	return func(p tree.Path) bool { return r.Path(access.Read, p) == access.Permit }
+}
+
+// authorizeEdits checks that the caller may do what edits do.
+func (c *configuration) authorizeEdits(ctx context.Context, edits []*configpb.Edit) error {
+	if r, everything := rights(ctx); everything || r.Everything(access.Write) {
+		return nil
+	}
+	var ops []tree.Op
+	whole := func(texts ...string) error {
+		for _, text := range texts {
+			p, err := parsePath(text)
+			if err != nil {
+				return err
+			}
+			// As a delete does, it touches all that stands there.
+			ops = append(ops, tree.Op{Kind: tree.Delete, Path: p})
+		}
+		return nil
+	}
+	for _, e := range edits {
+		list, ok, err := c.operations(e)
+		if err != nil {
+			return err
+		}
+		ops = append(ops, list...)
+		if ok {
+			continue
+		}
+		switch x := e.GetEdit().(type) {
+		case *configpb.Edit_Copy_:
+			// What is copied can be read in the copy.
+			if p, err := parsePath(x.Copy.GetFrom()); err != nil {
+				return err
+			} else if r, _ := rights(ctx); r.Path(access.Read, c.s.schema.Canonical(p)) != access.Permit {
+				c.s.denied()
+				return failf(codes.PermissionDenied, "path %s: your roles don't permit to read all of it", p)
+			}
+			err = whole(x.Copy.GetTo())
+		case *configpb.Edit_Rename_:
+			err = whole(x.Rename.GetFrom(), x.Rename.GetTo())
+		case *configpb.Edit_Insert_:
+			err = whole(x.Insert.GetPath())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return c.s.Authorize(ctx, ops)
+}
+
+// authorizeCandidate checks that the caller may make the changes of a candidate,
+// others' in a shared one included.
+func (c *configuration) authorizeCandidate(ctx context.Context, candidate *datastore.Candidate) error {
+	r, everything := rights(ctx)
+	if everything || r.Everything(access.Write) {
+		return nil
+	}
+	list, err := candidate.Compare()
+	if err != nil {
+		return configError(err)
+	}
+	for _, d := range list {
+		p := d.Path
+		switch n := c.s.schema.Nodes(p)[0]; {
+		case n.KeyCopy:
+			continue // it comes and goes with the key
+		case n.IsKey():
+			// The entry comes or goes.
+			if p = p[:len(p)-1]; d.New != nil && r.Path(access.Write, p) == access.Mixed {
+				continue // the leaves that come with it are asked about
+			}
+		}
+		if r.Path(access.Write, p) != access.Permit {
+			c.s.denied()
+			return failf(codes.PermissionDenied, "path %s: your roles don't permit to change it", p)
+		}
+	}
+	return nil
 }
 
 // mayRead checks the paths that a request asks for. A path that names one node,
@@ -201,7 +306,7 @@ func (s *Server) denied() {
 
 // openServices are those whose RPCs need no rule: they check paths, tell nothing
 // of the router, or, for health, are asked by who has no name.
-var openServices = []string{"gnmi.gNMI", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
+var openServices = []string{"gnmi.gNMI", "routerd.v1.Configuration", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
 
 const healthService = "grpc.health.v1.Health"
 

@@ -157,7 +157,7 @@ func TestCredentials(t *testing.T) {
 		if _, err := g.client.Set(g.as("root"), &gnmi.SetRequest{Update: []*gnmi.Update{{Path: p(t, "/system/config/hostname"), Val: str("r1")}}}); err != nil {
 			t.Fatal(err)
 		}
-		if got := g.store.Last(); got.User != "root" || got.Source != "gnmi" {
+		if got := g.store.Last(); got.User != "root" || got.Source != "gnmi-tls" {
 			t.Errorf("commit by %q through %q", got.User, got.Source)
 		}
 	})
@@ -211,8 +211,8 @@ func TestWriteRights(t *testing.T) {
 		{"by the prefix", "net", &gnmi.SetRequest{Prefix: p(t, "/interface[name=ge1]"), Update: []*gnmi.Update{{Path: p(t, "/config/description"), Val: ietf(`"a"`)}}}, "ge1"},
 		{"by an origin", "net", &gnmi.SetRequest{Prefix: &gnmi.Path{Origin: "routerd"}, Update: []*gnmi.Update{{Path: p(t, "/system/config/hostname"), Val: ietf(`"a"`)}}}, "/system"},
 		{"oneself", "net", update("/user[name=net]/config/role", `["admin"]`), "/user"},
-		{"an operator", "ops", update(mine, `"x"`), "/interface"},
-		{"a viewer", "eve", remove(mine), "/interface"},
+		{"an operator", "ops", update(mine, `"x"`), "roles"},
+		{"a viewer", "eve", remove(mine), "roles"},
 		{"an administrator", "root", replace("/interface[name=ge1]/config", `{"description":"q"}`), ""},
 	} {
 		t.Run("4/"+c.name, func(t *testing.T) {

@@ -34,6 +34,7 @@ import (
 	"router/cmd/routerd/audit"
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
+	"router/gen/configpb"
 )
 
 // Options say how a server is made.
@@ -153,6 +154,7 @@ func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) e
 		grpc.ChainStreamInterceptor(s.stream),
 	)
 	gnmi.RegisterGNMIServer(g, s)
+	configpb.RegisterConfigurationServer(g, &configuration{s: s})
 	for _, register := range s.opt.Register {
 		register(g)
 	}

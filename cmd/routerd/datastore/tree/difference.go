@@ -10,11 +10,11 @@ import (
 
 // A Difference is one leaf that two configurations don't have in common: its
 // value before and after, nil where it is absent. The difference of an ordered list has the
-// path of the list, without a key, and for its values the keys of the entries in their order. Secrets
-// are Hidden.
+// path of the list, without a key, and for its values the keys of the entries in their order.
 type Difference struct {
 	Path     Path
 	Old, New *gnmi.TypedValue
+	Secret   bool // the values are for the router alone: show Hidden in their place
 }
 
 // Differences is what deltas do one after the other, ordered by path: what one
@@ -28,28 +28,15 @@ func (s *Schema) Differences(deltas ...Delta) ([]Difference, error) {
 	out := make([]Difference, len(list))
 	for i, d := range list {
 		n := s.Nodes(d.path)[0]
-		out[i].Path = d.path
+		out[i].Path, out[i].Secret = d.path, n.secret
 		if out[i].Old, err = n.typedPlain(d.path, d.old); err != nil {
 			return nil, err
 		}
 		if out[i].New, err = n.typedPlain(d.path, d.new); err != nil {
 			return nil, err
 		}
-		out[i].hide(n)
 	}
 	return out, nil
-}
-
-// hide puts Hidden in place of secrets.
-func (d *Difference) hide(n *Node) {
-	if !n.secret {
-		return
-	}
-	for _, v := range []**gnmi.TypedValue{&d.Old, &d.New} {
-		if *v != nil {
-			*v = &gnmi.TypedValue{Value: &gnmi.TypedValue_StringVal{StringVal: Hidden}}
-		}
-	}
 }
 
 // A composed is a difference with the text of its path, by which it is found.
