@@ -63,10 +63,15 @@ func NewCertificate(f TLSFiles, log *slog.Logger) (*Certificate, error) {
 // Config is for a listener: each connection gets the certificate of its moment.
 func (c *Certificate) Config() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.current, nil
+		return c.Current(), nil
 	}}
+}
+
+// Current is the configuration of new connections. It must not be changed.
+func (c *Certificate) Current() *tls.Config {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current
 }
 
 // State is the state of the certificate.
