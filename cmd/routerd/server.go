@@ -16,12 +16,14 @@ import (
 	"router/cmd/routerd/gribi"
 	"router/cmd/routerd/northbound"
 	"router/cmd/routerd/northbound/gnoi"
+	"router/cmd/routerd/northbound/gnsi"
 )
 
 // A server is the gNMI server on its listeners.
 type server struct {
 	gnmi   *northbound.Server
 	access *accessState
+	gnsi   *gnsi.Services
 	gribi  *gribi.Server
 	ops    *gnoi.Services
 	failed chan error // a listener that stopped by itself
@@ -35,14 +37,19 @@ const stopWait = 3 * time.Second
 
 // serve opens the listeners that the settings name and answers on them.
 func serve(s boot.Settings, store *datastore.Store, st state, a *accessState, ops *gnoi.Services, log *slog.Logger) (*server, error) {
+	policies, err := gnsi.New(a.guard, store.Schema(), s.StateDir)
+	if err != nil {
+		return nil, err
+	}
 	srv := &server{
 		gnmi: northbound.New(northbound.Options{
 			Store: store, State: st, Log: log, MaxMessage: s.MaxMessage,
-			Register: []func(grpc.ServiceRegistrar){st.gribi.Register, ops.Register},
+			Register: []func(grpc.ServiceRegistrar){st.gribi.Register, ops.Register, policies.Register},
 			Guard:    a.guard, Anybody: a.anybody, Audit: a.audit,
 			Limits: northbound.Limits{Streams: s.MaxStreams, Connections: s.MaxConnections, Rate: float64(s.RateLimit)},
 		}),
 		access: a,
+		gnsi:   policies,
 		gribi:  st.gribi,
 		ops:    ops,
 		failed: make(chan error, 3),
@@ -102,6 +109,7 @@ func (s *server) close() error {
 	defer cancel()
 	s.gribi.Stop()
 	s.ops.Stop()
+	s.gnsi.Stop()
 	s.gnmi.Stop(ctx)
 	s.unwatch()
 	if s.stopCertificate != nil {

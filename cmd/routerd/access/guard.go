@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/crypto/bcrypt"
+
 	"router/cmd/routerd/watchers"
 	"router/models"
 )
@@ -32,10 +34,13 @@ type Guard struct {
 	byCert  map[string]string // users by a name in a certificate
 	roles   map[string]models.RoleSpec
 	changed chan struct{} // closed and made anew with every change
+	paths   *PathPolicy   // of gNSI; nil for none
+	rpcs    *RPCPolicy
 
 	cache    *passwordCache
 	throttle *throttle
 	hashing  chan struct{} // bounds the passwords that are compared at once
+	compare  func(hash, password []byte) error
 
 	failed, throttled, denied atomic.Uint64
 	watchers                  watchers.List[string]
@@ -56,6 +61,7 @@ func New() *Guard {
 	return &Guard{
 		now: time.Now, users: map[string]*account{}, byCert: map[string]string{}, roles: maps.Clone(models.BuiltInRoles),
 		changed: make(chan struct{}), cache: newPasswordCache(), throttle: newThrottle(), hashing: make(chan struct{}, hashesAtOnce),
+		compare: bcrypt.CompareHashAndPassword,
 	}
 }
 
@@ -151,36 +157,48 @@ func (g *Guard) subject(a *account, how models.AuthMethod, cert string) *Subject
 			}
 		}
 		a.rights = newRights(roles)
+		a.rights.limit(a.spec.Name, g.paths, g.rpcs)
 	}
 	return &Subject{Name: a.spec.Name, Auth: how, Rights: a.rights, hash: a.spec.PasswordHash, cert: cert}
 }
 
-// Current reports whether s would get the same rights if it proved again, by the
-// same means, who it is.
-func (g *Guard) Current(s *Subject) bool {
+// Current reports whether s may go on with a call of method: it would be let in by
+// the same means, may still call that, and, where open says that the call is about
+// paths, may reach the same ones.
+func (g *Guard) Current(s *Subject, method string, open bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch s.Auth {
-	case models.AuthSocket:
-		return true
-	case models.AuthNone:
-		return len(g.users) == 0
-	case models.AuthCertificate:
-		if s.Rights == rootRights {
-			return len(g.users) == 0
-		}
-		a := g.users[s.Name]
-		return a != nil && a.spec.Enabled && g.byCert[s.cert] == s.Name && g.subject(a, s.Auth, s.cert).Rights.equal(s.Rights)
-	case models.AuthPassword:
-		a := g.users[s.Name]
-		return a != nil && a.spec.Enabled && a.spec.PasswordHash == s.hash && g.subject(a, s.Auth, "").Rights.equal(s.Rights)
-	}
-	return false
+	r := g.renewed(s)
+	return r != nil && r.RPC(method, open) && (!open || r.samePaths(s.Rights))
 }
 
-// equal reports whether both permit the same for the same reasons.
-func (r *Rights) equal(o *Rights) bool {
-	return r == o || slices.EqualFunc(r.roles, o.roles, models.RoleSpec.Equal)
+// renewed are the rights that s would get now, by the same means; nil when it
+// would not be let in. g.mu is held.
+func (g *Guard) renewed(s *Subject) *Rights {
+	switch s.Auth {
+	case models.AuthSocket:
+		return rootRights
+	case models.AuthNone, models.AuthCertificate:
+		if s.Rights == rootRights { // nobody was declared then
+			if len(g.users) > 0 {
+				return nil
+			}
+			return rootRights
+		}
+		if a := g.users[s.Name]; a != nil && a.spec.Enabled && g.byCert[s.cert] == s.Name {
+			return g.subject(a, s.Auth, s.cert).Rights
+		}
+	case models.AuthPassword:
+		if a := g.users[s.Name]; a != nil && a.spec.Enabled && a.spec.PasswordHash == s.hash {
+			return g.subject(a, s.Auth, "").Rights
+		}
+	}
+	return nil
+}
+
+// samePaths reports whether both permit the same paths for the same reasons.
+func (r *Rights) samePaths(o *Rights) bool {
+	return r == o || r.paths == o.paths && slices.EqualFunc(r.roles, o.roles, models.RoleSpec.Equal)
 }
 
 // HasUsers reports whether any user is declared.

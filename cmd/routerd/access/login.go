@@ -58,7 +58,7 @@ func (g *Guard) Password(ctx context.Context, user, password string, from netip.
 	if len(compared) > longest {
 		compared = compared[:longest]
 	}
-	err := bcrypt.CompareHashAndPassword([]byte(string(hash)), []byte(compared))
+	err := g.compare([]byte(string(hash)), []byte(compared))
 	<-g.hashing
 	if err != nil || a == nil || len(password) > longest {
 		g.fail(user, from)

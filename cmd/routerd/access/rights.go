@@ -55,6 +55,10 @@ func (v Verdict) String() string {
 type Rights struct {
 	roles []models.RoleSpec
 	all   [2]bool // by operation: everything is permitted
+
+	user  string // whom the policies see
+	paths *PathPolicy
+	rpcs  *RPCPolicy
 }
 
 // newRights joins roles.
@@ -64,6 +68,14 @@ func newRights(roles []models.RoleSpec) *Rights {
 		r.all[op] = r.Path(op, nil) == Permit
 	}
 	return r
+}
+
+// limit takes away what the policies don't permit.
+func (r *Rights) limit(user string, paths *PathPolicy, rpcs *RPCPolicy) {
+	r.user, r.paths, r.rpcs = user, paths, rpcs
+	for _, op := range []Operation{Read, Write} {
+		r.all[op] = r.Path(op, nil) == Permit
+	}
 }
 
 // Everything reports whether the operation is permitted on every node, so that
@@ -77,6 +89,20 @@ func (r *Rights) Path(op Operation, p tree.Path) Verdict {
 	if r == nil {
 		return Deny
 	}
+	v := r.byRoles(op, p)
+	if r.paths == nil || v == Deny {
+		return v
+	}
+	switch limit := r.paths.Path(r.user, op, p); {
+	case limit == Deny:
+		return Deny
+	case limit == Permit && v == Permit:
+		return Permit
+	}
+	return Mixed
+}
+
+func (r *Rights) byRoles(op Operation, p tree.Path) Verdict {
 	mixed := false
 	for i := range r.roles {
 		switch rolePath(&r.roles[i], op, p) {
@@ -173,7 +199,7 @@ func relate(rule, p tree.Path) relation {
 // is permitted. open is for RPCs whose paths are checked one by one: they are
 // permitted unless a rule denies them.
 func (r *Rights) RPC(method string, open bool) bool {
-	if r == nil {
+	if r == nil || r.rpcs != nil && !strings.HasPrefix(method, authzService) && !r.rpcs.RPC(r.user, method) {
 		return false
 	}
 	for i := range r.roles {

@@ -477,7 +477,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	ctx, cancel := context.WithCancelCause(context.WithValue(ss.Context(), callKey{}, c))
 	defer cancel(nil)
 	if s.opt.Guard != nil && c.subject != nil {
-		go s.watchRights(ctx, c.subject, cancel)
+		go s.watchRights(ctx, c, cancel)
 	}
 	w := &watchedStream{ServerStream: ss, ctx: ctx, call: c, audit: s.opt.Audit}
 	err = handler(srv, w)
@@ -491,11 +491,12 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 // errRights ends the streams of a user whose rights have changed.
 var errRights = failf(codes.PermissionDenied, "your rights have changed: call again")
 
-// watchRights cancels the stream when the subject isn't what it was.
-func (s *Server) watchRights(ctx context.Context, subject *access.Subject, cancel context.CancelCauseFunc) {
+// watchRights cancels the stream when its caller may not go on with it.
+func (s *Server) watchRights(ctx context.Context, c *rpcCall, cancel context.CancelCauseFunc) {
+	service, _, _ := strings.Cut(c.record.Method, "/")
 	for {
 		changed := s.opt.Guard.Changed()
-		if !s.opt.Guard.Current(subject) {
+		if !s.opt.Guard.Current(c.subject, c.record.Method, s.open[service]) {
 			cancel(errRights)
 			return
 		}
