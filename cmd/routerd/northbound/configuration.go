@@ -424,7 +424,7 @@ func commandErrors(bad []*command.Error) []error {
 // request is the datastore's request of a commit; plan is set for a check.
 func request(ctx context.Context, comment string, check bool, id string, seconds uint32) (req datastore.Request, plan *datastore.Plan) {
 	req.User, req.Source = Caller(ctx)
-	req.Comment = comment
+	req.Comment, req.Touched = comment, new([]tree.Path)
 	if id != "" {
 		req.Confirm = &datastore.Confirm{ID: id, Wait: time.Duration(seconds) * time.Second}
 	}
@@ -435,12 +435,15 @@ func request(ctx context.Context, comment string, check bool, id string, seconds
 	return req, plan
 }
 
-// committed is the answer to whatever made a commit, or planned one.
-func (c *configuration) committed(ctx context.Context, commit datastore.Commit, plan *datastore.Plan, err error) (*configpb.CommitResponse, error) {
+// committed is the answer to whatever made a commit of req, or planned one.
+func (c *configuration) committed(ctx context.Context, commit datastore.Commit, req datastore.Request, plan *datastore.Plan, err error) (*configpb.CommitResponse, error) {
 	if err != nil {
 		return nil, configError(err)
 	}
 	resp := &configpb.CommitResponse{Commit: commitMessage(commit)}
+	if req.Touched != nil {
+		resp.Unapplied, resp.More = c.s.unapplied(ctx, *req.Touched, 0)
+	}
 	if plan != nil {
 		resp.Plan = planMessage(*plan, pathFilter(ctx))
 	}
@@ -462,7 +465,7 @@ func (c *configuration) Commit(ctx context.Context, req *configpb.CommitRequest)
 			return nil, err
 		}
 		commit, err := candidate.Commit(ctx, r)
-		return c.committed(ctx, commit, plan, err)
+		return c.committed(ctx, commit, r, plan, err)
 	}
 	if err := c.authorizeEdits(ctx, req.GetEdit()); err != nil {
 		return nil, err
@@ -478,7 +481,7 @@ func (c *configuration) Commit(ctx context.Context, req *configpb.CommitRequest)
 	}
 	if plain {
 		commit, err := c.s.store.Commit(ctx, r)
-		return c.committed(ctx, commit, plan, err)
+		return c.committed(ctx, commit, r, plan, err)
 	}
 	list, err := c.changes(req.GetEdit())
 	if err != nil {
@@ -493,7 +496,7 @@ func (c *configuration) Commit(ctx context.Context, req *configpb.CommitRequest)
 		return nil, configError(err)
 	}
 	commit, err := candidate.Commit(ctx, r)
-	return c.committed(ctx, commit, plan, err)
+	return c.committed(ctx, commit, r, plan, err)
 }
 
 // pendingID is the id of the commit that waits, where the request leaves it out.
@@ -511,7 +514,7 @@ func (c *configuration) Confirm(ctx context.Context, req *configpb.ConfirmReques
 	}
 	user, via := Caller(ctx)
 	commit, err := c.s.store.Confirm(ctx, c.pendingID(req.GetId()), user, via)
-	return c.committed(ctx, commit, nil, err)
+	return c.committed(ctx, commit, datastore.Request{}, nil, err)
 }
 
 // Cancel takes the pending commit back.
@@ -521,7 +524,7 @@ func (c *configuration) Cancel(ctx context.Context, req *configpb.ConfirmRequest
 	}
 	user, via := Caller(ctx)
 	commit, err := c.s.store.Cancel(ctx, c.pendingID(req.GetId()), user, via)
-	return c.committed(ctx, commit, nil, err)
+	return c.committed(ctx, commit, datastore.Request{}, nil, err)
 }
 
 // SetWait moves the deadline of the pending commit.
@@ -568,7 +571,7 @@ func (c *configuration) Rollback(ctx context.Context, req *configpb.RollbackRequ
 	}
 	r, plan := request(ctx, req.GetComment(), req.GetCheck(), req.GetConfirmId(), req.GetConfirmSeconds())
 	commit, err := c.s.store.Rollback(ctx, req.GetNumber(), r)
-	return c.committed(ctx, commit, plan, err)
+	return c.committed(ctx, commit, r, plan, err)
 }
 
 // SaveRescue keeps the running configuration for emergencies.
@@ -593,5 +596,5 @@ func (c *configuration) LoadRescue(ctx context.Context, req *configpb.RollbackRe
 	}
 	r, plan := request(ctx, req.GetComment(), req.GetCheck(), req.GetConfirmId(), req.GetConfirmSeconds())
 	commit, err := c.s.store.Rescue(ctx, r)
-	return c.committed(ctx, commit, plan, err)
+	return c.committed(ctx, commit, r, plan, err)
 }

@@ -111,7 +111,7 @@ func New(opt Options) *Server {
 	}
 	opt.Limits = opt.Limits.withDefaults()
 	s := &Server{opt: opt, log: opt.Log, store: opt.Store, schema: opt.Store.Schema(), now: opt.now,
-		source: newSource(opt.Store.Schema(), opt.State), done: make(chan struct{}),
+		source: newSource(opt.Store, opt.State), done: make(chan struct{}),
 		rate: newRateLimit(opt.Limits.Rate), open: map[string]bool{}, health: health.NewServer()}
 	for _, name := range slices.Concat(openServices, opt.PathServices) {
 		s.open[name] = true
