@@ -11,6 +11,7 @@ import (
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 	"github.com/openconfig/gnmi/proto/gnmi_ext"
+	"github.com/openconfig/ygot/ygot"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -90,19 +91,42 @@ func rights(ctx context.Context) (r *access.Rights, everything bool) {
 // Authorize checks that the caller may do what the operations of a transaction
 // do, and says by a status error what it may not. Services that change the
 // configuration call it before they commit. A path that the model has not is denied
-// where not everything is permitted. The cost follows the request.
+// where not everything is permitted. Operations that expand are changed, to be
+// asked about when they do. The cost follows the request.
 func (s *Server) Authorize(ctx context.Context, ops []tree.Op) error {
 	r, everything := rights(ctx)
 	if everything || r.Everything(access.Write) {
 		return nil
 	}
-	for _, op := range ops {
+	for i, op := range ops {
+		if op.Expand != nil {
+			ops[i].Expand = s.authorizedExpand(r, op.Expand)
+			continue
+		}
 		if err := s.authorizeOp(r, op); err != nil {
 			s.denied()
 			return err
 		}
 	}
 	return nil
+}
+
+// authorizedExpand asks about the native operations that one of another origin
+// turns out to be.
+func (s *Server) authorizedExpand(r *access.Rights, expand func(ygot.GoStruct) ([]tree.Op, []*tree.Error)) func(ygot.GoStruct) ([]tree.Op, []*tree.Error) {
+	return func(root ygot.GoStruct) ([]tree.Op, []*tree.Error) {
+		ops, errs := expand(root)
+		if len(errs) > 0 {
+			return ops, errs
+		}
+		for _, op := range ops {
+			if err := s.authorizeOp(r, op); err != nil {
+				s.denied()
+				return nil, []*tree.Error{{Kind: tree.Denied, Path: op.Path.String(), Err: errors.New(status.Convert(err).Message())}}
+			}
+		}
+		return ops, nil
+	}
 }
 
 func (s *Server) authorizeOp(r *access.Rights, op tree.Op) error {
@@ -282,15 +306,68 @@ func (s *Server) mayRead(ctx context.Context, paths []tree.Path) error {
 	return nil
 }
 
+// behindView are the native subtrees that the OpenConfig view shows below each of
+// its roots.
+var behindView = map[string][]string{
+	"interfaces":        {"interface"},
+	"network-instances": {"instance", "interface"},
+	"system":            {"system"},
+}
+
+// mayReadOf is mayRead for paths of either tree. The view is read whole or not at all:
+// rights are about native paths, and a leaf of the view may come from many.
+func (s *Server) mayReadOf(ctx context.Context, list ...readable) error {
+	r, everything := rights(ctx)
+	if everything || r.Everything(access.Read) {
+		return nil
+	}
+	for _, p := range list {
+		if p.view == nil {
+			if err := s.mayRead(ctx, []tree.Path{p.path}); err != nil {
+				return err
+			}
+			continue
+		}
+		behind := []string{"interface", "instance", "system"}
+		if len(p.path) > 0 {
+			_, name, ok := strings.Cut(p.path[0].GetName(), ":")
+			if !ok {
+				name = p.path[0].GetName()
+			}
+			if some, known := behindView[name]; known {
+				behind = some
+			}
+		}
+		for _, name := range behind {
+			if r.Path(access.Read, tree.Path{{Name: name}}) != access.Permit {
+				s.denied()
+				return failf(codes.PermissionDenied, "path %s of origin openconfig: your roles don't permit to read all of /%s, from which it comes: read what they permit there", p.path, name)
+			}
+		}
+	}
+	return nil
+}
+
+// isNative reports whether the node is one of the native tree.
+func (s *Server) isNative(n *tree.Node) bool {
+	for n.Parent != nil {
+		n = n.Parent
+	}
+	return n == s.schema.Root
+}
+
 // readFilter reports, for the path of a leaf, whether the caller may read it. It is
 // nil where everything is permitted. A key is readable where something of its entry
 // may be.
-func readFilter(ctx context.Context) func(tree.LeafValue) bool {
+func (s *Server) readFilter(ctx context.Context) func(tree.LeafValue) bool {
 	r, everything := rights(ctx)
 	if everything || r.Everything(access.Read) {
 		return nil
 	}
 	return func(l tree.LeafValue) bool {
+		if !s.isNative(l.Node) {
+			return true // mayReadOf has asked about all that it can show
+		}
 		if l.Node.IsKey() {
 			return r.Path(access.Read, l.Path[:len(l.Path)-1]) != access.Deny
 		}

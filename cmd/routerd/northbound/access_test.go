@@ -673,3 +673,41 @@ func TestConnectionsAreGivenBack(t *testing.T) {
 		t.Errorf("%d connections are counted", l.all)
 	}
 }
+
+// The OpenConfig view is no way around rights.
+func TestOpenConfigKeepsToRights(t *testing.T) {
+	g := newGuardedBed(t)
+	g.furnish()
+	oc := func(text string) *gnmi.Path {
+		path := p(t, text)
+		path.Origin = "openconfig"
+		return path
+	}
+	set := func(user, name string) error {
+		_, err := g.client.Set(g.as(user), &gnmi.SetRequest{Update: []*gnmi.Update{{Path: oc("/interfaces/interface[name=" + name + "]/config/description"), Val: ietf(`"oc"`)}}})
+		return err
+	}
+	if err := set("net", "ge0"); err != nil {
+		t.Errorf("what is permitted: %v", err)
+	}
+	wantCode(t, set("net", "ge1"), codes.PermissionDenied, "ge1")
+	wantCode(t, set("eve", "ge0"), codes.PermissionDenied)
+	get := func(user, path string) error {
+		_, err := g.client.Get(g.as(user), &gnmi.GetRequest{Path: []*gnmi.Path{oc(path)}, Encoding: gnmi.Encoding_JSON_IETF})
+		return err
+	}
+	g.guard.SetRole("half", &models.RoleSpec{Name: "half", Rules: []models.AccessRule{{PathText: "/system", Path: p(t, "/system").GetElem(), Read: true, Permit: true}}})
+	g.user("hal", "half")
+	for _, c := range []struct {
+		user, path string
+		want       codes.Code
+	}{
+		{"eve", "/interfaces", codes.OK}, {"eve", "/", codes.OK}, {"net", "/interfaces/interface[name=ge1]/config", codes.OK},
+		{"hal", "/system", codes.OK}, {"hal", "/interfaces", codes.PermissionDenied}, {"hal", "/", codes.PermissionDenied},
+		{"hal", "/...", codes.PermissionDenied}, {"hal", "/openconfig-interfaces:interfaces", codes.PermissionDenied},
+	} {
+		if err := get(c.user, c.path); status.Code(err) != c.want {
+			t.Errorf("%s, %s: %v, want %v", c.user, c.path, err, c.want)
+		}
+	}
+}

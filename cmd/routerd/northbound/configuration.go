@@ -208,13 +208,15 @@ func (c *configuration) Read(ctx context.Context, req *configpb.ReadRequest) (*c
 	if err != nil {
 		return nil, err
 	}
-	if p, err = readPath(c.s.schema, nil, &gnmi.Path{Elem: p}); err != nil {
+	checked, err := c.s.readPath(nil, &gnmi.Path{Elem: p})
+	if err != nil {
 		return nil, err
 	}
+	p = checked.path
 	if err := c.s.mayRead(ctx, []tree.Path{p}); err != nil {
 		return nil, err
 	}
-	readable := readFilter(ctx)
+	readable := c.s.readFilter(ctx)
 	var matches []*found
 	var all []tree.LeafValue
 	w := tree.Walker{Schema: c.s.schema, Filter: tree.ConfigOnly, Hide: true,

@@ -29,7 +29,7 @@ func (s *Server) Get(ctx context.Context, req *gnmi.GetRequest) (*gnmi.GetRespon
 		return nil, err
 	}
 	g := getter{Server: s, encoding: req.GetEncoding(), modules: modules, left: s.opt.MaxMessage,
-		readable: readFilter(ctx), walker: tree.Walker{Schema: s.schema, Defaults: true, Depth: want.depth, Hide: true}}
+		readable: s.readFilter(ctx), walker: tree.Walker{Schema: s.schema, Defaults: true, Depth: want.depth, Hide: true}}
 	switch req.GetType() {
 	case gnmi.GetRequest_ALL:
 		g.walker.Filter = tree.All
@@ -42,28 +42,35 @@ func (s *Server) Get(ctx context.Context, req *gnmi.GetRequest) (*gnmi.GetRespon
 	default:
 		return nil, failf(codes.InvalidArgument, "data type %d is unknown", req.GetType())
 	}
-	paths := make([]tree.Path, len(req.GetPath()))
+	paths := make([]readable, len(req.GetPath()))
 	for i, p := range req.GetPath() {
 		if o, _ := origin(req.GetPrefix(), p); o == cliOrigin {
 			if err := checkCommands(req); err != nil {
 				return nil, err
 			}
 			g.commands = append(g.commands, i)
+			paths[i].schema = s.schema
 			continue // the root: its path is ignored
 		}
-		if paths[i], err = readPath(s.schema, req.GetPrefix(), p); err != nil {
+		if paths[i], err = s.readPath(req.GetPrefix(), p); err != nil {
+			return nil, err
+		}
+		if err := checkView(req.GetEncoding(), paths[i]); err != nil {
 			return nil, err
 		}
 	}
 	if len(paths) == 0 {
 		// A prefix alone asks for what it names.
-		p, err := readPath(s.schema, req.GetPrefix(), nil)
+		p, err := s.readPath(req.GetPrefix(), nil)
 		if err != nil {
 			return nil, err
 		}
-		paths = []tree.Path{p}
+		if err := checkView(req.GetEncoding(), p); err != nil {
+			return nil, err
+		}
+		paths = []readable{p}
 	}
-	if err := s.mayRead(ctx, paths); err != nil {
+	if err := s.mayReadOf(ctx, paths...); err != nil {
 		return nil, err
 	}
 	resp, err := g.answer(paths)
@@ -145,20 +152,24 @@ type later struct {
 	filter tree.Filter
 }
 
-func (g *getter) answer(paths []tree.Path) (*gnmi.GetResponse, error) {
+func (g *getter) answer(paths []readable) (*gnmi.GetResponse, error) {
 	var err error
 	g.store.View(func(dev *gen.Device, commit datastore.Commit) {
-		g.walker.Config, g.walker.State = dev, g.source.at(commit)
 		filter := g.walker.Filter
 		for i, p := range paths {
+			g.walker.Schema, g.walker.Config, g.walker.State = p.schema, dev, g.source.at(commit)
+			if p.view != nil {
+				g.walker.Config, g.walker.State = p.view.Read(dev, g.source.state, g.now(), commit.Time, p.path)
+			}
 			g.walker.Filter, g.walker.Defaults = filter, g.defaults(p)
 			if slices.Contains(g.commands, i) {
 				g.walker.Filter = tree.ConfigOnly
 			}
-			if err = g.collect(i, func() error { return g.walker.Walk(p) }, nil); err != nil {
+			if err = g.collect(i, func() error { return g.walker.Walk(p.path) }, nil); err != nil {
 				return
 			}
 		}
+		g.walker.Schema, g.walker.Config, g.walker.State = g.schema, dev, g.source.at(commit)
 	})
 	if err != nil {
 		return nil, err
@@ -183,8 +194,8 @@ func (g *getter) answer(paths []tree.Path) (*gnmi.GetResponse, error) {
 		have[f.path] = have[f.path] || len(n.GetUpdate()) > before
 	}
 	for i, p := range paths {
-		if !have[i] && len(p) > 0 && !isPattern(g.schema, p) {
-			return nil, failf(codes.NotFound, "path %s: there is no such data", p)
+		if !have[i] && len(p.path) > 0 && !isPattern(p.schema, p.path) {
+			return nil, failf(codes.NotFound, "path %s: there is no such data", p.path)
 		}
 	}
 	if proto.Size(resp) > g.opt.MaxMessage {

@@ -78,13 +78,12 @@ type Server struct {
 	source *source
 	now    func() time.Time
 
-	masters    masters    // of Set
-	openconfig translator // nil: origin openconfig is not served
-	conns      sync.Map   // of connKey to *markedConn
-	rate       *rateLimit
-	limited    atomic.Uint64
-	open       map[string]bool // services whose RPCs need no rule
-	health     *health.Server
+	masters masters  // of Set
+	conns   sync.Map // of connKey to *markedConn
+	rate    *rateLimit
+	limited atomic.Uint64
+	open    map[string]bool // services whose RPCs need no rule
+	health  *health.Server
 
 	mu      sync.Mutex
 	servers []*grpc.Server
