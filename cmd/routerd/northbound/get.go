@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 	"google.golang.org/grpc/codes"
@@ -61,14 +62,21 @@ func (s *Server) Get(ctx context.Context, req *gnmi.GetRequest) (*gnmi.GetRespon
 	}
 	if len(paths) == 0 {
 		// A prefix alone asks for what it names.
-		p, err := s.readPath(req.GetPrefix(), nil)
-		if err != nil {
-			return nil, err
+		if o, _ := origin(req.GetPrefix(), nil); o == cliOrigin {
+			if err := checkCommands(req); err != nil {
+				return nil, err
+			}
+			paths, g.commands = []readable{{schema: s.schema}}, []int{0}
+		} else {
+			p, err := s.readPath(req.GetPrefix(), nil)
+			if err != nil {
+				return nil, err
+			}
+			if err := checkView(req.GetEncoding(), p); err != nil {
+				return nil, err
+			}
+			paths = []readable{p}
 		}
-		if err := checkView(req.GetEncoding(), p); err != nil {
-			return nil, err
-		}
-		paths = []readable{p}
 	}
 	if err := s.mayReadOf(ctx, paths...); err != nil {
 		return nil, err
@@ -81,9 +89,8 @@ func (s *Server) Get(ctx context.Context, req *gnmi.GetRequest) (*gnmi.GetRespon
 	if err != nil {
 		return nil, err
 	}
-	now := s.now().UnixNano()
 	for i, n := range resp.GetNotification() {
-		n.Timestamp, n.Prefix = now, echo(req.GetPrefix())
+		n.Timestamp, n.Prefix = g.at.UnixNano(), echo(req.GetPrefix())
 		if i < len(req.GetPath()) {
 			annotation := isAnnotation(req.GetPrefix(), req.GetPath()[i])
 			for _, u := range n.GetUpdate() {
@@ -129,6 +136,7 @@ type getter struct {
 	readable func(tree.LeafValue) bool // nil: all is
 	left     int                       // octets that the answer may still take
 	least    int                       // octets that the leaves so far take at least
+	at       time.Time                 // of the snapshot
 	commands []int                     // indices of the paths of origin routerd_cli
 
 	matches []*found
@@ -155,6 +163,7 @@ type later struct {
 func (g *getter) answer(paths []readable) (*gnmi.GetResponse, error) {
 	var err error
 	g.store.View(func(dev *gen.Device, commit datastore.Commit) {
+		g.at = g.now()
 		filter := g.walker.Filter
 		for i, p := range paths {
 			g.walker.Schema, g.walker.Config, g.walker.State = p.schema, dev, g.source.at(commit)
