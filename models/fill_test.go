@@ -50,6 +50,12 @@ func filled() *gen.Device {
 		Workers: 2, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, Drops: map[string]uint64{"host-full": 3},
 		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1, FilterLogLost: 2,
 	})
+	FillDatastore(dst, DatastoreState{
+		Number: 4, Time: now, Damage: []string{"journal-0"}, Rescue: &RescueState{Commit: 2, Time: now, User: "ann"},
+		Pending: &PendingCommit{ID: "x", Commit: 4, Base: 3, Deadline: now, User: "ann", Late: "disk full"},
+	})
+	base := uint64(3)
+	FillCommit(dst, CommitState{Number: 4, Time: now, User: "ann", Source: "gnmi", Comment: "why", ConfirmID: "x", RevertsTo: &base, Changes: 1, Paths: []string{"/system/config"}})
 	FillDevice(dst, DeviceState{
 		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2},
 		Driver: intf.DriverAFXDP, DriverReason: "native zero-copy: not supported", OffloadsOff: []string{"rx-vlan-hw-parse"}, QueuesInUse: 2,
@@ -86,7 +92,7 @@ func filled() *gen.Device {
 		Lookup: "default", Resolved: netip.MustParsePrefix("2001:db8::/64"),
 		Out: []string{"ge0.100.1"},
 		Members: []MemberState{{
-			Gateway: someIP, Egress: "ge0.100.1", Resolved: netip.MustParsePrefix("2001:db8::/64"),
+			Lookup: "red", Gateway: someIP, Egress: "ge0.100.1", Resolved: netip.MustParsePrefix("2001:db8::/64"),
 			Weight: 3, Backup: true, Usable: true, Active: true, Reason: "gateway unresolved",
 		}},
 	})

@@ -138,6 +138,7 @@ type entryTree struct {
 type memberTree struct {
 	Gateway  string `json:"gateway"`
 	Egress   string `json:"egress"`
+	Instance string `json:"instance"`
 	Resolved string `json:"resolved"`
 	Weight   int    `json:"weight"`
 	Backup   bool   `json:"backup"`
@@ -145,15 +146,32 @@ type memberTree struct {
 	Reason   string `json:"reason"`
 }
 
+// tables are what show has, in the order in which it names them.
+var tables = []string{
+	"interfaces",
+	"routes",
+	"neighbors",
+	"sessions",
+	"local-policy",
+	"filters",
+	"policers",
+	"filter-log",
+	"multicast",
+	"gribi",
+	"commits",
+}
+
 func showCommand(o *options) *cobra.Command {
 	show := &cobra.Command{
-		Use:   "show interfaces|routes|neighbors|sessions|local-policy|filters|policers|filter-log|multicast|gribi",
+		Use:   "show " + strings.Join(tables, "|"),
 		Short: "print tables of what the router has and does",
 		Args: func(cmd *cobra.Command, args []string) error {
+			last := len(tables) - 1
+			want := "want " + strings.Join(tables[:last], ", ") + " or " + tables[last]
 			if len(args) == 0 {
-				return errors.New("want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log, multicast or gribi")
+				return errors.New(want)
 			}
-			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log, multicast or gribi", args[0])
+			return fmt.Errorf("unknown: %s; %s", args[0], want)
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
@@ -199,6 +217,7 @@ func showCommand(o *options) *cobra.Command {
 	})
 	filterCommands(o, sub)
 	sub(multicastCommand(o))
+	commitCommands(o, sub)
 	sub(&cobra.Command{Use: "gribi", Short: "what controllers program over gRIBI, and who they are", Args: cobra.NoArgs},
 		func(ctx context.Context, c *client, _ []string) error { return showGRIBI(ctx, o, c) })
 	return show
@@ -536,8 +555,13 @@ func memberRow(m memberTree) []string {
 	if m.Active {
 		next = "* "
 	}
-	// Without a gateway, each destination is a neighbour.
-	if next += m.Gateway; m.Gateway == "" {
+	switch next += m.Gateway; {
+	case m.Gateway != "" && m.Instance != "":
+		next += " in " + m.Instance
+	case m.Instance != "":
+		next += "lookup in " + m.Instance
+	case m.Gateway == "":
+		// Each destination is a neighbour.
 		next += "resolve"
 	}
 	if m.Resolved != "" {
