@@ -17,7 +17,7 @@ import (
 
 // Get implements gNMI's Get (specification, section 3.3): one notification for
 // each path, all of one snapshot of the configuration.
-func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse, error) {
+func (s *Server) Get(ctx context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse, error) {
 	want, err := extensions(req.GetExtension(), rpcGet)
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 		return nil, err
 	}
 	g := getter{Server: s, encoding: req.GetEncoding(), modules: modules, left: s.opt.MaxMessage,
-		walker: tree.Walker{Schema: s.schema, Defaults: true, Depth: want.depth}}
+		readable: s.readFilter(ctx), walker: tree.Walker{Schema: s.schema, Defaults: true, Depth: want.depth, Hide: true}}
 	switch req.GetType() {
 	case gnmi.GetRequest_ALL:
 		g.walker.Filter = tree.All
@@ -77,6 +77,9 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 			}
 			paths = []readable{p}
 		}
+	}
+	if err := s.mayReadOf(ctx, paths...); err != nil {
+		return nil, err
 	}
 	resp, err := g.answer(paths)
 	if errors.Is(err, errTooLarge) {
@@ -130,10 +133,11 @@ type getter struct {
 	encoding gnmi.Encoding
 	walker   tree.Walker
 	modules  map[string]bool
-	left     int       // octets that the answer may still take
-	least    int       // octets that the leaves so far take at least
-	at       time.Time // of the snapshot
-	commands []int     // indices of the paths of origin routerd_cli
+	readable func(tree.LeafValue) bool // nil: all is
+	left     int                       // octets that the answer may still take
+	least    int                       // octets that the leaves so far take at least
+	at       time.Time                 // of the snapshot
+	commands []int                     // indices of the paths of origin routerd_cli
 
 	matches []*found
 	later   []later
@@ -218,7 +222,7 @@ func (g *getter) collect(path int, walk func() error, into *found) error {
 		return nil
 	}
 	g.walker.Leaf = func(l tree.LeafValue) error {
-		if g.modules != nil && !g.modules[l.Node.Module] {
+		if g.modules != nil && !g.modules[l.Node.Module] || g.readable != nil && !g.readable(l) {
 			return nil
 		}
 		if g.least += g.cost(l); g.least > g.opt.MaxMessage {

@@ -24,6 +24,9 @@ func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetRespon
 	if err != nil {
 		return nil, err
 	}
+	if err := s.mayWrite(ctx); err != nil {
+		return nil, err // before it becomes the primary
+	}
 	done, err := s.masters.take(ctx, want.arbitration)
 	if err != nil {
 		return nil, err
@@ -33,6 +36,12 @@ func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetRespon
 	if err := r.read(req); err != nil {
 		return nil, err
 	}
+	if err := s.Authorize(ctx, r.ops); err != nil {
+		return nil, err
+	}
+	if err := s.authorizePending(ctx, want.commit); err != nil {
+		return nil, err
+	}
 	t := setting{s: s}
 	if t.opt, err = setOptions(req.GetExtension()); err != nil {
 		return nil, err
@@ -40,7 +49,7 @@ func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetRespon
 	if t.opt.GetDryRun() && want.commit != nil {
 		return nil, failf(codes.InvalidArgument, "a dry run makes no commit that could be confirmed: leave the extension commit out")
 	}
-	user, via := caller(ctx)
+	user, via := Caller(ctx)
 	commit := datastore.Request{Ops: r.ops, User: user, Source: via}
 	t.request(&commit)
 	if err := s.commit(ctx, want.commit, commit); err != nil {

@@ -24,6 +24,7 @@ type stream struct {
 	subs        []*subscription
 	encoding    gnmi.Encoding
 	modules     map[string]bool
+	readable    func(tree.LeafValue) bool // nil: all is
 	depth       int
 	filter      tree.Filter
 	asks        *gnmi_ext.History // nil for the present
@@ -322,7 +323,7 @@ func (c *stream) lookAtCounters(w *watch) error {
 }
 
 // volatilePaths are where counters stand.
-var volatilePaths = []string{"/interface/state/counters", "/interface/state/drops", "/interface/unit/state/counters", "/interface/unit/family/state/counters", "/system/state/dataplane"}
+var volatilePaths = []string{"/interface/state/counters", "/interface/state/drops", "/interface/unit/state/counters", "/interface/unit/family/state/counters", "/system/state/dataplane", "/system/state/access"}
 
 // eachVolatile is each, for counters only.
 func (c *stream) eachVolatile(sub *subscription, visit func(tree.LeafValue) error) error {

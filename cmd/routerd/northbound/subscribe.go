@@ -152,13 +152,16 @@ func (s *Server) newStream(out gnmi.GNMI_SubscribeServer, req *gnmi.SubscribeReq
 		return nil, failf(codes.InvalidArgument, "the SubscriptionList has no subscription: give one for each path")
 	}
 	c := &stream{Server: s, out: out, prefix: list.GetPrefix(), encoding: list.GetEncoding(), modules: modules,
-		depth: want.depth, updatesOnly: list.GetUpdatesOnly()}
+		depth: want.depth, updatesOnly: list.GetUpdatesOnly(), readable: s.readFilter(out.Context())}
 	if want.configOnly {
 		c.filter = tree.ConfigOnly
 	}
 	for _, sub := range list.GetSubscription() {
 		p, err := s.readPath(list.GetPrefix(), sub.GetPath())
 		if err != nil {
+			return nil, err
+		}
+		if err := s.mayReadOf(out.Context(), p); err != nil {
 			return nil, err
 		}
 		if err := checkView(list.GetEncoding(), p); err != nil {
@@ -220,7 +223,7 @@ func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription, configOnly
 func isVolatile(n *tree.Node) bool {
 	for ; n.Parent != nil; n = n.Parent {
 		switch n.Name {
-		case "counters", "drops", "dataplane", "current-datetime", "up-time":
+		case "counters", "drops", "dataplane", "access", "current-datetime", "up-time":
 			return !n.Config
 		}
 	}

@@ -477,6 +477,9 @@ func (m *merger) leaf(n *Node, at, entry reflect.Value, t *trail, v any) {
 		old = reflect.ValueOf(f.Interface())
 	}
 	if err := n.set(at, v); err != nil {
+		if n.secret {
+			err = errSecret
+		}
 		m.fail(Invalid, t.Path(), "%w", err)
 		return
 	}
