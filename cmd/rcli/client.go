@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/user"
@@ -34,6 +35,9 @@ type target struct {
 	cert     string
 	key      string
 	user     string
+
+	passwordFile string
+	password     string // once it is known
 }
 
 func (t target) String() string {
@@ -82,6 +86,9 @@ func dial(t target) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.password, err = t.findPassword(); err != nil {
+		return nil, err
+	}
 	address := t.address
 	if address == "" {
 		address = "unix:" + t.socket
@@ -98,13 +105,16 @@ func dial(t target) (*client, error) {
 
 func (c *client) close() error { return c.conn.Close() }
 
-// context names the user, for the router's record of commits.
+// context names the user, and proves it where there is a password.
 func (c *client) context(ctx context.Context) context.Context {
 	name := c.target.user
 	if name == "" {
 		if u, err := user.Current(); err == nil {
 			name = u.Username
 		}
+	}
+	if c.target.password != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "password", c.target.password)
 	}
 	return metadata.AppendToOutgoingContext(ctx, "username", name)
 }
@@ -120,9 +130,13 @@ func (c *client) get(ctx context.Context, kind gpb.GetRequest_DataType, paths ..
 	return resp.GetNotification(), nil
 }
 
-// set makes one commit of req.
-func (c *client) set(ctx context.Context, req *gpb.SetRequest) error {
-	_, err := c.gnmi.Set(c.context(ctx), req)
+// set makes one commit of req, and prints what of it is not in place yet to out,
+// nil for nowhere.
+func (c *client) set(ctx context.Context, req *gpb.SetRequest, out io.Writer) error {
+	resp, err := c.gnmi.Set(c.context(ctx), req)
+	if err == nil && out != nil {
+		printUnapplied(out, unappliedOf(resp))
+	}
 	return err
 }
 

@@ -159,6 +159,10 @@ var tables = []string{
 	"multicast",
 	"gribi",
 	"commits",
+	"users",
+	"roles",
+	"audit",
+	"certificate",
 }
 
 func showCommand(o *options) *cobra.Command {
@@ -216,6 +220,7 @@ func showCommand(o *options) *cobra.Command {
 		return showRoutes(ctx, o, c, instance, all, query, args)
 	})
 	filterCommands(o, sub)
+	accessCommands(o, sub)
 	sub(multicastCommand(o))
 	commitCommands(o, sub)
 	sub(&cobra.Command{Use: "gribi", Short: "what controllers program over gRIBI, and who they are", Args: cobra.NoArgs},

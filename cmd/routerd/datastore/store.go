@@ -89,6 +89,10 @@ type Request struct {
 	DryRun bool
 	Plan   *Plan
 
+	// Touched, if set, is filled with the concrete paths of the subtrees that the
+	// commit changed.
+	Touched *[]tree.Path
+
 	by *Candidate // whose changes are committed; nil for none
 }
 
@@ -168,6 +172,7 @@ func (s *Store) Commit(ctx context.Context, req Request) (Commit, error) {
 	if err := s.ready(ctx, nil); err != nil {
 		return Commit{}, err
 	}
+	req.Ops = s.keepSecrets(req.Ops)
 	return s.change(ctx, req, edit{make: func(tx *tx) []Violation { return tx.apply(req.Ops) }})
 }
 
@@ -262,6 +267,9 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error)
 		s.setPending(&pending{Pending: Pending{ID: r.ID, Commit: r.Number, Base: base, User: r.User, Deadline: deadline.Wall}, deadline: *deadline})
 	}
 	tx.publish(r.Commit)
+	if req.Touched != nil {
+		*req.Touched = tx.touched
+	}
 	s.overtaken(r.Commit, delta, req.by)
 	s.log.Info("committed", "commit", r.Number, "user", r.User, "source", r.Source, "octets", len(delta.Bytes()))
 	event := Event{Time: r.Time, Commit: r.Commit, Touched: tx.touched}

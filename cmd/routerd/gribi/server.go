@@ -27,13 +27,12 @@ type Router interface {
 	Changed()
 }
 
-// Tables are a router's tables during a Program call. Deleting or giving up what
-// is absent is no error.
+// Tables are a router's tables during a Program call. Deleting a route or letting
+// a next hop go that isn't there is no error.
 type Tables interface {
 	// Instance is the index of an instance; born differs when it was deleted and
 	// made anew.
 	Instance(name string) (index uint32, born uint64, ok bool)
-	Instances() []string
 	// Unit is the if_index of a unit by name.
 	Unit(name string) (intf.Index, bool)
 
@@ -94,7 +93,8 @@ func New(opt Options) *Server {
 	}
 	return &Server{
 		opt: opt, log: opt.Log, wake: make(chan struct{}, 1), done: make(chan struct{}),
-		table: newTable(), clients: map[uint32]*client{},
+		table:   newTable(func(err error) { opt.Log.Error("an entry could not be removed whole", "err", err) }),
+		clients: map[uint32]*client{},
 	}
 }
 

@@ -36,6 +36,7 @@ type fakeState struct {
 	watchers  map[int]func(StateChange)
 	next      int
 	filled    map[models.Object]int
+	unapplied map[models.Object][]models.Unapplied
 }
 
 func newFakeState() *fakeState {
@@ -60,7 +61,7 @@ func (f *fakeState) Names(kind models.Kind, parent string) []string {
 		return ids
 	case models.Instance:
 		return slices.Sorted(maps.Keys(f.instances))
-	case models.System, models.Static, models.Class, models.Session, models.PrefixList, models.Policer, models.Filter, models.FilterLog, models.Multicast, models.GRIBI:
+	case models.System, models.Static, models.Class, models.Session, models.PrefixList, models.Policer, models.Filter, models.FilterLog, models.Multicast, models.GRIBI, models.User, models.Role, models.Audit:
 	}
 	return nil
 }
@@ -91,7 +92,7 @@ func (f *fakeState) Fill(dst *gen.Device, o models.Object) bool {
 			models.FillInstance(dst, i)
 		}
 		return ok
-	case models.Static, models.Class, models.Session, models.PrefixList, models.Policer, models.Filter, models.FilterLog, models.Multicast, models.GRIBI:
+	case models.Static, models.Class, models.Session, models.PrefixList, models.Policer, models.Filter, models.FilterLog, models.Multicast, models.GRIBI, models.User, models.Role, models.Audit:
 	}
 	return false
 }
@@ -298,3 +299,9 @@ func (b *bed) delete(paths ...string) {
 func (f *fakeState) Groups(string) []models.Object { return nil }
 
 func (f *fakeState) Flows(dst []models.FlowState, _ FlowQuery) []models.FlowState { return dst }
+
+func (f *fakeState) Unapplied(o models.Object) []models.Unapplied {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.unapplied[o]
+}

@@ -2,6 +2,7 @@ package northbound
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
 )
 
@@ -54,6 +56,10 @@ func testOrigins(t *checklist) {
 			"set /interface[name=ge7]/config/enabled false\nset /interface[name=ge7]/config/mru 1600\n" + host},
 		{"37/values that contradict", &gnmi.SetRequest{UnionReplace: []*gnmi.Update{up("/interface[name=ge7]/config", ietf(`{"mru":1600}`)), cli("set /interface[name=ge7]/config/mru 1500")}},
 			codes.InvalidArgument, []string{"/interface[name=ge7]/config/mru", "origin routerd sets it to 1600", "origin routerd_cli to 1500"}, ""},
+		{"37/native, commands and openconfig", &gnmi.SetRequest{UnionReplace: []*gnmi.Update{ocUpdate(t, "/interfaces/interface[name=ge7]", `{"config":{"type":"ethernetCsmacd","mtu":1596}}`).Update[0],
+			up("/system/config/hostname", str("r1")), cli("set /interface[name=ge7]/config/mru 1600")}}, codes.OK, nil, "set /interface[name=ge7]/config/mru 1600\n" + host},
+		{"37/native and openconfig overlap", &gnmi.SetRequest{UnionReplace: []*gnmi.Update{ocUpdate(t, "/interfaces/interface[name=ge7]", `{"config":{"mtu":1596}}`).Update[0],
+			up("/interface[name=ge7]/config/mru", ietf("1600"))}}, codes.InvalidArgument, []string{"/interface[name=ge7]/config/mru", "leave one out"}, ""},
 		{"37/a bad line", &gnmi.SetRequest{UnionReplace: []*gnmi.Update{cli(host, "set /nope x")}}, codes.NotFound, []string{"line 3: "}, ""},
 		{"37/a bad value", &gnmi.SetRequest{UnionReplace: []*gnmi.Update{up("/system/config/hostname", str("r1")), cli("", "set /interface[name=ge7]/config/mru 9")}}, codes.InvalidArgument, []string{"line 2: ", "range"}, ""},
 		{"38/update", &gnmi.SetRequest{Update: []*gnmi.Update{cli(host, "delete /interface[name=ge1]")}}, codes.OK, nil, one + unit + host},
@@ -70,6 +76,10 @@ func testOrigins(t *checklist) {
 		{"38/a refused value", &gnmi.SetRequest{Update: []*gnmi.Update{cli(host, "set /interface[name=ge0]/config/mru many")}}, codes.InvalidArgument, []string{"line 3: ", "/interface[name=ge0]/config/mru"}, ""},
 		{"39", &gnmi.SetRequest{Delete: []*gnmi.Path{p(t, "/interface[name=ge1]")}, Update: []*gnmi.Update{cli(host), up("/interface[name=ge2]", ietf("{}"))}}, codes.OK, nil,
 			one + unit + "set /interface[name=ge2]\n" + host},
+		{"39/with openconfig", &gnmi.SetRequest{Delete: []*gnmi.Path{oc(t, "/interfaces/interface[name=ge1]")}, Update: []*gnmi.Update{cli(host), ocUpdate(t, "/interfaces/interface[name=ge2]/config/mtu", "1500").Update[0], up("/interface[name=ge2]/config/enabled", ietf("false"))}},
+			codes.OK, nil, one + unit + "set /interface[name=ge2]/config/enabled false\nset /interface[name=ge2]/config/mru 1504\n" + host},
+		{"39/openconfig fails", &gnmi.SetRequest{Delete: []*gnmi.Path{p(t, "/interface[name=ge1]")}, Update: []*gnmi.Update{cli(host), ocUpdate(t, "/interfaces/interface[name=ge2]/config/mtu", "70000").Update[0]}},
+			codes.InvalidArgument, []string{"/interfaces/interface[name=ge2]/config/mtu", "range"}, ""},
 		{"39/one fails", &gnmi.SetRequest{Delete: []*gnmi.Path{p(t, "/interface[name=ge1]")}, Update: []*gnmi.Update{cli(host), up("/interface[name=ge2]/config/mru", ietf("1"))}},
 			codes.InvalidArgument, []string{"range"}, ""},
 		{"26/lexical form", &gnmi.SetRequest{Update: []*gnmi.Update{up("/interface[name=ge1]/config/mru", ascii("1600"))}}, codes.OK, nil,
@@ -195,4 +205,20 @@ func testAnnotation(t *checklist) {
 			t.Errorf("%d octets came back", len(got))
 		}
 	})
+}
+
+// TestManyViolations: what a client is told has bounds that its library takes.
+func TestManyViolations(t *testing.T) {
+	const count, text = 50_000, "a reason of some length, which is the same for all of the violations, so that there are many octets"
+	r := &datastore.Rejected{}
+	for range count {
+		r.Violations = append(r.Violations, datastore.Violation{Op: -1, Kind: tree.Invalid, Path: "/interface", Rule: "rule", Err: errors.New(text)})
+	}
+	err := rejectedError(r)
+	wantCode(t, err, codes.InvalidArgument, "and 49980 more")
+	list := status.Convert(err).Details()[0].(*errdetails.BadRequest).GetFieldViolations()
+	last := list[len(list)-1].GetDescription()
+	if size := len(list) * len(text); size < mostDetails*3/4 || size > mostDetails || last != fmt.Sprintf("and %d more, for which there is no room", count-len(list)+1) {
+		t.Errorf("%d violations, the last says %q", len(list), last)
+	}
 }
