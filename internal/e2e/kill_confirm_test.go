@@ -20,7 +20,6 @@ type confirmBed struct {
 	*testing.T
 	l *lab
 	s *session
-	n int
 }
 
 // redial goes on after a start.
