@@ -31,6 +31,8 @@ type Change struct {
 	Policers    []Delta[string, PolicerSpec]
 	Filters     []Delta[string, FilterSpec]
 
+	LogServers []Delta[string, LogServerSpec]
+
 	generation uint64
 }
 
@@ -40,7 +42,7 @@ func (c *Change) Empty() bool { return c.Len() == 0 }
 // Len is the number of objects that change.
 func (c *Change) Len() int {
 	n := len(c.Devices) + len(c.Units) + len(c.Instances) + len(c.Static) + len(c.Multicast) + len(c.Classes) + len(c.Sessions) +
-		len(c.PrefixLists) + len(c.Policers) + len(c.Filters)
+		len(c.PrefixLists) + len(c.Policers) + len(c.Filters) + len(c.LogServers)
 	if c.System != nil {
 		n++
 	}
@@ -70,6 +72,7 @@ func (c *Change) inverse() Change {
 	r.Policers = inverses(c.Policers)
 	r.Filters = inverses(c.Filters)
 	r.Multicast = inverses(c.Multicast)
+	r.LogServers = inverses(c.LogServers)
 	return r
 }
 
@@ -96,6 +99,7 @@ func (c *Change) sort() {
 	slices.SortFunc(c.PrefixLists, func(a, b Delta[string, PrefixListSpec]) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(c.Policers, func(a, b Delta[string, PolicerSpec]) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(c.Filters, func(a, b Delta[string, FilterSpec]) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(c.LogServers, func(a, b Delta[string, LogServerSpec]) int { return strings.Compare(a.Key, b.Key) })
 }
 
 // delta compares what old has under key with what is wanted there, nil for

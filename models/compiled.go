@@ -36,6 +36,8 @@ func NewCompiled() *Compiled {
 			Filters:     map[string]FilterSpec{},
 
 			Multicast: map[MulticastKey]MulticastSpec{},
+
+			LogServers: map[string]LogServerSpec{},
 		},
 		index: newIndexes(),
 	}
@@ -201,6 +203,10 @@ func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Cha
 			}
 		case FilterLog:
 			// It is state alone.
+		case LogServer:
+			if d, ok := delta(c.intent.LogServers, o.Name, compiled(dev.LogServer[o.Name], o.Name, compileLogServer, v), equal); ok {
+				change.LogServers = append(change.LogServers, d)
+			}
 		}
 	}
 	change.sort()
@@ -250,6 +256,9 @@ func (c *Compiled) apply(change Change) {
 	}
 	for _, d := range change.Filters {
 		replace(c.intent.Filters, d, c.index.filter)
+	}
+	for _, d := range change.LogServers {
+		replace(c.intent.LogServers, d, nil)
 	}
 }
 

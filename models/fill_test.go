@@ -104,6 +104,10 @@ func filled() *gen.Device {
 	FillSession(other, SessionState{Spec: SessionSpec{Name: "echo", Match: byLocalPort(protoICMP, 8)}})
 	dst.Session["peer"].State.IcmpType = other.Session["echo"].State.IcmpType
 	fillFilters(dst)
+	FillLogServer(dst, LogServerState{
+		Spec: LogServerSpec{Name: "far", Description: "archive", Host: "192.0.2.9", Port: 6514, Facility: 23, CAFile: "/ca", ServerName: "logs", CertFile: "/cert", KeyFile: "/key"},
+		Connected: true, Reason: "not reached", LastChange: now, Sent: 5, Dropped: 1,
+	})
 	key := MulticastKey{Instance: "red", Group: netip.MustParsePrefix("ff0e::1/128"), Source: netip.MustParsePrefix("2001:db8::/64")}
 	FillMulticast(dst, MulticastState{
 		Applied: MulticastSpec{Key: key, Action: MulticastFlood, In: unit.Key, Out: []intf.UnitKey{unit.Key}, Local: true, Description: "video"},

@@ -27,6 +27,8 @@ type Intent struct {
 	Filters     map[string]FilterSpec
 
 	Multicast map[MulticastKey]MulticastSpec
+
+	LogServers map[string]LogServerSpec
 }
 
 // A SystemSpec is what is declared of the router as a whole. It is comparable.

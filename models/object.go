@@ -29,6 +29,7 @@ const (
 	Filter    // with its terms
 	FilterLog // an entry of the filter log; state alone
 	Multicast
+	LogServer
 )
 
 func (k Kind) String() string {
@@ -57,6 +58,8 @@ func (k Kind) String() string {
 		return "filter-log"
 	case Multicast:
 		return "multicast"
+	case LogServer:
+		return "log-server"
 	}
 	return "kind(" + uintText(uint64(k)) + ")"
 }
@@ -70,7 +73,7 @@ type Object struct {
 	Unit     string // Unit
 	Instance string // Instance, Static, Multicast
 	Prefix   string // Static
-	Name     string // Class, Session, PrefixList, Policer, Filter; the slot of a FilterLog
+	Name     string // Class, Session, PrefixList, Policer, Filter, LogServer; the slot of a FilterLog
 	Group    string // Multicast
 	Source   string // Multicast
 }
@@ -113,6 +116,8 @@ func (o Object) Path() string {
 		return keyed("", "filter-log", "slot", o.Name)
 	case Multicast:
 		return multicastPathText(o.Instance, o.Group, o.Source)
+	case LogServer:
+		return logServerPath(o.Name)
 	}
 	return "/"
 }
@@ -187,6 +192,9 @@ func (w *walker) root(elems []*gpb.PathElem) {
 	}
 	if covers(all, name, "filter") {
 		named(w, Filter, w.dev.Filter, first)
+	}
+	if covers(all, name, "log-server") {
+		named(w, LogServer, w.dev.LogServer, first)
 	}
 }
 

@@ -185,7 +185,7 @@ type ruleCase struct {
 }
 
 // allCases are the cases of all files.
-func allCases() []ruleCase { return slices.Concat(ruleCases, filterCases(), multicastCases) }
+func allCases() []ruleCase { return slices.Concat(ruleCases, filterCases(), multicastCases, logServerCases) }
 
 // ruleCases spoil base. rule is empty for what is allowed. xpath says that the
 // rule is a must that XPath can evaluate, so that yanglint finds it too.

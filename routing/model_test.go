@@ -642,6 +642,8 @@ func (w *world) play(script []byte) {
 		}
 	}
 	for len(script) > 0 {
+		before := w.shown()
+		clear(w.plane.told)
 		if next(5) == 0 {
 			n := next(8)
 			if err := w.store.Batch(func() error {
@@ -656,6 +658,7 @@ func (w *world) play(script []byte) {
 			step()
 		}
 		w.check()
+		w.checkTold(before)
 		if w.tb.Failed() {
 			w.tb.FailNow()
 		}

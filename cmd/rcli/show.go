@@ -147,13 +147,13 @@ type memberTree struct {
 
 func showCommand(o *options) *cobra.Command {
 	show := &cobra.Command{
-		Use:   "show interfaces|routes|neighbors|sessions|local-policy|filters|policers|filter-log|multicast",
+		Use:   "show interfaces|routes|neighbors|sessions|local-policy|filters|policers|filter-log|multicast|log-servers",
 		Short: "print tables of what the router has and does",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log or multicast")
+				return errors.New("want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log, multicast or log-servers")
 			}
-			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log or multicast", args[0])
+			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log, multicast or log-servers", args[0])
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
@@ -199,6 +199,7 @@ func showCommand(o *options) *cobra.Command {
 	})
 	filterCommands(o, sub)
 	sub(multicastCommand(o))
+	sub(logServersCommand(o))
 	return show
 }
 

@@ -13,6 +13,7 @@ import (
 	"router/cmd/routerd/boot"
 	"router/cmd/routerd/control"
 	"router/cmd/routerd/datastore"
+	"router/cmd/routerd/logs"
 	"router/cmd/routerd/reconcile"
 	"router/dataplane"
 	"router/dataplane/host"
@@ -42,7 +43,8 @@ type daemon struct {
 
 // start brings everything up: when it returns, the stored configuration is
 // applied and clients are served. On an error all is taken down again.
-func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, err error) {
+func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err error) {
+	log := slog.New(sink.Handler())
 	d := &daemon{log: log}
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d.stop = stop
@@ -66,7 +68,7 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 		return nil, err
 	}
 	d.store, err = datastore.Open(ctx, datastore.Options{
-		Dir: s.StateDir, Lock: lock, Applier: reconcile.NewApplier(d.router, log), Log: log, Flush: s.Flush,
+		Dir: s.StateDir, Lock: lock, Applier: reconcile.NewApplier(newTarget(d.router, sink.Remotes), log), Log: log, Flush: s.Flush,
 	})
 	if err != nil {
 		return nil, err
@@ -75,8 +77,11 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 	if err := d.cleanup(); err != nil {
 		log.Warn("leftovers of an earlier run remain", "err", err)
 	}
-	d.server, err = serve(s, d.store, state{d.router}, log)
+	d.server, err = serve(s, d.store, state{d.router, sink.Remotes}, log)
 	if err != nil {
+		return nil, err
+	}
+	if err := d.observe(ctx, s, sink, log); err != nil {
 		return nil, err
 	}
 	return d, nil

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"router/cmd/routerd/control"
+	"router/cmd/routerd/logs"
 	"router/cmd/routerd/northbound"
 	"router/gen"
 	"router/intf"
@@ -11,7 +12,10 @@ import (
 )
 
 // state is the router's operational state as the gNMI server wants it.
-type state struct{ router *control.Router }
+type state struct {
+	router *control.Router
+	logs   *logs.Remotes
+}
 
 // Names implements northbound.State.
 func (s state) Names(kind models.Kind, parent string) []string {
@@ -48,6 +52,8 @@ func (s state) Names(kind models.Kind, parent string) []string {
 		return s.router.FilterLogSlots()
 	case models.Multicast:
 		return nil // it has two keys: Groups lists them
+	case models.LogServer:
+		return s.logs.Names()
 	}
 	return nil
 }
@@ -133,6 +139,12 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 			models.FillMulticast(dst, st)
 		}
 		return ok
+	case models.LogServer:
+		st, ok := s.logs.State(o.Name)
+		if ok {
+			models.FillLogServer(dst, st)
+		}
+		return ok
 	}
 	return false
 }
@@ -159,5 +171,14 @@ func (s state) Flows(dst []models.FlowState, q northbound.FlowQuery) []models.Fl
 
 // Watch implements northbound.State.
 func (s state) Watch(fn func(northbound.StateChange)) (stop func()) {
-	return s.router.Watch(func(e control.Event) { fn(northbound.StateChange{Object: e.Object, Route: e.Route, Group: e.Group}) })
+	router := s.router.Watch(func(e control.Event) {
+		fn(northbound.StateChange{Object: e.Object, Route: e.Route, Group: e.Group, Table: e.Table, Family: e.Family})
+	})
+	servers := s.logs.Watch(func(name string) {
+		fn(northbound.StateChange{Object: models.Object{Kind: models.LogServer, Name: name}})
+	})
+	return func() {
+		router()
+		servers()
+	}
 }

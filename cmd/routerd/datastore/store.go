@@ -99,13 +99,16 @@ type Store struct {
 	nextID   int
 
 	compacting sync.WaitGroup
+	stats      stats
 }
 
 // Commit applies the operations and returns once the change is in place and
 // durable. When it fails, nothing has changed; a [*Rejected] lists what is
 // wrong with the request, an [*ApplyError] says why it could not be put in
 // place. A request that touches nothing is no commit: the last one is returned.
-func (s *Store) Commit(ctx context.Context, req Request) (Commit, error) {
+func (s *Store) Commit(ctx context.Context, req Request) (_ Commit, err error) {
+	begin := time.Now()
+	defer func() { s.stats.note(time.Since(begin), err) }()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usable(); err != nil {

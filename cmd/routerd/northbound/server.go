@@ -57,6 +57,7 @@ type Server struct {
 	schema *tree.Schema
 	source *source
 	now    func() time.Time
+	calls  *callStats
 
 	mu      sync.Mutex
 	servers []*grpc.Server
@@ -82,7 +83,7 @@ func New(opt Options) *Server {
 		opt.now = time.Now
 	}
 	return &Server{opt: opt, log: opt.Log, store: opt.Store, schema: opt.Store.Schema(), now: opt.now,
-		source: newSource(opt.Store.Schema(), opt.State), done: make(chan struct{})}
+		source: newSource(opt.Store.Schema(), opt.State), calls: newCallStats(), done: make(chan struct{})}
 }
 
 // Serve answers on l until Stop, over TLS; a nil config means plaintext. It
@@ -108,9 +109,11 @@ func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) e
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.ConnectionTimeout(20*time.Second),
 		grpc.MaxConcurrentStreams(256),
+		grpc.StatsHandler(s.calls),
 	)
 	gnmi.RegisterGNMIServer(g, s)
 	reflection.Register(g)
+	s.calls.serves(g)
 	s.mu.Lock()
 	if s.stopped {
 		s.mu.Unlock()

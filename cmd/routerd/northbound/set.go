@@ -12,7 +12,9 @@ import (
 
 // Set implements gNMI's Set (specification, section 3.4): all operations are
 // one transaction, in the order delete, replace, update.
-func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetResponse, error) {
+func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (_ *gnmi.SetResponse, err error) {
+	ctx, span := startSpan(ctx, "gnmi.Set")
+	defer func() { span.Done(err) }()
 	if _, err := extensions(req.GetExtension(), false); err != nil {
 		return nil, err
 	}

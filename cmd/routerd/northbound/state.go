@@ -72,6 +72,11 @@ type StateChange struct {
 	Object models.Object
 	Route  netip.Prefix
 	Group  netip.Addr
+
+	// Table says that the way of any route of Family in Object.Instance may have
+	// changed.
+	Table  bool
+	Family intf.Family
 }
 
 // routeChunk bounds how many routes are copied at a time, and so for how long
@@ -105,6 +110,7 @@ func newSource(s *tree.Schema, state State) *source {
 			root.Child("prefix-list"): {models.PrefixList, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.PrefixList[name] }},
 			root.Child("policer"):     {models.Policer, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.Policer[name] }},
 			root.Child("filter"):      {models.Filter, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.Filter[name] }},
+			root.Child("log-server"):  {models.LogServer, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.LogServer[name] }},
 			root.Child("filter-log"): {models.FilterLog, "slot", func(d *gen.Device, _ string) ygot.GoStruct {
 				for _, e := range d.FilterLog {
 					return e // Fill makes one

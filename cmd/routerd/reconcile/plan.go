@@ -39,6 +39,7 @@ const (
 	Policer
 	Filter
 	MulticastRoute
+	LogServer
 )
 
 func (k Kind) String() string {
@@ -71,6 +72,8 @@ func (k Kind) String() string {
 		return "filter"
 	case MulticastRoute:
 		return "multicast-route"
+	case LogServer:
+		return "log-server"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -115,6 +118,8 @@ type Spec struct {
 	Filter     *models.FilterSpec
 
 	Multicast *models.MulticastSpec
+
+	LogServer *models.LogServerSpec
 }
 
 // A Step changes one object from Old to New. Create has no Old, Delete no New.
@@ -128,7 +133,7 @@ type Step struct {
 	Prefix   netip.Prefix // of a static route and an address; of a route of groups, the groups
 	Source   netip.Prefix // of a route of groups; the zero value for any
 	Neighbor netip.Addr   // of a neighbour
-	Name     string       // of a class, a session, a prefix list, a policer and a filter
+	Name     string       // of a class, a session, a prefix list, a policer, a filter and a syslog server
 	Old, New Spec
 }
 
@@ -152,7 +157,7 @@ func (s Step) Object() string {
 		return fmt.Sprintf("%s family %s neighbor %s", unit(), s.Family, s.Neighbor)
 	case StaticRoute:
 		return fmt.Sprintf("instance %s static-route %s", s.Instance, s.Prefix)
-	case LocalClass, Session, PrefixList, Policer, Filter:
+	case LocalClass, Session, PrefixList, Policer, Filter, LogServer:
 		return s.Kind.String() + " " + s.Name
 	case MulticastRoute:
 		return fmt.Sprintf("instance %s multicast-route %s %s", s.Instance, s.Prefix, models.MulticastKey{Source: s.Source}.SourceText())
@@ -225,6 +230,9 @@ func Plan(change models.Change) []Step {
 	for _, d := range change.Multicast {
 		add(Step{Kind: MulticastRoute, Instance: d.Key.Instance, Prefix: d.Key.Group, Source: d.Key.Source,
 			Old: Spec{Multicast: d.Old}, New: Spec{Multicast: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.LogServers {
+		add(Step{Kind: LogServer, Name: d.Key, Old: Spec{LogServer: d.Old}, New: Spec{LogServer: d.New}}, d.Old != nil, d.New != nil, false)
 	}
 	slices.SortStableFunc(steps, compare)
 	return steps
