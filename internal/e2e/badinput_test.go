@@ -134,7 +134,6 @@ func badBoot(l *lab, p *page) {
 	write("number.yaml", "workers: many\n")
 	write("garbage.pem", "not a certificate\n")
 	write("file", "")
-	write("damaged/snapshot-3", "this is no snapshot\n")
 	write("damaged-kernel/kernel.json", "{")
 	p.section("Boot settings", "routerd with")
 	for _, args := range []string{
@@ -160,7 +159,6 @@ func badBoot(l *lab, p *page) {
 		"--config number.yaml",
 		"--state-dir file",
 		"--state-dir=",
-		"--state-dir damaged",
 		"--state-dir damaged-kernel",
 	} {
 		out, code := l.run(filepath.Join(bin, "routerd"), append(l.flags(nil), strings.Fields(args)...)...)

@@ -1,67 +1,44 @@
 package datastore
 
 import (
-	"errors"
-
+	"router/cmd/routerd/datastore/journal"
 	"router/gen"
 )
 
 // compactIfLarge folds the journal into a snapshot when it has grown. Commits
-// go on into a new journal while a copy of the configuration is written in the
-// background. Until the snapshot is durable, the old files stay: a start reads
-// all journals in order and passes over what the snapshot has. The caller holds s.mu.
+// go on into a new journal while the snapshot is written in the background.
+// Until it is durable, the old files stay: a start reads all journals in order and passes over
+// what the snapshot has. The caller holds s.mu.
 func (s *Store) compactIfLarge() {
-	if s.journal.size < max(s.opt.CompactAt, 2*s.snapshot) || s.broken != nil {
+	size := s.journal.Size()
+	// A pending commit is taken back by its own record: it stays with what is replayed.
+	if size < max(s.compactAt, 2*s.snapshot) || s.broken != nil || s.pending != nil {
 		return
 	}
 	c := s.Last()
-	next, err := createJournal(numberedPath(s.opt.Dir, journalPrefix, c.Number))
-	if err != nil {
+	if err := s.journal.Rotate(c.Number); err != nil {
+		// Not at each commit, lest a full disk makes them slow.
+		s.compactAt = size + s.opt.CompactAt/4
 		s.log.Error("journal is not compacted", "commit", c.Number, "err", err)
 		return
 	}
-	old := s.journal
-	s.journal = next
-	if err := old.close(); err != nil {
-		s.log.Warn("old journal not closed cleanly", "commit", c.Number, "err", err)
-	}
-	config := &gen.Device{}
-	s.schema.Copy(config, s.candidate, nil)
+	s.compactAt = s.opt.CompactAt
+	r := &journal.Record{Kind: journal.Snapshot, Commit: c, Delta: s.schema.Compare(&gen.Device{}, s.candidate)}
 	// Guesses the new snapshot's size until it is known, so that the next
 	// compaction doesn't start before this one ends.
-	s.snapshot = max(s.snapshot, old.size)
+	s.snapshot = max(s.snapshot, size)
 	s.compacting.Add(1)
 	go func() {
 		defer s.compacting.Done()
-		size, err := s.compact(config, c)
+		size, err := s.journal.WriteSnapshot(r)
 		if err != nil {
 			s.log.Error("journal is not compacted", "commit", c.Number, "err", err)
+		}
+		if size == 0 {
 			return
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.snapshot = size
 	}()
-}
-
-// compact writes the snapshot after commit c and removes what it replaces.
-func (s *Store) compact(config *gen.Device, c Commit) (size int64, err error) {
-	data, err := s.schema.Marshal(config)
-	if err != nil {
-		return 0, err
-	}
-	if err := writeSnapshot(s.opt.Dir, c, data); err != nil {
-		return 0, err
-	}
-	var errs []error
-	for _, prefix := range []string{snapshotPrefix, journalPrefix} {
-		list, err := numbered(s.opt.Dir, prefix)
-		errs = append(errs, err)
-		for _, n := range list {
-			if n < c.Number {
-				errs = append(errs, removeIfThere(numberedPath(s.opt.Dir, prefix, n)))
-			}
-		}
-	}
-	return int64(len(data)), errors.Join(append(errs, syncDir(s.opt.Dir))...)
 }

@@ -20,9 +20,12 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"router/cmd/routerd/datastore/journal"
 	"router/cmd/routerd/datastore/tree"
+	"router/cmd/routerd/trace"
 	"router/gen"
 	"router/models"
 )
@@ -56,8 +59,19 @@ type Options struct {
 	// folded into a snapshot; 0 means 16 MiB.
 	CompactAt int64
 
-	now func() time.Time
+	// Keep is how many commits the log holds at least; 0 means 200.
+	Keep int
+
+	fs    journal.FS
+	clock clock
 }
+
+// A Commit is one numbered change of the running configuration.
+type Commit = journal.Commit
+
+// Lock makes the state directory if need be and takes its lock, so that no two
+// daemons write one journal. Closing the file gives it back.
+func Lock(dir string) (*os.File, error) { return journal.Lock(dir) }
 
 // A Request is what one commit changes. Ops are applied in their order; gNMI
 // wants deletes, replaces, updates.
@@ -66,11 +80,32 @@ type Request struct {
 	User    string
 	Source  string
 	Comment string
+
+	// Confirm makes it a confirmed commit, which is taken back by itself unless
+	// it is confirmed in time; nil for an ordinary one.
+	Confirm *Confirm
+	// DryRun has the request checked and changes nothing.
+	DryRun bool
 }
 
-// An Event tells watchers of a commit. Touched are the concrete paths of the
-// subtrees that it changed; they are shared and must not be changed.
+// An EventKind says what an Event tells of. The set is closed.
+type EventKind uint8
+
+// The kinds.
+const (
+	Committed   EventKind = iota // a commit was made
+	Confirmed                    // the pending commit was confirmed
+	Rescheduled                  // the deadline of the pending commit was moved
+	RevertLate                   // the pending commit could not be taken back in time
+	RescueSaved                  // the running configuration was saved as rescue configuration
+)
+
+// An Event tells watchers of a commit, or of what became of a confirmed one.
+// Commit is the newest commit. Touched are the concrete paths of the subtrees that a commit
+// changed, none for the other kinds; they are shared and must not be changed.
 type Event struct {
+	Kind    EventKind
+	Time    time.Time
 	Commit  Commit
 	Touched []tree.Path
 }
@@ -81,18 +116,25 @@ type Store struct {
 	log    *slog.Logger
 	schema *tree.Schema
 	lock   *os.File
+	damage []string // what Open found damaged
 
 	mu        sync.Mutex // serialises commits; guards what follows
+	applier   Applier
 	candidate *gen.Device
 	compiled  *models.Compiled
-	journal   *journal
+	journal   *journal.Journal
 	snapshot  int64 // octets of the newest snapshot
+	compactAt int64 // size of the journal at which compaction is tried next
 	broken    error // set when candidate and applied state are in doubt
 	closed    bool
+	pending   *pending // the confirmed commit that waits
+	rescued   Commit   // when the rescue configuration was saved
 
 	view    sync.RWMutex // guards what readers see; held for moments only
 	running *gen.Device
 	last    Commit
+
+	status atomic.Pointer[Status]
 
 	watchMu  sync.Mutex
 	watchers map[int]func(Event)
@@ -105,52 +147,121 @@ type Store struct {
 // Commit applies the operations and returns once the change is in place and
 // durable. When it fails, nothing has changed; a [*Rejected] lists what is
 // wrong with the request, an [*ApplyError] says why it could not be put in
-// place. A request that touches nothing is no commit: the last one is returned.
-func (s *Store) Commit(ctx context.Context, req Request) (_ Commit, err error) {
-	begin := time.Now()
-	defer func() { s.stats.note(time.Since(begin), err) }()
+// place, and [ErrPending] matches while a confirmed commit waits. A request that
+// changes nothing is no commit, unless it is to be confirmed: the last one is returned.
+func (s *Store) Commit(ctx context.Context, req Request) (Commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.usable(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return Commit{}, err
 	}
+	return s.change(ctx, req, edit{make: func(tx *tx) []Violation { return tx.apply(req.Ops) }})
+}
+
+// ready reports why no commit can be made now. The caller holds s.mu.
+func (s *Store) ready(ctx context.Context) error {
+	if err := s.usable(); err != nil {
+		return err
+	}
+	if p := s.pending; p != nil {
+		return fmt.Errorf("%w: commit %d, id %q, until %s: confirm or cancel it first",
+			ErrPending, p.Commit, p.ID, p.Deadline.Format(time.RFC3339))
+	}
 	if err := ctx.Err(); err != nil {
-		return Commit{}, fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// An edit is how one commit changes the candidate, and what it is beside that.
+type edit struct {
+	make    func(*tx) []Violation
+	reverts *uint64 // the commit whose configuration it brings back
+	ends    *pending
+	// owe has the change stay in place even if it can't be made durable now:
+	// pending.owed has the record then.
+	owe bool
+}
+
+// change makes one commit. The caller holds s.mu.
+func (s *Store) change(ctx context.Context, req Request, e edit) (_ Commit, err error) {
+	begin := time.Now()
+	ctx, span := trace.Start(ctx, "commit")
+	defer func() {
+		s.stats.note(time.Since(begin), err)
+		span.Done(err)
+	}()
+	var deadline *journal.Deadline
+	if req.Confirm != nil {
+		if deadline, err = s.deadline(*req.Confirm); err != nil {
+			return Commit{}, err
+		}
 	}
 	tx := newTx(s)
-	change, err := tx.prepare(req.Ops)
+	change, err := tx.prepare(ctx, e.make)
 	if err != nil {
 		tx.undo()
 		return Commit{}, err
 	}
-	if len(tx.touched) == 0 {
+	delta := tx.delta()
+	if req.DryRun || delta.Empty() && deadline == nil && e.ends == nil {
+		tx.undo()
 		return s.Last(), nil
 	}
-	if err := s.opt.Applier.Apply(ctx, change); err != nil {
+	applying, step := trace.Start(ctx, "apply")
+	err = s.applier.Apply(applying, change)
+	step.Done(err)
+	if err != nil {
 		tx.undo()
 		return Commit{}, &ApplyError{Err: err}
 	}
-	r := &record{ops: req.Ops, Commit: Commit{
-		Number: s.Last().Number + 1, Time: s.opt.now().UTC(), User: req.User, Source: req.Source, Comment: req.Comment}}
-	if err := s.journal.append(r); err != nil {
-		return Commit{}, s.unapply(ctx, tx, change, err)
+	r := &journal.Record{Kind: journal.Committed, Delta: delta, Deadline: deadline, Commit: Commit{
+		Number: s.Last().Number + 1, Time: s.opt.clock.now().UTC(), User: req.User, Source: req.Source, Comment: req.Comment}}
+	if e.reverts != nil {
+		r.Reverts, r.IsRevert = *e.reverts, true
+	}
+	if deadline != nil {
+		r.ID, r.ConfirmID = req.Confirm.ID, req.Confirm.ID
+	}
+	if e.ends != nil {
+		r.ID, r.Ends = e.ends.ID, true
+	}
+	_, step = trace.Start(ctx, "fsync")
+	late := s.journal.Append(r)
+	step.Done(late)
+	if late != nil && !e.owe {
+		return Commit{}, s.unapply(ctx, tx, change, late)
 	}
 	if err := s.compiled.Commit(change); err != nil {
 		// Only a change that another commit has overtaken is refused; s.mu rules that out.
 		s.broken = fmt.Errorf("commit %d is durable but could not be taken over: restart routerd: %w", r.Number, err)
 		return Commit{}, s.broken
 	}
+	base := s.Last().Number
+	switch {
+	case late != nil:
+		e.ends.owed = r
+	case e.ends != nil:
+		s.endPending()
+	case deadline != nil:
+		s.setPending(&pending{Pending: Pending{ID: r.ID, Commit: r.Number, Base: base, User: r.User, Deadline: deadline.Wall}, deadline: *deadline})
+	}
+	_, step = trace.Start(ctx, "swap")
 	tx.publish(r.Commit)
-	s.log.Info("committed", "commit", r.Number, "user", r.User, "source", r.Source, "operations", len(r.ops))
-	s.notify(Event{Commit: r.Commit, Touched: tx.touched})
+	step.End()
+	span.Int("commit", int(r.Number))
+	s.log.Info("committed", "commit", r.Number, "user", r.User, "source", r.Source, "octets", len(delta.Bytes()))
+	_, step = trace.Start(ctx, "notify")
+	s.notify(Event{Time: r.Time, Commit: r.Commit, Touched: tx.touched})
+	step.End()
 	s.compactIfLarge()
-	return r.Commit, nil
+	return r.Commit, late
 }
 
 // unapply takes back a change that is in place but could not be made durable.
 func (s *Store) unapply(ctx context.Context, tx *tx, change models.Change, cause error) error {
 	// The client's patience must not leave the change in place.
-	if err := s.opt.Applier.Revert(context.WithoutCancel(ctx), change); err != nil {
+	if err := s.applier.Revert(context.WithoutCancel(ctx), change); err != nil {
 		s.broken = fmt.Errorf("a commit could not be undone after its write failed: restart routerd: %w", err)
 		cause = errors.Join(cause, s.broken)
 	}
@@ -203,6 +314,7 @@ func (s *Store) Watch(fn func(Event)) (stop func()) {
 }
 
 func (s *Store) notify(e Event) {
+	s.updateStatus()
 	s.watchMu.Lock()
 	defer s.watchMu.Unlock()
 	for _, fn := range s.watchers {
@@ -219,7 +331,10 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	err := s.journal.close()
+	if s.pending != nil {
+		s.pending.stop()
+	}
+	err := s.journal.Close()
 	s.mu.Unlock()
 	s.compacting.Wait()
 	return errors.Join(err, s.lock.Close())

@@ -1,12 +1,15 @@
 package datastore
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 
 	"router/cmd/routerd/datastore/tree"
+	"router/cmd/routerd/trace"
+	"router/gen"
 	"router/models"
 )
 
@@ -57,8 +60,7 @@ func newTx(s *Store) *tx {
 	return &tx{s: s, seen: make(map[string]bool), objects: make(map[models.Object]bool)}
 }
 
-// touch notes a subtree that is about to change, and the objects that stand
-// there before the change.
+// touch notes a subtree that changes.
 func (t *tx) touch(p tree.Path) {
 	id := p.String()
 	if t.seen[id] {
@@ -66,29 +68,60 @@ func (t *tx) touch(p tree.Path) {
 	}
 	t.seen[id] = true
 	t.touched = append(t.touched, slices.Clone(p))
-	t.addObjects(p)
 }
 
+// addObjects notes the objects that stand in a touched subtree, now or before:
+// running is as the candidate was.
 func (t *tx) addObjects(p tree.Path) {
-	for _, o := range models.Objects(t.s.candidate, &gnmi.Path{Elem: p}) {
-		t.objects[o] = true
+	for _, dev := range []*gen.Device{t.s.running, t.s.candidate} {
+		for _, o := range models.Objects(dev, &gnmi.Path{Elem: p}) {
+			t.objects[o] = true
+		}
 	}
+}
+
+// apply applies operations to the candidate.
+func (t *tx) apply(ops []tree.Op) []Violation {
+	var list []Violation
+	e := t.s.schema.Editor(t.s.candidate, t.touch)
+	for i, op := range ops {
+		for _, err := range e.Apply(op) {
+			list = append(list, Violation{Op: i, Kind: err.Kind, Path: err.Path, Err: err.Err})
+		}
+	}
+	return list
+}
+
+// patch applies a delta to the candidate.
+func (t *tx) patch(d tree.Delta, backward bool) []Violation {
+	var list []Violation
+	for _, err := range t.s.schema.Patch(t.s.candidate, d, backward, t.touch) {
+		list = append(list, Violation{Op: -1, Kind: err.Kind, Path: err.Path, Err: err.Err})
+	}
+	return list
+}
+
+// delta is what the candidate differs by from running.
+func (t *tx) delta() tree.Delta {
+	if len(t.touched) == 0 {
+		return tree.Delta{}
+	}
+	return t.s.schema.Compare(t.s.running, t.s.candidate, t.touched...)
 }
 
 // prepare edits the candidate and checks the result. After an error the
 // caller undoes.
-func (t *tx) prepare(ops []tree.Op) (models.Change, error) {
-	var rejected Rejected
-	e := t.s.schema.Editor(t.s.candidate, t.touch)
-	for i, op := range ops {
-		for _, err := range e.Apply(op) {
-			rejected.Violations = append(rejected.Violations, Violation{Op: i, Kind: err.Kind, Path: err.Path, Err: err.Err})
-		}
-	}
+func (t *tx) prepare(ctx context.Context, edit func(*tx) []Violation) (_ models.Change, err error) {
+	_, span := trace.Start(ctx, "edit")
+	rejected := Rejected{Violations: edit(t)}
+	span.Int("subtrees", len(t.touched))
+	span.End()
 	if len(rejected.Violations) > 0 {
 		// Rules are not asked about a tree that is half edited.
 		return models.Change{}, &rejected
 	}
+	_, span = trace.Start(ctx, "validate")
+	defer func() { span.Done(err) }()
 	for _, p := range t.touched {
 		t.addObjects(p)
 	}

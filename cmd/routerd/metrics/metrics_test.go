@@ -35,8 +35,10 @@ func (fake) SystemState() models.SystemState {
 	return models.SystemState{Version: "v1", BootTime: time.Unix(1700000000, 0), Workers: 2, Buffers: 8192, BuffersFree: 8000,
 		Drops: map[string]uint64{"no-route": 3}, PendingObjects: 1, NextHops: 7, FIBOctets: 4096}
 }
-func (fake) WorkerTotals() []models.WorkerTotals { return []models.WorkerTotals{{Received: 10, Sent: 9}, {}} }
-func (fake) Devices() []string                   { return []string{"ge0"} }
+func (fake) WorkerTotals() []models.WorkerTotals {
+	return []models.WorkerTotals{{Received: 10, Sent: 9}, {}}
+}
+func (fake) Devices() []string { return []string{"ge0"} }
 func (fake) DeviceState(string) (models.DeviceState, bool) {
 	return models.DeviceState{Name: "ge0", Oper: intf.OperUp, Speed: 1e9, Counters: models.Counters{InOctets: 1 << 40, InUnicast: 5},
 		Drops: map[string]uint64{"ttl": 2}}, true

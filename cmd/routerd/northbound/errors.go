@@ -57,6 +57,12 @@ func setError(err error) error {
 		return rejectedError(rejected)
 	case errors.As(err, &apply):
 		return status.Error(codes.Aborted, apply.Error())
+	case errors.Is(err, datastore.ErrPending), errors.Is(err, datastore.ErrNonePending), errors.Is(err, datastore.ErrNoRescue):
+		return status.Error(codes.FailedPrecondition, err.Error())
+	case errors.Is(err, datastore.ErrOtherPending), errors.Is(err, datastore.ErrConfirm):
+		return status.Error(codes.InvalidArgument, err.Error())
+	case errors.Is(err, datastore.ErrNoCommit):
+		return status.Error(codes.NotFound, err.Error())
 	case errors.Is(err, context.Canceled):
 		return status.Error(codes.Canceled, err.Error())
 	case errors.Is(err, context.DeadlineExceeded):

@@ -21,7 +21,7 @@ type value struct {
 
 // decode reads a TypedValue (gNMI specification, section 2.2.3). JSON and
 // JSON_IETF differ, on input, only in how 64-bit numbers are written, and both
-// ways are taken. Octets are not: no leaf of the model is binary.
+// ways are taken. ASCII is a value in its lexical form (RFC 7950, section 9).
 func decode(tv *gnmi.TypedValue) (value, *Error) {
 	switch v := tv.GetValue().(type) {
 	case *gnmi.TypedValue_JsonVal:
@@ -51,6 +51,10 @@ func decodeScalar(tv *gnmi.TypedValue) (value, *Error) {
 		out = json.Number(strconv.FormatInt(v.IntVal, 10))
 	case *gnmi.TypedValue_UintVal:
 		out = json.Number(strconv.FormatUint(v.UintVal, 10))
+	case *gnmi.TypedValue_AsciiVal:
+		out = text(v.AsciiVal)
+	case *gnmi.TypedValue_BytesVal:
+		out = octets(v.BytesVal)
 	case *gnmi.TypedValue_BoolVal:
 		out = v.BoolVal
 	case *gnmi.TypedValue_DoubleVal:

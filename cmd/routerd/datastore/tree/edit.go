@@ -3,7 +3,6 @@ package tree
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,13 +12,14 @@ import (
 )
 
 // An OpKind is one of gNMI's three ways to change a node (specification,
-// section 3.4).
+// section 3.4), or Arrange, which gNMI has no word for.
 type OpKind uint8
 
 const (
 	Delete  OpKind = iota // remove what the path matches; wildcards allowed
 	Replace               // the node becomes exactly the value
 	Update                // the value is merged into the node
+	Arrange               // the entries of an ordered list take the order that the value gives: a leaf-list of their keys
 )
 
 func (k OpKind) String() string {
@@ -30,6 +30,8 @@ func (k OpKind) String() string {
 		return "replace"
 	case Update:
 		return "update"
+	case Arrange:
+		return "arrange"
 	}
 	return fmt.Sprintf("operation(%d)", uint8(k))
 }
@@ -52,8 +54,10 @@ type Editor struct {
 }
 
 // Editor edits the tree at root, a pointer to the struct that the schema was
-// made for. touch is called before a subtree changes, with the concrete path of
-// a container, a list, or a list entry; that path covers every change below it.
+// made for. touch is called when a subtree changes, before it does or after,
+// with the concrete path of a container, a list, or a list entry; that path covers every change
+// below it. Of what a replace leaves as it was, nothing is reported: its cost to
+// those who follow is that of its differences.
 func (s *Schema) Editor(root ygot.GoStruct, touch func(Path)) *Editor {
 	return &Editor{schema: s, root: reflect.ValueOf(root), touch: touch}
 }
@@ -70,6 +74,12 @@ func (e *Editor) Apply(op Op) []*Error {
 			return []*Error{{Kind: err.Kind, Path: op.Path.String(), Err: err.Err}}
 		}
 		e.write(op, v)
+	case Arrange:
+		v, err := decode(op.Value)
+		if err != nil {
+			return []*Error{{Kind: err.Kind, Path: op.Path.String(), Err: err.Err}}
+		}
+		e.order(op.Path, v)
 	}
 	return e.errs
 }
@@ -119,11 +129,43 @@ func (e *Editor) write(op Op, v value) {
 func (e *Editor) writeRoot(kind OpKind, v any) {
 	m := merger{Editor: e, replace: kind == Replace}
 	if kind == Replace {
-		e.touch(nil)
 		m.covered = true
-		e.root.Elem().SetZero()
+		m.replacing(e.schema.Root, e.root, nil, func() { m.members(e.schema.Root, e.root, reflect.Value{}, &trail{}, v) })
+		return
 	}
-	m.members(e.schema.Root, e.root, reflect.Value{}, nil, v)
+	m.members(e.schema.Root, e.root, reflect.Value{}, &trail{}, v)
+}
+
+// replacing empties the struct at, of node n and path p, has fill write it
+// anew, and reports as touched what is then not as it was. When fill finds an
+// error, all is as it was.
+func (e *Editor) replacing(n *Node, at reflect.Value, p Path, fill func()) {
+	old := reflect.New(n.typ)
+	old.Elem().Set(at.Elem())
+	at.Elem().SetZero()
+	known := len(e.errs)
+	fill()
+	if len(e.errs) > known {
+		at.Elem().Set(old.Elem())
+		return
+	}
+	n.differ(old, at, p, e.touch)
+}
+
+// replacingField does for the field of node n, a container or a list, in the
+// struct at what replacing does for a struct.
+func (e *Editor) replacingField(n *Node, at reflect.Value, p Path, fill func()) {
+	f := at.Elem().Field(n.field)
+	old := reflect.New(f.Type()).Elem()
+	old.Set(f)
+	f.SetZero()
+	known := len(e.errs)
+	fill()
+	if len(e.errs) > known {
+		f.Set(old)
+		return
+	}
+	n.differField(old, f, p, e.touch)
 }
 
 // concrete resolves a path that names exactly one node, or one list.
@@ -154,7 +196,7 @@ func (s *Schema) concrete(path Path) (*Node, Path, error) {
 }
 
 // A merger writes one value. covered is set once a touched path covers all that
-// follows.
+// follows, or what follows is compared when it has been written.
 type merger struct {
 	*Editor
 	replace bool
@@ -178,7 +220,7 @@ func (m *merger) descend(n *Node, at reflect.Value, done, rest Path, v any) {
 		m.descend(c, c.make(at), p, rest[1:], v)
 	case List:
 		if last && len(el.GetKey()) == 0 {
-			m.list(c, at, p, v)
+			m.wholeList(c, at, p, v)
 			return
 		}
 		_, isMap := v.(map[string]any)
@@ -186,158 +228,180 @@ func (m *merger) descend(n *Node, at reflect.Value, done, rest Path, v any) {
 			m.fail(Invalid, p, "an entry is written as an object, not %s", describe(v))
 			return
 		}
-		entry := m.entry(c, at, p, last && m.replace)
-		if !entry.IsValid() {
+		made, key, err := c.newEntry(el)
+		if err != nil {
+			m.fail(Invalid, p, "%w", err)
 			return
 		}
-		if last {
-			m.members(c, entry, entry, p, v)
-			return
+		entry, old := m.entry(c, at, made, key, &trail{path: p})
+		switch {
+		case last && m.replace && old:
+			m.covered = true
+			m.replacing(c, entry, p, func() {
+				entry.Elem().Set(made.Elem())
+				m.members(c, entry, entry, &trail{path: p}, v)
+			})
+		case last:
+			m.members(c, entry, entry, &trail{path: p}, v)
+		default:
+			m.descend(c, entry, p, rest[1:], v)
 		}
-		m.descend(c, entry, p, rest[1:], v)
 	}
 }
 
 // touchOnce reports the path as touched unless one above it was.
-func (m *merger) touchOnce(p Path) {
+func (m *merger) touchOnce(t *trail) {
 	if !m.covered {
-		m.touch(p)
+		m.touch(t.Path())
 	}
 }
 
-// entry finds the entry that the last element of p names, or makes it; fresh
-// makes it anew in any case.
-func (m *merger) entry(n *Node, at reflect.Value, p Path, fresh bool) reflect.Value {
-	made, key, err := n.newEntry(p[len(p)-1])
-	if err != nil {
-		m.fail(Invalid, p, "%w", err)
-		return reflect.Value{}
-	}
+// entry finds the entry under key at t in the list's field, or puts made
+// there; old says that it found one.
+func (m *merger) entry(n *Node, at, made, key reflect.Value, t *trail) (entry reflect.Value, old bool) {
 	f := at.Elem().Field(n.field)
-	old := n.get(f, key)
-	if old.IsValid() && !fresh {
-		return old
+	if entry := n.get(f, key); entry.IsValid() {
+		return entry, true
 	}
-	if n.ordered && !old.IsValid() {
-		// Where an entry stands is a matter of the list, not of the entry.
-		p = p[:len(p)-1].Named(n.Name)
+	if !m.covered {
+		p := t.Path()
+		if n.ordered {
+			// Where an entry stands is a matter of the list, not of the entry.
+			p = p[:len(p)-1].Named(n.Name)
+		}
+		m.touch(p)
+		m.covered = true
 	}
-	m.touchOnce(p)
-	m.covered = true
-	return n.put(f, key, made)
+	return n.put(f, key, made), false
 }
 
 func (m *merger) container(n *Node, at reflect.Value, p Path, v any) {
-	if m.replace {
-		m.touchOnce(p)
-		m.covered = true
-		at.Elem().Field(n.field).SetZero()
+	if !m.replace {
+		m.members(n, n.make(at), at, &trail{path: p}, v)
+		return
+	}
+	m.covered = true
+	m.replacingField(n, at, p, func() {
 		if n.Name == "config" && n.Parent.Kind == List {
 			n.Parent.copyKeys(at)
 		}
-	}
-	m.members(n, n.make(at), at, p, v)
+		m.members(n, n.make(at), at, &trail{path: p}, v)
+	})
 }
 
-// list writes an array of entries. A replace removes the entries that the
-// array leaves out.
-func (m *merger) list(n *Node, at reflect.Value, p Path, v any) {
+// wholeList writes all entries of a list. A replace removes those that the array
+// leaves out.
+func (m *merger) wholeList(n *Node, at reflect.Value, p Path, v any) {
+	if !m.replace {
+		m.list(n, at, &trail{path: p}, v)
+		return
+	}
+	m.covered = true
+	m.replacingField(n, at, p, func() { m.list(n, at, &trail{path: p}, v) })
+}
+
+// list merges an array of entries.
+func (m *merger) list(n *Node, at reflect.Value, t *trail, v any) {
 	entries, ok := v.([]any)
 	if !ok {
-		m.fail(Invalid, p, "a list is written as an array of objects, not %s; an entry needs its keys in the path", describe(v))
+		m.fail(Invalid, t.Path(), "a list is written as an array of objects, not %s; an entry needs its keys in the path", describe(v))
 		return
 	}
 	defer func(c bool) { m.covered = c }(m.covered)
-	if m.replace {
-		m.touchOnce(p)
-		m.covered = true
-		at.Elem().Field(n.field).SetZero()
-	}
 	covered := m.covered
-	seen := make(map[string]bool, len(entries))
+	seen := make(map[any]struct{}, len(entries))
 	for i, item := range entries {
 		m.covered = covered
 		obj, ok := item.(map[string]any)
 		if !ok {
-			m.fail(Invalid, p, "entry %d is %s, not an object", i+1, describe(item))
+			m.fail(Invalid, t.Path(), "entry %d is %s, not an object", i+1, describe(item))
 			continue
 		}
-		el, err := n.bodyKeys(obj)
+		made, key, err := n.bodyEntry(obj)
 		if err != nil {
-			m.fail(Invalid, p, "entry %d: %w", i+1, err)
+			m.fail(Invalid, t.Path(), "entry %d: %w", i+1, err)
 			continue
 		}
-		ep := p[:len(p)-1].Child(el)
-		if id := ep[len(ep)-1:].String(); seen[id] {
-			m.fail(Invalid, ep, "stands twice in the array")
+		et := trail{up: t.up, node: n, entry: made}
+		if t.up == nil {
+			et.path = t.path[:len(t.path)-1]
+		}
+		id := key.Interface()
+		if _, twice := seen[id]; twice {
+			m.fail(Invalid, et.Path(), "stands twice in the array")
 			continue
-		} else {
-			seen[id] = true
 		}
-		if entry := m.entry(n, at, ep, false); entry.IsValid() {
-			m.members(n, entry, entry, ep, obj)
-		}
+		seen[id] = struct{}{}
+		entry, _ := m.entry(n, at, made, key, &et)
+		m.members(n, entry, entry, &et, obj)
 	}
 }
 
-// bodyKeys is the path element of an entry given as an object.
-func (n *Node) bodyKeys(obj map[string]any) (*gnmi.PathElem, error) {
-	el := &gnmi.PathElem{Name: n.Name, Key: make(map[string]string, len(n.Keys))}
+// bodyEntry makes an entry with the keys that an object has, checked with
+// their JSON types, and returns it with its key in the map.
+func (n *Node) bodyEntry(obj map[string]any) (entry, key reflect.Value, err error) {
+	entry = reflect.New(n.typ)
 	for _, k := range n.Keys {
 		v, ok := obj[k.Name]
 		if !ok {
 			v, ok = obj[k.Module+":"+k.Name]
 		}
 		if !ok {
-			return nil, fmt.Errorf("the key %q is missing", k.Name)
+			return entry, key, fmt.Errorf("the key %q is missing", k.Name)
 		}
-		// The entry's own type check sees the value again, with its JSON type.
-		holder := reflect.New(n.typ)
-		if err := k.set(holder, v); err != nil {
-			return nil, fmt.Errorf("key %s: %w", k.Name, err)
+		if err := k.set(entry, v); err != nil {
+			return entry, key, fmt.Errorf("key %s: %w", k.Name, err)
 		}
-		el.Key[k.Name] = textOf(holder.Elem().Field(k.field))
 	}
-	return el, nil
+	n.copyKeys(entry)
+	return entry, n.keyOf(entry), nil
 }
 
 // members merges the object v into the struct at. entry is the list entry that
 // the struct belongs to, when its leaves may be copies of the entry's keys.
-func (m *merger) members(n *Node, at, entry reflect.Value, p Path, v any) {
+func (m *merger) members(n *Node, at, entry reflect.Value, t *trail, v any) {
 	obj, ok := v.(map[string]any)
 	if !ok {
-		m.fail(Invalid, p, "takes an object, not %s", describe(v))
+		m.fail(Invalid, t.Path(), "takes an object, not %s", describe(v))
 		return
 	}
+	names := make([]string, 0, 16)
+	for name := range obj {
+		names = append(names, name)
+	}
+	slices.Sort(names)
 	told := false
-	for _, name := range slices.Sorted(maps.Keys(obj)) {
+	for _, name := range names {
 		c := n.Child(name)
 		switch {
+		case name == "@" && n.Parent == nil && n.Child(annotationAt[0].GetName()) != nil:
+			m.annotations(n, at, obj[name])
+			continue
 		case strings.HasPrefix(name, "@"):
-			m.fail(Invalid, p, "annotations such as %q are not supported", name)
+			m.fail(Invalid, t.Path(), "annotations such as %q are not supported", name)
 			continue
 		case c == nil:
-			m.fail(Invalid, p, "the model has no node %q here%s", name, suggestion(map[*Node]bool{n: true}))
+			m.fail(Invalid, t.Path(), "the model has no node %q here%s", name, suggestion(map[*Node]bool{n: true}))
 			continue
 		case !c.Config:
-			m.fail(Invalid, p.Named(c.Name), "is state and can't be written; write the config beside it")
+			m.fail(Invalid, t.Path().Named(c.Name), "is state and can't be written; write the config beside it")
 			continue
 		}
-		cp := p.Named(c.Name)
+		ct := trail{up: t, node: c}
 		covered := m.covered
 		switch c.Kind {
 		case Leaf, LeafList:
 			if !told && !c.IsKey() {
-				m.touchOnce(p)
+				m.touchOnce(t)
 				told = true
 			}
-			m.leaf(c, at, entry, cp, obj[name])
+			m.leaf(c, at, entry, &ct, obj[name])
 		case Container:
-			m.members(c, c.make(at), at, cp, obj[name])
+			m.members(c, c.make(at), at, &ct, obj[name])
 		case List:
 			// Below a replaced node the list is empty by now: merging suffices.
 			sub := merger{Editor: m.Editor, covered: m.covered}
-			sub.list(c, at, cp, obj[name])
+			sub.list(c, at, &ct, obj[name])
 		}
 		m.covered = covered
 	}
@@ -345,53 +409,59 @@ func (m *merger) members(n *Node, at, entry reflect.Value, p Path, v any) {
 
 // leafAt writes a leaf that the path itself names. holder's path is done.
 func (m *merger) leafAt(n *Node, at reflect.Value, done, p Path, v any) {
-	m.touchOnce(done)
-	entry := reflect.Value{}
+	m.touchOnce(&trail{path: done})
+	t := &trail{path: p}
 	if n.KeyCopy || n.IsKey() {
 		// The entry's keys stand in the path, in the element of the list.
 		for i := len(done) - 1; i >= 0; i-- {
 			if want, ok := done[i].GetKey()[n.Name]; ok {
-				m.keyLeaf(n, p, v, want)
+				m.keyLeaf(n, t, v, want)
 				return
 			}
 		}
 	}
-	m.leaf(n, at, entry, p, v)
+	m.leaf(n, at, reflect.Value{}, t, v)
 }
 
 // keyLeaf accepts only the key's own value.
-func (m *merger) keyLeaf(n *Node, p Path, v any, want string) {
+func (m *merger) keyLeaf(n *Node, t *trail, v any, want string) {
 	holder := reflect.New(n.Parent.typ)
 	if err := n.set(holder, v); err != nil {
-		m.fail(Invalid, p, "%w", err)
+		m.fail(Invalid, t.Path(), "%w", err)
 		return
 	}
 	if got := textOf(holder.Elem().Field(n.field)); got != want {
-		m.fail(Invalid, p, "is %q but the entry's key is %q: they must be equal", got, want)
+		m.fail(Invalid, t.Path(), "is %q but the entry's key is %q: they must be equal", got, want)
 	}
 }
 
-func (m *merger) leaf(n *Node, at, entry reflect.Value, p Path, v any) {
+func (m *merger) leaf(n *Node, at, entry reflect.Value, t *trail, v any) {
 	if v == nil {
-		m.fail(Invalid, p, "null is no value: delete the leaf instead")
+		m.fail(Invalid, t.Path(), "null is no value: delete the leaf instead")
 		return
 	}
-	if entry.IsValid() && n.IsKey() {
-		m.keyLeaf(n, p, v, textOf(entry.Elem().Field(n.field)))
-		return
-	}
-	if entry.IsValid() && n.KeyCopy {
-		list := n.Parent.Parent
-		m.keyLeaf(n, p, v, textOf(entry.Elem().Field(list.index[n.Name].field)))
+	if entry.IsValid() && (n.IsKey() || n.KeyCopy) {
+		key := n
+		if n.KeyCopy {
+			key = n.Parent.Parent.index[n.Name]
+		}
+		want := entry.Elem().Field(key.field)
+		if s, ok := v.(string); ok && want.Kind() == reflect.Pointer && want.Type().Elem().Kind() == reflect.String && s == want.Elem().String() {
+			return // checked when it became the key
+		}
+		m.keyLeaf(n, t, v, textOf(want))
 		return
 	}
 	f := at.Elem().Field(n.field)
-	old := reflect.ValueOf(f.Interface())
+	var old reflect.Value
+	if n.Kind == LeafList && !m.replace {
+		old = reflect.ValueOf(f.Interface())
+	}
 	if err := n.set(at, v); err != nil {
-		m.fail(Invalid, p, "%w", err)
+		m.fail(Invalid, t.Path(), "%w", err)
 		return
 	}
-	if n.Kind == LeafList && !m.replace && old.IsValid() && !old.IsNil() {
+	if old.IsValid() && !old.IsNil() {
 		f.Set(appendUnique(old, f))
 	}
 }

@@ -48,9 +48,25 @@ func enumName(v reflect.Value) (string, bool) {
 // Text is the value's lexical form (RFC 7950, section 9), as keys in paths use.
 func (l Value) Text() string { return textOf(l.v) }
 
+// List is the values of a leaf-list, in their order; ok is false for a leaf.
+func (l Value) List() (values []Value, ok bool) {
+	v, ok := scalar(l.v)
+	if !ok || v.Kind() != reflect.Slice || v.Type().Elem().Kind() == reflect.Uint8 {
+		return nil, false
+	}
+	values = make([]Value, v.Len())
+	for i := range values {
+		values[i] = Value{v.Index(i)}
+	}
+	return values, true
+}
+
 // Size is the least number of octets that the value takes in an encoding.
 func (l Value) Size() int {
-	if v, ok := scalar(l.v); ok && v.Kind() == reflect.String {
+	v, ok := scalar(l.v)
+	switch {
+	case !ok:
+	case v.Kind() == reflect.String, v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8:
 		return v.Len()
 	}
 	return 1

@@ -36,6 +36,9 @@ type text string
 
 func fromText(s string) any { return text(s) }
 
+// octets is the value of a binary leaf that came as such.
+type octets []byte
+
 // patterns holds what compilePattern made: hundreds of leaves share a few
 // typedefs, and a compiled pattern takes kilobytes.
 var patterns sync.Map // of patternKey to *regexp.Regexp
@@ -86,7 +89,7 @@ func newLeafType(t *yang.YangType) (*leafType, error) {
 }
 
 // set decodes value into the field of leaf n in the struct that holder points
-// to. value is a string, json.Number, bool, []any, nil, or text. A leaf-list
+// to. value is a string, json.Number, bool, []any, nil, octets, or text. A leaf-list
 // takes []any or one value and replaces what is there.
 func (n *Node) set(holder reflect.Value, value any) error {
 	field := holder.Elem().Field(n.field)
@@ -96,6 +99,10 @@ func (n *Node) set(holder reflect.Value, value any) error {
 	values, ok := value.([]any)
 	if !ok {
 		return fmt.Errorf("a leaf-list takes an array, not %s", describe(value))
+	}
+	if len(values) == 0 {
+		field.SetZero() // RFC 7950, section 7.7: there is no empty leaf-list
+		return nil
 	}
 	list := reflect.MakeSlice(field.Type(), 0, len(values))
 	scratch := reflect.New(n.Parent.typ)
@@ -121,13 +128,9 @@ func (n *Node) setElem(holder reflect.Value, value any) error {
 	if err := n.leaf.check(value, t); err != nil {
 		return err
 	}
-	if t.Kind() == reflect.String || n.leaf.kind == yang.Yenum {
+	if v, ok := n.leaf.scalar(value, t); ok {
 		list := reflect.MakeSlice(field.Type(), 1, 1)
-		if s, ok := stringOf(value); ok && t.Kind() == reflect.String {
-			list.Index(0).SetString(s)
-		} else if ok {
-			list.Index(0).SetInt(enumValues(t)[localName(s)])
-		}
+		list.Index(0).Set(v)
 		field.Set(list)
 		return nil
 	}
@@ -184,42 +187,48 @@ func (n *Node) setOne(holder, field reflect.Value, value any) error {
 	if err := n.leaf.check(value, t); err != nil {
 		return err
 	}
-	switch {
-	case t.Kind() == reflect.String:
-		s, _ := stringOf(value)
-		assign(field, reflect.ValueOf(s))
-		return nil
-	case t.Kind() == reflect.Bool && n.leaf.kind == yang.Ybool:
-		b, ok := value.(bool)
-		if !ok {
-			b = value.(text) == "true"
-		}
-		assign(field, reflect.ValueOf(b))
-		return nil
-	case t.Implements(goEnum):
-		s, _ := stringOf(value)
-		field.SetInt(enumValues(t)[localName(s)])
-		return nil
-	case t.Kind() >= reflect.Int8 && t.Kind() <= reflect.Int64:
-		i, _ := strconv.ParseInt(lexical(value), 10, 64)
-		v := reflect.New(t).Elem()
-		v.SetInt(i)
-		assign(field, v)
-		return nil
-	case t.Kind() >= reflect.Uint8 && t.Kind() <= reflect.Uint64:
-		u, _ := strconv.ParseUint(lexical(value), 10, 64)
-		v := reflect.New(t).Elem()
-		v.SetUint(u)
+	if v, ok := n.leaf.scalar(value, t); ok {
 		assign(field, v)
 		return nil
 	}
-	// Unions of several Go types, binary, empty and decimal64 are rare: ygot
+	// Unions of several Go types, empty and decimal64 are rare: ygot
 	// knows how to pick the generated type.
 	field.SetZero()
 	if err := ytypes.Unmarshal(n.entry, holder.Interface(), plainJSON(n.leaf, value)); err != nil {
 		return fmt.Errorf("%s is no value of this type", describe(value))
 	}
 	return nil
+}
+
+// scalar is the Go value of type t for a value that passed check; ok is false
+// for the types that are left to ygot.
+func (l *leafType) scalar(value any, t reflect.Type) (v reflect.Value, ok bool) {
+	v = reflect.New(t).Elem()
+	switch {
+	case t.Kind() == reflect.String:
+		s, _ := stringOf(value)
+		v.SetString(s)
+	case t.Kind() == reflect.Bool && l.kind == yang.Ybool:
+		b, ok := value.(bool)
+		if !ok {
+			b = value.(text) == "true"
+		}
+		v.SetBool(b)
+	case t.Implements(goEnum):
+		s, _ := stringOf(value)
+		v.SetInt(enumValues(t)[localName(s)])
+	case l.kind == yang.Ybinary:
+		v.SetBytes(binaryOf(value))
+	case t.Kind() >= reflect.Int8 && t.Kind() <= reflect.Int64:
+		i, _ := strconv.ParseInt(lexical(value), 10, 64)
+		v.SetInt(i)
+	case t.Kind() >= reflect.Uint8 && t.Kind() <= reflect.Uint64:
+		u, _ := strconv.ParseUint(lexical(value), 10, 64)
+		v.SetUint(u)
+	default:
+		return v, false
+	}
+	return v, true
 }
 
 func assign(field, v reflect.Value) {
@@ -264,14 +273,7 @@ func (l *leafType) check(value any, t reflect.Type) error {
 		}
 		return nil
 	case yang.Ybinary:
-		s, ok := stringOf(value)
-		if !ok {
-			return fmt.Errorf("must be a base64 string, not %s", describe(value))
-		}
-		if _, err := base64.StdEncoding.DecodeString(s); err != nil {
-			return fmt.Errorf("must be base64: %w", err)
-		}
-		return nil
+		return l.checkBinary(value)
 	case yang.Yempty:
 		if a, ok := value.([]any); ok && len(a) == 1 && a[0] == nil {
 			return nil
@@ -309,6 +311,39 @@ func (l *leafType) checkInt(value any) error {
 	return fmt.Errorf("%s is outside the range %s", lexical(value), l.ranges)
 }
 
+func (l *leafType) checkBinary(value any) error {
+	b := binaryOf(value)
+	if b == nil {
+		return fmt.Errorf("must be octets or a base64 string, not %s", describe(value))
+	}
+	return l.checkLength(len(b), "octets")
+}
+
+// binaryOf is the octets that value stands for, nil for none.
+func binaryOf(value any) []byte {
+	if o, ok := value.(octets); ok {
+		return append([]byte{}, o...)
+	}
+	s, ok := stringOf(value)
+	if !ok {
+		return nil
+	}
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// checkLength holds a length, counted in unit, against the type's.
+func (l *leafType) checkLength(n int, unit string) error {
+	size := yang.FromUint(uint64(n))
+	if len(l.lengths) == 0 || slices.ContainsFunc(l.lengths, func(r yang.YRange) bool { return !size.Less(r.Min) && !r.Max.Less(size) }) {
+		return nil
+	}
+	return fmt.Errorf("is %d %s long; allowed are %s", n, unit, l.lengths)
+}
+
 // notYANG reports whether YANG strings can't have r: control characters but tab,
 // line feed and carriage return, and noncharacters (RFC 7950, 9.4).
 func notYANG(r rune) bool {
@@ -327,11 +362,8 @@ func (l *leafType) checkString(value any) error {
 		r, _ := utf8.DecodeRuneInString(s[i:])
 		return fmt.Errorf("has the character %U, which YANG does not allow in a string", r)
 	}
-	if len(l.lengths) > 0 {
-		size := yang.FromUint(uint64(utf8.RuneCountInString(s)))
-		if !slices.ContainsFunc(l.lengths, func(r yang.YRange) bool { return !size.Less(r.Min) && !r.Max.Less(size) }) {
-			return fmt.Errorf("is %s characters long; allowed are %s", size, l.lengths)
-		}
+	if err := l.checkLength(utf8.RuneCountInString(s), "characters"); err != nil {
+		return err
 	}
 	for i, re := range l.match {
 		if !re.MatchString(s) {
@@ -454,6 +486,9 @@ func describe(v any) string {
 	const most = 60
 	if t, ok := v.(text); ok {
 		v = string(t)
+	}
+	if _, ok := v.(octets); ok {
+		return "octets"
 	}
 	b, err := json.Marshal(v)
 	if err != nil {

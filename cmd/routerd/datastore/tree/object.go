@@ -42,6 +42,10 @@ func (o *Object) Add(l LeafValue) {
 		o.leaf = l.Value.Plain(o.ietf)
 		return
 	}
+	if l.Node.annotation && o.node.Parent == nil {
+		o.addAnnotation(l)
+		return
+	}
 	at, n := o.obj, o.node
 	for _, el := range l.Path[o.skip : len(l.Path)-1] {
 		c := n.index[el.GetName()]

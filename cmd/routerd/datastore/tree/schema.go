@@ -53,6 +53,8 @@ type Node struct {
 	// value is the key's.
 	KeyCopy bool
 
+	annotation bool // the leaf that JSON has as an annotation of the root
+
 	entry    *yang.Entry
 	pathElem *gnmi.PathElem // of a node without keys; shared, never changed
 	index    map[string]*Node
@@ -82,7 +84,9 @@ func NewSchema(root *yang.Entry, fakeRoot ygot.GoStruct) (*Schema, error) {
 	if err := n.build(); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
-	return &Schema{Root: n}, nil
+	s := &Schema{Root: n}
+	s.markAnnotation()
+	return s, nil
 }
 
 // build makes the children of n from its struct's fields.

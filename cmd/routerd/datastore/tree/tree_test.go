@@ -138,7 +138,7 @@ func TestEdit(t *testing.T) {
 		{"bad JSON", tree.Update, "/interface[name=ge0]/config", ietf(`{"mru":`), "! bad JSON"},
 		{"trailing JSON", tree.Update, "/interface[name=ge0]/config", ietf(`{} {}`), "! more after"},
 		{"no value", tree.Update, "/interface[name=ge0]/config", nil, "! no value"},
-		{"unsupported encoding", tree.Update, "/interface[name=ge0]/config", &gnmi.TypedValue{Value: &gnmi.TypedValue_AsciiVal{AsciiVal: "x"}}, "! not supported"},
+		{"unsupported encoding", tree.Update, "/interface[name=ge0]/config", &gnmi.TypedValue{Value: &gnmi.TypedValue_ProtoBytes{ProtoBytes: []byte("x")}}, "! not supported"},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {

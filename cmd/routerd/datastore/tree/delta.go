@@ -1,0 +1,475 @@
+package tree
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/openconfig/gnmi/proto/gnmi"
+	"github.com/openconfig/ygot/ygot"
+)
+
+// A Delta is what turns one configuration into another: for each leaf that
+// differs its old and its new value, so that it can be applied forward and
+// backward. An entry of a list is made and removed by its key leaves, which stand before
+// what is below the entry; the order of a list that its user orders is a
+// difference of the list itself, after those of its entries. The config copies of keys are left out: they follow.
+//
+// The zero Delta is empty. A Delta is immutable.
+//
+// Its encoding is a sequence of differences, each
+//
+//	uvarint  leading path elements that it shares with the one before
+//	uvarint  further elements, each: name, number of keys, and of each key name and value
+//	value    old
+//	value    new
+//
+// A string is a uvarint length and its octets. A value is a tag, and what the tag calls for.
+type Delta struct{ data []byte }
+
+// The tags of values.
+const (
+	tagAbsent = iota // nothing
+	tagString        // string
+	tagNumber        // string, as JSON writes it
+	tagFalse         // nothing
+	tagTrue          // nothing
+	tagEmpty         // nothing: the value of a leaf of type empty
+	tagList          // uvarint count, values
+)
+
+var errDelta = errors.New("the difference is malformed")
+
+// Empty reports whether the delta changes nothing.
+func (d Delta) Empty() bool { return len(d.data) == 0 }
+
+// Bytes is the delta's encoding. It is shared and must not be changed.
+func (d Delta) Bytes() []byte { return d.data }
+
+// ParseDelta reads what Bytes gave, keeping data. It checks the form; whether the
+// model has such nodes shows when the delta is used.
+func ParseDelta(data []byte) (Delta, error) {
+	r := deltaReader{data: data}
+	for !r.done() {
+		if _, err := r.next(); err != nil {
+			return Delta{}, err
+		}
+	}
+	return Delta{data}, nil
+}
+
+// A deltaWriter encodes differences.
+type deltaWriter struct {
+	data []byte
+	last Path
+}
+
+// add appends a difference. p may share memory that is changed later; its
+// elements may not.
+func (w *deltaWriter) add(p Path, old, new any) {
+	shared := 0
+	for shared < len(p) && shared < len(w.last) && sameElem(p[shared], w.last[shared]) {
+		shared++
+	}
+	w.data = binary.AppendUvarint(w.data, uint64(shared))
+	w.data = binary.AppendUvarint(w.data, uint64(len(p)-shared))
+	for _, e := range p[shared:] {
+		w.text(e.GetName())
+		keys := e.GetKey()
+		w.data = binary.AppendUvarint(w.data, uint64(len(keys)))
+		if len(keys) == 1 {
+			for k, v := range keys {
+				w.text(k)
+				w.text(v)
+			}
+			continue
+		}
+		for _, k := range slices.Sorted(maps.Keys(keys)) {
+			w.text(k)
+			w.text(keys[k])
+		}
+	}
+	w.last = append(w.last[:0], p...)
+	w.value(old)
+	w.value(new)
+}
+
+func sameElem(a, b *gnmi.PathElem) bool {
+	return a == b || a.GetName() == b.GetName() && maps.Equal(a.GetKey(), b.GetKey())
+}
+
+func (w *deltaWriter) text(s string) {
+	w.data = append(binary.AppendUvarint(w.data, uint64(len(s))), s...)
+}
+
+// value encodes one of the forms that plainOf gives, nil for none.
+func (w *deltaWriter) value(v any) {
+	switch v := v.(type) {
+	case string:
+		w.data = append(w.data, tagString)
+		w.text(v)
+	case json.Number:
+		w.data = append(w.data, tagNumber)
+		w.text(string(v))
+	case bool:
+		if v {
+			w.data = append(w.data, tagTrue)
+		} else {
+			w.data = append(w.data, tagFalse)
+		}
+	case []any:
+		if len(v) == 1 && v[0] == nil {
+			w.data = append(w.data, tagEmpty)
+			return
+		}
+		w.data = append(w.data, tagList)
+		w.data = binary.AppendUvarint(w.data, uint64(len(v)))
+		for _, e := range v {
+			w.value(e)
+		}
+	default:
+		w.data = append(w.data, tagAbsent)
+	}
+}
+
+// A difference is one of a Delta. Its path is valid until the next is read, its
+// elements for ever.
+type difference struct {
+	path     Path
+	shared   int // leading elements that are those of the one before
+	old, new any
+}
+
+// side is the new value, or the old one.
+func (d *difference) side(backward bool) any {
+	if backward {
+		return d.old
+	}
+	return d.new
+}
+
+// A deltaReader decodes differences.
+type deltaReader struct {
+	data []byte
+	path Path
+}
+
+func (r *deltaReader) done() bool { return len(r.data) == 0 }
+
+func (r *deltaReader) count() (int, error) {
+	n, size := binary.Uvarint(r.data)
+	// What is counted takes an octet each at least: a larger count is a lie.
+	if size <= 0 || n > uint64(len(r.data)-size) {
+		return 0, errDelta
+	}
+	r.data = r.data[size:]
+	return int(n), nil
+}
+
+func (r *deltaReader) text() (string, error) {
+	n, err := r.count()
+	if err != nil {
+		return "", err
+	}
+	s := string(r.data[:n])
+	r.data = r.data[n:]
+	return s, nil
+}
+
+func (r *deltaReader) next() (difference, error) {
+	shared, size := binary.Uvarint(r.data)
+	if size <= 0 || shared > uint64(len(r.path)) {
+		return difference{}, errDelta
+	}
+	r.data = r.data[size:]
+	n, err := r.count()
+	if err != nil {
+		return difference{}, err
+	}
+	r.path = r.path[:shared]
+	for range n {
+		e, err := r.elem()
+		if err != nil {
+			return difference{}, err
+		}
+		r.path = append(r.path, e)
+	}
+	if len(r.path) == 0 {
+		return difference{}, errDelta
+	}
+	d := difference{path: r.path, shared: int(shared)}
+	if d.old, err = r.value(0); err != nil {
+		return difference{}, err
+	}
+	d.new, err = r.value(0)
+	return d, err
+}
+
+func (r *deltaReader) elem() (*gnmi.PathElem, error) {
+	name, err := r.text()
+	if err != nil {
+		return nil, err
+	}
+	keys, err := r.count()
+	if err != nil || name == "" {
+		return nil, errDelta
+	}
+	e := &gnmi.PathElem{Name: name}
+	if keys > 0 {
+		e.Key = make(map[string]string, min(keys, 8))
+	}
+	for range keys {
+		k, err := r.text()
+		if err != nil {
+			return nil, err
+		}
+		if e.Key[k], err = r.text(); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+func (r *deltaReader) value(depth int) (any, error) {
+	if r.done() {
+		return nil, errDelta
+	}
+	tag := r.data[0]
+	r.data = r.data[1:]
+	switch tag {
+	case tagAbsent:
+		if depth > 0 {
+			return nil, errDelta
+		}
+		return nil, nil
+	case tagString:
+		return r.text()
+	case tagNumber:
+		s, err := r.text()
+		return json.Number(s), err
+	case tagFalse, tagTrue:
+		return tag == tagTrue, nil
+	case tagEmpty:
+		return []any{nil}, nil
+	case tagList:
+		n, err := r.count()
+		if err != nil || depth > 0 {
+			return nil, errDelta
+		}
+		list := make([]any, n)
+		for i := range list {
+			if list[i], err = r.value(depth + 1); err != nil {
+				return nil, err
+			}
+		}
+		return list, nil
+	}
+	return nil, errDelta
+}
+
+// Compare is what turns the configuration old into new at and below the paths,
+// which are concrete and of containers, lists or entries; no path is the whole. The cost follows what
+// stands there. Entries of lists come in no particular order.
+func (s *Schema) Compare(old, new ygot.GoStruct, at ...Path) Delta {
+	if len(at) == 0 {
+		at = []Path{nil}
+	}
+	c := comparer{path: make(Path, 0, 16)}
+	for _, p := range outermost(at) {
+		c.descend(s.Root, reflect.ValueOf(old), reflect.ValueOf(new), p)
+	}
+	return Delta{c.out.data}
+}
+
+// outermost leaves out paths that lie at or below another one.
+func outermost(at []Path) []Path {
+	if len(at) < 2 {
+		return at
+	}
+	ids := make(map[string]bool, len(at))
+	for _, p := range at {
+		ids[p.String()] = true
+	}
+	covered := func(p Path) bool {
+		for i, e := range p {
+			if i > 0 && ids[p[:i].String()] {
+				return true
+			}
+			// An entry lies below its list as well.
+			if len(e.GetKey()) > 0 && ids[p[:i].Named(e.GetName()).String()] {
+				return true
+			}
+		}
+		return len(p) > 0 && ids[Path(nil).String()]
+	}
+	out := make([]Path, 0, len(at))
+	told := make(map[string]bool, len(at))
+	for _, p := range at {
+		if id := p.String(); !told[id] && !covered(p) {
+			told[id] = true
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// A comparer walks two trees side by side. An invalid Value stands for a struct
+// that a side doesn't have.
+type comparer struct {
+	path Path
+	out  deltaWriter
+}
+
+func (c *comparer) descend(n *Node, a, b reflect.Value, rest Path) {
+	if len(rest) == 0 {
+		c.structs(n, a, b)
+		return
+	}
+	el := rest[0]
+	sub := n.Child(el.GetName())
+	switch {
+	case sub == nil || sub.IsLeaf():
+		return // a touched path names a node with nodes below
+	case sub.Kind == List && len(el.GetKey()) == 0:
+		c.list(sub, fieldOf(sub, a), fieldOf(sub, b))
+		return
+	case sub.Kind == List:
+		_, key, err := sub.newEntry(el)
+		if err != nil {
+			return // a touched path was made from an entry: its keys are good
+		}
+		c.below(sub.entryAt(a, key), sub.entryAt(b, key), el, func(x, y reflect.Value) { c.descend(sub, x, y, rest[1:]) })
+	default:
+		c.below(containerAt(sub, a), containerAt(sub, b), sub.static(), func(x, y reflect.Value) { c.descend(sub, x, y, rest[1:]) })
+	}
+}
+
+// below goes on in the structs x and y of element el, unless both are absent.
+func (c *comparer) below(x, y reflect.Value, el *gnmi.PathElem, visit func(x, y reflect.Value)) {
+	if !x.IsValid() && !y.IsValid() {
+		return
+	}
+	c.path = append(c.path, el)
+	visit(x, y)
+	c.path = c.path[:len(c.path)-1]
+}
+
+func fieldOf(n *Node, at reflect.Value) reflect.Value {
+	if !at.IsValid() {
+		return reflect.Value{}
+	}
+	return at.Elem().Field(n.field)
+}
+
+func containerAt(n *Node, at reflect.Value) reflect.Value {
+	f := fieldOf(n, at)
+	if !f.IsValid() || f.IsNil() {
+		return reflect.Value{}
+	}
+	return f
+}
+
+func (n *Node) entryAt(at, key reflect.Value) reflect.Value {
+	f := fieldOf(n, at)
+	if !f.IsValid() || f.IsNil() {
+		return reflect.Value{}
+	}
+	return n.get(f, key)
+}
+
+func (c *comparer) structs(n *Node, a, b reflect.Value) {
+	for _, k := range n.Keys {
+		c.leaf(k, a, b)
+	}
+	for _, sub := range n.Children {
+		switch {
+		case !sub.Config:
+		case sub.Kind == List:
+			c.list(sub, fieldOf(sub, a), fieldOf(sub, b))
+		case sub.Kind == Container:
+			c.below(containerAt(sub, a), containerAt(sub, b), sub.static(), func(x, y reflect.Value) { c.structs(sub, x, y) })
+		case !sub.KeyCopy && !slices.Contains(n.Keys, sub):
+			c.leaf(sub, a, b)
+		}
+	}
+}
+
+func (c *comparer) leaf(n *Node, a, b reflect.Value) {
+	x, y := fieldOf(n, a), fieldOf(n, b)
+	hasX, hasY := x.IsValid() && isSet(x), y.IsValid() && isSet(y)
+	if !hasX && !hasY || hasX && hasY && sameLeaf(x, y) {
+		return
+	}
+	var old, new any
+	if hasX {
+		old = plainOf(x, false)
+	}
+	if hasY {
+		new = plainOf(y, false)
+	}
+	c.path = append(c.path, n.static())
+	c.out.add(c.path, old, new)
+	c.path = c.path[:len(c.path)-1]
+}
+
+func (c *comparer) list(n *Node, a, b reflect.Value) {
+	hasA, hasB := a.IsValid() && !a.IsNil(), b.IsValid() && !b.IsNil()
+	var old, new []reflect.Value
+	if hasA {
+		old = n.values(a)
+	}
+	if hasB {
+		new = n.values(b)
+	}
+	entry := func(x, y, any reflect.Value) {
+		c.below(x, y, n.elem(any), func(x, y reflect.Value) { c.structs(n, x, y) })
+	}
+	for _, x := range old {
+		var y reflect.Value
+		if hasB {
+			y = n.get(b, n.keyOf(x))
+		}
+		entry(x, y, x)
+	}
+	for _, y := range new {
+		if !hasA || !n.get(a, n.keyOf(y)).IsValid() {
+			entry(reflect.Value{}, y, y)
+		}
+	}
+	if n.ordered && len(old)+len(new) > 0 {
+		c.order(n, n.keyTexts(old), n.keyTexts(new))
+	}
+}
+
+// keyTexts are the keys of entries of an ordered list, which has one key.
+func (n *Node) keyTexts(entries []reflect.Value) []string {
+	list := make([]string, len(entries))
+	for i, e := range entries {
+		list[i] = textOf(e.Elem().Field(n.Keys[0].field))
+	}
+	return list
+}
+
+// order adds the order of a list. It is told whenever entries come, go or move,
+// so that deltas can be joined: what one implies is gone in the sum.
+func (c *comparer) order(n *Node, old, new []string) {
+	if slices.Equal(old, new) {
+		return
+	}
+	plain := func(list []string) any {
+		if len(list) == 0 {
+			return nil
+		}
+		out := make([]any, len(list))
+		for i, s := range list {
+			out[i] = s
+		}
+		return out
+	}
+	c.path = append(c.path, n.static())
+	c.out.add(c.path, plain(old), plain(new))
+	c.path = c.path[:len(c.path)-1]
+}
