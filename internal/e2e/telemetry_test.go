@@ -104,7 +104,7 @@ func TestTelemetryBesideGNMI(t *testing.T) {
 	if !strings.Contains(out, "far") || !strings.Contains(out, " connected") {
 		t.Fatalf("show log-servers:\n%s", out)
 	}
-	if out, code := l.rcli("set", "/interface[name=ge0]/config/description", `"uplink"`); code != 0 {
+	if out, code := l.rcli("set", "/interface[name=ge0]/config/description", "uplink"); code != 0 {
 		t.Fatal(out)
 	}
 	deadline := time.After(10 * time.Second)
@@ -162,7 +162,7 @@ func TestLogFile(t *testing.T) {
 			t.Fatal("SIGHUP did not open the log file anew")
 		}
 	}
-	if out, code := l.rcli("set", "/system/config/hostname", `"edge"`); code != 0 {
+	if out, code := l.rcli("set", "/system/config/hostname", "edge"); code != 0 {
 		t.Fatal(out)
 	}
 	text, err := os.ReadFile(path)
