@@ -38,6 +38,10 @@ race: ## tests of the concurrent packages under the race detector
 bench: ## benchmarks: tables, pipeline, commits, and (as root) packets per second through veth
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
+.PHONY: gribi
+gribi: ## gribigo's compliance tests against a routerd (as root; takes the network to build)
+	REQUIRE_PRIVILEGED=1 $(GO) test -count=1 -v ./internal/e2e -run TestGRIBICompliance
+
 .PHONY: soak
 soak: ## ten million packets against Linux (as root), and 10^8 fuzzed frames that must be accounted for (minutes)
 	DIFFERENTIAL_PACKETS=10000000 ACCOUNTING_FRAMES=100000000 $(GO) test -count=1 -v -timeout 120m ./internal/differential

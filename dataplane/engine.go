@@ -113,6 +113,7 @@ type Engine struct {
 	undelivered atomic.Uint64
 	filters     *filter.Table
 	filterLog   consumer
+	probes      probes
 
 	mu          sync.Mutex // the one writer's turn: all below, and changes to the tables
 	topology    topology

@@ -268,6 +268,11 @@ func (w *worker) injected(r *injectRing, s *injectSlot) {
 		if w.parseInjected(&p, h.number) {
 			w.originate(&p)
 		}
+	case opProbe:
+		if w.parseInjected(&p, h.number) {
+			w.engine.probes.left(h.probe, w.clock())
+			w.originate(&p)
+		}
 	case opReject:
 		if w.parseInjected(&p, 0) {
 			f := &p.in.fam[p.fam]

@@ -119,6 +119,9 @@ func (w *worker) toHost(l *localPacket) {
 		w.puntNeighbor(l.p, packet.EtherTypeIPv6, l.entry)
 		return
 	}
+	if t := w.engine.probes.table.Load(); t != nil && w.answersProbe(t, l.p) {
+		return
+	}
 	w.deliverTo(l.p, l.to, l.entry)
 }
 

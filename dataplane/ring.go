@@ -121,6 +121,7 @@ const (
 	opSendUnit                  // prepend the unit's L2 header and send
 	opOriginate                 // look it up as a packet of the host
 	opReject                    // answer it with an ICMP error
+	opProbe                     // as opOriginate, and note when
 )
 
 type injectSlot struct {
@@ -141,6 +142,7 @@ type injectHead struct {
 	mac       intf.MAC
 	ifindex   intf.Index
 	number    uint32 // PortID or instance
+	probe     probeNumber
 }
 
 // newInjectRing makes a ring of size slots, a power of two.

@@ -19,6 +19,7 @@ type Delta[K, V any] struct {
 // commit in between makes it void.
 type Change struct {
 	System    *Delta[struct{}, SystemSpec] // nil when it stays
+	GRIBI     *Delta[struct{}, GRIBISpec]  // likewise
 	Devices   []Delta[string, intf.DeviceSpec]
 	Units     []Delta[intf.UnitKey, intf.UnitSpec]
 	Instances []Delta[string, InstanceSpec]
@@ -46,6 +47,9 @@ func (c *Change) Len() int {
 	if c.System != nil {
 		n++
 	}
+	if c.GRIBI != nil {
+		n++
+	}
 	return n
 }
 
@@ -61,6 +65,10 @@ func (c *Change) inverse() Change {
 	if c.System != nil {
 		s := inverse(*c.System)
 		r.System = &s
+	}
+	if c.GRIBI != nil {
+		s := inverse(*c.GRIBI)
+		r.GRIBI = &s
 	}
 	r.Devices = inverses(c.Devices)
 	r.Units = inverses(c.Units)

@@ -24,6 +24,7 @@ type Compiled struct {
 func NewCompiled() *Compiled {
 	c := &Compiled{
 		intent: Intent{
+			GRIBI:     DefaultGRIBI,
 			Devices:   map[string]intf.DeviceSpec{},
 			Units:     map[intf.UnitKey]intf.UnitSpec{},
 			Instances: map[string]InstanceSpec{},
@@ -114,6 +115,11 @@ func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Cha
 			if s := compileSystem(dev, v); s != c.intent.System {
 				old := c.intent.System
 				change.System = &Delta[struct{}, SystemSpec]{Old: &old, New: &s}
+			}
+		case GRIBI:
+			if s := compileGRIBI(dev, v); s != c.intent.GRIBI {
+				old := c.intent.GRIBI
+				change.GRIBI = &Delta[struct{}, GRIBISpec]{Old: &old, New: &s}
 			}
 		case Device:
 			var want *intf.DeviceSpec
@@ -228,6 +234,9 @@ func compiled[G, V any](g *G, name string, compile func(string, *G, *violations)
 func (c *Compiled) apply(change Change) {
 	if change.System != nil {
 		c.intent.System = *change.System.New
+	}
+	if change.GRIBI != nil {
+		c.intent.GRIBI = *change.GRIBI.New
 	}
 	for _, d := range change.Devices {
 		replace(c.intent.Devices, d, nil)

@@ -84,7 +84,7 @@ func snapshot(c *Compiled) Intent {
 
 func sameIntent(t *testing.T, when string, got, want Intent) {
 	t.Helper()
-	if got.System != want.System || !maps.Equal(got.Devices, want.Devices) || !maps.Equal(got.Instances, want.Instances) ||
+	if got.System != want.System || got.GRIBI != want.GRIBI || !maps.Equal(got.Devices, want.Devices) || !maps.Equal(got.Instances, want.Instances) ||
 		!maps.Equal(got.Classes, want.Classes) || !maps.Equal(got.Sessions, want.Sessions) ||
 		!maps.EqualFunc(got.Static, want.Static, StaticSpec.Equal) || !maps.EqualFunc(got.Units, want.Units, intf.UnitSpec.Equal) {
 		t.Errorf("%s, the intent is\n%+v\nwant\n%+v", when, got, want)

@@ -239,6 +239,8 @@ func routeProtocol(p routing.Protocol) gen.E_Routerd_RouteProtocol {
 		return gen.Routerd_RouteProtocol_static_multicast
 	case routing.Cache:
 		return gen.Routerd_RouteProtocol_cache
+	case routing.GRIBI:
+		return gen.Routerd_RouteProtocol_gribi
 	}
 	return gen.Routerd_RouteProtocol_UNSET
 }

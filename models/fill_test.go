@@ -105,7 +105,7 @@ func filled() *gen.Device {
 	dst.Session["peer"].State.IcmpType = other.Session["echo"].State.IcmpType
 	fillFilters(dst)
 	FillLogServer(dst, LogServerState{
-		Spec: LogServerSpec{Name: "far", Description: "archive", Host: "192.0.2.9", Port: 6514, Facility: 23, CAFile: "/ca", ServerName: "logs", CertFile: "/cert", KeyFile: "/key"},
+		Spec:      LogServerSpec{Name: "far", Description: "archive", Host: "192.0.2.9", Port: 6514, Facility: 23, CAFile: "/ca", ServerName: "logs", CertFile: "/cert", KeyFile: "/key"},
 		Connected: true, Reason: "not reached", LastChange: now, Sent: 5, Dropped: 1,
 	})
 	key := MulticastKey{Instance: "red", Group: netip.MustParsePrefix("ff0e::1/128"), Source: netip.MustParsePrefix("2001:db8::/64")}
@@ -136,6 +136,14 @@ func fillFilters(dst *gen.Device) {
 	} {
 		FillPolicer(dst, PolicerState{Applied: PolicerSpec{Spec: p, Description: "slow"}, Colours: counts})
 	}
+	FillGRIBI(dst, GRIBIState{
+		Applied: DefaultGRIBI, Known: true, Single: true, ElectionLow: 1, Operations: 5, Failed: 1, Flushes: 1,
+		Instances: []GRIBIInstance{{Name: "default", IPv4: 1, IPv6: 2, NextHops: 3, Groups: 4}},
+		Clients: []GRIBIClient{
+			{ID: 1, Address: netip.MustParseAddrPort("192.0.2.9:4000"), User: "c", Connected: now, Negotiated: true, Single: true, Primary: true, ElectionHigh: 1, Operations: 5, Failed: 1},
+			{ID: 2, Connected: now, Negotiated: true, Preserve: true, FIBAck: true},
+		},
+	})
 	FillFilterLog(dst, FilterLogEntry{
 		Number: 1, Time: now, Filter: "f", Term: "t", Hook: filter.Input, Unit: intf.UnitKey{Device: "ge0", ID: "0"}, Verdict: VerdictPoliced,
 		Src: someIP, Dst: someIP, Protocol: 17, Ports: true, SrcPort: 1, DstPort: 2, Length: 60,
@@ -306,7 +314,7 @@ func TestEnumerationsBearTheSameNames(t *testing.T) {
 	for s := routing.User; s <= routing.Clone; s++ {
 		check(s.String(), routeSource(s))
 	}
-	for p := routing.System; p <= routing.Feed; p++ {
+	for p := routing.System; p <= routing.GRIBI; p++ {
 		check(p.String(), routeProtocol(p))
 	}
 	for k := routing.Forward; k <= routing.Indirect; k++ {

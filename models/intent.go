@@ -15,6 +15,7 @@ import (
 // defaults stand where nothing was said.
 type Intent struct {
 	System    SystemSpec
+	GRIBI     GRIBISpec
 	Devices   map[string]intf.DeviceSpec
 	Units     map[intf.UnitKey]intf.UnitSpec
 	Instances map[string]InstanceSpec // "default" is always there

@@ -29,6 +29,7 @@ const (
 	Filter    // with its terms
 	FilterLog // an entry of the filter log; state alone
 	Multicast
+	GRIBI
 	LogServer
 )
 
@@ -58,6 +59,8 @@ func (k Kind) String() string {
 		return "filter-log"
 	case Multicast:
 		return "multicast"
+	case GRIBI:
+		return "gribi"
 	case LogServer:
 		return "log-server"
 	}
@@ -116,6 +119,8 @@ func (o Object) Path() string {
 		return keyed("", "filter-log", "slot", o.Name)
 	case Multicast:
 		return multicastPathText(o.Instance, o.Group, o.Source)
+	case GRIBI:
+		return "/gribi"
 	case LogServer:
 		return logServerPath(o.Name)
 	}
@@ -164,6 +169,9 @@ func (w *walker) root(elems []*gpb.PathElem) {
 	name, first, rest, all := at(elems)
 	if covers(all, name, "system") {
 		w.out = append(w.out, Object{Kind: System})
+	}
+	if covers(all, name, "gribi") {
+		w.out = append(w.out, Object{Kind: GRIBI})
 	}
 	if covers(all, name, "interface") {
 		each(w.dev.Interface, first, "name", func(key string, d *gen.Routerd_Interface) { w.device(key, d, rest) })

@@ -22,7 +22,7 @@ func TestObjects(t *testing.T) {
 		"/instance[name=default]/static-route[prefix=203.0.112.0/24]",
 		"/instance[name=red]/static-route[prefix=0.0.0.0/0]",
 		"/instance[name=red]/static-route[prefix=203.0.112.0/24]",
-		"/prefix-list[name=ours]", "/policer[name=slow]", "/filter[name=in4]", "/filter[name=in6]", "/filter[name=mid4]", "/filter[name=tail4]",
+		"/prefix-list[name=ours]", "/policer[name=slow]", "/filter[name=in4]", "/filter[name=in6]", "/filter[name=mid4]", "/filter[name=tail4]", "/gribi",
 	}
 	for _, c := range []struct {
 		path string
@@ -38,7 +38,8 @@ func TestObjects(t *testing.T) {
 		{"/interface[name=ge0]/config", all[1:2]},
 		{"/interface[name=ge0]/unit", all[1:6]},
 		{"/*/unit[id=0]", append([]string{all[0], all[1], unit0, all[6], all[7]}, all[15:]...)}, // more than need be
-		{"/filter", all[17:]},
+		{"/filter", all[17:21]},
+		{"/gribi/config/preference", all[21:]},
 		{"/filter[name=in4]/term[name=first]/match/config/source-port", all[17:18]},
 		{"/prefix-list[name=ours]/config/prefix", all[15:16]},
 		{"/policer[name=slow]/red", all[16:17]},

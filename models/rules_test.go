@@ -185,7 +185,9 @@ type ruleCase struct {
 }
 
 // allCases are the cases of all files.
-func allCases() []ruleCase { return slices.Concat(ruleCases, filterCases(), multicastCases, logServerCases) }
+func allCases() []ruleCase {
+	return slices.Concat(ruleCases, filterCases(), multicastCases, logServerCases)
+}
 
 // ruleCases spoil base. rule is empty for what is allowed. xpath says that the
 // rule is a must that XPath can evaluate, so that yanglint finds it too.
@@ -743,6 +745,11 @@ var ruleCases = []ruleCase{
 		spoil: func(w world) { w.inet("0").GetOrCreateAddress("192.0.2.300/24") }},
 	{name: "host name with a space", rule: ruleBadValue, path: "/system/config/hostname",
 		spoil: func(w world) { w.GetOrCreateSystem().GetOrCreateConfig().Hostname = ygot.String("a router") }},
+
+	{name: "gribi preference of the router's own routes", rule: ruleBadValue, path: "/gribi/config/preference",
+		spoil: func(w world) { w.GetOrCreateGribi().GetOrCreateConfig().Preference = ygot.Uint8(0) }},
+	{name: "gribi without room for entries", rule: ruleBadValue, path: "/gribi/config/entry-limit",
+		spoil: func(w world) { w.GetOrCreateGribi().GetOrCreateConfig().EntryLimit = ygot.Uint32(0) }},
 
 	{name: "two sessions with one match", rule: ruleSessionUnique, path: sessionX,
 		spoil: func(w world) { w.session(sessionLeaves{protocol: "tcp", local: 22}) }},

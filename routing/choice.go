@@ -122,6 +122,13 @@ func (s *Store) dropPrivate(m map[uint32]*hop, i uint32) bool {
 // room.
 func (r *RIB) SetFeasible(fib FIB) error {
 	s := r.store
+	if (r.feasible != nil) != (fib != nil) {
+		if fib != nil {
+			s.feasibleRIBs++
+		} else {
+			s.feasibleRIBs--
+		}
+	}
 	r.feasible = fib
 	var full fullError
 	if fib == nil {

@@ -47,6 +47,24 @@ func (r *RIB) Entries(p netip.Prefix) []Entry {
 	return list
 }
 
+// Entry is the route with exactly this key.
+func (r *RIB) Entry(k Key) (e Entry, ok bool) {
+	if !k.Prefix.IsValid() {
+		return Entry{}, false
+	}
+	s, p := r.store, k.Prefix.Masked()
+	i := r.routes[intf.FamilyOf(p.Addr())].find(&s.nodes, keyOf(p.Addr()), uint8(p.Bits()))
+	if i == 0 {
+		return Entry{}, false
+	}
+	n := s.nodes.at(i)
+	j := *s.find(n, k)
+	if j == 0 {
+		return Entry{}, false
+	}
+	return s.entry(n, s.records.at(j)), true
+}
+
 // Walk visits all the routes of a family in the order of the prefixes (address,
 // then length), the preferred one of each first, until visit answers false.
 // visit must not change routes.

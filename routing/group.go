@@ -38,43 +38,60 @@ const memberSize = 28
 // refuses none or more than MaxMembers of them, one that is there twice or of
 // the other family, a weight out of range, and a group of backups alone.
 func NewGroup(f intf.Family, members []Member) (NextHop, error) {
-	if len(members) == 0 || len(members) > MaxMembers {
-		return NextHop{}, fmt.Errorf("a group of %d next hops: it has 1 to %d", len(members), MaxMembers)
+	if err := checkMembers(f, members, false); err != nil {
+		return NextHop{}, err
 	}
-	seen, primaries := map[NextHop]bool{}, 0
+	return groupOf(f, members), nil
+}
+
+// checkMembers refuses what can't be the members of a group. Those of a shared
+// one may be of the other family, and it may look up in another instance.
+func checkMembers(f intf.Family, members []Member, shared bool) error {
+	if len(members) == 0 || len(members) > MaxMembers {
+		return fmt.Errorf("a group of %d next hops: it has 1 to %d", len(members), MaxMembers)
+	}
+	seen, primaries, lookups := map[NextHop]bool{}, 0, 0
 	for _, m := range members {
 		nh, known := m.NextHop, false
 		switch nh.Kind {
 		case Forward, Indirect:
 			known = true
-			if !nh.Gateway.IsValid() || intf.FamilyOf(nh.Gateway) != f || nh.Gateway.Zone() != "" {
-				return NextHop{}, fmt.Errorf("group member %v: the gateway is not an address of family %v without zone", nh, f)
+			if !nh.Gateway.IsValid() || nh.Gateway.Zone() != "" || !shared && intf.FamilyOf(nh.Gateway) != f {
+				return fmt.Errorf("group member %v: the gateway is not an address of family %v without zone", nh, f)
 			}
 		case Resolve:
 			known = true
-		case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Group, Choice, Multicast, Flood, BySource:
+		case Lookup:
+			known = shared && (len(members) == 1 || m.Backup)
+			if m.Backup {
+				lookups++
+			}
+		case Receive, Broadcast, LinkLocal, Reject, Discard, Group, Choice, Multicast, Flood, BySource:
 		}
 		if !known {
-			return NextHop{}, fmt.Errorf("group member %v: members forward, resolve or are indirect", nh)
+			return fmt.Errorf("group member %v: members forward, resolve or are indirect", nh)
 		}
-		if nh.Kind != Indirect && nh.IfIndex == 0 {
-			return NextHop{}, fmt.Errorf("group member %v needs a unit", nh)
+		if (nh.Kind == Forward || nh.Kind == Resolve) && nh.IfIndex == 0 {
+			return fmt.Errorf("group member %v needs a unit", nh)
 		}
 		if m.Weight == 0 || m.Weight > MaxWeight {
-			return NextHop{}, fmt.Errorf("group member %v: weight %d is not in 1 to %d", nh, m.Weight, MaxWeight)
+			return fmt.Errorf("group member %v: weight %d is not in 1 to %d", nh, m.Weight, MaxWeight)
 		}
 		if seen[nh] {
-			return NextHop{}, fmt.Errorf("group member %v is there twice: give it one weight", nh)
+			return fmt.Errorf("group member %v is there twice: give it one weight", nh)
 		}
 		seen[nh] = true
 		if !m.Backup {
 			primaries++
 		}
 	}
-	if primaries == 0 {
-		return NextHop{}, errors.New("a group of backups alone: one next hop is not a backup")
+	if lookups > 0 && primaries+1 != len(members) {
+		return errors.New("a group with a look-up in another instance for its backup has no other backup")
 	}
-	return groupOf(f, members), nil
+	if primaries == 0 {
+		return errors.New("a group of backups alone: one next hop is not a backup")
+	}
+	return nil
 }
 
 // groupOf packs members in an order that depends on their values only.
@@ -127,17 +144,17 @@ func (m Members) All() []Member {
 	return list
 }
 
-// toward is what a gateway resolves to that is found by a route with these
-// members: the group of them in which the gateway itself is the neighbour on
-// each link, and which doesn't lead through the gateway again. A Kind of zero
+// toward is what a gateway of family f resolves to that is found by a route with
+// these members: the group of them in which the gateway itself is the neighbour
+// on each link, and which doesn't lead through the gateway again. A Kind of zero
 // says that nothing is left; one member left stands for itself.
-func (m Members) toward(g gatewayKey) NextHop {
+func toward(f intf.Family, members []Member, g gatewayKey) NextHop {
 	var list []Member
-	for _, member := range m.All() {
+	for _, member := range members {
 		switch nh := &member.NextHop; {
 		case nh.Kind == Resolve:
 			*nh = NextHop{Kind: Forward, IfIndex: nh.IfIndex, Gateway: g.addr}
-		case nh.Kind == Indirect && gatewayKey{nh.Instance, nh.Gateway} == g:
+		case nh.Kind == Indirect && gatewayKey{nh.Instance, nh.Gateway} == g, nh.Kind == Lookup:
 			continue
 		}
 		if !slices.ContainsFunc(list, func(o Member) bool { return o.NextHop == member.NextHop }) {
@@ -150,7 +167,7 @@ func (m Members) toward(g gatewayKey) NextHop {
 	case 1:
 		return list[0].NextHop
 	}
-	return groupOf(m.family(), list)
+	return groupOf(f, list)
 }
 
 // A group is what a hop of kind Group has beside its value.
@@ -160,6 +177,11 @@ type group struct {
 	buckets []NextHopID // of usable members; none when no member is usable
 	direct  bool        // a member is usable that is no Indirect
 	queued  bool        // in Store.regroups
+	// Of a shared group: its maker keeps it; nothing is usable, so it discards;
+	// and the gateways whose resolution looked at it.
+	kept      bool
+	blocked   bool
+	followers map[*gateway]struct{}
 }
 
 // A member is a member in use. The group holds a reference to its hop.
@@ -172,23 +194,35 @@ type member struct {
 // join acquires the members of the new group h.
 func (s *Store) join(h *hop) {
 	h.group = &group{}
-	for _, m := range h.Members.All() {
+	if h.Shared != 0 {
+		return // its maker says what its members are
+	}
+	h.group.members = s.enter(h, h.Members.All())
+	h.kill(true) // until the change settles
+	s.requeue(h)
+}
+
+// enter acquires members for the group h.
+func (s *Store) enter(h *hop, members []Member) []member {
+	list := make([]member, 0, len(members))
+	for _, m := range members {
 		mh := s.acquire(m.NextHop)
 		if mh.groups == nil {
 			mh.groups = map[*hop]struct{}{}
 		}
 		mh.groups[h] = struct{}{}
 		s.want(mh, 1)
-		h.group.members = append(h.group.members, member{mh, m.Weight, m.Backup})
+		list = append(list, member{mh, m.Weight, m.Backup})
 	}
-	h.kill(true) // until the change settles
-	s.requeue(h)
+	return list
 }
 
-// leave gives the members of h back.
-func (s *Store) leave(h *hop) {
-	for _, m := range h.group.members {
-		delete(m.hop.groups, h)
+// leave gives members of h back.
+func (s *Store) leave(h *hop, members []member) {
+	for _, m := range members {
+		if !slices.ContainsFunc(h.group.members, func(o member) bool { return o.hop == m.hop }) {
+			delete(m.hop.groups, h)
+		}
 		s.want(m.hop, -1)
 		s.release(m.hop)
 	}
@@ -206,6 +240,15 @@ func (s *Store) requeue(h *hop) {
 func (s *Store) memberChanged(h *hop) {
 	for g := range h.groups {
 		s.requeue(g)
+	}
+}
+
+// linkChanged is memberChanged before the change settles: of what is found by
+// shared groups, the routes don't tell.
+func (s *Store) linkChanged(h *hop) {
+	s.memberChanged(h)
+	for g := range h.groups {
+		s.touchFollowers(g)
 	}
 }
 
@@ -233,6 +276,10 @@ func (s *Store) regroup() {
 		}
 		s.regrouped = append(s.regrouped, h)
 		h.stale = true
+		if h.Shared != 0 {
+			s.block(h, len(g.buckets) == 0)
+			continue
+		}
 		// Gateways are found by the routes as well, and one that is a member
 		// itself counts on the others.
 		if dead := len(g.buckets) == 0; h.dead[f] != dead || g.direct != direct {
@@ -273,7 +320,9 @@ func (s *Store) Members(id NextHopID) []MemberState {
 	list := make([]MemberState, 0, len(h.group.members))
 	for _, m := range h.group.members {
 		st := MemberState{Member: Member{m.hop.NextHop, m.weight, m.backup}, Usable: !m.hop.dead[f], Via: m.hop.resolved()}
-		if !st.Usable {
+		if !st.Usable && m.hop.Kind == Lookup {
+			st.Reason = lookupGone
+		} else if !st.Usable {
 			st.Reason = s.whyDead(m.hop, f)
 		} else if m.hop.gateway != nil {
 			st.Through = m.hop.gateway.through

@@ -133,7 +133,12 @@ func (s *Store) bury() {
 			s.setVia(h.gateway, nil)
 			s.idle = append(s.idle, h.gateway)
 		case Group:
-			s.leave(h)
+			members := h.group.members
+			h.group.members = nil
+			s.leave(h, members)
+			for g := range h.group.followers {
+				g.unfollow(h)
+			}
 		case Choice:
 			for _, b := range h.branches {
 				s.release(b.hop)

@@ -40,7 +40,8 @@ const (
 	Indirect
 	// Group spreads flows over Members, those of them that are usable. Its record
 	// is a table of them, so that a member's coming and going is one store
-	// however many routes share the group.
+	// however many routes share the group. One that is Shared is known by a
+	// number, and its members can change; see [Store.NewShared].
 	Group
 	// Choice lets the unit that a packet came in by decide. It belongs to one
 	// prefix whose best routes name an incoming unit, and is no value that a
@@ -98,6 +99,7 @@ type NextHop struct {
 	Reject   RejectCode // Reject
 	IfIndex  intf.Index // Forward, Resolve, Receive, Broadcast; Multicast, Flood: List.In
 	Instance uint32     // Lookup, Indirect, BySource
+	Shared   uint32     // Group: its number when its members are said by SetShared; else 0
 	Gateway  netip.Addr // Forward, Indirect; without zone. BySource: the group
 	Members  Members    // Group
 	Copies   Copies     // Multicast, Flood
@@ -122,6 +124,9 @@ func (nh NextHop) String() string {
 	case Indirect:
 		return fmt.Sprintf("indirect %v in instance %d", nh.Gateway, nh.Instance)
 	case Group:
+		if nh.Shared != 0 {
+			return fmt.Sprintf("shared group %d", nh.Shared)
+		}
 		return fmt.Sprintf("group of %d", nh.Members.Len())
 	case Multicast, Flood:
 		return fmt.Sprintf("%v to %d units", nh.Kind, len(nh.List().Out))

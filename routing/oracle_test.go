@@ -219,7 +219,7 @@ func (o *oracle) step(k gatewayKey, v *verdict, all map[gatewayKey]*verdict) (on
 		if !usable {
 			return next()
 		}
-		target := nh.Members.toward(k)
+		target := toward(family, nh.Members.All(), k)
 		if target.Kind == Indirect {
 			target = all[gatewayKey{target.Instance, target.Gateway}].target
 		}

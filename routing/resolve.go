@@ -47,8 +47,9 @@ type gateway struct {
 	depth   int          // gateways that it was resolved through, itself included
 	match   uint8        // length of the shortest prefix that mattered
 
-	asked []*gateway            // whose resolution mattered
-	users map[*gateway]struct{} // to whom this one's did
+	asked    []*gateway            // whose resolution mattered
+	followed []*hop                // shared groups that it looked at
+	users    map[*gateway]struct{} // to whom this one's did
 }
 
 // gateway finds or makes the gateway with the given key, to be resolved when
@@ -166,6 +167,10 @@ func (s *Store) forget(g *gateway) {
 		}
 	}
 	g.asked = g.asked[:0]
+	for _, h := range g.followed {
+		delete(h.group.followers, g)
+	}
+	g.followed = g.followed[:0]
 }
 
 // sweep removes the gateways that nobody needs any more.
@@ -277,15 +282,7 @@ func (s *Store) try(g *gateway, n *node, rec *record, why *string) (decided bool
 		if !s.usable(n, rec) {
 			return false
 		}
-		m := s.gateway(gatewayKey{h.Instance, g.addr})
-		if s.ask(g, m) {
-			return true
-		}
-		if m.target.Kind == 0 {
-			// Packets would end there as well.
-			return no(m.reason)
-		}
-		return s.adopt(g, m, n)
+		return s.tryLookup(g, n, h.Instance, true)
 	case Indirect:
 		m := h.gateway
 		if m == g {
@@ -307,15 +304,40 @@ func (s *Store) try(g *gateway, n *node, rec *record, why *string) (decided bool
 	return false
 }
 
+// tryLookup follows a route that looks up in another instance, if that exists.
+func (s *Store) tryLookup(g *gateway, n *node, instance uint32, exists bool) (decided bool) {
+	if !exists {
+		g.reason = lookupGone
+		return true
+	}
+	m := s.gateway(gatewayKey{instance, g.addr})
+	if s.ask(g, m) {
+		return true
+	}
+	if m.target.Kind == 0 {
+		// Packets would end there as well.
+		g.reason = m.reason
+		return true
+	}
+	return s.adopt(g, m, n)
+}
+
 // tryGroup follows a route over several next hops: g leads wherever they lead.
 func (s *Store) tryGroup(g *gateway, n *node, h *hop, why *string) (decided bool) {
-	usable, depth := false, 1
+	usable, itself, depth := false, false, 1
+	if h.Shared != 0 {
+		g.follow(h)
+		if only := h.group.members[0].hop; only.Kind == Lookup {
+			return s.tryLookup(g, n, only.Instance, !only.dead[n.family()])
+		}
+	}
 	for _, m := range h.group.members {
 		if m.hop.Kind != Indirect {
-			usable = usable || !m.hop.dead[n.family()]
+			usable = usable || !m.hop.dead[n.family()] && m.hop.Kind != Lookup
 			continue
 		}
 		if m.hop.gateway == g {
+			itself = true
 			continue
 		}
 		if s.ask(g, m.hop.gateway) {
@@ -327,9 +349,15 @@ func (s *Store) tryGroup(g *gateway, n *node, h *hop, why *string) (decided bool
 	}
 	if !usable {
 		*why = "none of the next hops of the route to it can be used"
-		return false
+		// A shared group stands in the FIB all the same, and discards. But a route
+		// through the gateway itself doesn't count.
+		if h.Shared == 0 || itself {
+			return false
+		}
+		g.reason = *why
+		return true
 	}
-	target := h.Members.toward(g.gatewayKey)
+	target := toward(n.family(), h.group.list(), g.gatewayKey)
 	if target.Kind == Indirect {
 		return s.adopt(g, s.gateways[gatewayKey{target.Instance, target.Gateway}], n)
 	}

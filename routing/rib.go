@@ -108,7 +108,7 @@ func (rt *Route) check() error {
 		}
 		return nil
 	case Group:
-		if nh.Members.Len() == 0 || nh.Members.family() != intf.FamilyOf(p.Addr()) {
+		if nh.Members.packed == "" || nh.Shared == 0 && nh.Members.Len() == 0 || nh.Members.family() != intf.FamilyOf(p.Addr()) {
 			return fmt.Errorf("prefix %v: the group has no members of the prefix's family", p)
 		}
 		return nil
@@ -138,6 +138,9 @@ func (r *RIB) Set(rt Route) error {
 		return err
 	}
 	s, f := r.store, intf.FamilyOf(rt.Prefix.Addr())
+	if rt.NextHop.Shared != 0 && s.hops.byValue[rt.NextHop] == nil {
+		return fmt.Errorf("prefix %v: next hop %v does not exist any more", rt.Prefix, rt.NextHop)
+	}
 	if s.slots[r.slot] != r {
 		return fmt.Errorf("prefix %v: instance %d has been removed", rt.Prefix, r.instance)
 	}
@@ -349,6 +352,8 @@ func (s *Store) entry(n *node, rec *record) Entry {
 		e.Reason = s.reason(n, h)
 	case rec.flags&routeNoRoom != 0:
 		e.Reason = "the forwarding table has no room for it"
+	case h.group != nil && h.group.blocked:
+		e.Reason = "packets are discarded: " + s.whyDead(h, n.family())
 	}
 	if h.gateway != nil && e.Usable {
 		e.Through = h.gateway.through
@@ -362,10 +367,12 @@ func (s *Store) reason(n *node, h *hop) string {
 		if h.Instance == s.slots[n.rib].instance {
 			return "the lookup leads back to the instance itself"
 		}
-		return "the instance to look up in does not exist"
+		return lookupGone
 	}
 	return s.whyDead(h, n.family())
 }
+
+const lookupGone = "the instance to look up in does not exist"
 
 // whyDead says why packets of a family can't go by h, which is no Lookup.
 func (s *Store) whyDead(h *hop, f intf.Family) string {
@@ -373,7 +380,12 @@ func (s *Store) whyDead(h *hop, f intf.Family) string {
 	case Forward, Resolve:
 		return fmt.Sprintf("%v is not up on the outgoing unit", f)
 	case Group:
-		return fmt.Sprintf("none of its %d next hops can be used; the first: %s", h.Members.Len(), s.whyDead(h.group.members[0].hop, f))
+		first := h.group.members[0].hop
+		why := lookupGone
+		if first.Kind != Lookup {
+			why = s.whyDead(first, f)
+		}
+		return fmt.Sprintf("none of its %d next hops can be used; the first: %s", len(h.group.members), why)
 	case Indirect:
 		return fmt.Sprintf("gateway %v: %s", h.Gateway, h.gateway.reason)
 	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice, Multicast, Flood, BySource:

@@ -56,6 +56,7 @@ const (
 	Feed                        // routes handed in by a feed, in bulk
 	StaticGroup                 // configured routes of groups
 	Cache                       // clones, made on demand, and what leads to them
+	GRIBI                       // routes that a controller programs over gRIBI
 )
 
 func (p Protocol) String() string {
@@ -74,17 +75,22 @@ func (p Protocol) String() string {
 		return "static-multicast"
 	case Cache:
 		return "cache"
+	case GRIBI:
+		return "gribi"
 	}
 	return fmt.Sprintf("protocol(%d)", uint8(p))
 }
 
 // Preference is what routes of the protocol have when nothing is said: declared
-// routes come before those that are fed.
+// routes come before those that are programmed, and these before those that are
+// fed.
 func (p Protocol) Preference() uint8 {
 	switch p {
 	case System, Direct, Neighbor, Cache:
 	case Static, StaticGroup:
 		return 5
+	case GRIBI:
+		return 6
 	case Feed:
 		return 170
 	}

@@ -95,6 +95,9 @@ func (s *Store) announce(h *hop) {
 		for _, m := range h.group.members {
 			s.announce(m.hop)
 		}
+		if h.group.blocked {
+			s.announce(s.discard)
+		}
 	}
 	s.publish(h)
 }
@@ -189,11 +192,16 @@ func (s *Store) withdraw(i uint32) error {
 		return nil
 	}
 	err = fmt.Errorf("instance %d prefix %v: %w", r.instance, n.prefix(), err)
+	s.announce(s.discards())
+	return errors.Join(err, r.fib.Insert(n.prefix(), uint32(s.discard.id)))
+}
+
+// discards is the next hop of what has to be dropped for want of an answer.
+func (s *Store) discards() *hop {
 	if s.discard == nil {
 		s.discard = s.acquire(NextHop{Kind: Discard})
-		s.publish(s.discard)
 	}
-	return errors.Join(err, r.fib.Insert(n.prefix(), uint32(s.discard.id)))
+	return s.discard
 }
 
 // A fullError is the first of many errors alike.

@@ -64,7 +64,10 @@ type Store struct {
 	choices   map[uint32]*hop // by node
 	feasibles map[uint32]*hop // by node; see RIB.SetFeasible
 
-	discard *hop // for prefixes that a FIB can't let go; nil until there was one
+	discard *hop // for prefixes that a FIB can't let go, and shared groups without a usable member; nil until there was one
+
+	lastShared   uint32 // number of the shared group made last
+	feasibleRIBs int    // RIBs with a second FIB
 
 	depth     int      // of Batches
 	queue     []uint32 // nodes to settle
@@ -160,6 +163,10 @@ func (s *Store) RemoveRIB(r *RIB) error {
 		s.queue = slices.DeleteFunc(s.queue, func(i uint32) bool { return s.nodes.at(i).rib == r.slot })
 		delete(s.ribs, r.instance)
 		s.displace(r)
+		if r.feasible != nil {
+			s.feasibleRIBs--
+			r.feasible = nil
+		}
 		for _, g := range s.numbers {
 			if g != nil && g.instance == r.instance {
 				s.touch(g)
@@ -194,6 +201,7 @@ func (s *Store) RIB(instance uint32) *RIB { return s.ribs[instance] }
 func (s *Store) instanceChanged(instance uint32) error {
 	for h := range s.hops.lookups[instance] {
 		h.kill(s.ribs[instance] == nil)
+		s.linkChanged(h)
 		s.enqueueRoutes(h)
 	}
 	return s.settleUnlessBatch()
@@ -214,7 +222,7 @@ func (s *Store) SetLink(ifindex intf.Index, f intf.Family, up bool) error {
 	for h := range s.hops.links[ifindex] {
 		h.dead[f] = !up
 		s.checkWanted(h)
-		s.memberChanged(h)
+		s.linkChanged(h)
 		s.enqueueRoutes(h)
 	}
 	return s.settleUnlessBatch()

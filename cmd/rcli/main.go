@@ -85,7 +85,9 @@ Exit codes: 0 done, 1 refused, 2 usage, 3 no connection.`,
   rcli set '/interface[name=eth1]/config/mru' 1600
   rcli load replace router.json
   rcli -c 'delete /interface[name=eth1]/unit[id=7]' -c 'show routes'
-  rcli watch '/interface[name=*]/state/oper-status'`,
+  rcli watch '/interface[name=*]/state/oper-status'
+  rcli ping 192.0.2.7 --instance blue
+  rcli traceroute 2001:db8::7`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -118,7 +120,7 @@ Exit codes: 0 done, 1 refused, 2 usage, 3 no connection.`,
 	f.BoolVar(&o.json, "json", false, "print JSON, for programs")
 	root.Flags().StringArrayVarP(&o.commands, "command", "c", nil, "command to run; may be repeated")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(getCommand(o), setCommand(o), deleteCommand(o), loadCommand(o), showCommand(o), watchCommand(o))
+	root.AddCommand(getCommand(o), setCommand(o), deleteCommand(o), loadCommand(o), showCommand(o), watchCommand(o), pingCommand(o), tracerouteCommand(o), restartCommand(o))
 	for _, c := range root.Commands() {
 		args := c.Args
 		c.Args = func(cmd *cobra.Command, a []string) error {

@@ -13,8 +13,10 @@ import (
 	"router/cmd/routerd/boot"
 	"router/cmd/routerd/control"
 	"router/cmd/routerd/datastore"
+	"router/cmd/routerd/gribi"
 	"router/cmd/routerd/logs"
 	"router/cmd/routerd/reconcile"
+	"router/cmd/routerd/restart"
 	"router/dataplane"
 	"router/dataplane/host"
 	"router/intf"
@@ -29,13 +31,18 @@ const tableSpace = 2 << 30
 
 // A daemon is the parts of routerd, wired together.
 type daemon struct {
-	log     *slog.Logger
-	engine  *dataplane.Engine
-	links   links
-	host    *host.Manager
-	router  *control.Router
-	store   *datastore.Store
-	server  *server
+	log    *slog.Logger
+	engine *dataplane.Engine
+	links  links
+	host   *host.Manager
+	router *control.Router
+	gribi  *gribi.Server
+	store  *datastore.Store
+	server *server
+
+	programmer *programmer     // of gribi
+	restarts   *restart.Keeper // that clients ask for
+
 	stop    context.CancelFunc // ends what runs in tasks
 	tasks   sync.WaitGroup
 	closers []func() error // in order of making
@@ -67,6 +74,7 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 	if err := d.startDataplane(run, s, log); err != nil {
 		return nil, err
 	}
+	d.startGRIBI(run, log)
 	d.store, err = datastore.Open(ctx, datastore.Options{
 		Dir: s.StateDir, Lock: lock, Applier: reconcile.NewApplier(newTarget(d.router, sink.Remotes), log), Log: log, Flush: s.Flush,
 	})
@@ -77,7 +85,9 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 	if err := d.cleanup(); err != nil {
 		log.Warn("leftovers of an earlier run remain", "err", err)
 	}
-	d.server, err = serve(s, d.store, state{d.router, sink.Remotes}, log)
+	d.restarts = restart.Open(s.StateDir, time.Now, log)
+	d.task(func() { d.restarts.Run(run) })
+	d.server, err = serve(s, d.store, state{d.router, sink.Remotes, d.gribi, d.programmer}, operations(d, log), log)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,8 @@
 //	routerd [--config FILE] [--state-dir DIR] [--listen ADDR:PORT] [--socket PATH] [--insecure] [--log-level LEVEL] [--flush]
 //
 // Exit codes: 0 after a clean stop, 1 for a failure that the last line
-// explains, 2 for usage.
+// explains, 2 for usage. A restart that a client asks for is no exit: the process
+// becomes a new routerd.
 package main
 
 import (
@@ -19,7 +20,10 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"router/cmd/routerd/boot"
+	"router/cmd/routerd/restart"
 	"router/cmd/routerd/version"
 )
 
@@ -69,17 +73,38 @@ func run(args []string, errOut io.Writer) int {
 	notify(log, "READY=1")
 
 	var failure error
+	again := false
 	select {
 	case <-ctx.Done():
 		log.Info("stopping")
+		notify(log, "STOPPING=1")
 	case failure = <-d.server.failed:
+		notify(log, "STOPPING=1")
+	case order := <-d.restarts.Due():
+		again = true
+		log.Warn("restarting", "reason", order.Reason, "user", order.User)
+		notify(log, "RELOADING=1\n"+monotonic())
 	}
-	notify(log, "STOPPING=1")
 	if err := errors.Join(failure, d.close()); err != nil {
 		fmt.Fprintf(errOut, "routerd: %v\n", err)
+		if !again {
+			return 1
+		}
+	}
+	if again {
+		fmt.Fprintf(errOut, "routerd: %v\n", restart.Exec())
 		return 1
 	}
 	return 0
+}
+
+// monotonic is what systemd wants to know with RELOADING=1: since when.
+func monotonic() string {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		return ""
+	}
+	return fmt.Sprintf("MONOTONIC_USEC=%d", t.Nano()/1000)
 }
 
 // notify tells systemd, if it is there (sd_notify(3)).

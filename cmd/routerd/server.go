@@ -9,14 +9,20 @@ import (
 	"net"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"router/cmd/routerd/boot"
 	"router/cmd/routerd/datastore"
+	"router/cmd/routerd/gribi"
 	"router/cmd/routerd/northbound"
+	"router/cmd/routerd/northbound/gnoi"
 )
 
 // A server is the gNMI server on its listeners.
 type server struct {
 	gnmi   *northbound.Server
+	gribi  *gribi.Server
+	ops    *gnoi.Services
 	failed chan error // a listener that stopped by itself
 }
 
@@ -24,10 +30,15 @@ type server struct {
 const stopWait = 3 * time.Second
 
 // serve opens the listeners that the settings name and answers on them.
-func serve(s boot.Settings, store *datastore.Store, st state, log *slog.Logger) (*server, error) {
+func serve(s boot.Settings, store *datastore.Store, st state, ops *gnoi.Services, log *slog.Logger) (*server, error) {
 	srv := &server{
-		gnmi:   northbound.New(northbound.Options{Store: store, State: st, Log: log, MaxMessage: s.MaxMessage}),
-		failed: make(chan error, 2),
+		gnmi: northbound.New(northbound.Options{
+			Store: store, State: st, Log: log, MaxMessage: s.MaxMessage,
+			Register: []func(grpc.ServiceRegistrar){st.gribi.Register, ops.Register},
+		}),
+		gribi:  st.gribi,
+		ops:    ops,
+		failed: make(chan error, 3),
 	}
 	if s.Socket != "" {
 		l, err := northbound.ListenSocket(s.Socket)
@@ -36,7 +47,7 @@ func serve(s boot.Settings, store *datastore.Store, st state, log *slog.Logger) 
 		}
 		go func() { srv.ended(srv.gnmi.ServeSocket(l)) }()
 	}
-	if s.Listen != "" {
+	if s.Listen != "" || s.GRIBIListen != "" {
 		var config *tls.Config
 		if s.Insecure {
 			log.Warn("gNMI is served in plaintext: anybody who can connect can configure the router", "listen", s.Listen)
@@ -50,11 +61,16 @@ func serve(s boot.Settings, store *datastore.Store, st state, log *slog.Logger) 
 				log.Warn("gNMI clients are not asked for certificates: anybody who can connect can configure the router; tls-ca changes that", "listen", s.Listen)
 			}
 		}
-		l, err := net.Listen("tcp", s.Listen)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("gNMI on %s: %w (--listen chooses another address)", s.Listen, err), srv.close())
+		for _, at := range []struct{ what, flag, address string }{{"gNMI", "listen", s.Listen}, {"gRIBI", "gribi-listen", s.GRIBIListen}} {
+			if at.address == "" {
+				continue
+			}
+			l, err := net.Listen("tcp", at.address)
+			if err != nil {
+				return nil, errors.Join(fmt.Errorf("%s on %s: %w (--%s chooses another address)", at.what, at.address, err, at.flag), srv.close())
+			}
+			go func() { srv.ended(srv.gnmi.Serve(l, config)) }()
 		}
-		go func() { srv.ended(srv.gnmi.Serve(l, config)) }()
 	}
 	return srv, nil
 }
@@ -69,6 +85,8 @@ func (s *server) ended(err error) {
 func (s *server) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWait)
 	defer cancel()
+	s.gribi.Stop()
+	s.ops.Stop()
 	s.gnmi.Stop(ctx)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"router/cmd/routerd/control"
+	"router/cmd/routerd/gribi"
 	"router/cmd/routerd/logs"
 	"router/cmd/routerd/northbound"
 	"router/gen"
@@ -13,8 +14,10 @@ import (
 
 // state is the router's operational state as the gNMI server wants it.
 type state struct {
-	router *control.Router
-	logs   *logs.Remotes
+	router     *control.Router
+	logs       *logs.Remotes
+	gribi      *gribi.Server
+	programmer *programmer // tells of changes of gribi
 }
 
 // Names implements northbound.State.
@@ -54,6 +57,8 @@ func (s state) Names(kind models.Kind, parent string) []string {
 		return nil // it has two keys: Groups lists them
 	case models.LogServer:
 		return s.logs.Names()
+	case models.GRIBI:
+		return nil
 	}
 	return nil
 }
@@ -145,6 +150,9 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 			models.FillLogServer(dst, st)
 		}
 		return ok
+	case models.GRIBI:
+		models.FillGRIBI(dst, s.gribi.State())
+		return true
 	}
 	return false
 }
@@ -177,8 +185,10 @@ func (s state) Watch(fn func(northbound.StateChange)) (stop func()) {
 	servers := s.logs.Watch(func(name string) {
 		fn(northbound.StateChange{Object: models.Object{Kind: models.LogServer, Name: name}})
 	})
+	programs := s.programmer.watch(func() { fn(northbound.StateChange{Object: models.Object{Kind: models.GRIBI}}) })
 	return func() {
 		router()
 		servers()
+		programs()
 	}
 }

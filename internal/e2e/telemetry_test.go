@@ -33,7 +33,7 @@ func scrape(t *testing.T, l *lab, url string) string {
 	t.Helper()
 	var conn net.Conn
 	if err := l.space("router").Do(func() (err error) {
-		conn, err = net.DialTimeout("tcp", "127.0.0.1:9340", 5*time.Second)
+		conn, err = net.DialTimeout("tcp", "127.0.0.1:9464", 5*time.Second)
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestTelemetryBesideGNMI(t *testing.T) {
 			}()
 		}
 	}()
-	l.start("--metrics-listen", "127.0.0.1:9340")
+	l.start("--metrics-listen", "127.0.0.1:9464")
 	l.load(`{"routerd:system":{"config":{"hostname":"edge1"}},
 		"routerd:log-server":[{"name":"far","config":{"host":"127.0.0.1","port":6601,"transport":"tcp","facility":"local3"}}],
 		"routerd:interface":[{"name":"ge0","unit":[{"id":"0","family":[{"type":"inet","address":[{"prefix":"192.0.2.1/24"}]}]}]}]}`)
@@ -117,7 +117,7 @@ func TestTelemetryBesideGNMI(t *testing.T) {
 			t.Fatal("the commit was not sent to the syslog server")
 		}
 	}
-	text := scrape(t, l, "http://127.0.0.1:9340/metrics")
+	text := scrape(t, l, "http://127.0.0.1:9464/metrics")
 	for _, want := range []string{
 		"\nrouterd_commit_number 2\n", "\nrouterd_interface_up{interface=\"ge0\"} ", "\nrouterd_unit_in_octets_total{interface=\"ge0\",unit=\"0\"} ",
 		"\nrouterd_commit_requests_total{result=\"committed\"} 2\n", "\nrouterd_log_server_connected{server=\"far\"} 1\n",

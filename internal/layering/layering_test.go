@@ -38,10 +38,11 @@ var leaves = map[string][]string{
 	"golang.org/x/sys/unix":        {"dataplane", "dataplane/xsk", "dataplane/afpacket", "dataplane/bpf", "dataplane/driver", "dataplane/ethtool", "dataplane/host", "intf/kernel", "cmd/routerd", "cmd/routerd/northbound", "cmd/routerd/datastore"},
 	"github.com/vishvananda/":      {"dataplane/xsk", "dataplane/afpacket", "dataplane/bpf", "dataplane/driver", "dataplane/ethtool", "dataplane/ethtool", "dataplane/host", "intf/kernel"},
 	"github.com/cilium/ebpf":       {"dataplane/bpf", "dataplane/afpacket", "dataplane/xsk", "dataplane/driver"},
-	"google.golang.org/grpc":       {"cmd/routerd/northbound", "cmd/rcli"},
+	"google.golang.org/grpc":       {"cmd/routerd", "cmd/rcli"},
 	"github.com/openconfig/gnmi/":  {"cmd/routerd/northbound", "cmd/routerd/datastore", "cmd/rcli", "models", "gen"},
-	"github.com/openconfig/ygot/":  {"models", "gen", "cmd/routerd/datastore", "cmd/routerd/northbound", "cmd/rcli"},
+	"github.com/openconfig/ygot/":  {"models", "gen", "cmd/routerd/datastore", "cmd/routerd/northbound", "cmd/routerd/gribi", "cmd/rcli"},
 	"github.com/openconfig/goyang": {"models", "gen", "cmd/routerd/datastore", "cmd/routerd/northbound", "cmd/rcli"},
+	"github.com/openconfig/gribi/": {"cmd/routerd/gribi"},
 	module + "/gen":                {"models", "cmd"},
 }
 

@@ -114,7 +114,7 @@ func (d *Devices) Release(name string) error {
 	if err != nil {
 		return fmt.Errorf("give back device %s: %w", name, err)
 	}
-	return d.store.update(func(data *storeData) { delete(data.Devices, name) })
+	return d.store.update(storeData{Devices: map[string]*DeviceSettings{name: nil}})
 }
 
 // RememberFeatures records offloads of a claimed device as they were found by a
@@ -127,7 +127,7 @@ func (d *Devices) RememberFeatures(name string, former map[string]bool) error {
 	features := maps.Clone(former)
 	maps.Copy(features, settings.Features)
 	settings.Features = features
-	return d.store.update(func(data *storeData) { data.Devices[name] = settings })
+	return d.store.update(storeData{Devices: map[string]*DeviceSettings{name: &settings}})
 }
 
 // FormerFeatures are the offloads to be given back to a device: those of a
@@ -150,7 +150,7 @@ func (d *Devices) ForgetFeatures(name string) error {
 		return nil
 	}
 	settings.Features = nil
-	return d.store.update(func(data *storeData) { data.Devices[name] = settings })
+	return d.store.update(storeData{Devices: map[string]*DeviceSettings{name: &settings}})
 }
 
 // Claimed lists the devices that were claimed, in this life or an earlier one,
@@ -174,7 +174,7 @@ func (d *Devices) remember(l Link) (DeviceSettings, error) {
 	if err != nil {
 		return DeviceSettings{}, err
 	}
-	return former, d.store.update(func(data *storeData) { data.Devices[l.Name] = former })
+	return former, d.store.update(storeData{Devices: map[string]*DeviceSettings{l.Name: &former}})
 }
 
 func disableIPv6(link string) string { return "ipv6/conf/" + link + "/disable_ipv6" }

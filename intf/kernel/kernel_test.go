@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -386,7 +387,10 @@ func TestNamespacesAreMadeOnceAndRemoved(t *testing.T) {
 	if a.Current() || ns.Made(name) {
 		t.Error("another namespace of the same name is taken for ours")
 	}
-	if err := ns.RemoveExcept(func(string) bool { return false }); err != nil {
+	if all := ns.All(); !slices.Equal(all, []string{name}) {
+		t.Errorf("made are %q", all)
+	}
+	if err := ns.Remove(name); err != nil {
 		t.Error(err)
 	}
 	if _, err := namedInode(name); err != nil {
@@ -415,17 +419,39 @@ func TestNamespacesAreMadeOnceAndRemoved(t *testing.T) {
 func TestStoreForgetsAnEarlierBoot(t *testing.T) {
 	dir := t.TempDir()
 	s := store(t, dir)
-	if err := s.update(func(d *storeData) { d.Namespaces["red"] = 7 }); err != nil {
+	if err := s.update(storeData{Namespaces: map[string]uint64{"red": 7}}); err != nil {
 		t.Fatal(err)
 	}
 	if inode, ok := store(t, dir).namespace("red"); !ok || inode != 7 {
 		t.Errorf("inode %d, %t", inode, ok)
 	}
-	if err := s.update(func(d *storeData) { d.Boot = "another" }); err != nil {
+	if err := s.update(storeData{Boot: "another"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := store(t, dir).namespace("red"); ok {
 		t.Error("a record of another boot is believed")
+	}
+	s = store(t, dir)
+	for i := range uint64(1000) {
+		name := fmt.Sprint("ns", i%7)
+		if err := errors.Join(s.update(storeData{Namespaces: map[string]uint64{name: i + 1}}), s.update(storeData{Devices: map[string]*DeviceSettings{name: {MTU: int(i)}}})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(s.update(storeData{Namespaces: map[string]uint64{"ns3": 0}}), s.update(storeData{Devices: map[string]*DeviceSettings{"ns3": nil}})); err != nil {
+		t.Fatal(err)
+	}
+	// The process was killed while it wrote.
+	f, err := os.OpenFile(dir+"/kernel.json", os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString(`{"namespaces":{"ns5"`)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := store(t, dir); !reflect.DeepEqual(again.data, s.data) || len(again.data.Namespaces) != 6 || len(again.data.Devices) != 6 {
+		t.Errorf("read back %+v, want %+v", again.data, s.data)
 	}
 	if err := os.WriteFile(dir+"/kernel.json", []byte("{"), 0o600); err != nil {
 		t.Fatal(err)

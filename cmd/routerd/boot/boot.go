@@ -29,18 +29,21 @@ const DefaultFile = "/etc/routerd/routerd.yaml"
 
 // Settings are the boot settings, checked.
 type Settings struct {
-	StateDir   string     // directory of journal, certificate and if_index numbers
-	Listen     string     // address:port of gNMI over TCP; empty: none
-	Socket     string     // path of gNMI over a Unix socket; empty: none
-	Insecure   bool       // plaintext on Listen
-	TLSCert    string     // PEM files; empty: a self-signed certificate in StateDir
-	TLSKey     string     //
-	TLSCA      string     // PEM file of the authorities of client certificates; empty: none is asked for
-	LogLevel   slog.Level //
-	Flush      bool       // start with an empty configuration
-	Workers    int        // threads that forward packets
-	Buffers    int        // frame buffers of each worker, 2048 octets each
-	MaxMessage int        // octets of the largest gNMI message
+	StateDir string // directory of journal, certificate and if_index numbers
+	Listen   string // address:port of gNMI over TCP; empty: none
+	// GRIBIListen is one more address:port, for clients that look for gRIBI at its
+	// own (9340 by IANA); the same services answer there. Empty: none.
+	GRIBIListen string
+	Socket      string     // path of gNMI over a Unix socket; empty: none
+	Insecure    bool       // plaintext on Listen
+	TLSCert     string     // PEM files; empty: a self-signed certificate in StateDir
+	TLSKey      string     //
+	TLSCA       string     // PEM file of the authorities of client certificates; empty: none is asked for
+	LogLevel    slog.Level //
+	Flush       bool       // start with an empty configuration
+	Workers     int        // threads that forward packets
+	Buffers     int        // frame buffers of each worker, 2048 octets each
+	MaxMessage  int        // octets of the largest gNMI message
 
 	LogFormat     string // "text" or "json"
 	LogFile       string // empty: standard error
@@ -67,6 +70,7 @@ func flags() *pflag.FlagSet {
 	f.String("config", DefaultFile, "file with these settings, in YAML; each flag's name is a key")
 	f.String("state-dir", "/var/lib/routerd", "directory of the configuration's journal and the certificate")
 	f.String("listen", ":9339", `address and port of gNMI over TLS; "" for none`)
+	f.String("gribi-listen", "", `one more address and port of the same services, such as :9340 where gRIBI clients look; "" for none`)
 	f.String("socket", "/run/routerd/routerd.sock", `path of gNMI over a Unix socket, for root; "" for none`)
 	f.Bool("insecure", false, "plaintext on --listen")
 	f.String("log-level", "info", "debug, info, warn or error")
@@ -131,12 +135,13 @@ func Load(args []string) (Settings, error) {
 // read takes the settings out of v, checking each.
 func read(v *viper.Viper) (Settings, error) {
 	s := Settings{
-		StateDir: v.GetString("state-dir"),
-		Listen:   v.GetString("listen"),
-		Socket:   v.GetString("socket"),
-		TLSCert:  v.GetString("tls-cert"),
-		TLSKey:   v.GetString("tls-key"),
-		TLSCA:    v.GetString("tls-ca"),
+		StateDir:    v.GetString("state-dir"),
+		Listen:      v.GetString("listen"),
+		GRIBIListen: v.GetString("gribi-listen"),
+		Socket:      v.GetString("socket"),
+		TLSCert:     v.GetString("tls-cert"),
+		TLSKey:      v.GetString("tls-key"),
+		TLSCA:       v.GetString("tls-ca"),
 
 		LogFormat:     v.GetString("log-format"),
 		LogFile:       v.GetString("log-file"),
@@ -173,6 +178,14 @@ func read(v *viper.Viper) (Settings, error) {
 	if s.Listen != "" {
 		if _, _, err := net.SplitHostPort(s.Listen); err != nil {
 			return s, usage("listen %q: want address:port, such as :9339: %w", s.Listen, err)
+		}
+	}
+	if s.GRIBIListen != "" {
+		if _, _, err := net.SplitHostPort(s.GRIBIListen); err != nil {
+			return s, usage("gribi-listen %q: want address:port, such as :9340: %w", s.GRIBIListen, err)
+		}
+		if s.GRIBIListen == s.Listen {
+			return s, usage("gribi-listen and listen are both %s: gRIBI answers on listen already, leave gribi-listen out", s.Listen)
 		}
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {

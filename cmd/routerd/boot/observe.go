@@ -12,11 +12,11 @@ func (s *Settings) checkObservation() error {
 	}
 	if s.MetricsListen != "" {
 		if _, _, err := net.SplitHostPort(s.MetricsListen); err != nil {
-			return usage("metrics-listen %q: want address:port, such as 127.0.0.1:9340: %w", s.MetricsListen, err)
+			return usage("metrics-listen %q: want address:port, such as 127.0.0.1:9464: %w", s.MetricsListen, err)
 		}
 	}
 	if s.MetricsTLS && s.MetricsListen == "" {
-		return usage("metrics-tls without metrics-listen: give an address and port, such as 127.0.0.1:9340")
+		return usage("metrics-tls without metrics-listen: give an address and port, such as 127.0.0.1:9464")
 	}
 	if s.MetricsLimit < 1 || s.MetricsLimit > 1000000 {
 		return usage("metrics-limit %d: want 1 to 1000000 objects of a kind", s.MetricsLimit)

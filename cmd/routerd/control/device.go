@@ -101,9 +101,7 @@ func (r *Router) wantDevice(name string, spec *intf.DeviceSpec) error {
 			return err
 		}
 		r.dirty.tree(changes)
-		if err := r.saveIndex(name, r.tree.Device(name).Index); err != nil {
-			return err
-		}
+		r.saveIndex(name, r.tree.Device(name).Index)
 	}
 	d.want, d.err, d.retry, d.backoff = spec, nil, time.Time{}, 0
 	r.dirty.devices[name] = struct{}{}

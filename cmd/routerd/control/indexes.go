@@ -15,10 +15,13 @@ import (
 
 // An indexFile keeps the if_index of every device and unit that ever had one,
 // so that an index is stable across commits and restarts. It is a text file of
-// lines "index name"; a new index is appended and synced before it is used.
+// lines "index name"; new indexes are appended and synced, all those of a
+// commit together, before they are used.
 type indexFile struct {
 	path string
 	f    *os.File
+	size int64  // of the synced part
+	more []byte // lines to append
 }
 
 // openIndexes reads the file, which may be absent, and cuts off a last line
@@ -51,25 +54,32 @@ func openIndexes(dir string) (*indexFile, map[string]intf.Index, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("if_index numbers: %w", err)
 	}
-	if err := errors.Join(f.Truncate(int64(len(whole))), seekEnd(f)); err != nil {
+	if err := f.Truncate(int64(len(whole))); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("if_index numbers: %s: %w", path, err), f.Close())
 	}
-	return &indexFile{path, f}, known, nil
+	return &indexFile{path: path, f: f, size: int64(len(whole))}, known, nil
 }
 
-func seekEnd(f *os.File) error {
-	_, err := f.Seek(0, 2)
-	return err
+// add remembers that name has index i, from the next flush on.
+func (x *indexFile) add(name string, i intf.Index) {
+	x.more = fmt.Appendf(x.more, "%d %s\n", i, name)
 }
 
-// add remembers that name has index i.
-func (x *indexFile) add(name string, i intf.Index) error {
-	if _, err := fmt.Fprintf(x.f, "%d %s\n", i, name); err != nil {
-		return fmt.Errorf("if_index of %s: %w", name, err)
+// flush makes durable what was added. After an error the next flush tries it
+// again.
+func (x *indexFile) flush() error {
+	if len(x.more) == 0 {
+		return nil
 	}
-	if err := x.f.Sync(); err != nil {
-		return fmt.Errorf("if_index of %s: %w", name, err)
+	_, err := x.f.WriteAt(x.more, x.size)
+	if err == nil {
+		err = x.f.Sync()
 	}
+	if err != nil {
+		return fmt.Errorf("if_index numbers: %w", err)
+	}
+	x.size += int64(len(x.more))
+	x.more = x.more[:0]
 	return nil
 }
 

@@ -87,6 +87,8 @@ type Router struct {
 	edit          *dataplane.Edit // what the next commitEdit publishes
 
 	system    models.SystemSpec
+	gribi     models.GRIBISpec
+	births    uint64 // instances made so far
 	devices   map[string]*device
 	units     map[intf.UnitKey]*unit
 	byIndex   map[intf.Index]*unit
@@ -152,6 +154,7 @@ func New(c Config) (*Router, error) {
 	}
 	r := &Router{
 		log: c.Log, engine: c.Engine, domain: c.Domain, arena: c.Arena, links: c.Links, drivers: c.Drivers, host: c.Host, now: c.Now,
+		gribi:   models.DefaultGRIBI,
 		indexes: indexes, indexFile: file, saved: map[intf.Index]struct{}{}, tree: intf.NewTree(indexes),
 		devices: map[string]*device{}, units: map[intf.UnitKey]*unit{}, byIndex: map[intf.Index]*unit{},
 		borrowers: map[intf.UnitKey]map[intf.UnitKey]struct{}{},
@@ -210,6 +213,8 @@ func (r *Router) note(s reconcile.Step) error {
 			r.system = models.SystemSpec{}
 		}
 		r.events.changed(models.Object{Kind: models.System})
+	case reconcile.GRIBI:
+		return r.wantGRIBI(s.New.GRIBI)
 	case reconcile.Instance:
 		return r.wantInstance(s.Instance, s.New.Instance)
 	case reconcile.Device:
@@ -341,7 +346,11 @@ func each[K any](keys []K, f func(K) error) error {
 func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 	// Build: whatever is new stands before anything refers to it.
 	p.instances = take(r.dirty.instances, strings.Compare)
-	if err := each(p.instances, r.buildInstance); err != nil {
+	if err := r.buildInstances(p.instances); err != nil {
+		return err
+	}
+	// Those of new instances are among them.
+	if err := r.indexFile.flush(); err != nil {
 		return err
 	}
 	r.commitEdit()
@@ -416,16 +425,12 @@ func (r *Router) repair(ctx context.Context) {
 	}
 }
 
-// index is the if_index of a name, stored before anyone can see it.
-func (r *Router) saveIndex(name string, i intf.Index) error {
-	if _, ok := r.saved[i]; ok {
-		return nil
+// saveIndex has the if_index of a name stored before anyone can see it.
+func (r *Router) saveIndex(name string, i intf.Index) {
+	if _, ok := r.saved[i]; !ok {
+		r.indexFile.add(name, i)
+		r.saved[i] = struct{}{}
 	}
-	if err := r.indexFile.add(name, i); err != nil {
-		return err
-	}
-	r.saved[i] = struct{}{}
-	return nil
 }
 
 // onRoute is told of every prefix whose routes changed.

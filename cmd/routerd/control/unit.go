@@ -22,8 +22,8 @@ type Host interface {
 	Ensure(host.Spec) error
 	Remove(intf.Index) error
 	Status(intf.Index, intf.Family) (s host.Status, ok bool)
-	EnsureNamespace(name string) error
-	RemoveNamespace(name string) error
+	EnsureNamespaces(names []string) (failed map[string]error)
+	RemoveNamespaces(names []string) error
 }
 
 // A unit is an ifl: what is wanted of it, and what has been applied.
@@ -113,7 +113,8 @@ func (r *Router) wantUnit(s reconcile.Step) error {
 	r.dirty.tree(changes)
 	r.dirty.units[s.Unit] = struct{}{}
 	t := r.tree.Unit(s.Unit)
-	return r.saveIndex(t.Name, t.Index)
+	r.saveIndex(t.Name, t.Index)
+	return nil
 }
 
 // editFamily takes a step on a family, an address or a neighbour into spec.

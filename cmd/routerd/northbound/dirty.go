@@ -135,6 +135,8 @@ func changedPaths(c StateChange) []tree.Path {
 		return []tree.Path{{keyed("filter", "name", o.Name)}}
 	case models.FilterLog:
 		return []tree.Path{{keyed("filter-log", "slot", o.Name)}}
+	case models.GRIBI:
+		return []tree.Path{{{Name: "gribi"}}}
 	case models.LogServer:
 		return []tree.Path{{keyed("log-server", "name", o.Name)}}
 	case models.Multicast:

@@ -44,6 +44,8 @@ type Options struct {
 	// Volatile is how often ON_CHANGE looks at counters, which announce no
 	// change; 0 means 5 s. TARGET_DEFINED samples them at twice that.
 	Volatile time.Duration
+	// Register adds services to each listener's server, beside gNMI.
+	Register []func(grpc.ServiceRegistrar)
 
 	now func() time.Time
 }
@@ -112,6 +114,9 @@ func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) e
 		grpc.StatsHandler(s.calls),
 	)
 	gnmi.RegisterGNMIServer(g, s)
+	for _, register := range s.opt.Register {
+		register(g)
+	}
 	reflection.Register(g)
 	s.calls.serves(g)
 	s.mu.Lock()

@@ -92,6 +92,7 @@ type source struct {
 
 	named           map[*tree.Node]namedList // lists at the root, of objects that have a name only
 	multicast, flow *tree.Node
+	gribi           *tree.Node
 }
 
 func newSource(s *tree.Schema, state State) *source {
@@ -121,6 +122,7 @@ func newSource(s *tree.Schema, state State) *source {
 
 		multicast: root.Child("instance").Child("multicast-route"),
 		flow:      root.Child("instance").Child("rib").Child("flow"),
+		gribi:     root.Child("gribi"),
 	}
 }
 
@@ -135,6 +137,12 @@ func (s *source) at(c datastore.Commit) *source {
 // Container implements [tree.Source].
 func (s *source) Container(n *tree.Node, _ tree.Path) ygot.GoStruct {
 	dev := &gen.Device{}
+	if n == s.gribi {
+		if !s.state.Fill(dev, models.Object{Kind: models.GRIBI}) {
+			return nil
+		}
+		return dev.Gribi
+	}
 	if n != s.system || !s.state.Fill(dev, models.Object{Kind: models.System}) {
 		return nil
 	}

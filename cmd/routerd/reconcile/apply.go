@@ -55,6 +55,7 @@ func (a *Applier) start(ctx context.Context, intent *models.Intent) error {
 func everything(intent *models.Intent) models.Change {
 	return models.Change{
 		System:    &models.Delta[struct{}, models.SystemSpec]{New: &intent.System},
+		GRIBI:     &models.Delta[struct{}, models.GRIBISpec]{New: &intent.GRIBI},
 		Devices:   additions(intent.Devices),
 		Units:     additions(intent.Units),
 		Instances: additions(intent.Instances),

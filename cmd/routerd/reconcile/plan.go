@@ -39,6 +39,7 @@ const (
 	Policer
 	Filter
 	MulticastRoute
+	GRIBI
 	LogServer
 )
 
@@ -72,6 +73,8 @@ func (k Kind) String() string {
 		return "filter"
 	case MulticastRoute:
 		return "multicast-route"
+	case GRIBI:
+		return "gribi"
 	case LogServer:
 		return "log-server"
 	}
@@ -118,6 +121,7 @@ type Spec struct {
 	Filter     *models.FilterSpec
 
 	Multicast *models.MulticastSpec
+	GRIBI     *models.GRIBISpec
 
 	LogServer *models.LogServerSpec
 }
@@ -143,6 +147,8 @@ func (s Step) Object() string {
 	switch s.Kind {
 	case System:
 		return "system"
+	case GRIBI:
+		return "gribi"
 	case Instance:
 		return "instance " + s.Instance
 	case Device:
@@ -199,6 +205,9 @@ func Plan(change models.Change) []Step {
 	}
 	if d := change.System; d != nil {
 		add(Step{Kind: System, Old: Spec{System: d.Old}, New: Spec{System: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	if d := change.GRIBI; d != nil {
+		add(Step{Kind: GRIBI, Old: Spec{GRIBI: d.Old}, New: Spec{GRIBI: d.New}}, d.Old != nil, d.New != nil, false)
 	}
 	for _, d := range change.Instances {
 		add(Step{Kind: Instance, Instance: d.Key, Old: Spec{Instance: d.Old}, New: Spec{Instance: d.New}}, d.Old != nil, d.New != nil, false)

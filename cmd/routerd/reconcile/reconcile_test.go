@@ -35,7 +35,7 @@ func (w *world) parentOf(s Step) string {
 		return Step{Kind: Family, Unit: s.Unit, Family: s.Family}.Object()
 	case StaticRoute, MulticastRoute:
 		return "instance " + s.Instance
-	case System, Instance, Device, LocalClass, Session, PrefixList, Policer, Filter:
+	case System, Instance, Device, LocalClass, Session, PrefixList, Policer, Filter, GRIBI, LogServer:
 	}
 	return ""
 }
@@ -83,7 +83,7 @@ func plain(s Spec) any {
 
 // flatten is what an intent amounts to, found without Plan.
 func flatten(in models.Intent) map[string]any {
-	m := map[string]any{"system": in.System}
+	m := map[string]any{"system": in.System, "gribi": in.GRIBI}
 	for name, d := range in.Devices {
 		m["interface "+name] = d
 	}
@@ -118,7 +118,7 @@ func flatten(in models.Intent) map[string]any {
 
 func randomIntent(r *rand.Rand) models.Intent {
 	in := models.Intent{
-		System: models.SystemSpec{Hostname: fmt.Sprint(r.IntN(2))}, Devices: map[string]intf.DeviceSpec{}, Units: map[intf.UnitKey]intf.UnitSpec{},
+		System: models.SystemSpec{Hostname: fmt.Sprint(r.IntN(2))}, GRIBI: models.GRIBISpec{Preference: uint8(r.IntN(2))}, Devices: map[string]intf.DeviceSpec{}, Units: map[intf.UnitKey]intf.UnitSpec{},
 		Instances: map[string]models.InstanceSpec{"default": {Name: "default"}}, Static: map[models.StaticKey]models.StaticSpec{},
 		Multicast: map[models.MulticastKey]models.MulticastSpec{},
 	}
@@ -179,6 +179,7 @@ func randomIntent(r *rand.Rand) models.Intent {
 func difference(a, b models.Intent) models.Change {
 	return models.Change{
 		System:    &models.Delta[struct{}, models.SystemSpec]{Old: &a.System, New: &b.System},
+		GRIBI:     &models.Delta[struct{}, models.GRIBISpec]{Old: &a.GRIBI, New: &b.GRIBI},
 		Devices:   deltas(a.Devices, b.Devices),
 		Units:     deltas(a.Units, b.Units),
 		Instances: deltas(a.Instances, b.Instances),
@@ -239,7 +240,7 @@ func TestPlanLeadsFromOldToNew(t *testing.T) {
 func TestNothingToDo(t *testing.T) {
 	a := randomIntent(rand.New(rand.NewPCG(1, 1)))
 	change := difference(a, a)
-	change.System, change.Devices, change.Instances, change.Static, change.Multicast = nil, nil, nil, nil, nil
+	change.System, change.GRIBI, change.Devices, change.Instances, change.Static, change.Multicast = nil, nil, nil, nil, nil, nil
 	if plan := Plan(change); len(plan) != 0 {
 		t.Errorf("units that stay as they are have steps: %v", plan)
 	}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"log/slog"
+	"net/netip"
+
+	"router/cmd/routerd/control"
+	"router/cmd/routerd/northbound/gnoi"
+	"router/cmd/routerd/restart"
+)
+
+// operations are the gNOI services over the parts of a daemon.
+func operations(d *daemon, log *slog.Logger) *gnoi.Services {
+	return gnoi.New(gnoi.Options{Prober: prober{d.router}, Restarter: restarter{d.restarts}, Log: log})
+}
+
+// prober is the router as gNOI's Ping and Traceroute want it.
+type prober struct{ router *control.Router }
+
+// StartProbe implements gnoi.Prober.
+func (p prober) StartProbe(q control.ProbeRequest) (gnoi.Probe, netip.Addr, error) {
+	probe, src, err := p.router.StartProbe(q)
+	if err != nil {
+		return nil, src, err
+	}
+	return probe, src, nil
+}
+
+// restarter is who restarts the daemon, as gNOI's Reboot wants it.
+type restarter struct{ *restart.Keeper }
+
+// Ready implements gnoi.Restarter: what can't be run can't be restarted.
+func (restarter) Ready() (err error, hopeless bool) {
+	_, err = restart.Executable()
+	return err, err != nil
+}
