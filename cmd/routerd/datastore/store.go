@@ -108,6 +108,9 @@ type Event struct {
 	Time    time.Time
 	Commit  Commit
 	Touched []tree.Path
+	// Ends is the id of the confirmed commit that this commit took back, "" for
+	// none.
+	Ends string
 }
 
 // A Store is an open datastore. Its methods are safe for concurrent use.
@@ -251,8 +254,12 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (_ Commit, err 
 	step.End()
 	span.Int("commit", int(r.Number))
 	s.log.Info("committed", "commit", r.Number, "user", r.User, "source", r.Source, "octets", len(delta.Bytes()))
+	event := Event{Time: r.Time, Commit: r.Commit, Touched: tx.touched}
+	if e.ends != nil {
+		event.Ends = e.ends.ID
+	}
 	_, step = trace.Start(ctx, "notify")
-	s.notify(Event{Time: r.Time, Commit: r.Commit, Touched: tx.touched})
+	s.notify(event)
 	step.End()
 	s.compactIfLarge()
 	return r.Commit, late

@@ -61,6 +61,10 @@ type Server struct {
 	now    func() time.Time
 	calls  *callStats
 
+	masters    masters    // of Set
+	openconfig translator // nil: origin openconfig is not served
+	conns      sync.Map   // of connKey to *markedConn
+
 	mu      sync.Mutex
 	servers []*grpc.Server
 	stopped bool
@@ -95,7 +99,7 @@ func (s *Server) Serve(l net.Listener, config *tls.Config) error {
 	if config != nil {
 		creds = credentials.NewTLS(config)
 	}
-	return s.serve(l, creds)
+	return s.serve(&markedListener{Listener: l, conns: &s.conns}, creds)
 }
 
 // ServeSocket answers on the Unix socket l until Stop, to root and to the user
@@ -163,8 +167,9 @@ func (s *Server) Stop(ctx context.Context) {
 
 // Capabilities implements gNMI's Capabilities (specification, section 3.2).
 func (s *Server) Capabilities(_ context.Context, req *gnmi.CapabilityRequest) (*gnmi.CapabilityResponse, error) {
-	if _, err := extensions(req.GetExtension(), false); err != nil {
+	if _, err := extensions(req.GetExtension(), rpcCapabilities); err != nil {
 		return nil, err
 	}
-	return &gnmi.CapabilityResponse{SupportedModels: modelData(), SupportedEncodings: encodings, GNMIVersion: version}, nil
+	return &gnmi.CapabilityResponse{SupportedModels: modelData(), SupportedEncodings: encodings, GNMIVersion: version,
+		Extension: supportedExtensions()}, nil
 }
