@@ -55,10 +55,13 @@ const shownViolations = 20
 func setError(err error) error {
 	var rejected *datastore.Rejected
 	var apply *datastore.ApplyError
+	var locked *datastore.LockedError
 	if _, ok := status.FromError(err); ok {
 		return err // a status already
 	}
 	switch {
+	case errors.As(err, &locked):
+		return status.Error(codes.FailedPrecondition, locked.Error())
 	case errors.As(err, &rejected):
 		return rejectedError(rejected)
 	case errors.As(err, &apply):

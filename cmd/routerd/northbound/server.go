@@ -28,6 +28,7 @@ import (
 
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
+	"router/gen/configpb"
 )
 
 // Options say how a server is made.
@@ -118,6 +119,7 @@ func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) e
 		grpc.StatsHandler(s.calls),
 	)
 	gnmi.RegisterGNMIServer(g, s)
+	configpb.RegisterConfigurationServer(g, &configuration{s: s})
 	for _, register := range s.opt.Register {
 		register(g)
 	}
