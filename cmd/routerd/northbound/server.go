@@ -117,6 +117,7 @@ func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) e
 		grpc.ConnectionTimeout(20*time.Second),
 		grpc.MaxConcurrentStreams(256),
 		grpc.StatsHandler(s.calls),
+		grpc.ForceServerCodecV2(newCodec()),
 	)
 	gnmi.RegisterGNMIServer(g, s)
 	configpb.RegisterConfigurationServer(g, &configuration{s: s})

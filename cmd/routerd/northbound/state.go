@@ -92,21 +92,26 @@ type source struct {
 
 	named           map[*tree.Node]namedList // lists at the root, of objects that have a name only
 	multicast, flow *tree.Node
-	gribi           *tree.Node
+
+	volatile   []tree.Path // where counters and gauges stand
+	isVolatile map[*tree.Node]bool
+	gribi      *tree.Node
 }
 
 func newSource(s *tree.Schema, state State) *source {
 	root := s.Root
 	return &source{
-		state:    state,
-		system:   root.Child("system"),
-		device:   root.Child("interface"),
-		unit:     root.Child("interface").Child("unit"),
-		instance: root.Child("instance"),
-		static:   root.Child("instance").Child("static-route"),
-		class:    root.Child("local-class"),
-		session:  root.Child("session"),
-		rib:      root.Child("instance").Child("rib").Child("route"),
+		volatile:   volatilePaths(root),
+		isVolatile: volatileLeaves(root),
+		state:      state,
+		system:     root.Child("system"),
+		device:     root.Child("interface"),
+		unit:       root.Child("interface").Child("unit"),
+		instance:   root.Child("instance"),
+		static:     root.Child("instance").Child("static-route"),
+		class:      root.Child("local-class"),
+		session:    root.Child("session"),
+		rib:        root.Child("instance").Child("rib").Child("route"),
 		named: map[*tree.Node]namedList{
 			root.Child("prefix-list"): {models.PrefixList, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.PrefixList[name] }},
 			root.Child("policer"):     {models.Policer, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.Policer[name] }},

@@ -81,6 +81,8 @@ func (s *sender) flush() error {
 	}
 	n := s.n
 	s.n = nil
+	s.c.calls.updates.Add(uint64(len(n.GetUpdate())))
+	s.c.calls.coalesced.Add(uint64(s.duplicates))
 	return s.c.out.Send(&gnmi.SubscribeResponse{Response: &gnmi.SubscribeResponse_Update{Update: n}})
 }
 
@@ -118,6 +120,9 @@ func (c *stream) sendAll() error {
 // sample sends the values of a subscription; with a memory, it keeps what was
 // sent, and with onlyNews it sends only what differs.
 func (c *stream) sample(sub *subscription, mem *seen, onlyNews bool, duplicates uint32) error {
+	if c.canEncode(sub) {
+		return c.sampleEncoded(sub, mem, onlyNews, duplicates)
+	}
 	s := c.sender(sub, c.now())
 	s.duplicates = duplicates
 	if mem != nil {
@@ -314,22 +319,15 @@ func (c *stream) lookAtCounters(w *watch) error {
 	return s.flush()
 }
 
-// volatilePaths are where counters stand.
-var volatilePaths = []string{"/interface/state/counters", "/interface/state/drops", "/interface/unit/state/counters", "/interface/unit/family/state/counters", "/system/state/dataplane"}
-
-// eachVolatile is each, for counters only.
+// eachVolatile is each, for what changes without an announcement only.
 func (c *stream) eachVolatile(pattern tree.Path, visit func(tree.LeafValue) error) error {
-	for _, text := range volatilePaths {
-		p, err := tree.Parse(text)
-		if err != nil {
-			return failf(codes.Internal, "%v", err)
-		}
+	for _, p := range c.source.volatile {
 		q, filter, ok := intersect(pattern, p)
 		if !ok {
 			continue
 		}
-		err = c.each(q, func(l tree.LeafValue) error {
-			if filter && !matches(pattern, l.Path) {
+		err := c.each(q, func(l tree.LeafValue) error {
+			if filter && !matches(pattern, l.Path) || !c.source.isVolatile[l.Node] {
 				return nil
 			}
 			return visit(l)

@@ -208,18 +208,6 @@ func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription, configOnly
 	return nil
 }
 
-// isVolatile reports whether the node, or one around it, holds what changes
-// all the time and announces no change: counters.
-func isVolatile(n *tree.Node) bool {
-	for ; n.Parent != nil; n = n.Parent {
-		switch n.Name {
-		case "counters", "drops", "dataplane":
-			return !n.Config
-		}
-	}
-	return false
-}
-
 func (s *Server) coversVolatile(pattern tree.Path) bool {
 	var below func(n *tree.Node) bool
 	below = func(n *tree.Node) bool {

@@ -231,6 +231,11 @@ func (n *Node) IsKey() bool {
 	return n.Parent != nil && n.Parent.Kind == List && slices.Contains(n.Parent.Keys, n)
 }
 
+// Counter reports whether the leaf counts: whether its type is the model's counter64.
+func (n *Node) Counter() bool {
+	return n.IsLeaf() && n.entry.Type != nil && n.entry.Type.Name == "counter64"
+}
+
 // HasDefault reports whether the leaf is configurable and has a default.
 func (n *Node) HasDefault() bool { return n.def.IsValid() }
 
