@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
 )
 
 // TestSeenAgainstMap compares what a seen says with what two maps say.
