@@ -102,9 +102,14 @@ func appendBytes(b []byte, n protowire.Number, v []byte) []byte {
 }
 
 // canEncode reports whether the samples of the subscription can be written by an
-// encoder.
+// encoder: what is to be read whole, and other views, are a sender's.
 func (c *stream) canEncode(sub *subscription) bool {
-	return !sub.annotation && (sub.origin == "" || sub.origin == nativeOrigin)
+	return !sub.annotation && (sub.origin == "" || sub.origin == nativeOrigin) && !slices.ContainsFunc(c.schema.Nodes(sub.pattern), hasAtomic)
+}
+
+// hasAtomic reports whether the model wants something at or below n read whole.
+func hasAtomic(n *tree.Node) bool {
+	return n.AtomicElems() > 0 || slices.ContainsFunc(n.Children, hasAtomic)
 }
 
 // sampleEncoded is sample, by an encoder.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
 	"router/intf"
 	"router/models"
@@ -35,7 +36,10 @@ func announced() []string {
 	for kind := models.System; !strings.HasPrefix(kind.String(), "kind("); kind++ {
 		changes = append(changes, StateChange{Object: models.Object{Kind: kind, Device: "d", Unit: "0", Instance: "i", Prefix: "192.0.2.0/24", Name: "n", Group: "239.1.1.1/32", Source: "any"}})
 	}
-	list := []string{schemaPath(datastoreState)}
+	var list []string
+	for _, p := range commitPaths(datastore.Event{Commit: datastore.Commit{Number: 1}}) {
+		list = append(list, schemaPath(p))
+	}
 	for _, c := range changes {
 		for _, p := range changedPaths(c) {
 			list = append(list, schemaPath(p))
