@@ -49,6 +49,9 @@ func filled() *gen.Device {
 		Applied: &SystemSpec{Hostname: "r1"}, Version: "1.0", BootTime: now,
 		Workers: 2, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, Drops: map[string]uint64{"host-full": 3},
 		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1, FilterLogLost: 2,
+		Access: &AccessState{Required: true, Administrators: 1, Failed: 2, Throttled: 3, Denied: 4, Limited: 5, AuditLost: 6},
+		TLS: &TLSState{Fingerprint: "ab", Subject: "CN=r1", Issuer: "CN=ca", NotBefore: now, NotAfter: now, Source: Installed, Loaded: now,
+			Authorities: 1, Reloads: 2, Error: "half a file"},
 	})
 	FillDatastore(dst, DatastoreState{
 		Number: 4, Time: now, Damage: []string{"journal-0"}, Rescue: &RescueState{Commit: 2, Time: now, User: "ann"},
@@ -110,6 +113,7 @@ func filled() *gen.Device {
 	FillSession(other, SessionState{Spec: SessionSpec{Name: "echo", Match: byLocalPort(protoICMP, 8)}})
 	dst.Session["peer"].State.IcmpType = other.Session["echo"].State.IcmpType
 	fillFilters(dst)
+	fillAccessOf(dst)
 	FillLogServer(dst, LogServerState{
 		Spec:      LogServerSpec{Name: "far", Description: "archive", Host: "192.0.2.9", Port: 6514, Facility: 23, CAFile: "/ca", ServerName: "logs", CertFile: "/cert", KeyFile: "/key"},
 		Connected: true, Reason: "not reached", LastChange: now, Sent: 5, Dropped: 1,

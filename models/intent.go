@@ -29,6 +29,8 @@ type Intent struct {
 
 	Multicast map[MulticastKey]MulticastSpec
 
+	Users      map[string]UserSpec
+	Roles      map[string]RoleSpec // those that are built in are always there
 	LogServers map[string]LogServerSpec
 }
 

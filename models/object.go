@@ -30,6 +30,9 @@ const (
 	FilterLog // an entry of the filter log; state alone
 	Multicast
 	GRIBI
+	User
+	Role
+	Audit // a call in the audit log; state alone
 	LogServer
 )
 
@@ -61,6 +64,12 @@ func (k Kind) String() string {
 		return "multicast"
 	case GRIBI:
 		return "gribi"
+	case User:
+		return "user"
+	case Role:
+		return "role"
+	case Audit:
+		return "audit"
 	case LogServer:
 		return "log-server"
 	}
@@ -76,7 +85,7 @@ type Object struct {
 	Unit     string // Unit
 	Instance string // Instance, Static, Multicast
 	Prefix   string // Static
-	Name     string // Class, Session, PrefixList, Policer, Filter, LogServer; the slot of a FilterLog
+	Name     string // Class, Session, PrefixList, Policer, Filter; User, Role; the slot of a FilterLog, the number of an Audit
 	Group    string // Multicast
 	Source   string // Multicast
 }
@@ -121,6 +130,12 @@ func (o Object) Path() string {
 		return multicastPathText(o.Instance, o.Group, o.Source)
 	case GRIBI:
 		return "/gribi"
+	case User:
+		return userPath(o.Name)
+	case Role:
+		return rolePath(o.Name)
+	case Audit:
+		return keyed("", "audit", "number", o.Name)
 	case LogServer:
 		return logServerPath(o.Name)
 	}
@@ -200,6 +215,12 @@ func (w *walker) root(elems []*gpb.PathElem) {
 	}
 	if covers(all, name, "filter") {
 		named(w, Filter, w.dev.Filter, first)
+	}
+	if covers(all, name, "user") {
+		named(w, User, w.dev.User, first)
+	}
+	if covers(all, name, "role") {
+		named(w, Role, w.dev.Role, first)
 	}
 	if covers(all, name, "log-server") {
 		named(w, LogServer, w.dev.LogServer, first)

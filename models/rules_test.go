@@ -142,6 +142,7 @@ func (w world) complete() {
 		}
 	}
 	w.completeFilters()
+	w.completeAccess()
 }
 
 // sessionLeaves are what a session x is declared to match.
@@ -186,7 +187,7 @@ type ruleCase struct {
 
 // allCases are the cases of all files.
 func allCases() []ruleCase {
-	return slices.Concat(ruleCases, filterCases(), multicastCases, logServerCases)
+	return slices.Concat(ruleCases, filterCases(), multicastCases, accessCases, logServerCases)
 }
 
 // ruleCases spoil base. rule is empty for what is allowed. xpath says that the

@@ -159,6 +159,10 @@ var tables = []string{
 	"multicast",
 	"gribi",
 	"commits",
+	"users",
+	"roles",
+	"audit",
+	"certificate",
 	"log-servers",
 }
 
@@ -217,6 +221,7 @@ func showCommand(o *options) *cobra.Command {
 		return showRoutes(ctx, o, c, instance, all, query, args)
 	})
 	filterCommands(o, sub)
+	accessCommands(o, sub)
 	sub(multicastCommand(o))
 	commitCommands(o, sub)
 	sub(logServersCommand(o))

@@ -38,6 +38,7 @@ type daemon struct {
 	router *control.Router
 	gribi  *gribi.Server
 	store  *datastore.Store
+	access *accessState
 	server *server
 
 	programmer *programmer     // of gribi
@@ -71,6 +72,10 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 		return nil, err
 	}
 
+	if d.access, err = newAccess(s, log); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	d.closing(d.access.audit.Close)
 	if err := d.startDataplane(run, s, log); err != nil {
 		return nil, err
 	}
@@ -87,7 +92,7 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 	}
 	d.restarts = restart.Open(s.StateDir, time.Now, log)
 	d.task(func() { d.restarts.Run(run) })
-	d.server, err = serve(s, d.store, state{d.router, sink.Remotes, d.gribi, d.programmer}, operations(d, log), log)
+	d.server, err = serve(s, d.store, state{d.router, sink.Remotes, d.gribi, d.programmer, d.access}, d.access, operations(d, log), log)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +154,7 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 
 	d.router, err = control.New(control.Config{
 		Log: log, StateDir: s.StateDir, Engine: d.engine, Domain: domain, Arena: arena,
-		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices), Host: d.host, Now: time.Now,
+		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices), Host: d.host, Now: time.Now, Access: d.access.guard,
 	})
 	if err != nil {
 		return err

@@ -104,7 +104,7 @@ func appendBytes(b []byte, n protowire.Number, v []byte) []byte {
 // canEncode reports whether the samples of the subscription can be written by an
 // encoder: what is to be read whole, and other views, are a sender's.
 func (c *stream) canEncode(sub *subscription) bool {
-	return !sub.annotation && (sub.origin == "" || sub.origin == nativeOrigin) && !slices.ContainsFunc(c.schema.Nodes(sub.pattern), hasAtomic)
+	return !sub.annotation && sub.view == nil && (sub.origin == "" || sub.origin == nativeOrigin) && !slices.ContainsFunc(c.schema.Nodes(sub.pattern), hasAtomic)
 }
 
 // hasAtomic reports whether the model wants something at or below n read whole.
@@ -121,7 +121,7 @@ func (c *stream) sampleEncoded(sub *subscription, mem *seen, onlyNews bool, dupl
 	if mem != nil {
 		mem.begin()
 	}
-	err = c.each(sub.pattern, func(l tree.LeafValue) error {
+	err = c.eachOf(sub, sub.pattern, func(l tree.LeafValue) error {
 		v, err := c.appendValue(w.value[:0], l)
 		if err != nil {
 			return failf(codes.Internal, "path %s: %v", l.Path, err)

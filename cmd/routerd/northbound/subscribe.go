@@ -4,18 +4,23 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 	"google.golang.org/grpc/codes"
 
 	"router/cmd/routerd/datastore/tree"
+	"router/cmd/routerd/northbound/openconfig"
 )
 
 // A subscription is one checked element of a SubscriptionList.
 type subscription struct {
 	pattern tree.Path // as asked for, module names dropped
-	origin  string    // echoed
+	schema  *tree.Schema
+	view    *openconfig.View    // nil for the native tree
+	members map[string][]string // of the view: instances that the client has units in, by the entries' ids
+	origin  string              // echoed
 	// annotation is set when the request spells the path as that of an annotation.
 	annotation bool
 	onChange   bool // STREAM: send on change, else on a timer
@@ -148,16 +153,22 @@ func (s *Server) newStream(out gnmi.GNMI_SubscribeServer, req *gnmi.SubscribeReq
 		return nil, failf(codes.InvalidArgument, "the SubscriptionList has no subscription: give one for each path")
 	}
 	c := &stream{Server: s, out: out, prefix: list.GetPrefix(), encoding: list.GetEncoding(), modules: modules,
-		depth: want.depth, updatesOnly: list.GetUpdatesOnly()}
+		depth: want.depth, updatesOnly: list.GetUpdatesOnly(), readable: s.readFilter(out.Context())}
 	if want.configOnly {
 		c.filter = tree.ConfigOnly
 	}
 	for _, sub := range list.GetSubscription() {
-		p, err := readPath(s.schema, list.GetPrefix(), sub.GetPath())
+		p, err := s.readPath(list.GetPrefix(), sub.GetPath())
 		if err != nil {
 			return nil, err
 		}
-		one := &subscription{pattern: plain(s.schema, p), origin: sub.GetPath().GetOrigin(), annotation: isAnnotation(list.GetPrefix(), sub.GetPath())}
+		if err := s.mayReadOf(out.Context(), p); err != nil {
+			return nil, err
+		}
+		if err := checkView(list.GetEncoding(), p); err != nil {
+			return nil, err
+		}
+		one := &subscription{pattern: plain(p.schema, p.path), schema: p.schema, view: p.view, origin: sub.GetPath().GetOrigin(), annotation: isAnnotation(list.GetPrefix(), sub.GetPath())}
 		if list.GetMode() == gnmi.SubscriptionList_STREAM {
 			if err := s.checkMode(one, sub, want.configOnly); err != nil {
 				return nil, err
@@ -188,7 +199,7 @@ func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription, configOnly
 			return failf(codes.InvalidArgument, "path %s: with TARGET_DEFINED the router chooses the interval: leave sample_interval out", one.pattern)
 		}
 		one.onChange = true
-		if !configOnly && s.coversVolatile(one.pattern) {
+		if !configOnly && coversVolatile(one) {
 			one.volatile = s.opt.Volatile
 			if sub.GetMode() == gnmi.SubscriptionMode_TARGET_DEFINED {
 				one.volatile *= 2
@@ -208,20 +219,22 @@ func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription, configOnly
 	return nil
 }
 
-func (s *Server) coversVolatile(pattern tree.Path) bool {
+// coversVolatile reports whether the subscription can have counters or gauges.
+func coversVolatile(sub *subscription) bool {
 	var below func(n *tree.Node) bool
 	below = func(n *tree.Node) bool {
-		if isVolatile(n) {
+		if sub.view == nil && isVolatile(n) || sub.view != nil && slices.Contains(viewVolatile, n.SchemaPath()) {
 			return true
 		}
-		for _, c := range n.Children {
-			if below(c) {
+		return slices.ContainsFunc(n.Children, below)
+	}
+	for _, n := range sub.schema.Nodes(sub.pattern) {
+		// A leaf of the view's counters is below the place that is listed.
+		for at := n; sub.view != nil && at.Parent != nil; at = at.Parent {
+			if slices.Contains(viewVolatile, at.SchemaPath()) {
 				return true
 			}
 		}
-		return false
-	}
-	for _, n := range s.schema.Nodes(pattern) {
 		if below(n) {
 			return true
 		}

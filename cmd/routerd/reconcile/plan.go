@@ -40,6 +40,8 @@ const (
 	Filter
 	MulticastRoute
 	GRIBI
+	Role
+	User
 	LogServer
 )
 
@@ -75,6 +77,10 @@ func (k Kind) String() string {
 		return "multicast-route"
 	case GRIBI:
 		return "gribi"
+	case Role:
+		return "role"
+	case User:
+		return "user"
 	case LogServer:
 		return "log-server"
 	}
@@ -123,6 +129,8 @@ type Spec struct {
 	Multicast *models.MulticastSpec
 	GRIBI     *models.GRIBISpec
 
+	Role      *models.RoleSpec
+	User      *models.UserSpec
 	LogServer *models.LogServerSpec
 }
 
@@ -137,7 +145,7 @@ type Step struct {
 	Prefix   netip.Prefix // of a static route and an address; of a route of groups, the groups
 	Source   netip.Prefix // of a route of groups; the zero value for any
 	Neighbor netip.Addr   // of a neighbour
-	Name     string       // of a class, a session, a prefix list, a policer, a filter and a syslog server
+	Name     string       // of a class, a session, a prefix list, a policer, a filter, a role, a user and a syslog server
 	Old, New Spec
 }
 
@@ -163,7 +171,7 @@ func (s Step) Object() string {
 		return fmt.Sprintf("%s family %s neighbor %s", unit(), s.Family, s.Neighbor)
 	case StaticRoute:
 		return fmt.Sprintf("instance %s static-route %s", s.Instance, s.Prefix)
-	case LocalClass, Session, PrefixList, Policer, Filter, LogServer:
+	case LocalClass, Session, PrefixList, Policer, Filter, Role, User, LogServer:
 		return s.Kind.String() + " " + s.Name
 	case MulticastRoute:
 		return fmt.Sprintf("instance %s multicast-route %s %s", s.Instance, s.Prefix, models.MulticastKey{Source: s.Source}.SourceText())
@@ -239,6 +247,12 @@ func Plan(change models.Change) []Step {
 	for _, d := range change.Multicast {
 		add(Step{Kind: MulticastRoute, Instance: d.Key.Instance, Prefix: d.Key.Group, Source: d.Key.Source,
 			Old: Spec{Multicast: d.Old}, New: Spec{Multicast: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Roles {
+		add(Step{Kind: Role, Name: d.Key, Old: Spec{Role: d.Old}, New: Spec{Role: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Users {
+		add(Step{Kind: User, Name: d.Key, Old: Spec{User: d.Old}, New: Spec{User: d.New}}, d.Old != nil, d.New != nil, false)
 	}
 	for _, d := range change.LogServers {
 		add(Step{Kind: LogServer, Name: d.Key, Old: Spec{LogServer: d.Old}, New: Spec{LogServer: d.New}}, d.Old != nil, d.New != nil, false)
