@@ -113,12 +113,15 @@ func TestChangeDelay(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 		n, came := leafOf(t, c, "oper-status", want)
-		link = append(link, came.Sub(begin))
-		if at := time.Unix(0, n.GetTimestamp()); at.Before(begin) || at.After(came) {
+		// The kernel tells of a lost or found carrier up to a second late
+		// (net/core/link_watch.c), so the router's own share counts from its event.
+		at := time.Unix(0, n.GetTimestamp())
+		if at.Before(begin) || at.After(came) {
 			t.Fatalf("the event's timestamp %v is not between %v and %v", at, begin, came)
 		}
+		link = append(link, came.Sub(at))
 	}
-	t.Logf("from a link event (ip link set included) to a subscriber: %v", link)
+	t.Logf("from a link event to a subscriber: %v", link)
 	// The goal is 10 ms; a loaded machine schedules worse than that.
 	for name, ts := range map[string]timing{"Set": after, "link": link} {
 		if p99 := ts[len(ts)*99/100]; p99 > 250*time.Millisecond {
