@@ -168,7 +168,7 @@ func (g *getter) answer(paths []readable) (*gnmi.GetResponse, error) {
 		for i, p := range paths {
 			g.walker.Schema, g.walker.Config, g.walker.State = p.schema, dev, g.source.at(commit)
 			if p.view != nil {
-				g.walker.Config, g.walker.State = p.view.Read(dev, g.source.state, g.now(), commit.Time, p.path)
+				g.walker.Config, g.walker.State = p.view.Read(dev, g.source.state, g.at, commit.Time, p.path)
 			}
 			g.walker.Filter, g.walker.Defaults = filter, g.defaults(p)
 			if slices.Contains(g.commands, i) {

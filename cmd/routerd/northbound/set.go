@@ -165,7 +165,8 @@ func (r *setReader) translate() {
 	}
 	if view := r.view(r.run, r.foreign[0].Path); view != nil {
 		row := r.foreign
-		r.add(place{op: r.run}, tree.Op{Path: row[0].Path, Expand: func(root ygot.GoStruct) ([]tree.Op, []*tree.Error) {
+		// It is an operation on the root: what it comes to is not known yet.
+		r.add(place{op: r.run}, tree.Op{Expand: func(root ygot.GoStruct) ([]tree.Op, []*tree.Error) {
 			return view.Translate(root, row)
 		}})
 	}
@@ -221,7 +222,7 @@ func (r *setReader) placed(err error) error {
 	}
 	list := make([]datastore.Violation, len(rejected.Violations))
 	for i, v := range rejected.Violations {
-		list[i] = r.violation(v)
+		list[i] = r.inView(r.violation(v))
 	}
 	return &datastore.Rejected{Violations: list}
 }

@@ -1,6 +1,7 @@
 package northbound
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -127,6 +128,23 @@ func pastPlaces(sub *subscription, paths []tree.Path) []tree.Path {
 		places = append(places, tree.Path{{Name: "network-instances"}})
 	}
 	return places
+}
+
+// inView tells a violation at a native path by the place in the view, when the
+// client has written nowhere else.
+func (r *setReader) inView(v datastore.Violation) datastore.Violation {
+	if slices.ContainsFunc(r.ops, func(op tree.Op) bool { return op.Expand == nil }) {
+		return v
+	}
+	p, err := tree.Parse(v.Path)
+	if err != nil {
+		return v
+	}
+	if place, ok := openconfig.Place(p); ok {
+		v.Err = fmt.Errorf("%w (native path %s)", v.Err, v.Path)
+		v.Path = place.String()
+	}
+	return v
 }
 
 // viewVolatile are where the view has counters and clocks.

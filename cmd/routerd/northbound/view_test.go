@@ -180,6 +180,9 @@ func TestViewSet(t *testing.T) {
 		{"another model", ocUpdate(t, "/lldp/config/enabled", `true`), codes.NotFound, "lldp"},
 		{"state", ocUpdate(t, ocIf+"/state/mtu", `1`), codes.InvalidArgument, "state"},
 		{"a rule of the native model", ocUpdate(t, ocSub+"/ipv4/addresses/address[ip=224.0.0.1]/config/prefix-length", `24`), codes.InvalidArgument, "address-unicast"},
+		{"its place is told in the view", ocUpdate(t, ocSub+"/ipv4/addresses/address[ip=224.0.0.1]/config/prefix-length", `24`), codes.InvalidArgument, ocSub + "/ipv4/addresses/address[ip=224.0.0.1]: "},
+		{"and of a route", ocUpdate(t, ocRoute10+"/next-hops/next-hop[index=0]/config/next-hop", `"224.0.0.1"`), codes.InvalidArgument, ocRoute10 + "/next-hops/next-hop[index=0]: "},
+		{"and of a name", ocUpdate(t, "/interfaces/interface[name=Ethernet1.1]/config/type", `"ethernetCsmacd"`), codes.InvalidArgument, "/interfaces/interface[name=Ethernet1.1]: "},
 		{"key and body differ", ocUpdate(t, ocIf+"/config/name", `"ge1"`), codes.InvalidArgument, "ge1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -187,6 +190,27 @@ func TestViewSet(t *testing.T) {
 			wantCode(t, err, test.code, test.text)
 		})
 	}
+}
+
+// Row 37: the union of both trees is the whole configuration afterwards.
+func TestViewUnion(t *testing.T) {
+	b := furnished(t)
+	view := &gnmi.Update{Path: oc(t, "/interfaces/interface[name=ge0]"), Val: ietf(`{"config":{"type":"ethernetCsmacd","description":"view"}}`)}
+	union := func(updates ...*gnmi.Update) error {
+		_, err := b.client.Set(b.ctx(), &gnmi.SetRequest{UnionReplace: updates})
+		return err
+	}
+	native := func(path, value string) *gnmi.Update { return &gnmi.Update{Path: p(t, path), Val: ietf(value)} }
+	wantCode(t, union(view, native(desc, `"view"`)), codes.InvalidArgument, desc)
+	wantCode(t, union(view, native("/interface[name=ge0]/config/mru", `1`)), codes.InvalidArgument, "mru")
+	if err := union(view, native("/interface[name=ge0]/config/mru", `1700`), native("/interface[name=ge5]/config/description", `"native"`)); err != nil {
+		t.Fatal(err)
+	}
+	b.store.View(func(d *gen.Device, _ datastore.Commit) {
+		if len(d.Interface) != 2 || *d.Interface["ge0"].Config.Description != "view" || *d.Interface["ge0"].Config.Mru != 1700 || d.Interface["ge5"] == nil || d.Interface["ge0"].Unit != nil {
+			t.Errorf("the union made %v", d.Interface)
+		}
+	})
 }
 
 func TestViewSubscribe(t *testing.T) {

@@ -192,3 +192,53 @@ func sortedUnique(names []string) []string {
 	slices.Sort(names)
 	return slices.Compact(names)
 }
+
+// Place is where the view has what stands at the native path p, as near as it
+// can be told; ok is false where it has nothing.
+func Place(p tree.Path) (place tree.Path, ok bool) {
+	list := Touched(p)
+	if len(list) == 0 || len(p) == 0 || p[0].GetName() == "system" {
+		return nil, false // the system's leaves have the same paths
+	}
+	place = list[0]
+	if len(p) == 1 && p[0].GetName() == "instance" {
+		return ocInstancePath(place[1].GetKey()["name"]), true
+	}
+	if len(p) > 2 && p[1].GetName() == "unit" && p[2].GetName() == "family" {
+		return placeInFamily(place, p[2:]), true
+	}
+	if len(p) > 2 && p[1].GetName() == "static-route" && p[2].GetName() == "next-hop" {
+		if index, ok := p[2].GetKey()["index"]; ok {
+			place = place.Named("next-hops").Child(keyed("next-hop", "index", index))
+		}
+	}
+	return place, true
+}
+
+// placeInFamily is the place below a subinterface of a path that begins with a
+// family.
+func placeInFamily(sub, p tree.Path) tree.Path {
+	container := "ipv4"
+	if p[0].GetKey()["type"] == "inet6" {
+		container = "ipv6"
+	}
+	place := sub.Named(container)
+	if len(p) == 1 {
+		return place
+	}
+	switch p[1].GetName() {
+	case "address":
+		if ip, _, ok := splitPrefix(p[1].GetKey()["prefix"]); ok {
+			return place.Named("addresses").Child(keyed("address", "ip", ip))
+		}
+	case "neighbor":
+		if ip, ok := p[1].GetKey()["address"]; ok {
+			return place.Named("neighbors").Child(keyed("neighbor", "ip", ip))
+		}
+	case "config":
+		if len(p) > 2 && (p[2].GetName() == "mtu" || p[2].GetName() == "enabled") {
+			return place.Named("config").Named(p[2].GetName())
+		}
+	}
+	return place
+}
