@@ -14,6 +14,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/openconfig/gnoi/cert"
+	gfile "github.com/openconfig/gnoi/file"
 	"github.com/openconfig/gnoi/system"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -40,13 +42,21 @@ type Prober interface {
 type Options struct {
 	Prober    Prober
 	Restarter Restarter
-	Log       *slog.Logger // nil for none
+	// Directories are those whose files clients may get.
+	Directories []Directory
+	// Certificates is the router's certificate; nil without TLS. What gNOI has to
+	// remember of it is kept in StateDir.
+	Certificates Certificates
+	StateDir     string
+	Log          *slog.Logger // nil for none
 }
 
 // Services are the gNOI services of a router. Their methods are safe for
 // concurrent use.
 type Services struct {
 	system systemService
+	file   fileService
+	cert   certService
 	life   *life
 }
 
@@ -56,15 +66,21 @@ func New(o Options) *Services {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	l := newLife()
-	return &Services{
+	s := &Services{
 		life:   l,
+		cert:   certService{certificates: o.Certificates, dir: o.StateDir, log: o.Log, life: l, now: time.Now},
+		file:   fileService{directories: o.Directories, log: o.Log, life: l},
 		system: systemService{prober: o.Prober, restarter: o.Restarter, log: o.Log, lookup: resolver{}, now: time.Now, life: l},
 	}
+	s.cert.open()
+	return s
 }
 
 // Register makes a server answer the calls.
 func (s *Services) Register(g grpc.ServiceRegistrar) {
 	system.RegisterSystemServer(g, &s.system)
+	gfile.RegisterFileServer(g, &s.file)
+	cert.RegisterCertificateManagementServer(g, &s.cert)
 }
 
 // Stop ends the streams that are open, as those of clients that go away do.
