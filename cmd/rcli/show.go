@@ -147,13 +147,13 @@ type memberTree struct {
 
 func showCommand(o *options) *cobra.Command {
 	show := &cobra.Command{
-		Use:   "show interfaces|routes|neighbors|sessions|local-policy|filters|policers|filter-log|multicast|gribi",
+		Use:   "show interfaces|routes|neighbors|sessions|local-policy|filters|policers|filter-log|multicast|gribi|health",
 		Short: "print tables of what the router has and does",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log, multicast or gribi")
+				return errors.New("want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log, multicast, gribi or health")
 			}
-			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log, multicast or gribi", args[0])
+			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log, multicast, gribi or health", args[0])
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
@@ -199,6 +199,7 @@ func showCommand(o *options) *cobra.Command {
 	})
 	filterCommands(o, sub)
 	sub(multicastCommand(o))
+	sub(healthCommand(o))
 	sub(&cobra.Command{Use: "gribi", Short: "what controllers program over gRIBI, and who they are", Args: cobra.NoArgs},
 		func(ctx context.Context, c *client, _ []string) error { return showGRIBI(ctx, o, c) })
 	return show

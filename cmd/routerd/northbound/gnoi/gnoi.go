@@ -16,12 +16,14 @@ import (
 
 	"github.com/openconfig/gnoi/cert"
 	gfile "github.com/openconfig/gnoi/file"
+	"github.com/openconfig/gnoi/healthz"
 	"github.com/openconfig/gnoi/system"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"router/cmd/routerd/control"
+	"router/cmd/routerd/health"
 	"router/dataplane"
 )
 
@@ -42,6 +44,7 @@ type Prober interface {
 type Options struct {
 	Prober    Prober
 	Restarter Restarter
+	Health    *health.Monitor
 	// Directories are those whose files clients may get.
 	Directories []Directory
 	// Certificates is the router's certificate; nil without TLS. What gNOI has to
@@ -57,6 +60,7 @@ type Services struct {
 	system systemService
 	file   fileService
 	cert   certService
+	health healthzService
 	life   *life
 }
 
@@ -68,6 +72,7 @@ func New(o Options) *Services {
 	l := newLife()
 	s := &Services{
 		life:   l,
+		health: healthzService{monitor: o.Health, log: o.Log},
 		cert:   certService{certificates: o.Certificates, dir: o.StateDir, log: o.Log, life: l, now: time.Now},
 		file:   fileService{directories: o.Directories, log: o.Log, life: l},
 		system: systemService{prober: o.Prober, restarter: o.Restarter, log: o.Log, lookup: resolver{}, now: time.Now, life: l},
@@ -80,6 +85,7 @@ func New(o Options) *Services {
 func (s *Services) Register(g grpc.ServiceRegistrar) {
 	system.RegisterSystemServer(g, &s.system)
 	gfile.RegisterFileServer(g, &s.file)
+	healthz.RegisterHealthzServer(g, &s.health)
 	cert.RegisterCertificateManagementServer(g, &s.cert)
 }
 
