@@ -54,8 +54,8 @@ fuzz: ## each fuzz target for FUZZTIME (60s)
 	  done; done
 
 .PHONY: generate
-generate: ## remake gen/ and the BPF objects (needs clang and llvm-strip)
-	$(GO) generate ./gen ./dataplane/bpf ./internal/testnet/traffic
+generate: ## remake gen/ and the BPF objects (needs clang, llvm-strip and protoc)
+	$(GO) generate ./gen ./gen/configpb ./dataplane/bpf ./internal/testnet/traffic
 
 .PHONY: drift
 drift: ## fail when generated files differ from what generate makes

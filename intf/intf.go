@@ -140,6 +140,16 @@ type DeviceSpec struct {
 	MAC         MAC    // zero keeps the hardware's own
 }
 
+// MaxPlainMRU is the largest MRU, in octets, of frames that stay in one buffer.
+// A device is opened for these, or for larger ones.
+const MaxPlainMRU = 1790
+
+// OpensAs reports whether a device that is open as o says can stay so for d:
+// everything else changes while it forwards.
+func (d DeviceSpec) OpensAs(o DeviceSpec) bool {
+	return d.Attach == o.Attach && d.Driver == o.Driver && d.Queues == o.Queues && (d.MRU > MaxPlainMRU) == (o.MRU > MaxPlainMRU)
+}
+
 // A VLAN is the tag stack of a unit. A zero TPID means that the tag is absent;
 // an inner tag needs an outer one. Ids are 1 to 4094.
 type VLAN struct {

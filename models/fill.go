@@ -251,14 +251,15 @@ func FillRoute(dst *gen.Device, instance string, s RouteState) {
 	entry.State = st
 	for i, m := range s.Members {
 		state := &gen.Routerd_Instance_Rib_Route_Entry_Member_State{
-			Index:   ygot.Uint8(uint8(i)),
-			Gateway: address(m.Gateway),
-			Egress:  text(m.Egress),
-			Weight:  ygot.Uint8(m.Weight),
-			Backup:  ygot.Bool(m.Backup),
-			Usable:  ygot.Bool(m.Usable),
-			Active:  ygot.Bool(m.Active),
-			Reason:  text(m.Reason),
+			Index:    ygot.Uint8(uint8(i)),
+			Gateway:  address(m.Gateway),
+			Egress:   text(m.Egress),
+			Instance: text(m.Lookup),
+			Weight:   ygot.Uint8(m.Weight),
+			Backup:   ygot.Bool(m.Backup),
+			Usable:   ygot.Bool(m.Usable),
+			Active:   ygot.Bool(m.Active),
+			Reason:   text(m.Reason),
 		}
 		if m.Resolved.IsValid() {
 			state.Resolved = ygot.String(m.Resolved.String())

@@ -86,7 +86,7 @@ func filled() *gen.Device {
 		Lookup: "default", Resolved: netip.MustParsePrefix("2001:db8::/64"),
 		Out: []string{"ge0.100.1"},
 		Members: []MemberState{{
-			Gateway: someIP, Egress: "ge0.100.1", Resolved: netip.MustParsePrefix("2001:db8::/64"),
+			Lookup: "red", Gateway: someIP, Egress: "ge0.100.1", Resolved: netip.MustParsePrefix("2001:db8::/64"),
 			Weight: 3, Backup: true, Usable: true, Active: true, Reason: "gateway unresolved",
 		}},
 	})

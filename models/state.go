@@ -226,6 +226,7 @@ type MemberState struct {
 	Gateway  netip.Addr   // zero for none
 	Egress   string       // a unit's name, empty for none
 	Resolved netip.Prefix // of the route that the gateway was found through; zero for none
+	Lookup   string       // the instance to look up in, empty for the route's own
 	Weight   uint8
 	Backup   bool
 	Usable   bool

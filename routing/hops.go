@@ -114,6 +114,14 @@ func (s *Store) release(h *hop) {
 // bury deletes the hops that nothing refers to. Burying an Indirect or a Group
 // can free what it led to, so the list may grow under way.
 func (s *Store) bury() {
+	// A shared group goes before those that have ceased to be its members.
+	groups := 0
+	for i, h := range s.dying {
+		if h.group != nil {
+			s.dying[groups], s.dying[i] = h, s.dying[groups]
+			groups++
+		}
+	}
 	for n := 0; n < len(s.dying); n++ {
 		h := s.dying[n]
 		h.doomed = false

@@ -213,6 +213,8 @@ type world struct {
 	store  *Store
 	oracle *oracle
 	fibs   map[uint32]*fakeFIB
+	// shared are groups whose members change, by number in the scripts.
+	shared [4]NextHop
 	// feasible are the second FIBs of some.
 	feasible map[uint32]*fakeFIB
 }
@@ -342,7 +344,8 @@ func (w *world) check() {
 					w.tb.Errorf("walk finds %v after %v", e.Route, last)
 				}
 				last = e.Route
-				if e.Usable != want.usable[instance][e.Key] || e.Usable == (e.Reason != "") {
+				blocked := e.NextHop.Shared != 0 && !want.alive(e.NextHop, f)
+				if e.Usable != want.usable[instance][e.Key] || (!e.Usable || blocked) != (e.Reason != "") {
 					w.tb.Errorf("instance %d %+v: usable %v (%s), want %v", instance, e.Route, e.Usable, e.Reason, want.usable[instance][e.Key])
 				}
 				best := want.active[instance][e.Prefix] == e.Route && e.Usable
@@ -443,8 +446,10 @@ func (w *world) checkFeasible(instance uint32, prefix netip.Prefix, best Route, 
 		case Forward, Resolve, Indirect:
 			ways[nh] = true
 		case Group:
-			for _, m := range nh.Members.All() {
-				ways[m.NextHop] = true
+			for _, m := range w.oracle.members(nh) {
+				if m.NextHop.Kind != Lookup {
+					ways[m.NextHop] = true
+				}
 			}
 		}
 	}
@@ -481,7 +486,7 @@ func (w *world) checkGroup(id NextHopID, nh NextHop, want want) {
 	}
 	var members []member
 	var usable []bool
-	all := nh.Members.All()
+	all := w.oracle.members(nh)
 	for _, m := range all {
 		members = append(members, member{weight: m.Weight, backup: m.Backup})
 		usable = append(usable, want.alive(m.NextHop, nh.Members.family()))
@@ -489,6 +494,9 @@ func (w *world) checkGroup(id NextHopID, nh NextHop, want want) {
 	var buckets []NextHop
 	for _, i := range deal(members, usable) {
 		buckets = append(buckets, all[i].NextHop)
+	}
+	if len(buckets) == 0 && nh.Shared != 0 {
+		buckets = []NextHop{{Kind: Discard}}
 	}
 	var got []NextHop
 	for _, b := range w.plane.deals[id] {
@@ -518,13 +526,60 @@ func cmpPrefix(a, b netip.Prefix) int {
 	return a.Bits() - b.Bits()
 }
 
+// setShared makes shared group i, or changes its members.
+func (w *world) setShared(i int, f intf.Family, members []Member) {
+	w.tb.Helper()
+	var err error
+	if nh := w.shared[i]; nh.Kind != 0 {
+		err = w.store.SetShared(nh, members)
+	} else {
+		w.shared[i], err = w.store.NewShared(f, members)
+	}
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	w.oracle.shared[w.shared[i]] = members
+}
+
+// releaseShared deletes the routes that have shared group i, and gives it up.
+func (w *world) releaseShared(i int) {
+	w.tb.Helper()
+	for instance, routes := range w.oracle.routes {
+		for k, r := range routes {
+			if r.NextHop == w.shared[i] {
+				w.delete(instance, k)
+			}
+		}
+	}
+	if err := w.store.ReleaseShared(w.shared[i]); err != nil {
+		w.tb.Fatal(err)
+	}
+	if err := w.store.ReleaseShared(w.shared[i]); err == nil {
+		w.tb.Error("a shared group was released twice")
+	}
+	delete(w.oracle.shared, w.shared[i])
+	w.shared[i] = NextHop{}
+}
+
 // empty deletes everything, and checks that nothing is left.
 func (w *world) empty() {
 	w.tb.Helper()
 	for instance := range w.oracle.routes {
 		w.removeRIB(instance)
 	}
+	for i, nh := range w.shared {
+		if nh.Kind != 0 {
+			w.releaseShared(i)
+		}
+	}
 	s := w.store
+	if s.discard != nil {
+		// What discards stays, once there was a need.
+		s.release(s.discard)
+		if err := s.settle(); err != nil {
+			w.tb.Fatal(err)
+		}
+	}
 	if len(s.choices) != 0 || len(s.feasibles) != 0 {
 		w.tb.Errorf("left over: %d choices, %d of second FIBs", len(s.choices), len(s.feasibles))
 	}
@@ -551,6 +606,24 @@ func (w *world) play(script []byte) {
 			return netip.AddrFrom16([16]byte{0x20, 1, 15: byte(next(8))})
 		}
 		return netip.AddrFrom4([4]byte{10, 0, 0, byte(next(8))})
+	}
+	members := func(v6 bool) (list []Member) {
+		for range 1 + next(4) {
+			m := Member{Weight: uint8(1 + next(3)), Backup: next(3) == 0}
+			switch next(4) {
+			case 0:
+				m.NextHop = NextHop{Kind: Forward, IfIndex: intf.Index(1 + next(3)), Gateway: addr(v6)}
+			case 1:
+				m.NextHop = NextHop{Kind: Resolve, IfIndex: intf.Index(1 + next(3))}
+			default:
+				m.NextHop = NextHop{Kind: Indirect, Instance: uint32(next(3)), Gateway: addr(v6)}
+			}
+			if !slices.ContainsFunc(list, func(o Member) bool { return o.NextHop == m.NextHop }) {
+				list = append(list, m)
+			}
+		}
+		list[0].Backup = false
+		return list
 	}
 	route := func() Route {
 		v6 := next(4) == 0
@@ -590,22 +663,11 @@ func (w *world) play(script []byte) {
 		case Indirect:
 			r.NextHop = NextHop{Kind: kind, Instance: uint32(next(3)), Gateway: addr(v6)}
 		case Group:
-			var list []Member
-			for range 1 + next(4) {
-				m := Member{Weight: uint8(1 + next(3)), Backup: next(3) == 0}
-				switch next(4) {
-				case 0:
-					m.NextHop = NextHop{Kind: Forward, IfIndex: intf.Index(1 + next(3)), Gateway: addr(v6)}
-				case 1:
-					m.NextHop = NextHop{Kind: Resolve, IfIndex: intf.Index(1 + next(3))}
-				default:
-					m.NextHop = NextHop{Kind: Indirect, Instance: uint32(next(3)), Gateway: addr(v6)}
-				}
-				if !slices.ContainsFunc(list, func(o Member) bool { return o.NextHop == m.NextHop }) {
-					list = append(list, m)
-				}
+			list := members(v6)
+			if nh := w.shared[next(4)]; nh.Kind != 0 && nh.Members.family() == intf.FamilyOf(a) && next(2) == 0 {
+				r.NextHop = nh
+				break
 			}
-			list[0].Backup = false
 			var err error
 			if r.NextHop, err = NewGroup(intf.FamilyOf(a), list); err != nil {
 				w.tb.Fatal(err)
@@ -619,6 +681,13 @@ func (w *world) play(script []byte) {
 		switch instance := uint32(next(3)); next(16) {
 		case 0:
 			w.addRIB(instance)
+			if i := next(4); next(6) == 0 && w.shared[i].Kind != 0 {
+				w.releaseShared(i)
+			} else if f := intf.Family(next(2)); next(4) == 0 {
+				w.setShared(i, f, []Member{{NextHop: NextHop{Kind: Lookup, Instance: uint32(next(3))}, Weight: 1}})
+			} else {
+				w.setShared(i, f, members(next(4) == 0))
+			}
 		case 1:
 			if next(8) == 0 {
 				w.removeRIB(instance)

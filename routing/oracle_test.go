@@ -16,10 +16,20 @@ import (
 type oracle struct {
 	routes map[uint32]map[Key]Route // by instance
 	up     map[link]bool
+	// shared are the members of the shared groups.
+	shared map[NextHop][]Member
+}
+
+// members are those of a group.
+func (o *oracle) members(nh NextHop) []Member {
+	if nh.Shared != 0 {
+		return o.shared[nh]
+	}
+	return nh.Members.All()
 }
 
 func newOracle() *oracle {
-	return &oracle{routes: map[uint32]map[Key]Route{}, up: map[link]bool{}}
+	return &oracle{routes: map[uint32]map[Key]Route{}, up: map[link]bool{}, shared: map[NextHop][]Member{}}
 }
 
 func order(a, b Route) int {
@@ -83,19 +93,27 @@ func (o *oracle) resolve() map[gatewayKey]*verdict {
 		v := &verdict{candidates: o.candidates(k)}
 		all[k] = v
 		for _, r := range v.candidates {
-			for _, m := range indirects(r.NextHop) {
+			for _, m := range o.indirects(r.NextHop) {
 				need(m)
 			}
 			if i := r.NextHop.Instance; r.NextHop.Kind == Lookup && o.routes[i] != nil && i != k.instance {
+				need(gatewayKey{i, k.addr})
+			}
+			if i, ok := o.looksUp(r.NextHop); ok && o.routes[i] != nil {
 				need(gatewayKey{i, k.addr})
 			}
 		}
 	}
 	for _, routes := range o.routes {
 		for _, r := range routes {
-			for _, m := range indirects(r.NextHop) {
+			for _, m := range o.indirects(r.NextHop) {
 				need(m)
 			}
+		}
+	}
+	for nh := range o.shared {
+		for _, m := range o.indirects(nh) {
+			need(m)
 		}
 	}
 	for {
@@ -199,14 +217,27 @@ func (o *oracle) step(k gatewayKey, v *verdict, all map[gatewayKey]*verdict) (on
 		}
 		return final(all[m].target, all[m].depth+1)
 	case Group:
-		depth, usable := 1, false
-		for _, m := range nh.Members.All() {
+		if i, ok := o.looksUp(nh); ok {
+			m := gatewayKey{i, k.addr}
+			switch {
+			case o.routes[i] == nil || m == k:
+				return final(NextHop{}, 0)
+			case !all[m].final:
+				return m, false
+			case all[m].target.Kind == 0:
+				return final(NextHop{}, 0)
+			}
+			return final(all[m].target, all[m].depth+1)
+		}
+		depth, usable, itself := 1, false, false
+		for _, m := range o.members(nh) {
 			if m.NextHop.Kind != Indirect {
-				usable = usable || o.up[link{m.NextHop.IfIndex, family}]
+				usable = usable || m.NextHop.Kind != Lookup && o.up[link{m.NextHop.IfIndex, family}]
 				continue
 			}
 			m := gatewayKey{m.NextHop.Instance, m.NextHop.Gateway}
 			if m == k {
+				itself = true
 				continue
 			}
 			if !all[m].final {
@@ -216,10 +247,13 @@ func (o *oracle) step(k gatewayKey, v *verdict, all map[gatewayKey]*verdict) (on
 				usable, depth = true, max(depth, all[m].depth+1)
 			}
 		}
+		if !usable && nh.Shared != 0 && !itself {
+			return final(NextHop{}, 0) // it discards
+		}
 		if !usable {
 			return next()
 		}
-		target := toward(family, nh.Members.All(), k)
+		target := toward(family, o.members(nh), k)
 		if target.Kind == Indirect {
 			target = all[gatewayKey{target.Instance, target.Gateway}].target
 		}
@@ -229,15 +263,23 @@ func (o *oracle) step(k gatewayKey, v *verdict, all map[gatewayKey]*verdict) (on
 	panic(fmt.Sprintf("kind %v", r.NextHop.Kind))
 }
 
+// looksUp is the instance that a shared group looks up in.
+func (o *oracle) looksUp(nh NextHop) (instance uint32, ok bool) {
+	if nh.Shared == 0 || o.shared[nh][0].NextHop.Kind != Lookup {
+		return 0, false
+	}
+	return o.shared[nh][0].NextHop.Instance, true
+}
+
 // indirects are the gateways that have to be known for nh.
-func indirects(nh NextHop) []gatewayKey {
+func (o *oracle) indirects(nh NextHop) []gatewayKey {
 	switch nh.Kind {
 	case Indirect:
 		return []gatewayKey{{nh.Instance, nh.Gateway}}
 	case Group:
 		var list []gatewayKey
-		for _, m := range nh.Members.All() {
-			list = append(list, indirects(m.NextHop)...)
+		for _, m := range o.members(nh) {
+			list = append(list, o.indirects(m.NextHop)...)
 		}
 		return list
 	case Forward, Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice, Multicast, Flood, BySource:
@@ -253,6 +295,7 @@ type want struct {
 	used     map[NextHop]bool // Forward next hops that OnGateway should have told
 	up       map[link]bool
 	gateways map[gatewayKey]*verdict
+	oracle   *oracle
 }
 
 // alive reports whether packets of a family can go by a Forward, a Resolve, an
@@ -264,8 +307,10 @@ func (w want) alive(nh NextHop, f intf.Family) bool {
 	case Indirect:
 		return w.gateways[gatewayKey{nh.Instance, nh.Gateway}].target.Kind != 0
 	case Group:
-		return slices.ContainsFunc(nh.Members.All(), func(m Member) bool { return w.alive(m.NextHop, f) })
-	case Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice, Multicast, Flood, BySource:
+		return slices.ContainsFunc(w.oracle.members(nh), func(m Member) bool { return w.alive(m.NextHop, f) })
+	case Lookup: // only as a member
+		return w.oracle.routes[nh.Instance] != nil
+	case Receive, Broadcast, LinkLocal, Reject, Discard, Choice, Multicast, Flood, BySource:
 	}
 	return true
 }
@@ -274,13 +319,13 @@ func (w want) alive(nh NextHop, f intf.Family) bool {
 func (w want) use(nh NextHop, f intf.Family) {
 	switch nh.Kind {
 	case Forward:
-		if w.alive(nh, f) {
+		if w.alive(nh, intf.FamilyOf(nh.Gateway)) {
 			w.used[nh] = true
 		}
 	case Indirect:
 		w.use(w.gateways[gatewayKey{nh.Instance, nh.Gateway}].target, f)
 	case Group:
-		for _, m := range nh.Members.All() {
+		for _, m := range w.oracle.members(nh) {
 			w.use(m.NextHop, f)
 		}
 	case Resolve, Receive, Broadcast, LinkLocal, Reject, Discard, Lookup, Choice, Multicast, Flood, BySource:
@@ -288,7 +333,10 @@ func (w want) use(nh NextHop, f intf.Family) {
 }
 
 func (o *oracle) want() want {
-	w := want{map[uint32]map[netip.Prefix]Route{}, map[uint32]map[netip.Prefix]NextHop{}, map[uint32]map[Key]bool{}, map[NextHop]bool{}, o.up, o.resolve()}
+	w := want{map[uint32]map[netip.Prefix]Route{}, map[uint32]map[netip.Prefix]NextHop{}, map[uint32]map[Key]bool{}, map[NextHop]bool{}, o.up, o.resolve(), o}
+	for nh := range o.shared {
+		w.use(nh, nh.Members.family())
+	}
 	for instance, routes := range o.routes {
 		w.active[instance] = map[netip.Prefix]Route{}
 		w.resolved[instance] = map[netip.Prefix]NextHop{}
@@ -310,7 +358,7 @@ func (o *oracle) want() want {
 				usable = end.Kind != 0
 				w.use(nh, intf.FamilyOf(k.Prefix.Addr()))
 			case Group:
-				usable = w.alive(nh, intf.FamilyOf(k.Prefix.Addr()))
+				usable = nh.Shared != 0 || w.alive(nh, intf.FamilyOf(k.Prefix.Addr()))
 				w.use(nh, intf.FamilyOf(k.Prefix.Addr()))
 			case Receive, Broadcast, LinkLocal, Reject, Discard, Choice, Multicast, Flood, BySource:
 			}

@@ -199,9 +199,10 @@ func deleteCommand(o *options) *cobra.Command {
 }
 
 func loadCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	var f commitOptions
+	cmd := &cobra.Command{
 		Use:   "load [merge|replace] FILE",
-		Short: "commit RFC 7951 JSON of the whole tree from a file (- is standard input); merge is the default",
+		Short: "commit RFC 7951 JSON of the whole tree, or set-commands, from a file (- is standard input); merge is the default",
 		Args:  cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			mode, file := "merge", args[len(args)-1]
@@ -211,9 +212,14 @@ func loadCommand(o *options) *cobra.Command {
 			if mode != "merge" && mode != "replace" {
 				return usagef("load %s: want merge or replace", mode)
 			}
+			if f.given() {
+				return o.commitFile(cmd.Context(), mode, file, &f)
+			}
 			return load(cmd.Context(), o, mode, file)
 		},
 	}
+	f.flags(cmd)
+	return cmd
 }
 
 func load(ctx context.Context, o *options, mode, file string) error {
@@ -227,6 +233,9 @@ func load(ctx context.Context, o *options, mode, file string) error {
 	}
 	if err != nil {
 		return usagef("load: %w", err)
+	}
+	if isCommands(string(data)) {
+		return o.commitText(ctx, mode, string(data), &commitOptions{})
 	}
 	var tree map[string]json.RawMessage
 	if err := json.Unmarshal(data, &tree); err != nil {

@@ -120,20 +120,27 @@ Exit codes: 0 done, 1 refused, 2 usage, 3 no connection.`,
 	f.BoolVar(&o.json, "json", false, "print JSON, for programs")
 	root.Flags().StringArrayVarP(&o.commands, "command", "c", nil, "command to run; may be repeated")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(getCommand(o), setCommand(o), deleteCommand(o), loadCommand(o), showCommand(o), watchCommand(o), pingCommand(o), tracerouteCommand(o), restartCommand(o), fileCommand(o))
+	root.AddCommand(getCommand(o), setCommand(o), deleteCommand(o), loadCommand(o), showCommand(o), watchCommand(o))
+	root.AddCommand(pingCommand(o), tracerouteCommand(o), restartCommand(o), fileCommand(o))
+	root.AddCommand(commitCommand(o), rollbackCommand(o), rescueCommand(o), compareCommand(o), planCommand(o), candidatesCommand(o))
 	for _, c := range root.Commands() {
-		args := c.Args
-		c.Args = func(cmd *cobra.Command, a []string) error {
-			if args == nil {
-				return nil
-			}
-			if err := args(cmd, a); err != nil {
-				return usagef("%s: %w; usage: %s", cmd.Name(), err, cmd.UseLine())
-			}
-			return nil
-		}
+		usageArgs(c)
 	}
 	return root
+}
+
+// usageArgs makes what a command says of its arguments a mistake in the usage.
+func usageArgs(c *cobra.Command) {
+	args := c.Args
+	c.Args = func(cmd *cobra.Command, a []string) error {
+		if args == nil {
+			return nil
+		}
+		if err := args(cmd, a); err != nil {
+			return usagef("%s: %w; usage: %s", cmd.Name(), err, cmd.UseLine())
+		}
+		return nil
+	}
 }
 
 // runLine runs one -c command with the options of the outer call.

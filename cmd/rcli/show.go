@@ -138,6 +138,7 @@ type entryTree struct {
 type memberTree struct {
 	Gateway  string `json:"gateway"`
 	Egress   string `json:"egress"`
+	Instance string `json:"instance"`
 	Resolved string `json:"resolved"`
 	Weight   int    `json:"weight"`
 	Backup   bool   `json:"backup"`
@@ -537,8 +538,13 @@ func memberRow(m memberTree) []string {
 	if m.Active {
 		next = "* "
 	}
-	// Without a gateway, each destination is a neighbour.
-	if next += m.Gateway; m.Gateway == "" {
+	switch next += m.Gateway; {
+	case m.Gateway != "" && m.Instance != "":
+		next += " in " + m.Instance
+	case m.Instance != "":
+		next += "lookup in " + m.Instance
+	case m.Gateway == "":
+		// Each destination is a neighbour.
 		next += "resolve"
 	}
 	if m.Resolved != "" {

@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"router/intf"
 	"router/intf/kernel"
@@ -236,32 +237,74 @@ func (m *Manager) remove(ifindex intf.Index) error {
 	return errors.Join(errs...)
 }
 
-// EnsureNamespace makes the namespace of an instance, if it is absent, and
-// keeps it, with or without units.
-func (m *Manager) EnsureNamespace(name string) error {
+// EnsureNamespaces has namespaces exist, even without a unit in them; those that
+// are absent are made. It returns what went wrong, by name.
+func (m *Manager) EnsureNamespaces(names []string) map[string]error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	failed := map[string]error{}
 	if m.closed {
-		return errors.New("host: the manager is closed")
+		for _, name := range names {
+			failed[name] = errors.New("host: the manager is closed")
+		}
+		return failed
 	}
-	if _, err := m.space(name); err != nil {
-		return err
+	fresh := make([]*space, len(names))
+	errs := make([]error, len(names))
+	atOnce(len(names), func(i int) {
+		if s := m.spaces[names[i]]; s != nil {
+			if s.ns == nil {
+				errs[i] = m.reopen(s)
+			}
+			return
+		}
+		fresh[i], errs[i] = m.newSpace(names[i])
+	})
+	for i, name := range names {
+		if errs[i] != nil {
+			failed[name] = errs[i]
+			continue
+		}
+		if fresh[i] != nil {
+			m.spaces[name] = fresh[i]
+		}
+		m.pinned[name] = true
 	}
-	m.pinned[name] = true
-	return nil
+	return failed
 }
 
-// RemoveNamespace undoes EnsureNamespace: a namespace that the router made is
-// removed, one that was there is left. While units are in it, it stays.
-func (m *Manager) RemoveNamespace(name string) error {
+// RemoveNamespaces undoes EnsureNamespaces: those that the router made are
+// removed, those that were there are left. One with units in it stays.
+func (m *Manager) RemoveNamespaces(names []string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.pinned, name)
-	m.letGo(name)
-	if m.spaces[name] != nil || name == "" {
-		return nil
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		delete(m.pinned, name)
+		m.letGo(name)
+		return name == "" || m.spaces[name] != nil
+	})
+	return m.removeNames(names)
+}
+
+func (m *Manager) removeNames(names []string) error {
+	errs := make([]error, len(names))
+	atOnce(len(names), func(i int) { errs[i] = m.names.Remove(names[i]) })
+	return errors.Join(errs...)
+}
+
+// atOnce calls f for 0 to n-1, up to eight at a time, and returns when all is
+// done. Making and removing a namespace is mostly waiting for the kernel, milliseconds each.
+func atOnce(n int, f func(i int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(n, 8) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				f(i)
+			}
+		})
 	}
-	return m.names.Remove(name)
+	wg.Wait()
 }
 
 // Cleanup removes the namespaces that an earlier life of this router made and
@@ -270,7 +313,7 @@ func (m *Manager) RemoveNamespace(name string) error {
 func (m *Manager) Cleanup() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.names.RemoveExcept(func(name string) bool { return m.spaces[name] != nil })
+	return m.removeNames(slices.DeleteFunc(m.names.All(), func(name string) bool { return m.spaces[name] != nil }))
 }
 
 // Close removes every TAP and every namespace that the router made, and ends
@@ -296,7 +339,7 @@ func (m *Manager) Close() error {
 	for name := range m.spaces {
 		m.letGo(name)
 	}
-	errs = append(errs, m.names.RemoveExcept(func(string) bool { return false }))
+	errs = append(errs, m.removeNames(m.names.All()))
 	m.mu.Unlock()
 
 	m.events.Wait()

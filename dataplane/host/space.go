@@ -38,6 +38,16 @@ func (m *Manager) space(name string) (*space, error) {
 		}
 		return s, m.reopen(s)
 	}
+	s, err := m.newSpace(name)
+	if err != nil {
+		return nil, err
+	}
+	m.spaces[name] = s
+	return s, nil
+}
+
+// newSpace opens a space that nobody has. It may run for several names at once.
+func (m *Manager) newSpace(name string) (*space, error) {
 	ns, err := m.ensureNamespace(name)
 	if err != nil {
 		return nil, err
@@ -46,7 +56,6 @@ func (m *Manager) space(name string) (*space, error) {
 	if err := m.open(s, ns); err != nil {
 		return nil, err
 	}
-	m.spaces[name] = s
 	return s, nil
 }
 

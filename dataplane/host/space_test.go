@@ -71,7 +71,7 @@ func TestNamespacesOfOthersAreUsedAndLeft(t *testing.T) {
 	if out := run(t, lent, "ip", "addr", "show", "dev", "ge0.0"); !strings.Contains(out, "192.0.2.1/24") {
 		t.Errorf("no address:\n%s", out)
 	}
-	if err := w.RemoveNamespace(lent.Name); err != nil {
+	if err := w.RemoveNamespaces([]string{lent.Name}); err != nil {
 		t.Error(err)
 	}
 	if err := w.Close(); err != nil {
@@ -123,13 +123,13 @@ func TestNamespaceIsRemovedUnderUs(t *testing.T) {
 	t.Run("a pinned one without units", func(t *testing.T) {
 		w := newWorld(t, "pinned")
 		name := nsName(t, "pin")
-		if err := w.EnsureNamespace(name); err != nil {
+		if err := w.EnsureNamespaces([]string{name})[name]; err != nil {
 			t.Fatal(err)
 		}
 		w.ip(t, "netns", "del", name)
 		eventually(t, 2*time.Second, "made again", func() bool { return exists(name) })
-		if err := w.RemoveNamespace(name); err != nil || exists(name) {
-			t.Errorf("RemoveNamespace: %v, exists %t", err, exists(name))
+		if err := w.RemoveNamespaces([]string{name}); err != nil || exists(name) {
+			t.Errorf("RemoveNamespaces: %v, exists %t", err, exists(name))
 		}
 	})
 }
@@ -275,7 +275,7 @@ func TestNothingLeaks(t *testing.T) {
 		if err := w.Audit(); err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(w.Remove(1), w.Remove(2), w.RemoveNamespace(name)); err != nil {
+		if err := errors.Join(w.Remove(1), w.Remove(2), w.RemoveNamespaces([]string{name})); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -34,11 +34,11 @@ var layers = []struct {
 // leaves are the only packages that may talk to the kernel below the Go
 // standard library, by what they may import.
 var leaves = map[string][]string{
-	"unsafe":                       {"dataplane", "dataplane/xsk", "dataplane/afpacket", "dataplane/ethtool", "dataplane/host", "intf/kernel"},
+	"unsafe":                       {"gen/configpb", "dataplane", "dataplane/xsk", "dataplane/afpacket", "dataplane/ethtool", "dataplane/host", "intf/kernel"},
 	"golang.org/x/sys/unix":        {"dataplane", "dataplane/xsk", "dataplane/afpacket", "dataplane/bpf", "dataplane/driver", "dataplane/ethtool", "dataplane/host", "intf/kernel", "cmd/routerd", "cmd/routerd/northbound", "cmd/routerd/datastore"},
 	"github.com/vishvananda/":      {"dataplane/xsk", "dataplane/afpacket", "dataplane/bpf", "dataplane/driver", "dataplane/ethtool", "dataplane/ethtool", "dataplane/host", "intf/kernel"},
 	"github.com/cilium/ebpf":       {"dataplane/bpf", "dataplane/afpacket", "dataplane/xsk", "dataplane/driver"},
-	"google.golang.org/grpc":       {"cmd/routerd", "cmd/rcli"},
+	"google.golang.org/grpc":       {"cmd/routerd", "cmd/rcli", "gen/configpb"},
 	"github.com/openconfig/gnmi/":  {"cmd/routerd/northbound", "cmd/routerd/datastore", "cmd/rcli", "models", "gen"},
 	"github.com/openconfig/ygot/":  {"models", "gen", "cmd/routerd/datastore", "cmd/routerd/northbound", "cmd/routerd/gribi", "cmd/rcli"},
 	"github.com/openconfig/goyang": {"models", "gen", "cmd/routerd/datastore", "cmd/routerd/northbound", "cmd/rcli"},

@@ -3,10 +3,13 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -123,10 +126,11 @@ func namedInode(name string) (uint64, error) {
 }
 
 // Namespaces makes and finds named namespaces and knows which of them it made,
-// also after a crash. The zero value is not usable. Its methods are to be
-// called by one goroutine at a time.
+// also after a crash. The zero value is not usable. Its methods may be called
+// from any goroutine, for one name by one at a time.
 type Namespaces struct {
 	store *Store
+	share sync.Mutex // for shareRunNetns
 }
 
 // NewNamespaces keeps its records in store.
@@ -195,16 +199,10 @@ func (ns *Namespaces) Remove(name string) error {
 	return ns.store.update(storeData{Namespaces: map[string]uint64{name: 0}})
 }
 
-// RemoveExcept removes every namespace that we made, in this life or an
-// earlier one, except those that keep reports true for.
-func (ns *Namespaces) RemoveExcept(keep func(name string) bool) error {
-	var errs []error
-	for name := range ns.store.namespaces() {
-		if !keep(name) {
-			errs = append(errs, ns.Remove(name))
-		}
-	}
-	return errors.Join(errs...)
+// All lists the namespaces that we made, in this life or an earlier one, in no
+// order.
+func (ns *Namespaces) All() []string {
+	return slices.Collect(maps.Keys(ns.store.namespaces()))
 }
 
 func checkName(name string) error {
@@ -215,7 +213,10 @@ func checkName(name string) error {
 }
 
 func (ns *Namespaces) create(name string) error {
-	if err := shareRunNetns(); err != nil {
+	ns.share.Lock()
+	err := shareRunNetns()
+	ns.share.Unlock()
+	if err != nil {
 		return err
 	}
 	path := filepath.Join(runNetns, name)

@@ -189,13 +189,17 @@ func (h hostOf) Status(i intf.Index, _ intf.Family) (host.Status, bool) {
 	return host.Status{Name: s.Name}, ok
 }
 
-func (h hostOf) EnsureNamespace(name string) error {
-	h.l.spaces[name]++
+func (h hostOf) EnsureNamespaces(names []string) map[string]error {
+	for _, name := range names {
+		h.l.spaces[name]++
+	}
 	return nil
 }
 
-func (h hostOf) RemoveNamespace(name string) error {
-	delete(h.l.spaces, name)
+func (h hostOf) RemoveNamespaces(names []string) error {
+	for _, name := range names {
+		delete(h.l.spaces, name)
+	}
 	return nil
 }
 

@@ -111,22 +111,17 @@ func (r *Router) wantDevice(name string, spec *intf.DeviceSpec) error {
 // keeps reports whether d, which is open, can stay so.
 func (d *device) keeps(l kernel.Link) bool {
 	w := d.want
-	return w != nil && w.Enabled && w.Type != intf.Loopback && l.Present && l.Index == d.link && l.Master == "" &&
-		w.Attach == d.spec.Attach && w.Driver == d.spec.Driver && w.Queues == d.spec.Queues &&
-		maxFrame(w.MRU) == maxFrame(d.spec.MRU)
+	return w != nil && w.Enabled && w.Type != intf.Loopback && l.Present && l.Index == d.link && l.Master == "" && w.OpensAs(d.spec)
 }
 
 // maxFrame is what a device of an MRU is opened for. Crossing the bound between
 // the two opens it anew.
 func maxFrame(mru uint16) int {
-	if mru > maxPlainMRU {
+	if mru > intf.MaxPlainMRU {
 		return port.MaxJumbo
 	}
 	return port.MaxFrame
 }
-
-// maxPlainMRU is the largest MRU of frames that stay in one buffer.
-const maxPlainMRU = 1790
 
 // buildDevice opens a device that is wanted and there, and lets the tree know.
 func (r *Router) buildDevice(ctx context.Context, name string, strict bool) error {

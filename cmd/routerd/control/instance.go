@@ -2,8 +2,8 @@ package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 
 	"router/intf"
 	"router/models"
@@ -16,7 +16,7 @@ type instance struct {
 	applied   bool
 	index     uint32
 	born      uint64 // tells it from one of its name that was there before
-	namespace string // that EnsureNamespace was called with
+	namespace string // that EnsureNamespaces was called with
 	reason    string // why the namespace is not in place
 }
 
@@ -42,11 +42,28 @@ func (r *Router) namespace(name string) string {
 	return ""
 }
 
-func (r *Router) buildInstance(name string) error {
+// buildInstances makes the instances of a pass, and first all their namespaces
+// together.
+func (r *Router) buildInstances(names []string) error {
+	var absent []string
+	for _, name := range names {
+		if in := r.instances[name]; in != nil && in.want != nil && in.want.HostNamespace != in.namespace && in.want.HostNamespace != "" {
+			absent = append(absent, in.want.HostNamespace)
+		}
+	}
+	slices.Sort(absent)
+	failed := r.host.EnsureNamespaces(slices.Compact(absent))
+	return each(names, func(name string) error { return r.buildInstance(name, failed) })
+}
+
+// buildInstance makes an instance or changes it. failed says which namespaces
+// can't be had.
+func (r *Router) buildInstance(name string, failed map[string]error) error {
 	in := r.instances[name]
 	if in == nil || in.want == nil {
 		return nil
 	}
+	known := in.applied
 	if !in.applied {
 		index := r.instanceIndex(name)
 		r.names[index] = name
@@ -61,21 +78,15 @@ func (r *Router) buildInstance(name string) error {
 		return err
 	}
 	if ns := in.want.HostNamespace; ns != in.namespace {
-		if ns != "" {
-			if err := r.host.EnsureNamespace(ns); err != nil {
-				in.reason = err.Error()
-				return fmt.Errorf("instance %s: %w", name, err)
-			}
+		if err := failed[ns]; err != nil {
+			in.reason = err.Error()
+			return fmt.Errorf("instance %s: %w", name, err)
 		}
 		old := in.namespace
 		in.namespace, in.reason = ns, ""
 		// The units move first; clearInstance lets the old one go.
-		for key, u := range r.units {
-			for _, f := range u.families {
-				if f != nil && f.instance == name {
-					r.dirty.units[key] = struct{}{}
-				}
-			}
+		if known {
+			r.markUnitsOf(name)
 		}
 		if old != "" {
 			r.oldNamespaces = append(r.oldNamespaces, old)
@@ -83,6 +94,17 @@ func (r *Router) buildInstance(name string) error {
 	}
 	r.events.changed(models.Object{Kind: models.Instance, Instance: name})
 	return nil
+}
+
+// markUnitsOf has the units with a family in an instance looked at again.
+func (r *Router) markUnitsOf(instance string) {
+	for key, u := range r.units {
+		for _, f := range u.families {
+			if f != nil && f.instance == instance {
+				r.dirty.units[key] = struct{}{}
+			}
+		}
+	}
 }
 
 // instanceIndex is the index of an instance: 0 for the default one, else the
@@ -143,18 +165,16 @@ func (r *Router) clearInstance(name string) error {
 
 // clearNamespaces lets go of namespaces that no instance has any more.
 func (r *Router) clearNamespaces() error {
-	var errs []error
-	for _, ns := range r.oldNamespaces {
-		used := false
-		for _, in := range r.instances {
-			used = used || in.namespace == ns
-		}
-		if !used {
-			errs = append(errs, r.host.RemoveNamespace(ns))
-		}
+	if len(r.oldNamespaces) == 0 {
+		return nil
 	}
+	used := make(map[string]bool, len(r.instances))
+	for _, in := range r.instances {
+		used[in.namespace] = true
+	}
+	gone := slices.DeleteFunc(r.oldNamespaces, func(ns string) bool { return used[ns] })
 	r.oldNamespaces = nil
-	return errors.Join(errs...)
+	return r.host.RemoveNamespaces(gone)
 }
 
 // A static is a static route as applied.

@@ -343,7 +343,7 @@ func each[K any](keys []K, f func(K) error) error {
 func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 	// Build: whatever is new stands before anything refers to it.
 	p.instances = take(r.dirty.instances, strings.Compare)
-	if err := each(p.instances, r.buildInstance); err != nil {
+	if err := r.buildInstances(p.instances); err != nil {
 		return err
 	}
 	// Those of new instances are among them.

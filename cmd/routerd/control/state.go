@@ -317,12 +317,12 @@ func (r *Router) routeState(instance string, e routing.Entry) models.RouteState 
 		s.Lookup = r.vrfs.Name(nh.Instance)
 	}
 	for _, m := range r.vrfs.Members(e.ID) {
-		s.Members = append(s.Members, r.memberState(m))
+		s.Members = append(s.Members, r.memberState(own, m))
 	}
 	return s
 }
 
-func (r *Router) memberState(m routing.MemberState) models.MemberState {
+func (r *Router) memberState(own uint32, m routing.MemberState) models.MemberState {
 	s := models.MemberState{
 		Gateway: m.NextHop.Gateway, Resolved: m.Through, Weight: m.Weight, Backup: m.Backup,
 		Usable: m.Usable, Active: m.Active, Reason: m.Reason,
@@ -333,6 +333,9 @@ func (r *Router) memberState(m routing.MemberState) models.MemberState {
 	}
 	if u := r.byIndex[egress]; u != nil {
 		s.Egress = u.key.Name()
+	}
+	if nh := m.NextHop; nh.Kind == routing.Lookup || nh.Kind == routing.Indirect && nh.Instance != own {
+		s.Lookup = r.vrfs.Name(nh.Instance)
 	}
 	return s
 }

@@ -22,8 +22,8 @@ type Host interface {
 	Ensure(host.Spec) error
 	Remove(intf.Index) error
 	Status(intf.Index, intf.Family) (s host.Status, ok bool)
-	EnsureNamespace(name string) error
-	RemoveNamespace(name string) error
+	EnsureNamespaces(names []string) (failed map[string]error)
+	RemoveNamespaces(names []string) error
 }
 
 // A unit is an ifl: what is wanted of it, and what has been applied.

@@ -89,6 +89,7 @@ func (s *Store) At(ctx context.Context, n uint64, read func(*gen.Device)) error 
 	if err != nil {
 		return err
 	}
+	s.evict()
 	tx := newTx(s)
 	defer tx.undo()
 	if v := tx.patchBack(deltas); len(v) > 0 {
@@ -104,7 +105,7 @@ func (s *Store) At(ctx context.Context, n uint64, read func(*gen.Device)) error 
 func (s *Store) Rollback(ctx context.Context, n uint64, req Request) (Commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.ready(ctx); err != nil {
+	if err := s.ready(ctx, nil); err != nil {
 		return Commit{}, err
 	}
 	deltas, err := s.back(n)
@@ -174,7 +175,7 @@ func (s *Store) SaveRescue(_ context.Context, user string) error {
 func (s *Store) Rescue(ctx context.Context, req Request) (Commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.ready(ctx); err != nil {
+	if err := s.ready(ctx, nil); err != nil {
 		return Commit{}, err
 	}
 	want := &gen.Device{}

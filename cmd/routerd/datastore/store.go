@@ -2,7 +2,8 @@
 // applied to, the running configuration that readers see, and a journal that
 // makes every commit durable before it is acknowledged.
 //
-// Invariant: outside of Commit the candidate equals running, running is what
+// Invariant: outside of Commit the candidate equals running, but for the open
+// [Candidate] that lies on it, running is what
 // the applier has in place, and both are what the journal says. After a kill
 // at any moment the next start finds exactly the last acknowledged commit, or
 // the one in flight, whole.
@@ -83,8 +84,12 @@ type Request struct {
 	// Confirm makes it a confirmed commit, which is taken back by itself unless
 	// it is confirmed in time; nil for an ordinary one.
 	Confirm *Confirm
-	// DryRun has the request checked and changes nothing.
+	// DryRun has the request checked and changes nothing; Plan, if set, is
+	// filled with what the commit would do.
 	DryRun bool
+	Plan   *Plan
+
+	by *Candidate // whose changes are committed; nil for none
 }
 
 // An EventKind says what an Event tells of. The set is closed.
@@ -107,6 +112,9 @@ type Event struct {
 	Time    time.Time
 	Commit  Commit
 	Touched []tree.Path
+	// Ends is the id of the confirmed commit that this commit took back, "" for
+	// none.
+	Ends string
 }
 
 // A Store is an open datastore. Its methods are safe for concurrent use.
@@ -129,6 +137,12 @@ type Store struct {
 	pending   *pending // the confirmed commit that waits
 	rescued   Commit   // when the rescue configuration was saved
 
+	// candidates are the open ones; resident is the one that lies on the tree for
+	// edits, which equals running but for it, nil for none.
+	candidates    map[string]*Candidate
+	resident      *Candidate
+	lastCandidate int
+
 	view    sync.RWMutex // guards what readers see; held for moments only
 	running *gen.Device
 	last    Commit
@@ -150,15 +164,19 @@ type Store struct {
 func (s *Store) Commit(ctx context.Context, req Request) (Commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.ready(ctx); err != nil {
+	if err := s.ready(ctx, nil); err != nil {
 		return Commit{}, err
 	}
 	return s.change(ctx, req, edit{make: func(tx *tx) []Violation { return tx.apply(req.Ops) }})
 }
 
-// ready reports why no commit can be made now. The caller holds s.mu.
-func (s *Store) ready(ctx context.Context) error {
+// ready reports why by, nil for none, can't make a commit now. The caller holds
+// s.mu.
+func (s *Store) ready(ctx context.Context, by *Candidate) error {
 	if err := s.usable(); err != nil {
+		return err
+	}
+	if err := s.lockedFor(by); err != nil {
 		return err
 	}
 	if p := s.pending; p != nil {
@@ -190,6 +208,7 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error)
 			return Commit{}, err
 		}
 	}
+	s.evict()
 	tx := newTx(s)
 	change, err := tx.prepare(e.make)
 	if err != nil {
@@ -197,6 +216,12 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error)
 		return Commit{}, err
 	}
 	delta := tx.delta()
+	if req.DryRun && req.Plan != nil {
+		if *req.Plan, err = s.plan(change, delta); err != nil {
+			tx.undo()
+			return Commit{}, err
+		}
+	}
 	if req.DryRun || delta.Empty() && deadline == nil && e.ends == nil {
 		tx.undo()
 		return s.Last(), nil
@@ -235,8 +260,13 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error)
 		s.setPending(&pending{Pending: Pending{ID: r.ID, Commit: r.Number, Base: base, User: r.User, Deadline: deadline.Wall}, deadline: *deadline})
 	}
 	tx.publish(r.Commit)
+	s.overtaken(r.Commit, delta, req.by)
 	s.log.Info("committed", "commit", r.Number, "user", r.User, "source", r.Source, "octets", len(delta.Bytes()))
-	s.notify(Event{Time: r.Time, Commit: r.Commit, Touched: tx.touched})
+	event := Event{Time: r.Time, Commit: r.Commit, Touched: tx.touched}
+	if e.ends != nil {
+		event.Ends = e.ends.ID
+	}
+	s.notify(event)
 	s.compactIfLarge()
 	return r.Commit, late
 }

@@ -118,6 +118,17 @@ func (t *tx) prepare(edit func(*tx) []Violation) (models.Change, error) {
 	for _, p := range t.touched {
 		t.addObjects(p)
 	}
+	change, broken := t.compile()
+	if broken != nil {
+		return models.Change{}, broken
+	}
+	return change, nil
+}
+
+// compile compiles the objects that were noted, as the candidate has them. The
+// second result is nil, or what rules that breaks.
+func (t *tx) compile() (models.Change, *Rejected) {
+	var rejected Rejected
 	objects := make([]models.Object, 0, len(t.objects))
 	for o := range t.objects {
 		objects = append(objects, o)

@@ -26,7 +26,10 @@ type dirty struct {
 	mu    sync.Mutex
 	marks map[string]*mark
 	order []*mark
+	ends  []boundary    // of commits all of whose marks stand in order, or are taken
 	wake  chan struct{} // has room for one
+
+	bounded bool // ends are noted; not changed once commits are watched
 }
 
 func newDirty() *dirty {
@@ -53,8 +56,9 @@ func (d *dirty) add(now time.Time, paths ...tree.Path) {
 	}
 }
 
-// take returns up to n marks, the oldest first, and whether there are more.
-func (d *dirty) take(n int) (list []*mark, more bool) {
+// take returns up to n marks, the oldest first, and whether there are more; when
+// there are none, also the commits that end with these.
+func (d *dirty) take(n int) (list []*mark, more bool, ends []boundary) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n = min(n, len(d.order))
@@ -62,7 +66,10 @@ func (d *dirty) take(n int) (list []*mark, more bool) {
 	for _, m := range list {
 		delete(d.marks, m.path.String())
 	}
-	return list, len(d.order) > 0
+	if more = len(d.order) > 0; !more {
+		ends, d.ends = d.ends, nil
+	}
+	return list, more, ends
 }
 
 // datastoreState is where a commit shows in state.
@@ -71,6 +78,7 @@ var datastoreState = tree.Path{{Name: "system"}, {Name: "state"}, {Name: "datast
 // committed marks what a commit touched.
 func (d *dirty) committed(e datastore.Event) {
 	d.add(e.Commit.Time, e.Touched...)
+	d.end(e)
 	d.add(e.Commit.Time, datastoreState)
 }
 

@@ -41,6 +41,9 @@ func readError(p tree.Path, err error) error {
 	if te.Kind == tree.Unknown && !strings.Contains(te.Path[1:], "/") {
 		code = codes.Unimplemented
 	}
+	if te.Path == p.String() {
+		return failf(code, "path %v", te)
+	}
 	return failf(code, "path %s: %v", p, te)
 }
 
@@ -52,7 +55,13 @@ const shownViolations = 20
 func setError(err error) error {
 	var rejected *datastore.Rejected
 	var apply *datastore.ApplyError
+	var locked *datastore.LockedError
+	if _, ok := status.FromError(err); ok {
+		return err // a status already
+	}
 	switch {
+	case errors.As(err, &locked):
+		return status.Error(codes.FailedPrecondition, locked.Error())
 	case errors.As(err, &rejected):
 		return rejectedError(rejected)
 	case errors.As(err, &apply):

@@ -2,6 +2,8 @@ package northbound
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"maps"
 	"net"
 	"net/netip"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
 
@@ -160,6 +163,7 @@ type bed struct {
 	t       testing.TB
 	state   *fakeState
 	applier *applier
+	dir     string
 	store   *datastore.Store
 	server  *Server
 	conn    *grpc.ClientConn
@@ -168,22 +172,45 @@ type bed struct {
 
 func newBed(t testing.TB, edit func(*Options)) *bed {
 	t.Helper()
+	return newBedIn(t, t.TempDir(), edit)
+}
+
+// restarted is another server over the same state directory; this one ends.
+func (b *bed) restarted() *bed {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	b.server.Stop(ctx)
+	if err := b.store.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	return newBedIn(b.t, b.dir, nil)
+}
+
+func newBedIn(t testing.TB, dir string, edit func(*Options)) *bed {
+	t.Helper()
 	b := &bed{t: t, state: newFakeState(), applier: &applier{}}
 	var err error
-	b.store, err = datastore.Open(context.Background(), datastore.Options{Dir: t.TempDir(), Applier: b.applier})
+	b.store, err = datastore.Open(context.Background(), datastore.Options{Dir: dir, Applier: b.applier})
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.dir = dir
 	opt := Options{Store: b.store, State: b.state, MinSample: 20 * time.Millisecond, Volatile: 50 * time.Millisecond}
 	if edit != nil {
 		edit(&opt)
 	}
 	b.server = New(opt)
-	l := bufconn.Listen(1 << 20)
+	l, target, config, creds := b.transport()
 	served := make(chan error, 1)
-	go func() { served <- b.server.Serve(l, nil) }()
-	b.conn, err = grpc.NewClient("passthrough:bed", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }),
+	go func() { served <- b.server.Serve(l, config) }()
+	b.conn, err = grpc.NewClient(target, grpc.WithTransportCredentials(creds),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			if pipe, ok := l.(*bufconn.Listener); ok {
+				return pipe.DialContext(ctx)
+			}
+			return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
+		}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20), grpc.MaxCallSendMsgSize(64<<20)))
 	if err != nil {
 		t.Fatal(err)
@@ -200,6 +227,26 @@ func newBed(t testing.TB, edit func(*Options)) *bed {
 		b.store.Close()
 	})
 	return b
+}
+
+// transport is how the bed's client reaches it: TLS over TCP in tests, memory in
+// benchmarks and fuzz tests.
+func (b *bed) transport() (l net.Listener, target string, config *tls.Config, creds credentials.TransportCredentials) {
+	switch b.t.(type) {
+	case *testing.B, *testing.F:
+		return bufconn.Listen(1 << 20), "passthrough:bed", nil, insecure.NewCredentials()
+	}
+	cert, err := testCertificate()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		b.t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(cert.Leaf)
+	return l, "passthrough:" + l.Addr().String(), &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}},
+		credentials.NewTLS(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})
 }
 
 func (b *bed) ctx() context.Context {

@@ -3,6 +3,7 @@ package northbound
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 	"google.golang.org/grpc/codes"
@@ -16,7 +17,7 @@ import (
 // Get implements gNMI's Get (specification, section 3.3): one notification for
 // each path, all of one snapshot of the configuration.
 func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse, error) {
-	depth, err := extensions(req.GetExtension(), true)
+	want, err := extensions(req.GetExtension(), rpcGet)
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +29,7 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 		return nil, err
 	}
 	g := getter{Server: s, encoding: req.GetEncoding(), modules: modules, left: s.opt.MaxMessage,
-		walker: tree.Walker{Schema: s.schema, Defaults: true, Depth: depth}}
+		walker: tree.Walker{Schema: s.schema, Defaults: true, Depth: want.depth}}
 	switch req.GetType() {
 	case gnmi.GetRequest_ALL:
 		g.walker.Filter = tree.All
@@ -43,6 +44,13 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 	}
 	paths := make([]tree.Path, len(req.GetPath()))
 	for i, p := range req.GetPath() {
+		if o, _ := origin(req.GetPrefix(), p); o == cliOrigin {
+			if err := checkCommands(req); err != nil {
+				return nil, err
+			}
+			g.commands = append(g.commands, i)
+			continue // the root: its path is ignored
+		}
 		if paths[i], err = readPath(s.schema, req.GetPrefix(), p); err != nil {
 			return nil, err
 		}
@@ -67,8 +75,10 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 	for i, n := range resp.GetNotification() {
 		n.Timestamp, n.Prefix = now, echo(req.GetPrefix())
 		if i < len(req.GetPath()) {
+			annotation := isAnnotation(req.GetPrefix(), req.GetPath()[i])
 			for _, u := range n.GetUpdate() {
 				u.Path.Origin = req.GetPath()[i].GetOrigin()
+				u.Path.Elem = asAsked(u.Path.Elem, annotation)
 			}
 		}
 	}
@@ -106,8 +116,9 @@ type getter struct {
 	encoding gnmi.Encoding
 	walker   tree.Walker
 	modules  map[string]bool
-	left     int // octets that the answer may still take
-	least    int // octets that the leaves so far take at least
+	left     int   // octets that the answer may still take
+	least    int   // octets that the leaves so far take at least
+	commands []int // indices of the paths of origin routerd_cli
 
 	matches []*found
 	later   []later
@@ -126,13 +137,20 @@ type later struct {
 	tree.Deferred
 	path int
 	into *found // the match that the list belongs to, when there is one already
+
+	filter tree.Filter
 }
 
 func (g *getter) answer(paths []tree.Path) (*gnmi.GetResponse, error) {
 	var err error
 	g.store.View(func(dev *gen.Device, commit datastore.Commit) {
 		g.walker.Config, g.walker.State = dev, g.source.at(commit)
+		filter := g.walker.Filter
 		for i, p := range paths {
+			g.walker.Filter, g.walker.Defaults = filter, g.defaults(p)
+			if slices.Contains(g.commands, i) {
+				g.walker.Filter = tree.ConfigOnly
+			}
 			if err = g.collect(i, func() error { return g.walker.Walk(p) }, nil); err != nil {
 				return
 			}
@@ -142,6 +160,7 @@ func (g *getter) answer(paths []tree.Path) (*gnmi.GetResponse, error) {
 		return nil, err
 	}
 	for _, l := range g.later {
+		g.walker.Filter = l.filter
 		if err := g.collect(l.path, func() error { return g.walker.Resume(l.Deferred) }, l.into); err != nil {
 			return nil, err
 		}
@@ -192,7 +211,7 @@ func (g *getter) collect(path int, walk func() error, into *found) error {
 		if d.Node != g.source.rib {
 			return false
 		}
-		g.later = append(g.later, later{d, path, into})
+		g.later = append(g.later, later{d, path, into, g.walker.Filter})
 		return true
 	}
 	return walk()
@@ -208,6 +227,9 @@ func (g *getter) encode(n *gnmi.Notification, f *found) error {
 			}
 		}
 		return nil
+	}
+	if g.encoding == gnmi.Encoding_ASCII {
+		return g.encodeASCII(n, f)
 	}
 	o := tree.NewObject(f.node, f.at, g.encoding == gnmi.Encoding_JSON_IETF)
 	for _, l := range f.leaves {

@@ -2,7 +2,6 @@ package northbound
 
 import (
 	"github.com/openconfig/gnmi/proto/gnmi"
-	"github.com/openconfig/gnmi/proto/gnmi_ext"
 	"google.golang.org/grpc/codes"
 
 	"router/gen"
@@ -14,7 +13,7 @@ import (
 const version = "0.10.0"
 
 // encodings are those of Get and Subscribe.
-var encodings = []gnmi.Encoding{gnmi.Encoding_JSON, gnmi.Encoding_JSON_IETF, gnmi.Encoding_PROTO}
+var encodings = []gnmi.Encoding{gnmi.Encoding_JSON, gnmi.Encoding_JSON_IETF, gnmi.Encoding_PROTO, gnmi.Encoding_ASCII}
 
 // modelData lists every module; those without a revision of their own share the
 // model's.
@@ -59,30 +58,5 @@ func checkEncoding(e gnmi.Encoding) error {
 			return nil
 		}
 	}
-	return failf(codes.Unimplemented, "encoding %s is not supported: use JSON_IETF, JSON or PROTO", e)
-}
-
-// extensions checks the extensions of a request. Depth is taken where depthOK
-// says so. Registered extensions that nobody here knows are passed over, as the
-// specification of extensions wants; well-known ones that are not served are refused, since
-// a client relies on them.
-func extensions(list []*gnmi_ext.Extension, depthOK bool) (depth int, err error) {
-	for _, e := range list {
-		switch x := e.GetExt().(type) {
-		case *gnmi_ext.Extension_Depth:
-			if !depthOK {
-				return 0, failf(codes.InvalidArgument, "extension depth has no meaning in this request")
-			}
-			depth = int(x.Depth.GetLevel())
-		case *gnmi_ext.Extension_MasterArbitration:
-			return 0, failf(codes.Unimplemented, "extension master_arbitration is not supported")
-		case *gnmi_ext.Extension_History:
-			return 0, failf(codes.Unimplemented, "extension history is not supported")
-		case *gnmi_ext.Extension_Commit:
-			return 0, failf(codes.Unimplemented, "extension commit (commit confirmed) is not supported")
-		case *gnmi_ext.Extension_ConfigSubscription:
-			return 0, failf(codes.Unimplemented, "extension config_subscription is not supported")
-		}
-	}
-	return depth, nil
+	return failf(codes.Unimplemented, "encoding %s is not supported: use JSON_IETF, JSON, PROTO or ASCII", e)
 }

@@ -1,6 +1,7 @@
 package northbound
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
@@ -17,24 +18,44 @@ const nativeOrigin = "routerd"
 // wildcards is costly to follow.
 const maxElems = 32
 
+// cliOrigin names the configuration as set-commands; openconfigOrigin the view
+// of it, and of state, in OpenConfig's models.
+const (
+	cliOrigin        = "routerd_cli"
+	openconfigOrigin = "openconfig"
+)
+
+// origin is the origin of p below prefix, nativeOrigin when none is given. It is
+// the one place that decides which schema a path belongs to.
+func origin(prefix, p *gnmi.Path) (string, *tree.Error) {
+	if prefix.GetOrigin() != "" && p.GetOrigin() != "" {
+		return "", pathError(tree.Malformed, p.GetElem(), "origin stands in the prefix (%q) and in the path (%q): give it once",
+			prefix.GetOrigin(), p.GetOrigin())
+	}
+	switch o := prefix.GetOrigin() + p.GetOrigin(); o {
+	case "", nativeOrigin:
+		return nativeOrigin, nil
+	case cliOrigin, openconfigOrigin:
+		return o, nil
+	default:
+		return "", pathError(tree.Unsupported, p.GetElem(), "origin %q is not supported: leave it out or use %q or %q", o, nativeOrigin, cliOrigin)
+	}
+}
+
+func pathError(kind tree.ErrorKind, p tree.Path, format string, args ...any) *tree.Error {
+	return &tree.Error{Kind: kind, Path: p.String(), Err: fmt.Errorf(format, args...)}
+}
+
 // join makes the absolute path of p below prefix, and checks what can be
 // checked without the schema.
-func join(prefix, p *gnmi.Path) (tree.Path, error) {
-	if prefix.GetOrigin() != "" && p.GetOrigin() != "" {
-		return nil, failf(codes.InvalidArgument, "path %s: origin stands in the prefix (%q) and in the path (%q): give it once",
-			tree.Path(p.GetElem()), prefix.GetOrigin(), p.GetOrigin())
-	}
+func join(prefix, p *gnmi.Path) (tree.Path, *tree.Error) {
 	if p.GetTarget() != "" {
-		return nil, failf(codes.InvalidArgument, "path %s: a target stands in the prefix only", tree.Path(p.GetElem()))
-	}
-	origin := prefix.GetOrigin() + p.GetOrigin()
-	if origin != "" && origin != nativeOrigin {
-		return nil, failf(codes.Unimplemented, "origin %q is not supported: leave it out or use %q", origin, nativeOrigin)
+		return nil, pathError(tree.Malformed, p.GetElem(), "a target stands in the prefix only")
 	}
 	// Old clients send both forms, which is fine; one alone must be told.
 	//lint:ignore SA1019 See above.
 	if len(prefix.GetElement()) > len(prefix.GetElem()) || len(p.GetElement()) > len(p.GetElem()) {
-		return nil, failf(codes.InvalidArgument, "the path's field element is deprecated: use elem")
+		return nil, pathError(tree.Malformed, p.GetElem(), "the path's field element is deprecated: use elem")
 	}
 	full := slices.Concat(tree.Path(prefix.GetElem()), tree.Path(p.GetElem()))
 	// Several "..." in a row mean the same as one, but cost a search for each.
@@ -42,21 +63,24 @@ func join(prefix, p *gnmi.Path) (tree.Path, error) {
 		return a.GetName() == "..." && b.GetName() == "..." && len(a.GetKey())+len(b.GetKey()) == 0
 	})
 	if len(full) > maxElems {
-		return nil, failf(codes.InvalidArgument, "the path has %d elements; %d are the most", len(full), maxElems)
+		return nil, pathError(tree.Malformed, full[:maxElems], "the path has %d elements; %d are the most", len(full), maxElems)
 	}
-	if len(full) > 0 && full[0].GetName() == "@" {
-		return nil, failf(codes.Unimplemented, "path %s: metadata annotations are not supported", full)
-	}
-	return full, nil
+	return fromAnnotation(full)
 }
 
-// readPath joins and checks a path that is to be read. A path below a root node
-// that the model has not is UNIMPLEMENTED (it belongs to a model that is not
+// readPath joins and checks a path of the native origin that is to be read. A path
+// below a root node that the model has not is UNIMPLEMENTED (it belongs to a model that is not
 // served); a path that leaves the model further down is NOT_FOUND.
 func readPath(s *tree.Schema, prefix, p *gnmi.Path) (tree.Path, error) {
-	full, err := join(prefix, p)
-	if err != nil {
-		return nil, err
+	switch o, err := origin(prefix, p); {
+	case err != nil:
+		return nil, failf(codeOf(err.Kind), "path %v", err)
+	case o != nativeOrigin:
+		return nil, failf(codes.Unimplemented, "origin %q is not supported here: leave it out or use %q", o, nativeOrigin)
+	}
+	full, bad := join(prefix, p)
+	if bad != nil {
+		return nil, failf(codeOf(bad.Kind), "path %v", bad)
 	}
 	if err := s.Check(full); err != nil {
 		return nil, readError(full, err)

@@ -58,24 +58,30 @@ func (c *stream) pieces(pattern tree.Path) []tree.Path {
 	return list
 }
 
+// walker is how the stream reads a tree.
+func (c *stream) walker() tree.Walker {
+	return tree.Walker{Schema: c.schema, Defaults: true, Depth: c.depth, Filter: c.filter}
+}
+
+// wanted reports whether the stream sends the leaf.
+func (c *stream) wanted(l tree.LeafValue) bool { return c.modules == nil || c.modules[l.Node.Module] }
+
 func (c *stream) piece(pattern tree.Path, visit func(tree.LeafValue) error) error {
 	var leaves []tree.LeafValue
 	var later []tree.Deferred
-	wanted := func(l tree.LeafValue) bool { return c.modules == nil || c.modules[l.Node.Module] }
-	w := tree.Walker{Schema: c.schema, Defaults: true, Depth: c.depth,
-		Leaf: func(l tree.LeafValue) error {
-			if wanted(l) {
-				leaves = append(leaves, l)
-			}
-			return nil
-		},
-		Defer: func(d tree.Deferred) bool {
-			if d.Node != c.source.rib && d.Node != c.source.flow {
-				return false
-			}
-			later = append(later, d)
-			return true
-		},
+	w := c.walker()
+	w.Leaf = func(l tree.LeafValue) error {
+		if c.wanted(l) {
+			leaves = append(leaves, l)
+		}
+		return nil
+	}
+	w.Defer = func(d tree.Deferred) bool {
+		if d.Node != c.source.rib && d.Node != c.source.flow {
+			return false
+		}
+		later = append(later, d)
+		return true
 	}
 	var err error
 	c.store.View(func(dev *gen.Device, commit datastore.Commit) {
@@ -91,7 +97,7 @@ func (c *stream) piece(pattern tree.Path, visit func(tree.LeafValue) error) erro
 		}
 	}
 	w.Leaf = func(l tree.LeafValue) error {
-		if !wanted(l) {
+		if !c.wanted(l) {
 			return nil
 		}
 		return visit(l)

@@ -28,6 +28,7 @@ import (
 
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
+	"router/gen/configpb"
 )
 
 // Options say how a server is made.
@@ -59,6 +60,10 @@ type Server struct {
 	schema *tree.Schema
 	source *source
 	now    func() time.Time
+
+	masters    masters    // of Set
+	openconfig translator // nil: origin openconfig is not served
+	conns      sync.Map   // of connKey to *markedConn
 
 	mu      sync.Mutex
 	servers []*grpc.Server
@@ -94,7 +99,7 @@ func (s *Server) Serve(l net.Listener, config *tls.Config) error {
 	if config != nil {
 		creds = credentials.NewTLS(config)
 	}
-	return s.serve(l, creds)
+	return s.serve(&markedListener{Listener: l, conns: &s.conns}, creds)
 }
 
 // ServeSocket answers on the Unix socket l until Stop, to root and to the user
@@ -112,6 +117,7 @@ func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) e
 		grpc.MaxConcurrentStreams(256),
 	)
 	gnmi.RegisterGNMIServer(g, s)
+	configpb.RegisterConfigurationServer(g, &configuration{s: s})
 	for _, register := range s.opt.Register {
 		register(g)
 	}
@@ -160,8 +166,9 @@ func (s *Server) Stop(ctx context.Context) {
 
 // Capabilities implements gNMI's Capabilities (specification, section 3.2).
 func (s *Server) Capabilities(_ context.Context, req *gnmi.CapabilityRequest) (*gnmi.CapabilityResponse, error) {
-	if _, err := extensions(req.GetExtension(), false); err != nil {
+	if _, err := extensions(req.GetExtension(), rpcCapabilities); err != nil {
 		return nil, err
 	}
-	return &gnmi.CapabilityResponse{SupportedModels: modelData(), SupportedEncodings: encodings, GNMIVersion: version}, nil
+	return &gnmi.CapabilityResponse{SupportedModels: modelData(), SupportedEncodings: encodings, GNMIVersion: version,
+		Extension: supportedExtensions()}, nil
 }

@@ -1,75 +1,219 @@
 package northbound
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 	"google.golang.org/grpc/codes"
 
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
+	"router/gen"
 )
 
-// Set implements gNMI's Set (specification, section 3.4): all operations are
-// one transaction, in the order delete, replace, update.
+// Set implements gNMI's Set (specification, section 3.4): all operations, of
+// whatever origins, are one transaction, in the order delete, replace, update.
 func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetResponse, error) {
-	if _, err := extensions(req.GetExtension(), false); err != nil {
+	want, err := extensions(req.GetExtension(), rpcSet)
+	if err != nil {
 		return nil, err
 	}
-	if n := len(req.GetUnionReplace()); n > 0 {
-		if len(req.GetDelete())+len(req.GetReplace())+len(req.GetUpdate()) > 0 {
-			return nil, failf(codes.InvalidArgument, "union_replace can't be mixed with other operations")
-		}
-		return nil, failf(codes.Unimplemented, "union_replace is not supported: use replace")
+	done, err := s.masters.take(ctx, want.arbitration)
+	if err != nil {
+		return nil, err
 	}
-	resp := &gnmi.SetResponse{Prefix: req.GetPrefix()}
-	var ops []tree.Op
-	add := func(kind tree.OpKind, op gnmi.UpdateResult_Operation, p *gnmi.Path, v *gnmi.TypedValue) error {
-		full, err := join(req.GetPrefix(), p)
-		if err != nil {
-			return err
-		}
-		ops = append(ops, tree.Op{Kind: kind, Path: full, Value: v})
-		resp.Response = append(resp.Response, &gnmi.UpdateResult{Path: p, Op: op})
-		return nil
-	}
-	for _, p := range req.GetDelete() {
-		if err := add(tree.Delete, gnmi.UpdateResult_DELETE, p, nil); err != nil {
-			return nil, err
-		}
-	}
-	for _, u := range req.GetReplace() {
-		if err := checkUpdate(u); err != nil {
-			return nil, err
-		}
-		if err := add(tree.Replace, gnmi.UpdateResult_REPLACE, u.GetPath(), u.GetVal()); err != nil {
-			return nil, err
-		}
-	}
-	for _, u := range req.GetUpdate() {
-		if err := checkUpdate(u); err != nil {
-			return nil, err
-		}
-		if err := add(tree.Update, gnmi.UpdateResult_UPDATE, u.GetPath(), u.GetVal()); err != nil {
-			return nil, err
-		}
-	}
-	if len(ops) == 0 {
-		resp.Timestamp = s.now().UnixNano()
-		return resp, nil
+	defer done()
+	r := &setReader{Server: s, prefix: req.GetPrefix(), resp: &gnmi.SetResponse{Prefix: req.GetPrefix()}}
+	if err := r.read(req); err != nil {
+		return nil, err
 	}
 	user, via := caller(ctx)
-	if _, err := s.store.Commit(ctx, datastore.Request{Ops: ops, User: user, Source: via}); err != nil {
-		return nil, setError(err)
+	if err := s.commit(ctx, want.commit, datastore.Request{Ops: r.ops, User: user, Source: via}); err != nil {
+		return nil, setError(r.placed(err))
 	}
-	resp.Timestamp = s.now().UnixNano()
-	return resp, nil
+	r.resp.Timestamp = s.now().UnixNano()
+	return r.resp, nil
 }
 
-func checkUpdate(u *gnmi.Update) error {
+// A translator turns operations on another view of the configuration into
+// operations on the native tree, given as it is now. An error is a [*tree.Error]
+// where it is the client's.
+type translator interface {
+	Set(ops []tree.Op, native *gen.Device) ([]tree.Op, error)
+}
+
+// A place is where an operation of a transaction comes from.
+type place struct {
+	op   int // index among the request's operations
+	line int // of its set-commands, from 1; 0 for none
+}
+
+// A setReader turns a SetRequest into the operations of one transaction.
+type setReader struct {
+	*Server
+	prefix *gnmi.Path
+	resp   *gnmi.SetResponse
+	ops    []tree.Op
+	from   []place // of ops
+	bad    []datastore.Violation
+
+	foreign []tree.Op // openconfig, not translated yet: all of one run
+	run     int       // the request's operation that begins the run
+}
+
+// read takes the request over. Its errors are statuses; one tells of all
+// operations that are wrong.
+func (r *setReader) read(req *gnmi.SetRequest) error {
+	if n := len(req.GetUnionReplace()); n > 0 {
+		if len(req.GetDelete())+len(req.GetReplace())+len(req.GetUpdate()) > 0 {
+			return failf(codes.InvalidArgument, "union_replace can't be mixed with other operations")
+		}
+		r.union(req.GetUnionReplace())
+		return r.verdict()
+	}
+	for _, p := range req.GetDelete() {
+		r.operation(tree.Delete, gnmi.UpdateResult_DELETE, &gnmi.Update{Path: p})
+	}
+	for _, u := range req.GetReplace() {
+		if o, err := origin(r.prefix, u.GetPath()); err == nil && o == cliOrigin && len(req.GetDelete())+len(req.GetReplace()) > 1 {
+			r.refuse(pathError(tree.Invalid, nil, "a replace of origin %s replaces everything: no other replace and no delete may stand beside it", cliOrigin))
+		}
+		r.operation(tree.Replace, gnmi.UpdateResult_REPLACE, u)
+	}
+	for _, u := range req.GetUpdate() {
+		r.operation(tree.Update, gnmi.UpdateResult_UPDATE, u)
+	}
+	r.translate()
+	return r.verdict()
+}
+
+// refuse notes what is wrong with the operation that comes next.
+func (r *setReader) refuse(err *tree.Error) { r.refuseAt(len(r.resp.GetResponse()), err) }
+
+func (r *setReader) refuseAt(op int, err *tree.Error) {
+	r.bad = append(r.bad, datastore.Violation{Op: op, Kind: err.Kind, Path: err.Path, Err: err.Err})
+}
+
+// operation reads one operation.
+func (r *setReader) operation(kind tree.OpKind, op gnmi.UpdateResult_Operation, u *gnmi.Update) {
+	index := len(r.resp.GetResponse())
+	defer func() {
+		r.resp.Response = append(r.resp.Response, &gnmi.UpdateResult{Path: u.GetPath(), Op: op})
+	}()
+	o, err := origin(r.prefix, u.GetPath())
+	if err != nil {
+		r.refuse(err)
+		return
+	}
+	if o != openconfigOrigin {
+		r.translate()
+	}
 	//lint:ignore SA1019 A client that sends only the old form must be told so.
 	if u.GetValue() != nil {
-		return failf(codes.Unimplemented, "the update's field value is deprecated: use val")
+		r.refuse(pathError(tree.Unsupported, u.GetPath().GetElem(), "the update's field value is deprecated: use val"))
+		return
 	}
-	return nil
+	if o == cliOrigin {
+		r.commands(index, kind, u.GetVal())
+		return
+	}
+	full, err := join(r.prefix, u.GetPath())
+	switch {
+	case err != nil:
+		r.refuse(err)
+	case o == openconfigOrigin:
+		if len(r.foreign) == 0 {
+			r.run = index
+		}
+		r.foreign = append(r.foreign, tree.Op{Kind: kind, Path: full, Value: u.GetVal()})
+	default:
+		r.add(place{op: index}, tree.Op{Kind: kind, Path: full, Value: u.GetVal()})
+	}
+}
+
+func (r *setReader) add(from place, ops ...tree.Op) {
+	for _, op := range ops {
+		r.ops = append(r.ops, op)
+		r.from = append(r.from, from)
+	}
+}
+
+// translate turns the gathered operations of origin openconfig into native ones.
+func (r *setReader) translate() {
+	if len(r.foreign) == 0 {
+		return
+	}
+	ops := r.translated(r.run, r.foreign, nil)
+	r.add(place{op: r.run}, ops...)
+	r.foreign = nil
+}
+
+// translated are the native operations for those of origin openconfig, over the
+// configuration native, or the present one for nil.
+func (r *setReader) translated(first int, ops []tree.Op, native *gen.Device) []tree.Op {
+	if r.openconfig == nil {
+		r.refuseAt(first, pathError(tree.Unsupported, ops[0].Path, "origin %q is not supported: use %q or %q", openconfigOrigin, nativeOrigin, cliOrigin))
+		return nil
+	}
+	var out []tree.Op
+	var err error
+	if native != nil {
+		out, err = r.openconfig.Set(ops, native)
+	} else {
+		r.store.View(func(running *gen.Device, _ datastore.Commit) { out, err = r.openconfig.Set(ops, running) })
+	}
+	if err != nil {
+		var te *tree.Error
+		if !errors.As(err, &te) {
+			te = &tree.Error{Kind: tree.Invalid, Path: ops[0].Path.String(), Err: err}
+		}
+		r.refuseAt(first, te)
+	}
+	return out
+}
+
+// verdict is what is wrong with the request, nil when it can be committed.
+// Operations that could be read are tried on nothing, so that the answer tells all that
+// can be told.
+func (r *setReader) verdict() error {
+	if len(r.bad) == 0 {
+		return nil
+	}
+	e := r.schema.Editor(&gen.Device{}, func(tree.Path) {})
+	for i, op := range r.ops {
+		for _, err := range e.Apply(op) {
+			r.bad = append(r.bad, r.violation(datastore.Violation{Op: i, Kind: err.Kind, Path: err.Path, Err: err.Err}))
+		}
+	}
+	slices.SortStableFunc(r.bad, func(a, b datastore.Violation) int { return cmp.Compare(a.Op, b.Op) })
+	return rejectedError(&datastore.Rejected{Violations: r.bad})
+}
+
+// violation tells of the request what v tells of the transaction.
+func (r *setReader) violation(v datastore.Violation) datastore.Violation {
+	if v.Op < 0 || v.Op >= len(r.from) {
+		return v
+	}
+	from := r.from[v.Op]
+	if v.Op = from.op; from.line > 0 {
+		v.Err = fmt.Errorf("line %d: %w", from.line, v.Err)
+	}
+	return v
+}
+
+// placed is err with its violations told of the request.
+func (r *setReader) placed(err error) error {
+	var rejected *datastore.Rejected
+	if !errors.As(err, &rejected) {
+		return err
+	}
+	list := make([]datastore.Violation, len(rejected.Violations))
+	for i, v := range rejected.Violations {
+		list[i] = r.violation(v)
+	}
+	return &datastore.Rejected{Violations: list}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
+	"github.com/openconfig/gnmi/proto/gnmi_ext"
 	"google.golang.org/grpc/codes"
 
 	"router/cmd/routerd/datastore/tree"
@@ -23,6 +24,8 @@ type stream struct {
 	encoding    gnmi.Encoding
 	modules     map[string]bool
 	depth       int
+	filter      tree.Filter
+	asks        *gnmi_ext.History // nil for the present
 	updatesOnly bool
 }
 
@@ -37,13 +40,14 @@ const marksAtOnce = 256
 type sender struct {
 	c          *stream
 	origin     string
+	annotation bool
 	stamp      int64
 	duplicates uint32
 	n          *gnmi.Notification
 }
 
 func (c *stream) sender(sub *subscription, at time.Time) *sender {
-	return &sender{c: c, origin: sub.origin, stamp: at.UnixNano()}
+	return &sender{c: c, origin: sub.origin, annotation: sub.annotation, stamp: at.UnixNano()}
 }
 
 func (s *sender) notification() *gnmi.Notification {
@@ -55,7 +59,7 @@ func (s *sender) notification() *gnmi.Notification {
 
 func (s *sender) update(p tree.Path, v *gnmi.TypedValue) error {
 	n := s.notification()
-	n.Update = append(n.Update, &gnmi.Update{Path: &gnmi.Path{Origin: s.origin, Elem: p}, Val: v, Duplicates: s.duplicates})
+	n.Update = append(n.Update, &gnmi.Update{Path: &gnmi.Path{Origin: s.origin, Elem: asAsked(p, s.annotation)}, Val: v, Duplicates: s.duplicates})
 	if len(n.Update) < batch {
 		return nil
 	}
@@ -64,7 +68,7 @@ func (s *sender) update(p tree.Path, v *gnmi.TypedValue) error {
 
 func (s *sender) delete(p tree.Path) error {
 	n := s.notification()
-	n.Delete = append(n.Delete, &gnmi.Path{Origin: s.origin, Elem: p})
+	n.Delete = append(n.Delete, &gnmi.Path{Origin: s.origin, Elem: asAsked(p, s.annotation)})
 	if len(n.Delete) < batch {
 		return nil
 	}
@@ -88,6 +92,9 @@ func (c *stream) sync() error {
 func (c *stream) encode(l tree.LeafValue) (*gnmi.TypedValue, error) {
 	if c.encoding == gnmi.Encoding_PROTO {
 		return l.Value.Typed(), nil
+	}
+	if c.encoding == gnmi.Encoding_ASCII {
+		return asciiLeaf(l.Value), nil
 	}
 	o := tree.NewObject(l.Node, l.Path, c.encoding == gnmi.Encoding_JSON_IETF)
 	o.Add(l)
@@ -170,6 +177,7 @@ func (w *watch) next() time.Time {
 // run serves a STREAM until the client goes or the server stops.
 func (c *stream) run(ctx context.Context, in <-chan message) error {
 	changes := newDirty()
+	changes.bounded = c.filter == tree.ConfigOnly && c.hasOnChange()
 	// Watched before the first values are read, so that nothing falls between.
 	defer c.store.Watch(changes.committed)()
 	defer c.source.state.Watch(func(sc StateChange) { changes.changed(c.now(), sc) })()
@@ -335,7 +343,7 @@ func (c *stream) eachVolatile(pattern tree.Path, visit func(tree.LeafValue) erro
 
 // deliver sends the differences in what changed since the last look.
 func (c *stream) deliver(watches []*watch, changes *dirty) error {
-	marks, more := changes.take(marksAtOnce)
+	marks, more, ends := changes.take(marksAtOnce)
 	for _, m := range marks {
 		for _, w := range watches {
 			if !w.onChange {
@@ -345,6 +353,9 @@ func (c *stream) deliver(watches []*watch, changes *dirty) error {
 				return err
 			}
 		}
+	}
+	if err := c.syncDone(ends); err != nil {
+		return err
 	}
 	if more {
 		select {

@@ -14,13 +14,15 @@ import (
 
 // A subscription is one checked element of a SubscriptionList.
 type subscription struct {
-	pattern  tree.Path // as asked for, module names dropped
-	origin   string    // echoed
-	onChange bool      // STREAM: send on change, else on a timer
-	interval time.Duration
-	suppress bool
-	beat     time.Duration // 0 for none
-	volatile time.Duration // onChange: how often counters are looked at; 0 when there are none
+	pattern tree.Path // as asked for, module names dropped
+	origin  string    // echoed
+	// annotation is set when the request spells the path as that of an annotation.
+	annotation bool
+	onChange   bool // STREAM: send on change, else on a timer
+	interval   time.Duration
+	suppress   bool
+	beat       time.Duration // 0 for none
+	volatile   time.Duration // onChange: how often counters are looked at; 0 when there are none
 }
 
 // Subscribe implements gNMI's Subscribe (specification, section 3.5).
@@ -40,10 +42,20 @@ func (s *Server) Subscribe(stream gnmi.GNMI_SubscribeServer) error {
 	if err != nil {
 		return err
 	}
+	if q := list.GetQos(); q != nil {
+		unmark, err := s.mark(stream.Context(), q.GetMarking())
+		if err != nil {
+			return err
+		}
+		defer unmark()
+	}
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel() // ends the goroutine below
 	in := make(chan message)
 	go receive(ctx, stream, in)
+	if c.asks != nil {
+		return c.history(ctx, c.asks)
+	}
 	switch list.GetMode() {
 	case gnmi.SubscriptionList_ONCE:
 		return c.sendFirst()
@@ -121,7 +133,7 @@ func (c *stream) sendFirst() error {
 // newStream checks a SubscriptionList.
 func (s *Server) newStream(out gnmi.GNMI_SubscribeServer, req *gnmi.SubscribeRequest) (*stream, error) {
 	list := req.GetSubscribe()
-	depth, err := extensions(req.GetExtension(), true)
+	want, err := extensions(req.GetExtension(), rpcSubscribe)
 	if err != nil {
 		return nil, err
 	}
@@ -132,32 +144,35 @@ func (s *Server) newStream(out gnmi.GNMI_SubscribeServer, req *gnmi.SubscribeReq
 	if err != nil {
 		return nil, err
 	}
-	if list.GetQos().GetMarking() != 0 {
-		return nil, failf(codes.Unimplemented, "qos marking is not supported: leave it out")
-	}
 	if len(list.GetSubscription()) == 0 {
 		return nil, failf(codes.InvalidArgument, "the SubscriptionList has no subscription: give one for each path")
 	}
 	c := &stream{Server: s, out: out, prefix: list.GetPrefix(), encoding: list.GetEncoding(), modules: modules,
-		depth: depth, updatesOnly: list.GetUpdatesOnly()}
+		depth: want.depth, updatesOnly: list.GetUpdatesOnly()}
+	if want.configOnly {
+		c.filter = tree.ConfigOnly
+	}
 	for _, sub := range list.GetSubscription() {
 		p, err := readPath(s.schema, list.GetPrefix(), sub.GetPath())
 		if err != nil {
 			return nil, err
 		}
-		one := &subscription{pattern: plain(s.schema, p), origin: sub.GetPath().GetOrigin()}
+		one := &subscription{pattern: plain(s.schema, p), origin: sub.GetPath().GetOrigin(), annotation: isAnnotation(list.GetPrefix(), sub.GetPath())}
 		if list.GetMode() == gnmi.SubscriptionList_STREAM {
-			if err := s.checkMode(one, sub); err != nil {
+			if err := s.checkMode(one, sub, want.configOnly); err != nil {
 				return nil, err
 			}
 		}
 		c.subs = append(c.subs, one)
 	}
+	if c.asks = want.history; c.asks != nil {
+		return c, c.checkHistory(c.asks, list.GetMode())
+	}
 	return c, nil
 }
 
 // checkMode takes over how one path of a STREAM is to be watched.
-func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription) error {
+func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription, configOnly bool) error {
 	interval, beat := sub.GetSampleInterval(), sub.GetHeartbeatInterval()
 	const longest = uint64(1<<63 - 1)
 	if interval > longest || beat > longest {
@@ -173,7 +188,7 @@ func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription) error {
 			return failf(codes.InvalidArgument, "path %s: with TARGET_DEFINED the router chooses the interval: leave sample_interval out", one.pattern)
 		}
 		one.onChange = true
-		if s.coversVolatile(one.pattern) {
+		if !configOnly && s.coversVolatile(one.pattern) {
 			one.volatile = s.opt.Volatile
 			if sub.GetMode() == gnmi.SubscriptionMode_TARGET_DEFINED {
 				one.volatile *= 2

@@ -136,17 +136,17 @@ const (
 
 func ms(n int) uint64 { return uint64(time.Duration(n) * time.Millisecond) }
 
-func TestSubscribe(t *testing.T) {
+func testSubscribe(t *checklist) {
 	onChange := &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}
 	sample := func(interval int) *gnmi.Subscription {
 		return &gnmi.Subscription{Mode: gnmi.SubscriptionMode_SAMPLE, SampleInterval: ms(interval)}
 	}
-	t.Run("51", func(t *testing.T) {
+	t.row("51", func(t *testing.T) {
 		c := furnished(t).subscribe(nil)
 		c.poll()
 		c.wantClosed(codes.InvalidArgument, "SubscriptionList")
 	})
-	t.Run("52", func(t *testing.T) {
+	t.row("52", func(t *testing.T) {
 		b := furnished(t)
 		other := b.subscribe(subs(t, live, onChange, desc))
 		other.toSync()
@@ -162,7 +162,7 @@ func TestSubscribe(t *testing.T) {
 			t.Errorf("%v", m)
 		}
 	})
-	t.Run("53", func(t *testing.T) {
+	t.row("53", func(t *testing.T) {
 		b := furnished(t)
 		c := b.subscribe(subs(t, once, onChange, "/interface", "/instance[name=default]/rib"))
 		m := values(c.toSync()...)
@@ -176,7 +176,7 @@ func TestSubscribe(t *testing.T) {
 			t.Errorf("after sync: %v, want the end", err)
 		}
 	})
-	t.Run("54", func(t *testing.T) {
+	t.row("54", func(t *testing.T) {
 		b := furnished(t)
 		c := b.subscribe(subs(t, poll, onChange, desc))
 		for i := range 3 {
@@ -196,7 +196,7 @@ func TestSubscribe(t *testing.T) {
 		}
 		c.wantClosed(codes.OK)
 	})
-	t.Run("55", func(t *testing.T) {
+	t.row("55", func(t *testing.T) {
 		b := furnished(t)
 		c := b.subscribe(subs(t, live, onChange, "/interface[name=*]"))
 		if m := values(c.toSync()...); m[desc] != "one" {
@@ -220,7 +220,7 @@ func TestSubscribe(t *testing.T) {
 			return u["/interface[name=ge5]/config/name"] == "ge5"
 		})
 	})
-	t.Run("55/state", func(t *testing.T) {
+	t.row("55/state", func(t *testing.T) {
 		b := furnished(t)
 		c := b.subscribe(subs(t, live, onChange, "/interface/state/oper-status", "/interface/unit/family/neighbor", "/instance/rib/route"))
 		c.toSync()
@@ -251,7 +251,7 @@ func TestSubscribe(t *testing.T) {
 			return d["/instance[name=default]/rib[afi=inet]/route[prefix=10.2.0.0/16]"]
 		})
 	})
-	t.Run("55/commit", func(t *testing.T) {
+	t.row("55/commit", func(t *testing.T) {
 		b := furnished(t)
 		number := "/system/state/datastore/commit-number"
 		c := b.subscribe(subs(t, live, onChange, number))
@@ -263,7 +263,7 @@ func TestSubscribe(t *testing.T) {
 			t.Errorf("%v", m)
 		}
 	})
-	t.Run("55/counters", func(t *testing.T) {
+	t.row("55/counters", func(t *testing.T) {
 		b := furnished(t)
 		c := b.subscribe(subs(t, live, onChange, "/interface[name=ge0]/state"))
 		c.toSync()
@@ -276,7 +276,7 @@ func TestSubscribe(t *testing.T) {
 			return len(u) == 1 && u["/interface[name=ge0]/state/counters/in-octets"] == "1099511627777"
 		})
 	})
-	t.Run("56", func(t *testing.T) {
+	t.row("56", func(t *testing.T) {
 		c := furnished(t).subscribe(subs(t, live, &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE, HeartbeatInterval: ms(30)}, desc))
 		c.toSync()
 		for range 3 {
@@ -285,7 +285,7 @@ func TestSubscribe(t *testing.T) {
 			}
 		}
 	})
-	t.Run("57", func(t *testing.T) {
+	t.row("57", func(t *testing.T) {
 		b := furnished(t)
 		c := b.subscribe(subs(t, live, sample(0), desc))
 		c.toSync()
@@ -298,7 +298,7 @@ func TestSubscribe(t *testing.T) {
 		}
 		b.subscribe(subs(t, live, sample(1), desc)).wantClosed(codes.InvalidArgument, "20ms")
 	})
-	t.Run("58", func(t *testing.T) {
+	t.row("58", func(t *testing.T) {
 		b := furnished(t)
 		s := sample(20)
 		s.SuppressRedundant = true
@@ -315,10 +315,10 @@ func TestSubscribe(t *testing.T) {
 			t.Errorf("heartbeat sent %v, want all of %v", m, first)
 		}
 	})
-	t.Run("59", func(t *testing.T) {
+	t.row("59", func(t *testing.T) {
 		furnished(t).subscribe(subs(t, live, &gnmi.Subscription{SampleInterval: ms(1000)}, desc)).wantClosed(codes.InvalidArgument, "TARGET_DEFINED")
 	})
-	t.Run("60", func(t *testing.T) {
+	t.row("60", func(t *testing.T) {
 		b := furnished(t)
 		for _, mode := range []gnmi.SubscriptionList_Mode{once, poll, live} {
 			list := subs(t, mode, onChange, desc)
@@ -343,7 +343,7 @@ func TestSubscribe(t *testing.T) {
 			}
 		}
 	})
-	t.Run("61", func(t *testing.T) {
+	t.row("61", func(t *testing.T) {
 		b := furnished(t)
 		absent := "/interface[name=ge8]/config/description"
 		c := b.subscribe(subs(t, once, onChange, absent))
@@ -358,13 +358,13 @@ func TestSubscribe(t *testing.T) {
 			t.Errorf("%v", m)
 		}
 	})
-	t.Run("62", func(t *testing.T) {
+	t.row("62", func(t *testing.T) {
 		b := furnished(t)
 		b.subscribe(subs(t, live, onChange, "/interfaces")).wantClosed(codes.Unimplemented, "interfaces")
 		b.subscribe(subs(t, live, onChange, "/interface/confg")).wantClosed(codes.NotFound, "confg")
 		b.subscribe(subs(t, live, onChange, "/interface[id=x]")).wantClosed(codes.InvalidArgument, "no key")
 	})
-	t.Run("63", func(t *testing.T) {
+	t.row("63", func(t *testing.T) {
 		for _, e := range encodings {
 			list := subs(t, once, onChange, "/interface[name=ge0]/config")
 			list.Encoding = e
@@ -377,7 +377,7 @@ func TestSubscribe(t *testing.T) {
 			}
 		}
 	})
-	t.Run("65", func(t *testing.T) {
+	t.row("65", func(t *testing.T) {
 		b := furnished(t)
 		mru := "/interface[name=ge0]/config/mru"
 		b.set(mru, "1600")
@@ -388,7 +388,7 @@ func TestSubscribe(t *testing.T) {
 			t.Errorf("%v", n)
 		}
 	})
-	t.Run("67", func(t *testing.T) {
+	t.row("67", func(t *testing.T) {
 		b := furnished(t)
 		before := time.Now().UnixNano()
 		c := b.subscribe(subs(t, live, onChange, desc))
@@ -400,7 +400,7 @@ func TestSubscribe(t *testing.T) {
 			t.Errorf("timestamp %d is not the commit's", n.GetTimestamp())
 		}
 	})
-	t.Run("68", func(t *testing.T) {
+	t.row("68", func(t *testing.T) {
 		b := furnished(t)
 		list := subs(t, live, onChange, desc)
 		list.Subscription = append(list.Subscription, subs(t, live, sample(20), "/interface[name=ge1]/config/description").Subscription...)
@@ -422,43 +422,40 @@ func TestSubscribe(t *testing.T) {
 			t.Errorf("%v", n)
 		}
 	})
-	t.Run("marking is not served", func(t *testing.T) {
-		list := subs(t, once, onChange, desc)
-		list.Qos = &gnmi.QOSMarking{Marking: 8}
-		furnished(t).subscribe(list).wantClosed(codes.Unimplemented, "qos")
-	})
 }
 
-// TestSlowReader is row 66: a client that doesn't read holds up nobody, and is
+// testSlowReader is row 66: a client that doesn't read holds up nobody, and is
 // told later of the newest values, with what it missed counted.
-func TestSlowReader(t *testing.T) {
-	b := furnished(t)
-	b.set("/interface[name=ge0]/config/description", `"`+strings.Repeat("x", 200)+`"`)
-	c := b.subscribe(subs(t, live, &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}, "/interface"))
-	c.toSync()
-	const commits = 800
-	var last string
-	for i := range commits {
-		last = fmt.Sprintf("%d %s", i, strings.Repeat("y", 200))
-		b.set(desc, `"`+last+`"`)
-	}
-	got, duplicates := 0, 0
-	for value := ""; value != last; {
-		n := c.next()
-		for _, u := range n.GetUpdate() {
-			got++
-			duplicates += int(u.GetDuplicates())
-			value = valueText(u.GetVal())
+func testSlowReader(t *checklist) {
+	t.row("66", func(t *testing.T) {
+		b := furnished(t)
+		b.set("/interface[name=ge0]/config/description", `"`+strings.Repeat("x", 200)+`"`)
+		c := b.subscribe(subs(t, live, &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}, "/interface"))
+		c.toSync()
+		const commits = 800
+		var last string
+		for i := range commits {
+			last = fmt.Sprintf("%d %s", i, strings.Repeat("y", 200))
+			b.set(desc, `"`+last+`"`)
 		}
-	}
-	// A value that is read after the next commit, but before that one's mark, is
-	// sent once and counted once.
-	if sum := got + duplicates; sum > commits || sum < commits*9/10 {
-		t.Errorf("%d updates and %d duplicates, want about %d together", got, duplicates, commits)
-	}
-	if duplicates == 0 {
-		t.Error("nothing was coalesced")
-	}
+		got, duplicates := 0, 0
+		for value := ""; value != last; {
+			n := c.next()
+			for _, u := range n.GetUpdate() {
+				got++
+				duplicates += int(u.GetDuplicates())
+				value = valueText(u.GetVal())
+			}
+		}
+		// A value that is read after the next commit, but before that one's mark, is
+		// sent once and counted once.
+		if sum := got + duplicates; sum > commits || sum < commits*9/10 {
+			t.Errorf("%d updates and %d duplicates, want about %d together", got, duplicates, commits)
+		}
+		if duplicates == 0 {
+			t.Error("nothing was coalesced")
+		}
+	})
 }
 
 func TestStreamsLeaveNothingBehind(t *testing.T) {

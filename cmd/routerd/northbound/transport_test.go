@@ -56,7 +56,7 @@ func capabilities(t *testing.T, addr string, creds credentials.TransportCredenti
 	return err
 }
 
-func TestTLS(t *testing.T) {
+func testTLS(t *checklist) {
 	dir := t.TempDir()
 	b := newBed(t, nil)
 	var logged bytes.Buffer
@@ -77,12 +77,12 @@ func TestTLS(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("3/plaintext is refused", func(t *testing.T) {
+	t.row("3/plaintext is refused", func(t *testing.T) {
 		if err := capabilities(t, addr, insecure.NewCredentials()); status.Code(err) != codes.Unavailable {
 			t.Errorf("%v", err)
 		}
 	})
-	t.Run("3/TLS 1.1 is refused", func(t *testing.T) {
+	t.row("3/TLS 1.1 is refused", func(t *testing.T) {
 		c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
 		if err == nil {
 			c.Close()
@@ -105,7 +105,7 @@ func TestTLS(t *testing.T) {
 			t.Errorf("key: %v, %v", st, err)
 		}
 	})
-	t.Run("3/mutual TLS", func(t *testing.T) {
+	t.row("3/mutual TLS", func(t *testing.T) {
 		caFile, client := clientPair(t, "operator")
 		config, err := TLSConfig(TLSFiles{StateDir: dir, CA: caFile}, quiet())
 		if err != nil {

@@ -20,8 +20,9 @@ type Formatter struct {
 // Add writes one leaf. Leaves come in the order of a [tree.Walker].
 func (f *Formatter) Add(l tree.LeafValue) {
 	switch {
+	case l.Extra: // a key whose entry comes by another leaf
 	case !l.Node.Config:
-		if !l.Extra && !l.Node.IsKey() {
+		if !l.Node.IsKey() {
 			f.endEntry(l.Path)
 			f.b.WriteString("# ")
 			f.b.WriteString(strings.TrimRight(pathWord(l.Path.String())+" "+Value(l.Value), " "))
