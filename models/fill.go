@@ -55,6 +55,9 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		IfIndex:      index(s.IfIndex),
 		OperStatus:   operStatus(s.Oper),
 		OperReason:   text(s.OperReason),
+		ApplyStatus:  applyStatus(s.Apply.Status),
+		ApplyReason:  text(s.Apply.Reason),
+		ApplyRetries: retries(s.Apply),
 		LastChange:   moment(s.LastChange),
 		DriverInUse:  driverInUse(s.Driver),
 		DriverReason: text(s.DriverReason),
@@ -102,13 +105,15 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 func FillUnit(dst *gen.Device, s UnitState) {
 	u := dst.GetOrCreateInterface(s.Key.Device).GetOrCreateUnit(s.Key.ID)
 	st := &gen.Routerd_Interface_Unit_State{
-		Id:         ygot.String(s.Key.ID),
-		Name:       ygot.String(s.Key.Name()),
-		IfIndex:    index(s.IfIndex),
-		OperStatus: operStatus(s.Oper),
-		OperReason: text(s.OperReason),
-		LastChange: moment(s.LastChange),
-		Counters:   unitCounters(s.Counters),
+		Id:          ygot.String(s.Key.ID),
+		Name:        ygot.String(s.Key.Name()),
+		IfIndex:     index(s.IfIndex),
+		OperStatus:  operStatus(s.Oper),
+		OperReason:  text(s.OperReason),
+		ApplyStatus: applyStatus(s.Apply.Status),
+		ApplyReason: text(s.Apply.Reason),
+		LastChange:  moment(s.LastChange),
+		Counters:    unitCounters(s.Counters),
 	}
 	if a := s.Applied; a != nil {
 		st.Description = text(a.Description)
@@ -142,6 +147,8 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		Type:          typ,
 		OperStatus:    operStatus(s.Oper),
 		OperReason:    text(s.OperReason),
+		ApplyStatus:   applyStatus(s.Apply.Status),
+		ApplyReason:   text(s.Apply.Reason),
 		HostInterface: text(s.HostInterface),
 		HostReason:    text(s.HostReason),
 		Counters:      &gen.Routerd_Interface_Unit_Family_State_Counters{RpfFailed: ygot.Uint64(s.RPFFailed)},
@@ -204,6 +211,8 @@ func FillInstance(dst *gen.Device, s InstanceState) {
 		Index:         ygot.Uint32(s.Index),
 		HostNamespace: ygot.String(s.HostNamespace),
 		HostReason:    text(s.HostReason),
+		ApplyStatus:   applyStatus(s.Apply.Status),
+		ApplyReason:   text(s.Apply.Reason),
 	}
 	if s.Applied != nil {
 		i.State.Description = text(s.Applied.Description)

@@ -50,16 +50,22 @@ func filled() *gen.Device {
 		Workers: 2, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, Drops: map[string]uint64{"host-full": 3},
 		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1, FilterLogLost: 2,
 	})
+	FillDatastore(dst, DatastoreState{
+		Number: 4, Time: now, Damage: []string{"journal-0"}, Rescue: &RescueState{Commit: 2, Time: now, User: "ann"},
+		Pending: &PendingCommit{ID: "x", Commit: 4, Base: 3, Deadline: now, User: "ann", Late: "disk full"},
+	})
+	base := uint64(3)
+	FillCommit(dst, CommitState{Number: 4, Time: now, User: "ann", Source: "gnmi", Comment: "why", ConfirmID: "x", RevertsTo: &base, Changes: 1, Paths: []string{"/system/config"}})
 	FillDevice(dst, DeviceState{
-		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now,
+		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2},
 		Driver: intf.DriverAFXDP, DriverReason: "native zero-copy: not supported", OffloadsOff: []string{"rx-vlan-hw-parse"}, QueuesInUse: 2,
 		XDPMode: XDPNative, ZeroCopy: true, CompletesChecksums: true,
 		Speed: 10e9, LinkMTU: 1500, Counters: counters, Drops: map[string]uint64{"ttl-exceeded": 4},
 	})
 	FillUnit(dst, UnitState{
-		Key: unit.Key, Applied: &unit, IfIndex: 2, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Counters: counters,
+		Key: unit.Key, Applied: &unit, IfIndex: 2, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2}, Counters: counters,
 		Families: []FamilyState{{
-			Family: intf.Inet6, Applied: &family, MTU: 1496, Oper: intf.OperDown, OperReason: "link down",
+			Family: intf.Inet6, Applied: &family, MTU: 1496, Oper: intf.OperDown, OperReason: "link down", Apply: ApplyState{Status: ApplyPending, Reason: "no link"},
 			RPFFailed: 8, HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert, Borrowed: someIP,
 			Addresses: []AddressState{{Spec: address, Status: AddressDuplicate, Reason: "02:00:00:00:00:02 has it"}},
 			Neighbors: []NeighborState{{
@@ -71,7 +77,7 @@ func filled() *gen.Device {
 	FillInstance(dst, InstanceState{
 		Name: "red", Applied: &InstanceSpec{Name: "red", Description: "customers", Cache: DefaultCache}, Index: 1,
 		Cache:         CacheState{Flows: 3, Negative: 1, Refused: 2},
-		HostNamespace: "red", HostReason: "no permission",
+		HostNamespace: "red", HostReason: "no permission", Apply: ApplyState{Status: ApplyError, Reason: "no namespace"},
 		RIBs: []RIBState{{Family: intf.Inet6, Total: 7, Active: 6, BySource: [routing.NumSources]uint32{1, 2, 3, 4, 5, 6}}},
 	})
 	route := StaticSpec{

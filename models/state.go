@@ -75,6 +75,7 @@ type DeviceState struct {
 	Oper       intf.OperStatus
 	OperReason string // empty when up
 	LastChange time.Time
+	Apply      ApplyState
 
 	Driver             intf.Driver // in use; DriverAuto while the device isn't open
 	DriverReason       string
@@ -99,6 +100,7 @@ type UnitState struct {
 	Oper       intf.OperStatus
 	OperReason string // empty when up
 	LastChange time.Time
+	Apply      ApplyState
 	Counters   Counters
 	Families   []FamilyState
 }
@@ -109,7 +111,8 @@ type FamilyState struct {
 	Applied       *intf.FamilySpec
 	MTU           uint16 // octets in effect, 0 when none is
 	Oper          intf.OperStatus
-	OperReason    string       // empty when up
+	OperReason    string // empty when up
+	Apply         ApplyState
 	HostInterface string       // empty when there is none
 	HostReason    string       // empty when all is well
 	Borrowed      netip.Addr   // of an unnumbered family; zero for none
@@ -169,6 +172,7 @@ type InstanceState struct {
 	Index         uint32
 	HostNamespace string // in use; empty is the process's own
 	HostReason    string // empty when it is in use
+	Apply         ApplyState
 	RIBs          []RIBState
 	Cache         CacheState
 }

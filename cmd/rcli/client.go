@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/user"
@@ -120,9 +121,13 @@ func (c *client) get(ctx context.Context, kind gpb.GetRequest_DataType, paths ..
 	return resp.GetNotification(), nil
 }
 
-// set makes one commit of req.
-func (c *client) set(ctx context.Context, req *gpb.SetRequest) error {
-	_, err := c.gnmi.Set(c.context(ctx), req)
+// set makes one commit of req, and prints what of it is not in place yet to out,
+// nil for nowhere.
+func (c *client) set(ctx context.Context, req *gpb.SetRequest, out io.Writer) error {
+	resp, err := c.gnmi.Set(c.context(ctx), req)
+	if err == nil && out != nil {
+		printUnapplied(out, unappliedOf(resp))
+	}
 	return err
 }
 

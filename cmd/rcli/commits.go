@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	gpb "github.com/openconfig/gnmi/proto/gnmi"
+	"github.com/openconfig/gnmi/proto/gnmi_ext"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -134,10 +136,33 @@ func (o *options) printCommit(resp *configpb.CommitResponse, id string, minutes 
 	if id != "" {
 		fmt.Fprintf(o.out, "it is taken back in %d min unless you say: rcli commit confirm %s\n", minutes, id)
 	}
-	for _, u := range resp.GetUnapplied() {
-		fmt.Fprintf(o.out, "%s %s: %s\n", u.GetStatus(), u.GetPath(), u.GetReason())
-	}
+	printUnapplied(o.out, resp.GetUnapplied())
 	return err
+}
+
+// quiet is where notes for people go: nowhere when programs read.
+func (o *options) quiet() io.Writer {
+	if o.json {
+		return nil
+	}
+	return o.out
+}
+
+// unappliedOf finds what a Set says of objects that are not in place.
+func unappliedOf(resp *gpb.SetResponse) []*configpb.Unapplied {
+	for _, e := range resp.GetExtension() {
+		r := &configpb.SetResult{}
+		if x := e.GetRegisteredExt(); x.GetId() == gnmi_ext.ExtensionID_EID_EXPERIMENTAL && proto.Unmarshal(x.GetMsg(), r) == nil {
+			return r.GetUnapplied()
+		}
+	}
+	return nil
+}
+
+func printUnapplied(w io.Writer, list []*configpb.Unapplied) {
+	for _, u := range list {
+		fmt.Fprintf(w, "%s: %s: %s\n", u.GetStatus(), u.GetPath(), u.GetReason())
+	}
 }
 
 // printAnswer prints an answer as JSON.

@@ -171,7 +171,7 @@ func setCommand(o *options) *cobra.Command {
 				}
 				req.Update = append(req.Update, &gpb.Update{Path: p, Val: v})
 			}
-			return o.with(func(c *client) error { return c.set(cmd.Context(), req) })
+			return o.with(func(c *client) error { return c.set(cmd.Context(), req, o.quiet()) })
 		},
 	}
 	// A value may begin with a minus sign.
@@ -193,7 +193,7 @@ func deleteCommand(o *options) *cobra.Command {
 				}
 				req.Delete = append(req.Delete, p)
 			}
-			return o.with(func(c *client) error { return c.set(cmd.Context(), req) })
+			return o.with(func(c *client) error { return c.set(cmd.Context(), req, o.quiet()) })
 		},
 	}
 }
@@ -252,5 +252,5 @@ func load(ctx context.Context, o *options, mode, file string) error {
 	} else {
 		req.Update = []*gpb.Update{u}
 	}
-	return o.with(func(c *client) error { return c.set(ctx, req) })
+	return o.with(func(c *client) error { return c.set(ctx, req, o.quiet()) })
 }

@@ -146,15 +146,33 @@ type memberTree struct {
 	Reason   string `json:"reason"`
 }
 
+// tables are what show has, in the order in which it names them.
+var tables = []string{
+	"interfaces",
+	"routes",
+	"neighbors",
+	"sessions",
+	"local-policy",
+	"filters",
+	"policers",
+	"filter-log",
+	"multicast",
+	"gribi",
+	"commits",
+	"health",
+}
+
 func showCommand(o *options) *cobra.Command {
 	show := &cobra.Command{
-		Use:   "show interfaces|routes|neighbors|sessions|local-policy|filters|policers|filter-log|multicast|gribi|health",
+		Use:   "show " + strings.Join(tables, "|"),
 		Short: "print tables of what the router has and does",
 		Args: func(cmd *cobra.Command, args []string) error {
+			last := len(tables) - 1
+			want := "want " + strings.Join(tables[:last], ", ") + " or " + tables[last]
 			if len(args) == 0 {
-				return errors.New("want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log, multicast, gribi or health")
+				return errors.New(want)
 			}
-			return fmt.Errorf("unknown: %s; want interfaces, routes, neighbors, sessions, local-policy, filters, policers, filter-log, multicast, gribi or health", args[0])
+			return fmt.Errorf("unknown: %s; %s", args[0], want)
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
@@ -201,6 +219,7 @@ func showCommand(o *options) *cobra.Command {
 	filterCommands(o, sub)
 	sub(multicastCommand(o))
 	sub(healthCommand(o))
+	commitCommands(o, sub)
 	sub(&cobra.Command{Use: "gribi", Short: "what controllers program over gRIBI, and who they are", Args: cobra.NoArgs},
 		func(ctx context.Context, c *client, _ []string) error { return showGRIBI(ctx, o, c) })
 	return show

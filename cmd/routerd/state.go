@@ -150,6 +150,9 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 	return false
 }
 
+// Unapplied implements northbound.Applied.
+func (s state) Unapplied(o models.Object) []models.Unapplied { return s.router.Unapplied(o) }
+
 // Routes implements northbound.State.
 func (s state) Routes(dst []models.RouteState, q northbound.RouteQuery) []models.RouteState {
 	return s.router.Routes(dst, q.Instance, q.Family, q.Prefix, q.After, q.Limit)

@@ -1555,6 +1555,7 @@ type CommitResponse struct {
 	Plan   *Plan                  `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`     // of a check
 	// What of the configuration is not in place, and why: hardware that is absent, say.
 	Unapplied     []*Unapplied `protobuf:"bytes,3,rep,name=unapplied,proto3" json:"unapplied,omitempty"`
+	More          uint32       `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"` // unapplied objects that are left out
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1610,6 +1611,138 @@ func (x *CommitResponse) GetUnapplied() []*Unapplied {
 	return nil
 }
 
+func (x *CommitResponse) GetMore() uint32 {
+	if x != nil {
+		return x.More
+	}
+	return 0
+}
+
+// SetOptions is what a registered extension of gNMI's Set asks for; its id is
+// EID_EXPERIMENTAL (999). The response carries a SetResult likewise, always where
+// something is not in place, and else where the request had SetOptions.
+type SetOptions struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	DryRun bool                   `protobuf:"varint,1,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"` // validate and plan, change nothing
+	// Wait so long for what is not in place when the commit is done: the answer comes
+	// as soon as all is. 0: answer at once.
+	WaitMilliseconds uint32 `protobuf:"varint,2,opt,name=wait_milliseconds,json=waitMilliseconds,proto3" json:"wait_milliseconds,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *SetOptions) Reset() {
+	*x = SetOptions{}
+	mi := &file_configuration_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetOptions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetOptions) ProtoMessage() {}
+
+func (x *SetOptions) ProtoReflect() protoreflect.Message {
+	mi := &file_configuration_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetOptions.ProtoReflect.Descriptor instead.
+func (*SetOptions) Descriptor() ([]byte, []int) {
+	return file_configuration_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *SetOptions) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *SetOptions) GetWaitMilliseconds() uint32 {
+	if x != nil {
+		return x.WaitMilliseconds
+	}
+	return 0
+}
+
+type SetResult struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Commit        uint64                 `protobuf:"varint,1,opt,name=commit,proto3" json:"commit,omitempty"` // the newest one when the Set was done
+	Plan          *Plan                  `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`      // of a dry run
+	Unapplied     []*Unapplied           `protobuf:"bytes,3,rep,name=unapplied,proto3" json:"unapplied,omitempty"`
+	More          uint32                 `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"` // unapplied objects that are left out
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetResult) Reset() {
+	*x = SetResult{}
+	mi := &file_configuration_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetResult) ProtoMessage() {}
+
+func (x *SetResult) ProtoReflect() protoreflect.Message {
+	mi := &file_configuration_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetResult.ProtoReflect.Descriptor instead.
+func (*SetResult) Descriptor() ([]byte, []int) {
+	return file_configuration_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SetResult) GetCommit() uint64 {
+	if x != nil {
+		return x.Commit
+	}
+	return 0
+}
+
+func (x *SetResult) GetPlan() *Plan {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *SetResult) GetUnapplied() []*Unapplied {
+	if x != nil {
+		return x.Unapplied
+	}
+	return nil
+}
+
+func (x *SetResult) GetMore() uint32 {
+	if x != nil {
+		return x.More
+	}
+	return 0
+}
+
 type Unapplied struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
@@ -1622,7 +1755,7 @@ type Unapplied struct {
 
 func (x *Unapplied) Reset() {
 	*x = Unapplied{}
-	mi := &file_configuration_proto_msgTypes[22]
+	mi := &file_configuration_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1634,7 +1767,7 @@ func (x *Unapplied) String() string {
 func (*Unapplied) ProtoMessage() {}
 
 func (x *Unapplied) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[22]
+	mi := &file_configuration_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1647,7 +1780,7 @@ func (x *Unapplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unapplied.ProtoReflect.Descriptor instead.
 func (*Unapplied) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{22}
+	return file_configuration_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Unapplied) GetPath() string {
@@ -1687,7 +1820,7 @@ type ConfirmRequest struct {
 
 func (x *ConfirmRequest) Reset() {
 	*x = ConfirmRequest{}
-	mi := &file_configuration_proto_msgTypes[23]
+	mi := &file_configuration_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +1832,7 @@ func (x *ConfirmRequest) String() string {
 func (*ConfirmRequest) ProtoMessage() {}
 
 func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[23]
+	mi := &file_configuration_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +1845,7 @@ func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{23}
+	return file_configuration_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ConfirmRequest) GetId() string {
@@ -1732,7 +1865,7 @@ type SetWaitRequest struct {
 
 func (x *SetWaitRequest) Reset() {
 	*x = SetWaitRequest{}
-	mi := &file_configuration_proto_msgTypes[24]
+	mi := &file_configuration_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +1877,7 @@ func (x *SetWaitRequest) String() string {
 func (*SetWaitRequest) ProtoMessage() {}
 
 func (x *SetWaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[24]
+	mi := &file_configuration_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +1890,7 @@ func (x *SetWaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetWaitRequest.ProtoReflect.Descriptor instead.
 func (*SetWaitRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{24}
+	return file_configuration_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SetWaitRequest) GetId() string {
@@ -1782,7 +1915,7 @@ type SetWaitResponse struct {
 
 func (x *SetWaitResponse) Reset() {
 	*x = SetWaitResponse{}
-	mi := &file_configuration_proto_msgTypes[25]
+	mi := &file_configuration_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1794,7 +1927,7 @@ func (x *SetWaitResponse) String() string {
 func (*SetWaitResponse) ProtoMessage() {}
 
 func (x *SetWaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[25]
+	mi := &file_configuration_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1807,7 +1940,7 @@ func (x *SetWaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetWaitResponse.ProtoReflect.Descriptor instead.
 func (*SetWaitResponse) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{25}
+	return file_configuration_proto_rawDescGZIP(), []int{27}
 }
 
 type LogRequest struct {
@@ -1819,7 +1952,7 @@ type LogRequest struct {
 
 func (x *LogRequest) Reset() {
 	*x = LogRequest{}
-	mi := &file_configuration_proto_msgTypes[26]
+	mi := &file_configuration_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +1964,7 @@ func (x *LogRequest) String() string {
 func (*LogRequest) ProtoMessage() {}
 
 func (x *LogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[26]
+	mi := &file_configuration_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +1977,7 @@ func (x *LogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRequest.ProtoReflect.Descriptor instead.
 func (*LogRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{26}
+	return file_configuration_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *LogRequest) GetLimit() uint32 {
@@ -1864,7 +1997,7 @@ type LogResponse struct {
 
 func (x *LogResponse) Reset() {
 	*x = LogResponse{}
-	mi := &file_configuration_proto_msgTypes[27]
+	mi := &file_configuration_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +2009,7 @@ func (x *LogResponse) String() string {
 func (*LogResponse) ProtoMessage() {}
 
 func (x *LogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[27]
+	mi := &file_configuration_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +2022,7 @@ func (x *LogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogResponse.ProtoReflect.Descriptor instead.
 func (*LogResponse) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{27}
+	return file_configuration_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *LogResponse) GetCommit() []*Commit {
@@ -1919,7 +2052,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_configuration_proto_msgTypes[28]
+	mi := &file_configuration_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +2064,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[28]
+	mi := &file_configuration_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2077,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{28}
+	return file_configuration_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Pending) GetId() string {
@@ -1992,7 +2125,7 @@ type DiffRequest struct {
 
 func (x *DiffRequest) Reset() {
 	*x = DiffRequest{}
-	mi := &file_configuration_proto_msgTypes[29]
+	mi := &file_configuration_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2004,7 +2137,7 @@ func (x *DiffRequest) String() string {
 func (*DiffRequest) ProtoMessage() {}
 
 func (x *DiffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[29]
+	mi := &file_configuration_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2017,7 +2150,7 @@ func (x *DiffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffRequest.ProtoReflect.Descriptor instead.
 func (*DiffRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{29}
+	return file_configuration_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DiffRequest) GetFrom() uint64 {
@@ -2047,7 +2180,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_configuration_proto_msgTypes[30]
+	mi := &file_configuration_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2059,7 +2192,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[30]
+	mi := &file_configuration_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2072,7 +2205,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{30}
+	return file_configuration_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RollbackRequest) GetNumber() uint64 {
@@ -2118,7 +2251,7 @@ type SaveRescueRequest struct {
 
 func (x *SaveRescueRequest) Reset() {
 	*x = SaveRescueRequest{}
-	mi := &file_configuration_proto_msgTypes[31]
+	mi := &file_configuration_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2130,7 +2263,7 @@ func (x *SaveRescueRequest) String() string {
 func (*SaveRescueRequest) ProtoMessage() {}
 
 func (x *SaveRescueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[31]
+	mi := &file_configuration_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2143,7 +2276,7 @@ func (x *SaveRescueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveRescueRequest.ProtoReflect.Descriptor instead.
 func (*SaveRescueRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{31}
+	return file_configuration_proto_rawDescGZIP(), []int{33}
 }
 
 type SaveRescueResponse struct {
@@ -2154,7 +2287,7 @@ type SaveRescueResponse struct {
 
 func (x *SaveRescueResponse) Reset() {
 	*x = SaveRescueResponse{}
-	mi := &file_configuration_proto_msgTypes[32]
+	mi := &file_configuration_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2166,7 +2299,7 @@ func (x *SaveRescueResponse) String() string {
 func (*SaveRescueResponse) ProtoMessage() {}
 
 func (x *SaveRescueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[32]
+	mi := &file_configuration_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2179,7 +2312,7 @@ func (x *SaveRescueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveRescueResponse.ProtoReflect.Descriptor instead.
 func (*SaveRescueResponse) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{32}
+	return file_configuration_proto_rawDescGZIP(), []int{34}
 }
 
 // Set merges the value into the node at the path; without a value it makes a
@@ -2194,7 +2327,7 @@ type Edit_Set struct {
 
 func (x *Edit_Set) Reset() {
 	*x = Edit_Set{}
-	mi := &file_configuration_proto_msgTypes[33]
+	mi := &file_configuration_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2206,7 +2339,7 @@ func (x *Edit_Set) String() string {
 func (*Edit_Set) ProtoMessage() {}
 
 func (x *Edit_Set) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[33]
+	mi := &file_configuration_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2247,7 +2380,7 @@ type Edit_Replace struct {
 
 func (x *Edit_Replace) Reset() {
 	*x = Edit_Replace{}
-	mi := &file_configuration_proto_msgTypes[34]
+	mi := &file_configuration_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2259,7 +2392,7 @@ func (x *Edit_Replace) String() string {
 func (*Edit_Replace) ProtoMessage() {}
 
 func (x *Edit_Replace) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[34]
+	mi := &file_configuration_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2300,7 +2433,7 @@ type Edit_Copy struct {
 
 func (x *Edit_Copy) Reset() {
 	*x = Edit_Copy{}
-	mi := &file_configuration_proto_msgTypes[35]
+	mi := &file_configuration_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2312,7 +2445,7 @@ func (x *Edit_Copy) String() string {
 func (*Edit_Copy) ProtoMessage() {}
 
 func (x *Edit_Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[35]
+	mi := &file_configuration_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2352,7 +2485,7 @@ type Edit_Rename struct {
 
 func (x *Edit_Rename) Reset() {
 	*x = Edit_Rename{}
-	mi := &file_configuration_proto_msgTypes[36]
+	mi := &file_configuration_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2364,7 +2497,7 @@ func (x *Edit_Rename) String() string {
 func (*Edit_Rename) ProtoMessage() {}
 
 func (x *Edit_Rename) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[36]
+	mi := &file_configuration_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2406,7 +2539,7 @@ type Edit_Insert struct {
 
 func (x *Edit_Insert) Reset() {
 	*x = Edit_Insert{}
-	mi := &file_configuration_proto_msgTypes[37]
+	mi := &file_configuration_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2418,7 +2551,7 @@ func (x *Edit_Insert) String() string {
 func (*Edit_Insert) ProtoMessage() {}
 
 func (x *Edit_Insert) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[37]
+	mi := &file_configuration_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2467,7 +2600,7 @@ type Edit_Load struct {
 
 func (x *Edit_Load) Reset() {
 	*x = Edit_Load{}
-	mi := &file_configuration_proto_msgTypes[38]
+	mi := &file_configuration_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2479,7 +2612,7 @@ func (x *Edit_Load) String() string {
 func (*Edit_Load) ProtoMessage() {}
 
 func (x *Edit_Load) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[38]
+	mi := &file_configuration_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2650,11 +2783,21 @@ const file_configuration_proto_rawDesc = "" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x12\n" +
 	"\x04user\x18\x03 \x01(\tR\x04user\x12\x16\n" +
 	"\x06source\x18\x04 \x01(\tR\x06source\x12\x18\n" +
-	"\acomment\x18\x05 \x01(\tR\acomment\"\x97\x01\n" +
+	"\acomment\x18\x05 \x01(\tR\acomment\"\xab\x01\n" +
 	"\x0eCommitResponse\x12*\n" +
 	"\x06commit\x18\x01 \x01(\v2\x12.routerd.v1.CommitR\x06commit\x12$\n" +
 	"\x04plan\x18\x02 \x01(\v2\x10.routerd.v1.PlanR\x04plan\x123\n" +
-	"\tunapplied\x18\x03 \x03(\v2\x15.routerd.v1.UnappliedR\tunapplied\"i\n" +
+	"\tunapplied\x18\x03 \x03(\v2\x15.routerd.v1.UnappliedR\tunapplied\x12\x12\n" +
+	"\x04more\x18\x04 \x01(\rR\x04more\"R\n" +
+	"\n" +
+	"SetOptions\x12\x17\n" +
+	"\adry_run\x18\x01 \x01(\bR\x06dryRun\x12+\n" +
+	"\x11wait_milliseconds\x18\x02 \x01(\rR\x10waitMilliseconds\"\x92\x01\n" +
+	"\tSetResult\x12\x16\n" +
+	"\x06commit\x18\x01 \x01(\x04R\x06commit\x12$\n" +
+	"\x04plan\x18\x02 \x01(\v2\x10.routerd.v1.PlanR\x04plan\x123\n" +
+	"\tunapplied\x18\x03 \x03(\v2\x15.routerd.v1.UnappliedR\tunapplied\x12\x12\n" +
+	"\x04more\x18\x04 \x01(\rR\x04more\"i\n" +
 	"\tUnapplied\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +
@@ -2729,7 +2872,7 @@ func file_configuration_proto_rawDescGZIP() []byte {
 }
 
 var file_configuration_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_configuration_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_configuration_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_configuration_proto_goTypes = []any{
 	(Kind)(0),                     // 0: routerd.v1.Kind
 	(Edit_Insert_Place)(0),        // 1: routerd.v1.Edit.Insert.Place
@@ -2757,23 +2900,25 @@ var file_configuration_proto_goTypes = []any{
 	(*CommitRequest)(nil),         // 23: routerd.v1.CommitRequest
 	(*Commit)(nil),                // 24: routerd.v1.Commit
 	(*CommitResponse)(nil),        // 25: routerd.v1.CommitResponse
-	(*Unapplied)(nil),             // 26: routerd.v1.Unapplied
-	(*ConfirmRequest)(nil),        // 27: routerd.v1.ConfirmRequest
-	(*SetWaitRequest)(nil),        // 28: routerd.v1.SetWaitRequest
-	(*SetWaitResponse)(nil),       // 29: routerd.v1.SetWaitResponse
-	(*LogRequest)(nil),            // 30: routerd.v1.LogRequest
-	(*LogResponse)(nil),           // 31: routerd.v1.LogResponse
-	(*Pending)(nil),               // 32: routerd.v1.Pending
-	(*DiffRequest)(nil),           // 33: routerd.v1.DiffRequest
-	(*RollbackRequest)(nil),       // 34: routerd.v1.RollbackRequest
-	(*SaveRescueRequest)(nil),     // 35: routerd.v1.SaveRescueRequest
-	(*SaveRescueResponse)(nil),    // 36: routerd.v1.SaveRescueResponse
-	(*Edit_Set)(nil),              // 37: routerd.v1.Edit.Set
-	(*Edit_Replace)(nil),          // 38: routerd.v1.Edit.Replace
-	(*Edit_Copy)(nil),             // 39: routerd.v1.Edit.Copy
-	(*Edit_Rename)(nil),           // 40: routerd.v1.Edit.Rename
-	(*Edit_Insert)(nil),           // 41: routerd.v1.Edit.Insert
-	(*Edit_Load)(nil),             // 42: routerd.v1.Edit.Load
+	(*SetOptions)(nil),            // 26: routerd.v1.SetOptions
+	(*SetResult)(nil),             // 27: routerd.v1.SetResult
+	(*Unapplied)(nil),             // 28: routerd.v1.Unapplied
+	(*ConfirmRequest)(nil),        // 29: routerd.v1.ConfirmRequest
+	(*SetWaitRequest)(nil),        // 30: routerd.v1.SetWaitRequest
+	(*SetWaitResponse)(nil),       // 31: routerd.v1.SetWaitResponse
+	(*LogRequest)(nil),            // 32: routerd.v1.LogRequest
+	(*LogResponse)(nil),           // 33: routerd.v1.LogResponse
+	(*Pending)(nil),               // 34: routerd.v1.Pending
+	(*DiffRequest)(nil),           // 35: routerd.v1.DiffRequest
+	(*RollbackRequest)(nil),       // 36: routerd.v1.RollbackRequest
+	(*SaveRescueRequest)(nil),     // 37: routerd.v1.SaveRescueRequest
+	(*SaveRescueResponse)(nil),    // 38: routerd.v1.SaveRescueResponse
+	(*Edit_Set)(nil),              // 39: routerd.v1.Edit.Set
+	(*Edit_Replace)(nil),          // 40: routerd.v1.Edit.Replace
+	(*Edit_Copy)(nil),             // 41: routerd.v1.Edit.Copy
+	(*Edit_Rename)(nil),           // 42: routerd.v1.Edit.Rename
+	(*Edit_Insert)(nil),           // 43: routerd.v1.Edit.Insert
+	(*Edit_Load)(nil),             // 44: routerd.v1.Edit.Load
 }
 var file_configuration_proto_depIdxs = []int32{
 	0,  // 0: routerd.v1.OpenRequest.kind:type_name -> routerd.v1.Kind
@@ -2781,12 +2926,12 @@ var file_configuration_proto_depIdxs = []int32{
 	5,  // 2: routerd.v1.Candidate.owner:type_name -> routerd.v1.Editor
 	5,  // 3: routerd.v1.Candidate.editors:type_name -> routerd.v1.Editor
 	6,  // 4: routerd.v1.ListResponse.candidate:type_name -> routerd.v1.Candidate
-	37, // 5: routerd.v1.Edit.set:type_name -> routerd.v1.Edit.Set
-	38, // 6: routerd.v1.Edit.replace:type_name -> routerd.v1.Edit.Replace
-	39, // 7: routerd.v1.Edit.copy:type_name -> routerd.v1.Edit.Copy
-	40, // 8: routerd.v1.Edit.rename:type_name -> routerd.v1.Edit.Rename
-	41, // 9: routerd.v1.Edit.insert:type_name -> routerd.v1.Edit.Insert
-	42, // 10: routerd.v1.Edit.load:type_name -> routerd.v1.Edit.Load
+	39, // 5: routerd.v1.Edit.set:type_name -> routerd.v1.Edit.Set
+	40, // 6: routerd.v1.Edit.replace:type_name -> routerd.v1.Edit.Replace
+	41, // 7: routerd.v1.Edit.copy:type_name -> routerd.v1.Edit.Copy
+	42, // 8: routerd.v1.Edit.rename:type_name -> routerd.v1.Edit.Rename
+	43, // 9: routerd.v1.Edit.insert:type_name -> routerd.v1.Edit.Insert
+	44, // 10: routerd.v1.Edit.load:type_name -> routerd.v1.Edit.Load
 	11, // 11: routerd.v1.EditRequest.edit:type_name -> routerd.v1.Edit
 	2,  // 12: routerd.v1.ReadRequest.format:type_name -> routerd.v1.Edit.Load.Format
 	15, // 13: routerd.v1.Differences.difference:type_name -> routerd.v1.Difference
@@ -2800,52 +2945,54 @@ var file_configuration_proto_depIdxs = []int32{
 	11, // 21: routerd.v1.CommitRequest.edit:type_name -> routerd.v1.Edit
 	24, // 22: routerd.v1.CommitResponse.commit:type_name -> routerd.v1.Commit
 	17, // 23: routerd.v1.CommitResponse.plan:type_name -> routerd.v1.Plan
-	26, // 24: routerd.v1.CommitResponse.unapplied:type_name -> routerd.v1.Unapplied
-	24, // 25: routerd.v1.LogResponse.commit:type_name -> routerd.v1.Commit
-	32, // 26: routerd.v1.LogResponse.pending:type_name -> routerd.v1.Pending
-	1,  // 27: routerd.v1.Edit.Insert.place:type_name -> routerd.v1.Edit.Insert.Place
-	2,  // 28: routerd.v1.Edit.Load.format:type_name -> routerd.v1.Edit.Load.Format
-	4,  // 29: routerd.v1.Configuration.Open:input_type -> routerd.v1.OpenRequest
-	7,  // 30: routerd.v1.Configuration.List:input_type -> routerd.v1.ListRequest
-	9,  // 31: routerd.v1.Configuration.Close:input_type -> routerd.v1.CandidateRequest
-	12, // 32: routerd.v1.Configuration.Edit:input_type -> routerd.v1.EditRequest
-	13, // 33: routerd.v1.Configuration.Read:input_type -> routerd.v1.ReadRequest
-	9,  // 34: routerd.v1.Configuration.Compare:input_type -> routerd.v1.CandidateRequest
-	9,  // 35: routerd.v1.Configuration.Check:input_type -> routerd.v1.CandidateRequest
-	20, // 36: routerd.v1.Configuration.Update:input_type -> routerd.v1.UpdateRequest
-	22, // 37: routerd.v1.Configuration.Discard:input_type -> routerd.v1.DiscardRequest
-	23, // 38: routerd.v1.Configuration.Commit:input_type -> routerd.v1.CommitRequest
-	27, // 39: routerd.v1.Configuration.Confirm:input_type -> routerd.v1.ConfirmRequest
-	27, // 40: routerd.v1.Configuration.Cancel:input_type -> routerd.v1.ConfirmRequest
-	28, // 41: routerd.v1.Configuration.SetWait:input_type -> routerd.v1.SetWaitRequest
-	30, // 42: routerd.v1.Configuration.Log:input_type -> routerd.v1.LogRequest
-	33, // 43: routerd.v1.Configuration.Diff:input_type -> routerd.v1.DiffRequest
-	34, // 44: routerd.v1.Configuration.Rollback:input_type -> routerd.v1.RollbackRequest
-	35, // 45: routerd.v1.Configuration.SaveRescue:input_type -> routerd.v1.SaveRescueRequest
-	34, // 46: routerd.v1.Configuration.LoadRescue:input_type -> routerd.v1.RollbackRequest
-	6,  // 47: routerd.v1.Configuration.Open:output_type -> routerd.v1.Candidate
-	8,  // 48: routerd.v1.Configuration.List:output_type -> routerd.v1.ListResponse
-	10, // 49: routerd.v1.Configuration.Close:output_type -> routerd.v1.CloseResponse
-	6,  // 50: routerd.v1.Configuration.Edit:output_type -> routerd.v1.Candidate
-	14, // 51: routerd.v1.Configuration.Read:output_type -> routerd.v1.ReadResponse
-	16, // 52: routerd.v1.Configuration.Compare:output_type -> routerd.v1.Differences
-	17, // 53: routerd.v1.Configuration.Check:output_type -> routerd.v1.Plan
-	21, // 54: routerd.v1.Configuration.Update:output_type -> routerd.v1.UpdateResponse
-	6,  // 55: routerd.v1.Configuration.Discard:output_type -> routerd.v1.Candidate
-	25, // 56: routerd.v1.Configuration.Commit:output_type -> routerd.v1.CommitResponse
-	25, // 57: routerd.v1.Configuration.Confirm:output_type -> routerd.v1.CommitResponse
-	25, // 58: routerd.v1.Configuration.Cancel:output_type -> routerd.v1.CommitResponse
-	29, // 59: routerd.v1.Configuration.SetWait:output_type -> routerd.v1.SetWaitResponse
-	31, // 60: routerd.v1.Configuration.Log:output_type -> routerd.v1.LogResponse
-	16, // 61: routerd.v1.Configuration.Diff:output_type -> routerd.v1.Differences
-	25, // 62: routerd.v1.Configuration.Rollback:output_type -> routerd.v1.CommitResponse
-	36, // 63: routerd.v1.Configuration.SaveRescue:output_type -> routerd.v1.SaveRescueResponse
-	25, // 64: routerd.v1.Configuration.LoadRescue:output_type -> routerd.v1.CommitResponse
-	47, // [47:65] is the sub-list for method output_type
-	29, // [29:47] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	28, // 24: routerd.v1.CommitResponse.unapplied:type_name -> routerd.v1.Unapplied
+	17, // 25: routerd.v1.SetResult.plan:type_name -> routerd.v1.Plan
+	28, // 26: routerd.v1.SetResult.unapplied:type_name -> routerd.v1.Unapplied
+	24, // 27: routerd.v1.LogResponse.commit:type_name -> routerd.v1.Commit
+	34, // 28: routerd.v1.LogResponse.pending:type_name -> routerd.v1.Pending
+	1,  // 29: routerd.v1.Edit.Insert.place:type_name -> routerd.v1.Edit.Insert.Place
+	2,  // 30: routerd.v1.Edit.Load.format:type_name -> routerd.v1.Edit.Load.Format
+	4,  // 31: routerd.v1.Configuration.Open:input_type -> routerd.v1.OpenRequest
+	7,  // 32: routerd.v1.Configuration.List:input_type -> routerd.v1.ListRequest
+	9,  // 33: routerd.v1.Configuration.Close:input_type -> routerd.v1.CandidateRequest
+	12, // 34: routerd.v1.Configuration.Edit:input_type -> routerd.v1.EditRequest
+	13, // 35: routerd.v1.Configuration.Read:input_type -> routerd.v1.ReadRequest
+	9,  // 36: routerd.v1.Configuration.Compare:input_type -> routerd.v1.CandidateRequest
+	9,  // 37: routerd.v1.Configuration.Check:input_type -> routerd.v1.CandidateRequest
+	20, // 38: routerd.v1.Configuration.Update:input_type -> routerd.v1.UpdateRequest
+	22, // 39: routerd.v1.Configuration.Discard:input_type -> routerd.v1.DiscardRequest
+	23, // 40: routerd.v1.Configuration.Commit:input_type -> routerd.v1.CommitRequest
+	29, // 41: routerd.v1.Configuration.Confirm:input_type -> routerd.v1.ConfirmRequest
+	29, // 42: routerd.v1.Configuration.Cancel:input_type -> routerd.v1.ConfirmRequest
+	30, // 43: routerd.v1.Configuration.SetWait:input_type -> routerd.v1.SetWaitRequest
+	32, // 44: routerd.v1.Configuration.Log:input_type -> routerd.v1.LogRequest
+	35, // 45: routerd.v1.Configuration.Diff:input_type -> routerd.v1.DiffRequest
+	36, // 46: routerd.v1.Configuration.Rollback:input_type -> routerd.v1.RollbackRequest
+	37, // 47: routerd.v1.Configuration.SaveRescue:input_type -> routerd.v1.SaveRescueRequest
+	36, // 48: routerd.v1.Configuration.LoadRescue:input_type -> routerd.v1.RollbackRequest
+	6,  // 49: routerd.v1.Configuration.Open:output_type -> routerd.v1.Candidate
+	8,  // 50: routerd.v1.Configuration.List:output_type -> routerd.v1.ListResponse
+	10, // 51: routerd.v1.Configuration.Close:output_type -> routerd.v1.CloseResponse
+	6,  // 52: routerd.v1.Configuration.Edit:output_type -> routerd.v1.Candidate
+	14, // 53: routerd.v1.Configuration.Read:output_type -> routerd.v1.ReadResponse
+	16, // 54: routerd.v1.Configuration.Compare:output_type -> routerd.v1.Differences
+	17, // 55: routerd.v1.Configuration.Check:output_type -> routerd.v1.Plan
+	21, // 56: routerd.v1.Configuration.Update:output_type -> routerd.v1.UpdateResponse
+	6,  // 57: routerd.v1.Configuration.Discard:output_type -> routerd.v1.Candidate
+	25, // 58: routerd.v1.Configuration.Commit:output_type -> routerd.v1.CommitResponse
+	25, // 59: routerd.v1.Configuration.Confirm:output_type -> routerd.v1.CommitResponse
+	25, // 60: routerd.v1.Configuration.Cancel:output_type -> routerd.v1.CommitResponse
+	31, // 61: routerd.v1.Configuration.SetWait:output_type -> routerd.v1.SetWaitResponse
+	33, // 62: routerd.v1.Configuration.Log:output_type -> routerd.v1.LogResponse
+	16, // 63: routerd.v1.Configuration.Diff:output_type -> routerd.v1.Differences
+	25, // 64: routerd.v1.Configuration.Rollback:output_type -> routerd.v1.CommitResponse
+	38, // 65: routerd.v1.Configuration.SaveRescue:output_type -> routerd.v1.SaveRescueResponse
+	25, // 66: routerd.v1.Configuration.LoadRescue:output_type -> routerd.v1.CommitResponse
+	49, // [49:67] is the sub-list for method output_type
+	31, // [31:49] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_configuration_proto_init() }
@@ -2868,7 +3015,7 @@ func file_configuration_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_configuration_proto_rawDesc), len(file_configuration_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   39,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -82,9 +82,12 @@ type device struct {
 	err     error // of the last attempt
 	retry   time.Time
 	backoff time.Duration
-	claims  []bpf.Claim
-	changed time.Time // of the last change of its state
-	status  intf.OperStatus
+	// failures counts the attempts to open it that failed since it was opened or
+	// declared last.
+	failures uint32
+	claims   []bpf.Claim
+	changed  time.Time // of the last change of its state
+	status   intf.OperStatus
 }
 
 func (r *Router) wantDevice(name string, spec *intf.DeviceSpec) error {
@@ -103,7 +106,7 @@ func (r *Router) wantDevice(name string, spec *intf.DeviceSpec) error {
 		r.dirty.tree(changes)
 		r.saveIndex(name, r.tree.Device(name).Index)
 	}
-	d.want, d.err, d.retry, d.backoff = spec, nil, time.Time{}, 0
+	d.want, d.err, d.retry, d.backoff, d.failures = spec, nil, time.Time{}, 0, 0
 	r.dirty.devices[name] = struct{}{}
 	return nil
 }
@@ -147,8 +150,9 @@ func (r *Router) buildDevice(ctx context.Context, name string, strict bool) erro
 		if err != nil {
 			d.backoff = min(max(2*d.backoff, retryFirst), retryMost)
 			d.retry = r.now().Add(d.backoff)
+			d.failures++
 		} else {
-			d.retry, d.backoff = time.Time{}, 0
+			d.retry, d.backoff, d.failures = time.Time{}, 0, 0
 		}
 	}
 	if !l.Present || !d.want.Enabled {
@@ -342,6 +346,7 @@ func (r *Router) onPortError(id dataplane.PortID, err error) {
 	r.log.Warn("interface failed", "ifd", d.name, "err", err)
 	r.closeDevice(d)
 	d.err, d.retry = err, r.now().Add(retryFirst)
+	d.failures++
 	r.observe(d)
 	r.dirty.devices[d.name] = struct{}{}
 	r.repair(context.Background())

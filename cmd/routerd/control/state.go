@@ -106,7 +106,7 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 	spec := t.Spec
 	s = models.DeviceState{
 		Name: name, Applied: &spec, IfIndex: t.Index, Oper: t.Down.Status(), OperReason: t.Reason, LastChange: d.changed,
-		MAC: t.MAC, Speed: l.Speed, LinkMTU: uint32(max(l.MTU, 0)),
+		MAC: t.MAC, Speed: l.Speed, LinkMTU: uint32(max(l.MTU, 0)), Apply: d.apply(t),
 	}
 	if d.err != nil {
 		s.OperReason = d.err.Error()
@@ -158,7 +158,7 @@ func (r *Router) UnitState(key intf.UnitKey) (s models.UnitState, ok bool) {
 		return s, false
 	}
 	spec := t.Spec
-	s = models.UnitState{Key: key, Applied: &spec, IfIndex: t.Index, Oper: t.Down.Status(), OperReason: t.Reason, LastChange: u.changed}
+	s = models.UnitState{Key: key, Applied: &spec, IfIndex: t.Index, Oper: t.Down.Status(), OperReason: t.Reason, LastChange: u.changed, Apply: r.unitApply(t)}
 	if c, ok := r.engine.UnitCounters(t.Index); ok {
 		s.Counters = models.Counters(c)
 	}
@@ -177,6 +177,13 @@ func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.
 		s.HostInterface, s.HostReason = h.Name, h.Reason
 	} else {
 		s.HostReason = "waits for the unit's link-layer address"
+	}
+	hostReason := ""
+	if s.HostInterface != "" {
+		hostReason = s.HostReason // else it waits for the unit
+	}
+	if ut := r.tree.Unit(u.key); ut != nil {
+		s.Apply = familyApply(t, r.unitApply(ut), hostReason)
 	}
 	if f == intf.Inet6 {
 		s.Advert = r.advertState(u, t)
@@ -226,6 +233,9 @@ func (r *Router) InstanceState(name string) (s models.InstanceState, ok bool) {
 		return s, false
 	}
 	s = models.InstanceState{Name: name, Applied: in.want, Index: in.index, HostNamespace: in.namespace, HostReason: in.reason}
+	if in.reason != "" {
+		s.Apply = models.ApplyState{Status: models.ApplyError, Reason: in.reason}
+	}
 	c := r.vrfs.Cache(name)
 	s.Cache = models.CacheState{Flows: uint32(c.Entries), Negative: uint32(c.Negative), Refused: c.Refused}
 	for _, f := range intf.Families {

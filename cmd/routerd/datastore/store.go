@@ -89,6 +89,10 @@ type Request struct {
 	DryRun bool
 	Plan   *Plan
 
+	// Touched, if set, is filled with the concrete paths of the subtrees that the
+	// commit changed.
+	Touched *[]tree.Path
+
 	by *Candidate // whose changes are committed; nil for none
 }
 
@@ -112,6 +116,7 @@ type Event struct {
 	Time    time.Time
 	Commit  Commit
 	Touched []tree.Path
+	Dropped uint64 // the commit that has left the log by this one; 0 for none
 	// Ends is the id of the confirmed commit that this commit took back, "" for
 	// none.
 	Ends string
@@ -231,7 +236,8 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error)
 		return Commit{}, &ApplyError{Err: err}
 	}
 	r := &journal.Record{Kind: journal.Committed, Delta: delta, Deadline: deadline, Commit: Commit{
-		Number: s.Last().Number + 1, Time: s.opt.clock.now().UTC(), User: req.User, Source: req.Source, Comment: req.Comment}}
+		Number: s.Last().Number + 1, Time: s.opt.clock.now().UTC(), User: req.User, Source: req.Source, Comment: req.Comment,
+		Changes: delta.Len(), Paths: tx.paths()}}
 	if e.reverts != nil {
 		r.Reverts, r.IsRevert = *e.reverts, true
 	}
@@ -260,9 +266,15 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error)
 		s.setPending(&pending{Pending: Pending{ID: r.ID, Commit: r.Number, Base: base, User: r.User, Deadline: deadline.Wall}, deadline: *deadline})
 	}
 	tx.publish(r.Commit)
+	if req.Touched != nil {
+		*req.Touched = tx.touched
+	}
 	s.overtaken(r.Commit, delta, req.by)
 	s.log.Info("committed", "commit", r.Number, "user", r.User, "source", r.Source, "octets", len(delta.Bytes()))
 	event := Event{Time: r.Time, Commit: r.Commit, Touched: tx.touched}
+	if keep := uint64(s.journal.Keep()); r.Number > keep {
+		event.Dropped = r.Number - keep
+	}
 	if e.ends != nil {
 		event.Ends = e.ends.ID
 	}

@@ -107,6 +107,20 @@ func (t *tx) delta() tree.Delta {
 	return t.s.schema.Compare(t.s.running, t.s.candidate, t.touched...)
 }
 
+// paths are the touched paths that the log shows: in order, the first few, and
+// none that lies below another.
+func (t *tx) paths() []string {
+	const shown, longest = 20, 256
+	list := make([]string, 0, len(t.touched))
+	for _, p := range tree.Outermost(t.touched) {
+		if text := p.String(); len(text) <= longest {
+			list = append(list, text)
+		}
+	}
+	slices.Sort(list)
+	return slices.Clone(list[:min(len(list), shown)])
+}
+
 // prepare edits the candidate and checks the result. After an error the
 // caller undoes.
 func (t *tx) prepare(edit func(*tx) []Violation) (models.Change, error) {

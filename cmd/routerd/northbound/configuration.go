@@ -411,7 +411,7 @@ func commandErrors(bad []*command.Error) []error {
 // request is the datastore's request of a commit; plan is set for a check.
 func request(ctx context.Context, comment string, check bool, id string, seconds uint32) (req datastore.Request, plan *datastore.Plan) {
 	req.User, req.Source = caller(ctx)
-	req.Comment = comment
+	req.Comment, req.Touched = comment, new([]tree.Path)
 	if id != "" {
 		req.Confirm = &datastore.Confirm{ID: id, Wait: time.Duration(seconds) * time.Second}
 	}
@@ -422,12 +422,15 @@ func request(ctx context.Context, comment string, check bool, id string, seconds
 	return req, plan
 }
 
-// committed is the answer to whatever made a commit, or planned one.
-func (c *configuration) committed(commit datastore.Commit, plan *datastore.Plan, err error) (*configpb.CommitResponse, error) {
+// committed is the answer to whatever made a commit of req, or planned one.
+func (c *configuration) committed(ctx context.Context, commit datastore.Commit, req datastore.Request, plan *datastore.Plan, err error) (*configpb.CommitResponse, error) {
 	if err != nil {
 		return nil, configError(err)
 	}
 	resp := &configpb.CommitResponse{Commit: commitMessage(commit)}
+	if req.Touched != nil {
+		resp.Unapplied, resp.More = c.s.unapplied(ctx, *req.Touched, 0)
+	}
 	if plan != nil {
 		resp.Plan = planMessage(*plan)
 	}
@@ -446,7 +449,7 @@ func (c *configuration) Commit(ctx context.Context, req *configpb.CommitRequest)
 			return nil, err
 		}
 		commit, err := candidate.Commit(ctx, r)
-		return c.committed(commit, plan, err)
+		return c.committed(ctx, commit, r, plan, err)
 	}
 	plain := true
 	for i, e := range req.GetEdit() {
@@ -459,7 +462,7 @@ func (c *configuration) Commit(ctx context.Context, req *configpb.CommitRequest)
 	}
 	if plain {
 		commit, err := c.s.store.Commit(ctx, r)
-		return c.committed(commit, plan, err)
+		return c.committed(ctx, commit, r, plan, err)
 	}
 	list, err := c.changes(req.GetEdit())
 	if err != nil {
@@ -474,7 +477,7 @@ func (c *configuration) Commit(ctx context.Context, req *configpb.CommitRequest)
 		return nil, configError(err)
 	}
 	commit, err := candidate.Commit(ctx, r)
-	return c.committed(commit, plan, err)
+	return c.committed(ctx, commit, r, plan, err)
 }
 
 // pendingID is the id of the commit that waits, where the request leaves it out.
@@ -489,14 +492,14 @@ func (c *configuration) pendingID(id string) string {
 func (c *configuration) Confirm(ctx context.Context, req *configpb.ConfirmRequest) (*configpb.CommitResponse, error) {
 	user, via := caller(ctx)
 	commit, err := c.s.store.Confirm(ctx, c.pendingID(req.GetId()), user, via)
-	return c.committed(commit, nil, err)
+	return c.committed(ctx, commit, datastore.Request{}, nil, err)
 }
 
 // Cancel takes the pending commit back.
 func (c *configuration) Cancel(ctx context.Context, req *configpb.ConfirmRequest) (*configpb.CommitResponse, error) {
 	user, via := caller(ctx)
 	commit, err := c.s.store.Cancel(ctx, c.pendingID(req.GetId()), user, via)
-	return c.committed(commit, nil, err)
+	return c.committed(ctx, commit, datastore.Request{}, nil, err)
 }
 
 // SetWait moves the deadline of the pending commit.
@@ -537,7 +540,7 @@ func (c *configuration) Diff(ctx context.Context, req *configpb.DiffRequest) (*c
 func (c *configuration) Rollback(ctx context.Context, req *configpb.RollbackRequest) (*configpb.CommitResponse, error) {
 	r, plan := request(ctx, req.GetComment(), req.GetCheck(), req.GetConfirmId(), req.GetConfirmSeconds())
 	commit, err := c.s.store.Rollback(ctx, req.GetNumber(), r)
-	return c.committed(commit, plan, err)
+	return c.committed(ctx, commit, r, plan, err)
 }
 
 // SaveRescue keeps the running configuration for emergencies.
@@ -556,5 +559,5 @@ func (c *configuration) LoadRescue(ctx context.Context, req *configpb.RollbackRe
 	}
 	r, plan := request(ctx, req.GetComment(), req.GetCheck(), req.GetConfirmId(), req.GetConfirmSeconds())
 	commit, err := c.s.store.Rescue(ctx, r)
-	return c.committed(commit, plan, err)
+	return c.committed(ctx, commit, r, plan, err)
 }

@@ -72,14 +72,11 @@ func (d *dirty) take(n int) (list []*mark, more bool, ends []boundary) {
 	return list, more, ends
 }
 
-// datastoreState is where a commit shows in state.
-var datastoreState = tree.Path{{Name: "system"}, {Name: "state"}, {Name: "datastore"}}
-
-// committed marks what a commit touched.
+// committed marks what a commit touched, and where it shows in state.
 func (d *dirty) committed(e datastore.Event) {
-	d.add(e.Commit.Time, e.Touched...)
+	d.add(e.Time, e.Touched...)
 	d.end(e)
-	d.add(e.Commit.Time, datastoreState)
+	d.add(e.Time, commitPaths(e)...)
 }
 
 // changed marks the part of the tree where a change of state shows.

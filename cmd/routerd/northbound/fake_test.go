@@ -36,6 +36,7 @@ type fakeState struct {
 	watchers  map[int]func(StateChange)
 	next      int
 	filled    map[models.Object]int
+	unapplied map[models.Object][]models.Unapplied
 }
 
 func newFakeState() *fakeState {
@@ -298,3 +299,9 @@ func (b *bed) delete(paths ...string) {
 func (f *fakeState) Groups(string) []models.Object { return nil }
 
 func (f *fakeState) Flows(dst []models.FlowState, _ FlowQuery) []models.FlowState { return dst }
+
+func (f *fakeState) Unapplied(o models.Object) []models.Unapplied {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.unapplied[o]
+}

@@ -52,10 +52,15 @@ func values(ns ...*gnmi.Notification) map[string]string {
 	m := make(map[string]string)
 	for _, n := range ns {
 		for _, u := range n.GetUpdate() {
-			m[tree.Path(u.GetPath().GetElem()).String()] = valueText(u.GetVal())
+			m[absolute(n, u.GetPath()).String()] = valueText(u.GetVal())
 		}
 	}
 	return m
+}
+
+// absolute is the path below the notification's prefix.
+func absolute(n *gnmi.Notification, p *gnmi.Path) tree.Path {
+	return slices.Concat(tree.Path(n.GetPrefix().GetElem()), tree.Path(p.GetElem()))
 }
 
 func valueText(v *gnmi.TypedValue) string {

@@ -155,6 +155,7 @@ func (c *stream) touched(ops []tree.Op) []tree.Path {
 		case n.IsLeaf():
 			p = p[:len(p)-1]
 		}
+		p = c.widened(p)
 		if id := p.String(); !known[id] {
 			known[id] = true
 			paths = append(paths, p)
@@ -230,25 +231,34 @@ func (c *stream) sendLook(l look, mem *seen, stamp time.Time) error {
 		mem = &seen{}
 	}
 	mem.begin()
-	var news []*gnmi.Update
-	for _, leaf := range l.leaves {
+	values, news := make([]*gnmi.TypedValue, len(l.leaves)), make([]bool, len(l.leaves))
+	for i, leaf := range l.leaves {
 		v, err := c.encode(leaf)
 		if err != nil {
 			return err
 		}
-		if mem.note(leaf.Path, v) {
-			news = append(news, &gnmi.Update{Path: &gnmi.Path{Elem: leaf.Path}, Val: v})
-		}
+		values[i], news[i] = v, mem.note(leaf.Path, v)
 	}
-	for _, p := range mem.sweep(l.at, l.whole) {
-		if err := s.delete(p); err != nil {
+	changed, err := c.deletes(s, mem.sweep(l.at, l.whole), mem.has)
+	if err != nil {
+		return err
+	}
+	again := make(map[string]bool) // atomic nodes that lost a leaf
+	for _, at := range changed {
+		again[at.String()] = true
+	}
+	g := gatherer{emit: s.send}
+	for i, leaf := range l.leaves {
+		lost := false
+		if n := leaf.Node.AtomicElems(); n > 0 && len(again) > 0 {
+			lost = again[leaf.Path[:n].String()]
+		}
+		if err := g.leaf(leaf, values[i], news[i] || lost); err != nil {
 			return err
 		}
 	}
-	for _, u := range news {
-		if err := s.update(u.GetPath().GetElem(), u.GetVal()); err != nil {
-			return err
-		}
+	if err := g.end(); err != nil {
+		return err
 	}
 	return s.flush()
 }

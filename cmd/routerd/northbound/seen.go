@@ -203,6 +203,16 @@ func (s *seen) find(p tree.Path) (e *seenEntry, rest tree.Path, ok bool) {
 	return e, p[lastEntry(p):], ok
 }
 
+// has reports whether the client has a leaf at or below the concrete path p.
+func (s *seen) has(p tree.Path) bool {
+	e, rest, ok := s.find(p)
+	if !ok || len(rest) == 0 {
+		return ok && !e.empty()
+	}
+	return slices.ContainsFunc(e.leaves, func(l seenLeaf) bool { return s.names[l.name].HasPrefix(rest) }) ||
+		slices.ContainsFunc(e.children(), func(c seenChild) bool { return below(c.id, rest) })
+}
+
 // forget drops the entry p, which is empty.
 func (s *seen) forget(p tree.Path) {
 	parent := &s.root

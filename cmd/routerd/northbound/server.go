@@ -89,7 +89,7 @@ func New(opt Options) *Server {
 		opt.now = time.Now
 	}
 	return &Server{opt: opt, log: opt.Log, store: opt.Store, schema: opt.Store.Schema(), now: opt.now,
-		source: newSource(opt.Store.Schema(), opt.State), done: make(chan struct{})}
+		source: newSource(opt.Store, opt.State), done: make(chan struct{})}
 }
 
 // Serve answers on l until Stop, over TLS; a nil config means plaintext. It

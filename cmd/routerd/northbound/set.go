@@ -31,10 +31,20 @@ func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetRespon
 	if err := r.read(req); err != nil {
 		return nil, err
 	}
+	t := setting{s: s}
+	if t.opt, err = setOptions(req.GetExtension()); err != nil {
+		return nil, err
+	}
+	if t.opt.GetDryRun() && want.commit != nil {
+		return nil, failf(codes.InvalidArgument, "a dry run makes no commit that could be confirmed: leave the extension commit out")
+	}
 	user, via := caller(ctx)
-	if err := s.commit(ctx, want.commit, datastore.Request{Ops: r.ops, User: user, Source: via}); err != nil {
+	commit := datastore.Request{Ops: r.ops, User: user, Source: via}
+	t.request(&commit)
+	if err := s.commit(ctx, want.commit, commit); err != nil {
 		return nil, setError(r.placed(err))
 	}
+	r.resp.Extension = t.result(ctx)
 	r.resp.Timestamp = s.now().UnixNano()
 	return r.resp, nil
 }

@@ -81,6 +81,8 @@ const routeChunk = 1024
 // A source hands the state out piece by piece, as walks ask for it.
 type source struct {
 	state                                       State
+	store                                       *datastore.Store
+	log                                         *tree.Node // the list of commits
 	commit                                      datastore.Commit
 	system, device, unit, instance, static, rib *tree.Node
 	class, session                              *tree.Node
@@ -90,10 +92,12 @@ type source struct {
 	gribi           *tree.Node
 }
 
-func newSource(s *tree.Schema, state State) *source {
-	root := s.Root
+func newSource(store *datastore.Store, state State) *source {
+	root := store.Schema().Root
 	return &source{
 		state:    state,
+		store:    store,
+		log:      root.Child("system").Child("commit"),
 		system:   root.Child("system"),
 		device:   root.Child("interface"),
 		unit:     root.Child("interface").Child("unit"),
@@ -120,8 +124,8 @@ func newSource(s *tree.Schema, state State) *source {
 	}
 }
 
-// at is the source for a walk through the configuration of commit c. What the
-// datastore knows of itself comes from here: it can't be asked while it is locked.
+// at is the source for a walk through the configuration of commit c. What else the
+// datastore knows of itself can be asked while that is locked.
 func (s *source) at(c datastore.Commit) *source {
 	with := *s
 	with.commit = c
@@ -140,12 +144,7 @@ func (s *source) Container(n *tree.Node, _ tree.Path) ygot.GoStruct {
 	if n != s.system || !s.state.Fill(dev, models.Object{Kind: models.System}) {
 		return nil
 	}
-	st := dev.System.GetOrCreateState().GetOrCreateDatastore()
-	st.CommitNumber = ygot.Uint64(s.commit.Number)
-	st.LastCommitTime = nil
-	if s.commit.Number > 0 {
-		st.LastCommitTime = ygot.Uint64(uint64(s.commit.Time.UnixNano()))
-	}
+	models.FillDatastore(dev, datastoreState(s.commit, s.store.Status()))
 	return dev.System
 }
 
@@ -178,6 +177,8 @@ func (s *source) Entries(n *tree.Node, at tree.Path, keys map[string]string, vis
 		return true, s.objects(models.Session, "", keys["name"], func(name string) models.Object {
 			return models.Object{Kind: models.Session, Name: name}
 		}, func(d *gen.Device, name string) ygot.GoStruct { return d.Session[name] }, visit)
+	case s.log:
+		return true, s.commits(keys["number"], visit)
 	case s.rib:
 		return true, s.routes(at, keys["prefix"], visit)
 	case s.multicast:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
@@ -123,22 +124,28 @@ func (c *stream) sample(sub *subscription, mem *seen, onlyNews bool, duplicates 
 	if mem != nil {
 		mem.begin()
 	}
+	g := gatherer{emit: s.send}
 	err := c.each(sub.pattern, func(l tree.LeafValue) error {
 		v, err := c.encode(l)
 		if err != nil {
 			return err
 		}
-		if mem != nil && !mem.note(l.Path, v) && onlyNews {
-			return nil
-		}
-		return s.update(l.Path, v)
+		news := mem == nil || mem.note(l.Path, v) || !onlyNews
+		return g.leaf(l, v, news)
 	})
+	if err == nil {
+		err = g.end()
+	}
 	if err != nil {
 		return err
 	}
 	if mem != nil && !sub.onChange {
 		// A sampled leaf that is gone is only forgotten: samples have no deletes.
-		mem.sweep(nil, false)
+		// What is left of an atomic node is news, though.
+		gone := mem.sweep(nil, false)
+		if err := c.resend(s, sub, mem, gone, onlyNews); err != nil {
+			return err
+		}
 	}
 	return s.flush()
 }
@@ -368,38 +375,49 @@ func (c *stream) deliver(watches []*watch, changes *dirty) error {
 
 // differences sends what of the subscription differs at or below the mark.
 func (c *stream) differences(w *watch, m *mark) error {
-	q, filter, ok := intersect(w.pattern, m.path)
+	at := c.widened(m.path)
+	q, filter, ok := intersect(w.pattern, at)
 	if !ok {
 		return nil
 	}
 	s := c.sender(w.subscription, m.last)
 	s.duplicates = m.times - 1
 	w.mem.begin()
-	var news []*gnmi.Update
+	var news []batchOf
+	g := gatherer{emit: func(b batchOf) error {
+		news = append(news, b)
+		return nil
+	}}
 	err := c.each(q, func(l tree.LeafValue) error {
 		if filter && !matches(w.pattern, l.Path) {
 			return nil
 		}
 		v, err := c.encode(l)
-		if err == nil && w.mem.note(l.Path, v) {
-			news = append(news, &gnmi.Update{Path: &gnmi.Path{Elem: l.Path}, Val: v})
+		if err != nil {
+			return err
 		}
-		return err
+		return g.leaf(l, v, w.mem.note(l.Path, v))
 	})
+	if err == nil {
+		err = g.end()
+	}
 	if err != nil {
 		return err
 	}
 	// Deletes go first: within a notification they are done before updates.
-	whole := !filter && len(w.pattern) <= len(m.path)
-	for _, p := range w.mem.sweep(m.path, whole) {
-		if err := s.delete(p); err != nil {
+	whole := !filter && len(w.pattern) <= len(at)
+	changed, err := c.deletes(s, w.mem.sweep(at, whole), w.mem.has)
+	if err != nil {
+		return err
+	}
+	for _, b := range news {
+		changed = slices.DeleteFunc(changed, func(p tree.Path) bool { return p.String() == b.at.String() })
+		if err := s.send(b); err != nil {
 			return err
 		}
 	}
-	for _, u := range news {
-		if err := s.update(u.GetPath().GetElem(), u.GetVal()); err != nil {
-			return err
-		}
+	if err := c.whole(s, w.subscription, changed); err != nil {
+		return err
 	}
 	return s.flush()
 }

@@ -93,7 +93,7 @@ func (c *call) until(what string, done func(updates map[string]string, deletes m
 			c.t.Fatalf("%s: %v; so far updates %v, deletes %v", what, err, updates, deletes)
 		}
 		for _, p := range r.GetUpdate().GetDelete() {
-			deletes[tree.Path(p.GetElem()).String()] = true
+			deletes[absolute(r.GetUpdate(), p).String()] = true
 		}
 		for path, v := range values(r.GetUpdate()) {
 			updates[path] = v

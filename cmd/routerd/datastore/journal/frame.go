@@ -55,6 +55,8 @@ type meta struct {
 	Ends      bool      `json:"ends,omitempty"`
 	Reverts   *uint64   `json:"reverts,omitempty"`
 	ConfirmID string    `json:"confirm-id,omitempty"`
+	Changes   int       `json:"changes,omitempty"`
+	Paths     []string  `json:"paths,omitempty"`
 }
 
 var (
@@ -65,7 +67,8 @@ var (
 // appendFrame appends the frame of r to buf.
 func appendFrame(buf []byte, r *Record) ([]byte, error) {
 	start := len(buf)
-	m := meta{Time: r.Time, User: r.User, Source: r.Source, Comment: r.Comment, ID: r.ID, Deadline: r.Deadline, Ends: r.Ends, ConfirmID: r.ConfirmID}
+	m := meta{Time: r.Time, User: r.User, Source: r.Source, Comment: r.Comment, ID: r.ID, Deadline: r.Deadline, Ends: r.Ends, ConfirmID: r.ConfirmID,
+		Changes: r.Changes, Paths: r.Paths}
 	if r.IsRevert {
 		m.Reverts = &r.Reverts
 	}
@@ -165,7 +168,7 @@ func decodePayload(b []byte, change bool) (*Record, error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return nil, fmt.Errorf("%w: %w", errBadFrame, err)
 	}
-	r.Commit = Commit{Time: m.Time.UTC(), User: m.User, Source: m.Source, Comment: m.Comment, ConfirmID: m.ConfirmID}
+	r.Commit = Commit{Time: m.Time.UTC(), User: m.User, Source: m.Source, Comment: m.Comment, ConfirmID: m.ConfirmID, Changes: m.Changes, Paths: m.Paths}
 	r.ID, r.Deadline, r.Ends = m.ID, m.Deadline, m.Ends
 	if m.Reverts != nil {
 		r.Reverts, r.IsRevert = *m.Reverts, true

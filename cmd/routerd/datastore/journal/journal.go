@@ -33,6 +33,10 @@ type Options struct {
 	Keep int // how many commits the history holds at least, if as many were made
 }
 
+// ErrInDoubt says that a record which could not be made durable could not be
+// taken back on the medium either: a restart before the next record is durable may find it.
+var ErrInDoubt = errors.New("it could not be taken back on the disk: a restart before the next commit may bring it up")
+
 // ErrNoCommit says that the history doesn't have a commit, or not any more.
 var ErrNoCommit = errors.New("the log has no such commit")
 
@@ -66,7 +70,8 @@ type entry struct {
 }
 
 // Append writes r and returns once it is durable. After an error the journal is
-// as before: the place is cut off, and if even that fails, then at the next Append.
+// as before: the place is cut off. If even that fails, the error matches [ErrInDoubt],
+// and the next Append begins with it.
 func (j *Journal) Append(r *Record) error {
 	if err := j.settle(); err != nil {
 		return err
@@ -83,7 +88,9 @@ func (j *Journal) Append(r *Record) error {
 	}
 	if err != nil {
 		// The frame must not come back at the next start: its commit failed.
-		j.doubt = j.cut()
+		if j.doubt = j.cut(); j.doubt != nil {
+			return fmt.Errorf("journal %s: commit %d is not durable: %w; %w: %w", j.path, r.Number, err, ErrInDoubt, j.doubt)
+		}
 		return fmt.Errorf("journal %s: commit %d is not durable, and is taken back: %w", j.path, r.Number, err)
 	}
 	if r.Kind == Committed {
@@ -178,15 +185,17 @@ func (j *Journal) find(n uint64) (entry, bool) {
 // Read reads the record of commit n, its change included. It is [ErrNoCommit]
 // for one that the history doesn't have.
 func (j *Journal) Read(n uint64) (*Record, error) {
-	// Held while reading, so that the file isn't pruned meanwhile.
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	e, ok := j.find(n)
+	j.mu.Unlock()
 	if !ok {
 		return nil, fmt.Errorf("commit %d: %w", n, ErrNoCommit)
 	}
 	path := numberedPath(j.opt.Dir, journalPrefix, e.file)
 	f, err := j.opt.FS.OpenFile(path, os.O_RDONLY)
+	if isAbsent(err) {
+		err = ErrNoCommit // pruned since it was found
+	}
 	if err != nil {
 		return nil, fmt.Errorf("commit %d: %w", n, err)
 	}
@@ -204,6 +213,9 @@ func (j *Journal) Read(n uint64) (*Record, error) {
 	}
 	return r, nil
 }
+
+// Keep is how many commits Log has at most, and if as many were made, at least.
+func (j *Journal) Keep() int { return j.opt.Keep }
 
 // Size is the size of the newest journal, in octets.
 func (j *Journal) Size() int64 { return j.size }
@@ -263,6 +275,15 @@ func (j *Journal) prune() error {
 			errs = append(errs, removeIfThere(j.opt.FS, numberedPath(j.opt.Dir, snapshotPrefix, old)))
 		}
 	}
+	for _, n := range j.forget(journals, base) {
+		errs = append(errs, removeIfThere(j.opt.FS, numberedPath(j.opt.Dir, journalPrefix, n)))
+	}
+	return errors.Join(append(errs, j.opt.FS.SyncDir(j.opt.Dir))...)
+}
+
+// forget takes the journals out of the history that neither it nor a start from the
+// snapshot base needs, and returns them.
+func (j *Journal) forget(journals []uint64, base uint64) (list []uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var oldest uint64 // the oldest commit that the history has to keep
@@ -274,10 +295,10 @@ func (j *Journal) prune() error {
 		if until := journals[i+1]; until > base || until >= oldest {
 			break
 		}
-		errs = append(errs, removeIfThere(j.opt.FS, numberedPath(j.opt.Dir, journalPrefix, journals[i])))
-		j.history = slices.DeleteFunc(j.history, func(e entry) bool { return e.file == journals[i] })
+		list = append(list, journals[i])
 	}
-	return errors.Join(append(errs, j.opt.FS.SyncDir(j.opt.Dir))...)
+	j.history = slices.DeleteFunc(j.history, func(e entry) bool { return slices.Contains(list, e.file) })
+	return list
 }
 
 // Close closes the newest journal; what was appended is durable already.

@@ -268,6 +268,10 @@ func (o *opener) cutOff(path string, rest []byte, off int64, bad error, newest b
 		o.opt.Log.Warn("journal ends in an unfinished commit, cut off and kept", "file", path, "offset", off, "octets", len(rest), "commit", o.found.Last.Number, "kept", aside)
 		return
 	}
-	o.damage("journal %s can't be read from offset %d on (%v): the router starts with commit %d, the newest good one, and what came behind is lost; kept as %s",
-		path, off, bad, o.found.Last.Number, aside)
+	lost := "what came behind is lost"
+	if newest && nextFrame(rest[1:]) < 0 {
+		lost = "the one commit behind is damaged, or was under way when the machine crashed"
+	}
+	o.damage("journal %s can't be read from offset %d on (%v): the router starts with commit %d, the newest good one; %s; kept as %s",
+		path, off, bad, o.found.Last.Number, lost, aside)
 }

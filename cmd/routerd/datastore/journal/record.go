@@ -21,6 +21,9 @@ type Commit struct {
 	// it is a rollback or the revert of a confirmed commit; valid if IsRevert.
 	Reverts  uint64
 	IsRevert bool
+
+	Changes int      // how many leaves it changed
+	Paths   []string // where: of containers, lists and entries, the first few; shared, not to be changed
 }
 
 // A Kind is what a record says. The set is closed; the values are stored.

@@ -28,7 +28,10 @@ import (
 //	value    new
 //
 // A string is a uvarint length and its octets. A value is a tag, and what the tag calls for.
-type Delta struct{ data []byte }
+type Delta struct {
+	data []byte
+	n    int // differences
+}
 
 // The tags of values.
 const (
@@ -46,24 +49,28 @@ var errDelta = errors.New("the difference is malformed")
 // Empty reports whether the delta changes nothing.
 func (d Delta) Empty() bool { return len(d.data) == 0 }
 
+// Len is the number of differences.
+func (d Delta) Len() int { return d.n }
+
 // Bytes is the delta's encoding. It is shared and must not be changed.
 func (d Delta) Bytes() []byte { return d.data }
 
 // ParseDelta reads what Bytes gave, keeping data. It checks the form; whether the
 // model has such nodes shows when the delta is used.
 func ParseDelta(data []byte) (Delta, error) {
-	r := deltaReader{data: data}
-	for !r.done() {
+	r, n := deltaReader{data: data}, 0
+	for ; !r.done(); n++ {
 		if _, err := r.next(); err != nil {
 			return Delta{}, err
 		}
 	}
-	return Delta{data}, nil
+	return Delta{data, n}, nil
 }
 
 // A deltaWriter encodes differences.
 type deltaWriter struct {
 	data []byte
+	n    int
 	last Path
 }
 
@@ -95,6 +102,7 @@ func (w *deltaWriter) add(p Path, old, new any) {
 	w.last = append(w.last[:0], p...)
 	w.value(old)
 	w.value(new)
+	w.n++
 }
 
 func sameElem(a, b *gnmi.PathElem) bool {
@@ -278,14 +286,14 @@ func (s *Schema) Compare(old, new ygot.GoStruct, at ...Path) Delta {
 		at = []Path{nil}
 	}
 	c := comparer{path: make(Path, 0, 16)}
-	for _, p := range outermost(at) {
+	for _, p := range Outermost(at) {
 		c.descend(s.Root, reflect.ValueOf(old), reflect.ValueOf(new), p)
 	}
-	return Delta{c.out.data}
+	return Delta{c.out.data, c.out.n}
 }
 
-// outermost leaves out paths that lie at or below another one.
-func outermost(at []Path) []Path {
+// Outermost leaves out paths that lie at or below another one.
+func Outermost(at []Path) []Path {
 	if len(at) < 2 {
 		return at
 	}

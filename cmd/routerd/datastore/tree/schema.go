@@ -53,6 +53,9 @@ type Node struct {
 	// value is the key's.
 	KeyCopy bool
 
+	depth  int // elements of the node's path
+	atomic int // elements of the path of the outermost atomic node that it is or lies in; 0 for none
+
 	annotation bool // the leaf that JSON has as an annotation of the root
 
 	entry    *yang.Entry
@@ -109,7 +112,11 @@ func (n *Node) build() error {
 		if j := strings.LastIndexByte(module, '/'); j >= 0 {
 			module = module[j+1:]
 		}
-		c := &Node{Name: name, Module: module, Config: n.Config && e.Config != yang.TSFalse, Parent: n, entry: e, field: i, pathElem: &gnmi.PathElem{Name: name}}
+		c := &Node{Name: name, Module: module, Config: n.Config && e.Config != yang.TSFalse, Parent: n, entry: e, field: i, pathElem: &gnmi.PathElem{Name: name},
+			depth: n.depth + 1, atomic: n.atomic}
+		if c.atomic == 0 && slices.ContainsFunc(e.Exts, func(x *yang.Statement) bool { return strings.HasSuffix(x.Keyword, ":atomic") }) {
+			c.atomic = c.depth
+		}
 		if err := c.tie(f); err != nil {
 			return err
 		}
@@ -230,6 +237,10 @@ func (n *Node) IsLeaf() bool { return n.Kind == Leaf || n.Kind == LeafList }
 func (n *Node) IsKey() bool {
 	return n.Parent != nil && n.Parent.Kind == List && slices.Contains(n.Parent.Keys, n)
 }
+
+// AtomicElems is how many elements of a path of the node lead to the node around
+// it, or itself, that the model marks rt:atomic: what is to be read whole. It is 0 for none.
+func (n *Node) AtomicElems() int { return n.atomic }
 
 // HasDefault reports whether the leaf is configurable and has a default.
 func (n *Node) HasDefault() bool { return n.def.IsValid() }

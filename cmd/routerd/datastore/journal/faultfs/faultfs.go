@@ -123,11 +123,11 @@ func (f *FS) Arm(n int, fault Fault) {
 	f.calls, f.at, f.fault, f.fired = 0, n, fault, false
 }
 
-// Heal ends a fault that lasts, and disarms.
+// Heal ends a fault that lasts. What is armed and has not come yet stays so.
 func (f *FS) Heal() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.active, f.fault = None, None
+	f.active = None
 }
 
 // Fired reports whether the armed call has come.
