@@ -47,7 +47,8 @@ type Options struct {
 	Health    *health.Monitor
 	// Directories are those whose files clients may get.
 	Directories []Directory
-	// Certificates is the router's certificate; nil without TLS. What gNOI has to
+	// Certificates is the router's certificate; nil for no certificate management.
+	// What gNOI has to
 	// remember of it is kept in StateDir.
 	Certificates Certificates
 	StateDir     string
@@ -86,7 +87,9 @@ func (s *Services) Register(g grpc.ServiceRegistrar) {
 	system.RegisterSystemServer(g, &s.system)
 	gfile.RegisterFileServer(g, &s.file)
 	healthz.RegisterHealthzServer(g, &s.health)
-	cert.RegisterCertificateManagementServer(g, &s.cert)
+	if s.cert.certificates != nil {
+		cert.RegisterCertificateManagementServer(g, &s.cert)
+	}
 }
 
 // Stop ends the streams that are open, as those of clients that go away do.
