@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
 	"github.com/openconfig/ygot/ygot"
@@ -51,9 +52,10 @@ func (o *options) with(do func(*client) error) error {
 
 func getCommand(o *options) *cobra.Command {
 	var kind string
+	var commands bool
 	cmd := &cobra.Command{
-		Use:   "get [--type all|config|state] PATH...",
-		Short: "print what stands at a path, as RFC 7951 JSON",
+		Use:   "get [--type all|config|state] [--set] PATH...",
+		Short: "print what stands at a path, as RFC 7951 JSON or as set-commands",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kinds := map[string]gpb.GetRequest_DataType{"all": gpb.GetRequest_ALL, "config": gpb.GetRequest_CONFIG, "state": gpb.GetRequest_STATE}
@@ -69,7 +71,16 @@ func getCommand(o *options) *cobra.Command {
 				}
 				paths = append(paths, p)
 			}
+			if commands && o.json {
+				return usagef("--set and --json are two forms: choose one")
+			}
+			if commands && !cmd.Flags().Changed("type") {
+				t = gpb.GetRequest_CONFIG
+			}
 			return o.with(func(c *client) error {
+				if commands {
+					return printCommands(cmd.Context(), o, c, t, paths)
+				}
 				notes, err := c.get(cmd.Context(), t, paths...)
 				if err != nil {
 					return err
@@ -79,7 +90,31 @@ func getCommand(o *options) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&kind, "type", "all", "all, config or state")
+	cmd.Flags().BoolVar(&commands, "set", false, "print set-commands, which load takes: of configuration, or with --type of state too, as comments")
 	return cmd
+}
+
+// printCommands prints what stands at the paths as set-commands, a leaf as its
+// value.
+func printCommands(ctx context.Context, o *options, c *client, kind gpb.GetRequest_DataType, paths []*gpb.Path) error {
+	ctx, cancel := context.WithTimeout(c.context(ctx), time.Minute)
+	defer cancel()
+	resp, err := c.gnmi.Get(ctx, &gpb.GetRequest{Path: paths, Type: kind, Encoding: gpb.Encoding_ASCII})
+	if err != nil {
+		return err
+	}
+	for _, n := range resp.GetNotification() {
+		for _, u := range n.GetUpdate() {
+			text := u.GetVal().GetAsciiVal()
+			if text != "" && !strings.HasSuffix(text, "\n") {
+				text += "\n"
+			}
+			if _, err := io.WriteString(o.out, text); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // printNotifications prints a single value bare, several behind their paths.

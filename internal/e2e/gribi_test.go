@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	gpb "github.com/openconfig/gnmi/proto/gnmi"
 	aft "github.com/openconfig/gribi/v1/proto/gribi_aft"
 	rib "github.com/openconfig/gribi/v1/proto/service"
 	"github.com/openconfig/ygot/proto/ywrapper"
@@ -468,8 +470,10 @@ func TestGRIBILoad(t *testing.T) {
 		return time.Since(start)
 	}
 	rate := func(d time.Duration) string { return fmt.Sprintf("%.0f/s", float64(routes)/d.Seconds()) }
+	before := l.resident()
 	add := run(100, func(p netip.Prefix) *rib.AFTOperation { return routeOp(p.String(), 1) })
 	again := run(1, func(p netip.Prefix) *rib.AFTOperation { return routeOp(p.String(), 1) })
+	perEntry := (l.resident().all - before.all) / uint64(routes)
 	start := time.Now()
 	c.do(fibOK, groupOp(1, 0, 2))
 	change := time.Since(start)
@@ -479,9 +483,78 @@ func TestGRIBILoad(t *testing.T) {
 	}
 	get := time.Since(start)
 	remove := run(100, func(p netip.Prefix) *rib.AFTOperation { return deletion(routeOp(p.String(), 0)) })
-	t.Logf("%d entries, FIB acknowledged: added at %s (100 in a request), again at %s (1 in a request), deleted at %s; a change of their group %v; Get %v",
-		routes, rate(add), rate(again), rate(remove), change.Round(10*time.Microsecond), get.Round(time.Millisecond))
+	t.Logf("%d entries, FIB acknowledged: added at %s (100 in a request), again at %s (1 in a request), deleted at %s; a change of their group %v; Get %v; %d octets an entry",
+		routes, rate(add), rate(again), rate(remove), change.Round(10*time.Microsecond), get.Round(time.Millisecond), perEntry)
 	if change > 200*time.Millisecond {
 		t.Errorf("the group of %d entries changed in %v", routes, change)
 	}
+}
+
+// TestGRIBISubscribe has subscribers see what controllers do.
+func TestGRIBISubscribe(t *testing.T) {
+	l := gribiLab(t)
+	s := l.dial()
+	defer s.conn.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	stream, err := s.Subscribe(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := &gpb.SubscriptionList{Encoding: gpb.Encoding_PROTO}
+	for _, p := range []string{"/instance[name=default]/rib[afi=inet]/route[prefix=10.0.0.0/8]/entry/state/protocol", "/gribi/client/state/primary", "/gribi/instance[name=default]/state/ipv4-entries"} {
+		list.Subscription = append(list.Subscription, &gpb.Subscription{Path: path(p), Mode: gpb.SubscriptionMode_ON_CHANGE})
+	}
+	if err := stream.Send(&gpb.SubscribeRequest{Request: &gpb.SubscribeRequest_Subscribe{Subscribe: list}}); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]string{} // the last element of a path to its value; deleted ones are "gone"
+	await := func(want map[string]string) {
+		t.Helper()
+		for {
+			ok := true
+			for leaf, value := range want {
+				ok = ok && seen[leaf] == value
+			}
+			if ok {
+				return
+			}
+			m, err := stream.Recv()
+			if err != nil {
+				t.Fatalf("waiting for %v, seen %v: %v", want, seen, err)
+			}
+			n := m.GetUpdate()
+			for _, p := range n.GetDelete() {
+				for leaf := range seen {
+					if gone := append(slices.Clone(n.GetPrefix().GetElem()), p.GetElem()...); gone[0].GetName() == "instance" && leaf == "protocol" || gone[0].GetName() == "gribi" && leaf != "protocol" {
+						seen[leaf] = "gone"
+					}
+				}
+			}
+			for _, u := range n.GetUpdate() {
+				e := u.GetPath().GetElem()
+				v := u.GetVal()
+				text := v.GetStringVal()
+				switch v.GetValue().(type) {
+				case *gpb.TypedValue_BoolVal:
+					text = fmt.Sprint(v.GetBoolVal())
+				case *gpb.TypedValue_UintVal:
+					text = fmt.Sprint(v.GetUintVal())
+				}
+				seen[e[len(e)-1].GetName()] = text
+			}
+			if m.GetSyncResponse() {
+				seen["sync"] = "true"
+			}
+		}
+	}
+	await(map[string]string{"sync": "true"})
+	c := l.gribi(t, 1, false)
+	await(map[string]string{"primary": "true"})
+	c.do(fibOK, nextHopOp(1, "198.51.100.2"), groupOp(1, 0, 1), routeOp("10.0.0.0/8", 1))
+	await(map[string]string{"protocol": "gribi", "ipv4-entries": "1"})
+	c.do(fibOK, routeOp("10.1.0.0/16", 1), deletion(routeOp("10.0.0.0/8", 1)), routeOp("10.2.0.0/16", 1))
+	await(map[string]string{"protocol": "gone", "ipv4-entries": "2"})
+	c.end()
+	await(map[string]string{"primary": "gone", "ipv4-entries": "gone"})
 }

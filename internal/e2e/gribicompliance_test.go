@@ -34,11 +34,11 @@ func TestGRIBICompliance(t *testing.T) {
 	for host, device := range map[string]string{"h0": "ge0", "h1": "ge1", "h2": "ge2"} {
 		l.wire(host, device)
 	}
-	l.start()
+	l.start("--gribi-listen", "127.0.0.1:9340")
 	l.load(complianceWorld)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
-	run := exec.CommandContext(ctx, program, "-test.v", "-addr", relay(t, l.space("router"), "127.0.0.1:9339"))
+	run := exec.CommandContext(ctx, program, "-test.v", "-addr", relay(t, l.space("router"), "127.0.0.1:9340"))
 	out, err := run.CombinedOutput()
 	count := func(what string) int {
 		return len(regexp.MustCompile(`(?m)^ +--- `+what+`: TestCompliance/`).FindAll(out, -1))

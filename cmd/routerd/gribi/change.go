@@ -270,22 +270,3 @@ func (t *table) removeNexthop(tb Tables, n *nexthop) error {
 	t.count--
 	return release(tb, n.held)
 }
-
-// removeUnused removes the groups and next hops of an instance that which
-// accepts, as far as nothing goes by them.
-func (t *table) removeUnused(tb Tables, in *instance, which func(*holders) bool) (errs []error) {
-	// A backup can go once the group is gone that it is for.
-	for range 2 {
-		for _, g := range in.groups {
-			if g.used() == nil && which(&g.holders) {
-				errs = append(errs, t.removeGroup(tb, g))
-			}
-		}
-	}
-	for _, n := range in.nexthops {
-		if len(n.groups) == 0 && which(&n.holders) {
-			errs = append(errs, t.removeNexthop(tb, n))
-		}
-	}
-	return errs
-}

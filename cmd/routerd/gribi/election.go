@@ -72,17 +72,20 @@ type election struct {
 	primary *client
 }
 
-// announce notes that c has won election id, as it says. Ids that don't grow are
-// passed over (4.1.2).
-func (e *election) announce(c *client, id uint128) {
+// announce notes that c has won election id, as it says, and reports whether that
+// makes another client primary. Ids that don't grow are passed over (4.1.2).
+func (e *election) announce(c *client, id uint128) (changed bool) {
 	if id.less(c.election) {
-		return
+		return false
 	}
 	c.election = id
-	if !id.less(e.highest) {
-		// Of equals the newer one (4.1.4.1).
-		e.highest, e.primary = id, c
+	if id.less(e.highest) {
+		return false
 	}
+	// Of equals the newer one (4.1.4.1).
+	changed = e.primary != c
+	e.highest, e.primary = id, c
+	return changed
 }
 
 // may says why an operation of c that carries id is not carried out; nil when

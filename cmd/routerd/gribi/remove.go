@@ -34,12 +34,6 @@ func (s *Server) removeAll(which func(*instance) bool) (remain bool) {
 // remove removes the entries of some instances whose holders gone says are gone.
 // It lets others at the router's tables now and then.
 func (s *Server) remove(which func(*instance) bool, gone func(*holders) bool) {
-	var errs []error
-	note := func(err error) {
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
 	// Routes everywhere first: they are what groups are kept by.
 	for _, in := range s.table.instances {
 		if !which(in) {
@@ -52,41 +46,65 @@ func (s *Server) remove(which func(*instance) bool, gone func(*holders) bool) {
 					list = append(list, p)
 				}
 			}
-			for len(list) > 0 {
-				n := min(len(list), maxBatch)
-				s.opt.Router.Program(func(t Tables) {
-					for _, p := range list[:n] {
-						note(s.table.removeRoute(t, in, p))
-					}
-				}, nil)
-				list = list[n:]
-			}
+			inBatches(s, list, func(t Tables, p netip.Prefix) bool {
+				s.table.note(s.table.removeRoute(t, in, p))
+				return true
+			})
 		}
 	}
 	// Every holder is asked once, for asking changes it.
-	mine := map[*holders]bool{}
+	var groups []*group
+	var nexthops []*nexthop
 	for _, in := range s.table.instances {
 		if !which(in) {
 			continue
 		}
 		for _, g := range in.groups {
-			mine[&g.holders] = gone(&g.holders)
-		}
-		for _, n := range in.nexthops {
-			mine[&n.holders] = gone(&n.holders)
-		}
-	}
-	s.opt.Router.Program(func(t Tables) {
-		for _, in := range s.table.instances {
-			if which(in) {
-				for _, err := range s.table.removeUnused(t, in, func(h *holders) bool { return mine[h] }) {
-					note(err)
-				}
-				s.table.forget(in)
+			if gone(&g.holders) {
+				groups = append(groups, g)
 			}
 		}
-	}, nil)
-	for _, err := range errs {
-		s.log.Error("an entry could not be removed whole", "err", err)
+		for _, n := range in.nexthops {
+			if gone(&n.holders) {
+				nexthops = append(nexthops, n)
+			}
+		}
 	}
+	// A backup can go once the group is gone that it is for.
+	for range 2 {
+		groups = inBatches(s, groups, func(t Tables, g *group) bool {
+			unused := g.used() == nil
+			if unused {
+				s.table.note(s.table.removeGroup(t, g))
+			}
+			return unused
+		})
+	}
+	inBatches(s, nexthops, func(t Tables, n *nexthop) bool {
+		unused := len(n.groups) == 0
+		if unused {
+			s.table.note(s.table.removeNexthop(t, n))
+		}
+		return unused
+	})
+	for _, in := range s.table.instances {
+		s.table.forget(in)
+	}
+}
+
+// inBatches calls do for each of list, some at a time, and returns those for
+// which it answers false.
+func inBatches[T any](s *Server, list []T, do func(Tables, T) bool) (left []T) {
+	for len(list) > 0 {
+		n := min(len(list), maxBatch)
+		s.opt.Router.Program(func(t Tables) {
+			for _, x := range list[:n] {
+				if !do(t, x) {
+					left = append(left, x)
+				}
+			}
+		}, nil)
+		list = list[n:]
+	}
+	return left
 }

@@ -94,7 +94,8 @@ func New(opt Options) *Server {
 	}
 	return &Server{
 		opt: opt, log: opt.Log, wake: make(chan struct{}, 1), done: make(chan struct{}),
-		table: newTable(), clients: map[uint32]*client{},
+		table:   newTable(func(err error) { opt.Log.Error("an entry could not be removed whole", "err", err) }),
+		clients: map[uint32]*client{},
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 // maxBatch is how many operations are carried out at a time, and so how long
 // other users of the route tables may have to wait for them.
-const maxBatch = 512
+const maxBatch = 256
 
 // A client is one Modify call. Server.mu guards what may change.
 type client struct {
@@ -111,6 +111,7 @@ func (s *Server) connect(ctx context.Context, end func()) (*client, error) {
 	c.id = s.lastID
 	s.clients[c.id] = c
 	s.mu.Unlock()
+	s.log.Info("gribi client connected", "client", c.id, "user", c.user, "address", c.address.String())
 	s.opt.Router.Changed()
 	return c, nil
 }
@@ -127,6 +128,7 @@ func (s *Server) disconnect(c *client) {
 		s.removeOf(c)
 	}
 	s.mu.Unlock()
+	s.log.Info("gribi client gone", "client", c.id, "operations", c.operations, "failed", c.failed)
 	s.opt.Router.Changed()
 }
 
@@ -233,7 +235,9 @@ func (s *Server) elect(c *client, id uint128) (*spb.ModifyResponse, error) {
 	if !c.params.single {
 		return nil, errElectionID()
 	}
-	s.roll.announce(c, id)
+	if s.roll.announce(c, id) {
+		s.log.Info("gribi has a new primary", "client", c.id, "election", id.String())
+	}
 	return &spb.ModifyResponse{ElectionId: s.roll.highest.message()}, nil
 }
 

@@ -13,9 +13,14 @@ import (
 type table struct {
 	instances map[string]*instance
 	count     int // entries of all kinds
+	failed    func(error)
 }
 
-func newTable() table { return table{instances: map[string]*instance{}} }
+// newTable makes a table without entries. failed is told what goes wrong where
+// nobody waits for an answer.
+func newTable(failed func(error)) table {
+	return table{instances: map[string]*instance{}, failed: failed}
+}
 
 // An instance is the entries of one routing instance.
 type instance struct {
@@ -155,11 +160,29 @@ func (t *table) dropGone(tb Tables) {
 func (t *table) dropInstance(tb Tables, in *instance) {
 	for f := range in.routes {
 		for p := range in.routes[f] {
-			t.removeRoute(tb, in, p)
+			t.note(t.removeRoute(tb, in, p))
 		}
 	}
-	t.removeUnused(tb, in, func(*holders) bool { return true })
+	// A backup can go once the group is gone that it is for.
+	for range 2 {
+		for _, g := range in.groups {
+			if g.used() == nil {
+				t.note(t.removeGroup(tb, g))
+			}
+		}
+	}
+	for _, n := range in.nexthops {
+		if len(n.groups) == 0 {
+			t.note(t.removeNexthop(tb, n))
+		}
+	}
 	t.forget(in)
+}
+
+func (t *table) note(err error) {
+	if err != nil {
+		t.failed(err)
+	}
 }
 
 // limit refuses one more entry when there are as many as may be.

@@ -47,8 +47,13 @@ func readError(p tree.Path, err error) error {
 	return failf(code, "path %s: %v", p, te)
 }
 
-// shownViolations bounds the message; the details carry all.
-const shownViolations = 20
+// shownViolations bounds the message. The details carry all violations, up to
+// mostDetails octets: a status travels in the trailer, of which clients take no more than
+// some megabytes.
+const (
+	shownViolations = 20
+	mostDetails     = 4 << 20
+)
 
 // setError is the status of a commit that failed. All violations stand in its
 // details, as google.rpc.BadRequest, in order.
@@ -83,14 +88,17 @@ func setError(err error) error {
 func rejectedError(r *datastore.Rejected) error {
 	details := &errdetails.BadRequest{}
 	var text strings.Builder
+	size := 0
 	for i, v := range r.Violations {
 		line := fmt.Sprintf("%s: %v", v.Path, v.Err)
 		if v.Rule != "" {
 			line += " (" + v.Rule + ")"
 		}
-		details.FieldViolations = append(details.FieldViolations, &errdetails.BadRequest_FieldViolation{
-			Field: v.Path, Description: v.Err.Error(), Reason: v.Rule,
-		})
+		if size += len(line); size <= mostDetails {
+			details.FieldViolations = append(details.FieldViolations, &errdetails.BadRequest_FieldViolation{
+				Field: v.Path, Description: v.Err.Error(), Reason: v.Rule,
+			})
+		}
 		switch {
 		case i < shownViolations:
 			if i > 0 {
@@ -100,6 +108,10 @@ func rejectedError(r *datastore.Rejected) error {
 		case i == shownViolations:
 			fmt.Fprintf(&text, "\nand %d more", len(r.Violations)-i)
 		}
+	}
+	if left := len(r.Violations) - len(details.FieldViolations); left > 0 {
+		details.FieldViolations = append(details.FieldViolations, &errdetails.BadRequest_FieldViolation{
+			Field: "/", Description: fmt.Sprintf("and %d more, for which there is no room", left)})
 	}
 	st := status.New(codeOf(r.Violations[0].Kind), text.String())
 	if with, err := st.WithDetails(details); err == nil {

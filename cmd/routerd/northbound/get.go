@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 	"google.golang.org/grpc/codes"
@@ -57,11 +58,18 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 	}
 	if len(paths) == 0 {
 		// A prefix alone asks for what it names.
-		p, err := readPath(s.schema, req.GetPrefix(), nil)
-		if err != nil {
-			return nil, err
+		if o, _ := origin(req.GetPrefix(), nil); o == cliOrigin {
+			if err := checkCommands(req); err != nil {
+				return nil, err
+			}
+			paths, g.commands = []tree.Path{nil}, []int{0}
+		} else {
+			p, err := readPath(s.schema, req.GetPrefix(), nil)
+			if err != nil {
+				return nil, err
+			}
+			paths = []tree.Path{p}
 		}
-		paths = []tree.Path{p}
 	}
 	resp, err := g.answer(paths)
 	if errors.Is(err, errTooLarge) {
@@ -71,9 +79,8 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 	if err != nil {
 		return nil, err
 	}
-	now := s.now().UnixNano()
 	for i, n := range resp.GetNotification() {
-		n.Timestamp, n.Prefix = now, echo(req.GetPrefix())
+		n.Timestamp, n.Prefix = g.at.UnixNano(), echo(req.GetPrefix())
 		if i < len(req.GetPath()) {
 			annotation := isAnnotation(req.GetPrefix(), req.GetPath()[i])
 			for _, u := range n.GetUpdate() {
@@ -116,9 +123,10 @@ type getter struct {
 	encoding gnmi.Encoding
 	walker   tree.Walker
 	modules  map[string]bool
-	left     int   // octets that the answer may still take
-	least    int   // octets that the leaves so far take at least
-	commands []int // indices of the paths of origin routerd_cli
+	left     int       // octets that the answer may still take
+	least    int       // octets that the leaves so far take at least
+	at       time.Time // of the snapshot
+	commands []int     // indices of the paths of origin routerd_cli
 
 	matches []*found
 	later   []later
@@ -144,6 +152,7 @@ type later struct {
 func (g *getter) answer(paths []tree.Path) (*gnmi.GetResponse, error) {
 	var err error
 	g.store.View(func(dev *gen.Device, commit datastore.Commit) {
+		g.at = g.now()
 		g.walker.Config, g.walker.State = dev, g.source.at(commit)
 		filter := g.walker.Filter
 		for i, p := range paths {

@@ -2,6 +2,7 @@ package northbound
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
 )
 
@@ -195,4 +197,20 @@ func testAnnotation(t *checklist) {
 			t.Errorf("%d octets came back", len(got))
 		}
 	})
+}
+
+// TestManyViolations: what a client is told has bounds that its library takes.
+func TestManyViolations(t *testing.T) {
+	const count, text = 50_000, "a reason of some length, which is the same for all of the violations, so that there are many octets"
+	r := &datastore.Rejected{}
+	for range count {
+		r.Violations = append(r.Violations, datastore.Violation{Op: -1, Kind: tree.Invalid, Path: "/interface", Rule: "rule", Err: errors.New(text)})
+	}
+	err := rejectedError(r)
+	wantCode(t, err, codes.InvalidArgument, "and 49980 more")
+	list := status.Convert(err).Details()[0].(*errdetails.BadRequest).GetFieldViolations()
+	last := list[len(list)-1].GetDescription()
+	if size := len(list) * len(text); size < mostDetails*3/4 || size > mostDetails || last != fmt.Sprintf("and %d more, for which there is no room", count-len(list)+1) {
+		t.Errorf("%d violations, the last says %q", len(list), last)
+	}
 }

@@ -211,6 +211,9 @@ func TestParseErrors(t *testing.T) {
 			}
 		})
 	}
+	if _, errs := Parse(s, strings.Repeat("bad\n", 20_000)); len(errs) != mostErrors {
+		t.Errorf("%d bad lines are told", len(errs))
+	}
 	if _, errs := Parse(s, "x\n\ny\n"); len(errs) != 2 || errs[1].Line != 3 {
 		t.Errorf("all lines are told: %v", errs)
 	}

@@ -30,12 +30,17 @@ func (e *Error) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err
 // Unwrap gives the reason without the line.
 func (e *Error) Unwrap() error { return e.Err }
 
+// mostErrors is after how many bad lines Parse gives up.
+const mostErrors = 10_000
+
 // Parse reads commands. It returns all of them, or what is wrong with each bad
-// line: paths are held against the schema, values are not (an editor does).
+// line, up to 10,000: paths are held against the schema, values are not (an editor does).
 func Parse(s *tree.Schema, text string) ([]Command, []*Error) {
 	var list []Command
 	var errs []*Error
-	for n, line := range strings.Split(text, "\n") {
+	n := -1
+	for line := range strings.SplitSeq(text, "\n") {
+		n++
 		op, ok, err := parseLine(s, line)
 		switch {
 		case err != nil:
@@ -44,7 +49,9 @@ func Parse(s *tree.Schema, text string) ([]Command, []*Error) {
 			if errors.As(err, &te) {
 				e.Kind = te.Kind
 			}
-			errs = append(errs, e)
+			if errs = append(errs, e); len(errs) == mostErrors {
+				return nil, errs
+			}
 		case ok:
 			list = append(list, Command{Line: n + 1, Op: op})
 		}
