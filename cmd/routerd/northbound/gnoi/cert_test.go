@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 gNSI's Certz is to take this service's place; until then clients use it.
+
 package gnoi
 
 import (
