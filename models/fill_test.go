@@ -50,6 +50,7 @@ func filled() *gen.Device {
 		Workers: 2, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, Drops: map[string]uint64{"host-full": 3},
 		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1, FilterLogLost: 2,
 	})
+	FillHealth(dst, []HealthState{{Name: "disk", Known: true, Reason: "full", LastChange: now, Events: 2, LastEvent: "disk-2"}})
 	FillDatastore(dst, DatastoreState{
 		Number: 4, Time: now, Damage: []string{"journal-0"}, Rescue: &RescueState{Commit: 2, Time: now, User: "ann"},
 		Pending: &PendingCommit{ID: "x", Commit: 4, Base: 3, Deadline: now, User: "ann", Late: "disk full"},
