@@ -9,11 +9,7 @@ import (
 // check checks every rule that change, which has been applied, can have broken.
 func (c *Compiled) check(change Change, v *violations) {
 	a := c.affected(change)
-	for _, d := range change.Instances {
-		if d.New != nil {
-			c.checkInstance(*d.New, v)
-		}
-	}
+	c.checkInstances(change, v)
 	for key := range a.units {
 		if s, ok := c.intent.Units[key]; ok {
 			c.checkUnit(s, v)
@@ -40,6 +36,7 @@ func (c *Compiled) check(change Change, v *violations) {
 			c.checkLoop(s, v)
 		}
 	}
+	c.checkAccess(change, v)
 	for name := range a.filters {
 		if s, ok := c.intent.Filters[name]; ok {
 			c.checkFilter(s, v)
@@ -109,6 +106,7 @@ func (c *Compiled) affected(change Change) affected {
 		}
 	}
 	c.affectedLookups(uncovered, &a)
+	c.counterparts(a.units)
 	c.affectedSessions(change, a.sessions)
 	c.affectedFilters(change, &a)
 	return a

@@ -37,6 +37,9 @@ func NewCompiled() *Compiled {
 			Filters:     map[string]FilterSpec{},
 
 			Multicast: map[MulticastKey]MulticastSpec{},
+
+			Users: map[string]UserSpec{},
+			Roles: maps.Clone(BuiltInRoles),
 		},
 		index: newIndexes(),
 	}
@@ -205,7 +208,20 @@ func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Cha
 			if d, ok := delta(c.intent.Filters, o.Name, compiled(dev.Filter[o.Name], o.Name, compileFilter, v), FilterSpec.Equal); ok {
 				change.Filters = append(change.Filters, d)
 			}
-		case FilterLog:
+		case User:
+			if d, ok := delta(c.intent.Users, o.Name, compiled(dev.User[o.Name], o.Name, compileUser, v), UserSpec.Equal); ok {
+				change.Users = append(change.Users, d)
+			}
+		case Role:
+			var want *RoleSpec
+			if g, builtIn := dev.Role[o.Name], BuiltInRoles[o.Name].BuiltIn; g != nil || builtIn {
+				s := compileRole(o.Name, g, v)
+				want = &s
+			}
+			if d, ok := delta(c.intent.Roles, o.Name, want, RoleSpec.Equal); ok {
+				change.Roles = append(change.Roles, d)
+			}
+		case FilterLog, Audit:
 			// It is state alone.
 		}
 	}
@@ -259,6 +275,12 @@ func (c *Compiled) apply(change Change) {
 	}
 	for _, d := range change.Filters {
 		replace(c.intent.Filters, d, c.index.filter)
+	}
+	for _, d := range change.Users {
+		replace(c.intent.Users, d, c.index.user)
+	}
+	for _, d := range change.Roles {
+		replace(c.intent.Roles, d, nil)
 	}
 }
 

@@ -44,6 +44,8 @@ func FillSystem(dst *gen.Device, s SystemState) {
 	for reason, n := range s.Drops {
 		st.Dataplane.GetOrCreateDrops(reason).Count = ygot.Uint64(n)
 	}
+	fillAccess(st, s.Access)
+	fillTLS(st, s.TLS)
 	dst.GetOrCreateSystem().State = st
 }
 

@@ -49,6 +49,9 @@ func filled() *gen.Device {
 		Applied: &SystemSpec{Hostname: "r1"}, Version: "1.0", BootTime: now,
 		Workers: 2, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, Drops: map[string]uint64{"host-full": 3},
 		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1, FilterLogLost: 2,
+		Access: &AccessState{Required: true, Administrators: 1, Failed: 2, Throttled: 3, Denied: 4, Limited: 5, AuditLost: 6},
+		TLS: &TLSState{Fingerprint: "ab", Subject: "CN=r1", Issuer: "CN=ca", NotBefore: now, NotAfter: now, Source: Installed, Loaded: now,
+			Authorities: 1, Reloads: 2, Error: "half a file"},
 	})
 	FillHealth(dst, []HealthState{{Name: "disk", Known: true, Reason: "full", LastChange: now, Events: 2, LastEvent: "disk-2"}})
 	FillDatastore(dst, DatastoreState{
@@ -111,6 +114,7 @@ func filled() *gen.Device {
 	FillSession(other, SessionState{Spec: SessionSpec{Name: "echo", Match: byLocalPort(protoICMP, 8)}})
 	dst.Session["peer"].State.IcmpType = other.Session["echo"].State.IcmpType
 	fillFilters(dst)
+	fillAccessOf(dst)
 	key := MulticastKey{Instance: "red", Group: netip.MustParsePrefix("ff0e::1/128"), Source: netip.MustParsePrefix("2001:db8::/64")}
 	FillMulticast(dst, MulticastState{
 		Applied: MulticastSpec{Key: key, Action: MulticastFlood, In: unit.Key, Out: []intf.UnitKey{unit.Key}, Local: true, Description: "video"},

@@ -78,6 +78,8 @@ type indexes struct {
 	sessionInstance multimap[string, string]       // sessions that name an instance
 	sessionUnit     multimap[intf.UnitKey, string] // sessions that name a unit
 	filters         filterIndex
+
+	usersByRole, usersByCert multimap[string, string] // users by role, by name in a certificate
 }
 
 func newIndexes() indexes {
@@ -101,6 +103,9 @@ func newIndexes() indexes {
 		sessionInstance: multimap[string, string]{},
 		sessionUnit:     multimap[intf.UnitKey, string]{},
 		filters:         newFilterIndex(),
+
+		usersByRole: multimap[string, string]{},
+		usersByCert: multimap[string, string]{},
 	}
 }
 

@@ -28,6 +28,9 @@ type Intent struct {
 	Filters     map[string]FilterSpec
 
 	Multicast map[MulticastKey]MulticastSpec
+
+	Users map[string]UserSpec
+	Roles map[string]RoleSpec // those that are built in are always there
 }
 
 // A SystemSpec is what is declared of the router as a whole. It is comparable.

@@ -89,6 +89,7 @@ func TestDefaultsAreThoseOfTheModel(t *testing.T) {
 		{"instance/static-route/config/action", Forward.String()},
 		{"instance/multicast-route/config/action", MulticastForward.String()},
 		{"instance/multicast-route/config/local", "false"},
+		{"user/config/enabled", "true"},
 		{"instance/multicast/config/cache-entries", uintText(defaultCacheEntries)},
 		{"instance/multicast/config/cache-idle-time", uintText(defaultCacheIdle)},
 	} {

@@ -30,6 +30,9 @@ const (
 	FilterLog // an entry of the filter log; state alone
 	Multicast
 	GRIBI
+	User
+	Role
+	Audit // a call in the audit log; state alone
 )
 
 func (k Kind) String() string {
@@ -60,6 +63,12 @@ func (k Kind) String() string {
 		return "multicast"
 	case GRIBI:
 		return "gribi"
+	case User:
+		return "user"
+	case Role:
+		return "role"
+	case Audit:
+		return "audit"
 	}
 	return "kind(" + uintText(uint64(k)) + ")"
 }
@@ -73,7 +82,7 @@ type Object struct {
 	Unit     string // Unit
 	Instance string // Instance, Static, Multicast
 	Prefix   string // Static
-	Name     string // Class, Session, PrefixList, Policer, Filter; the slot of a FilterLog
+	Name     string // Class, Session, PrefixList, Policer, Filter; User, Role; the slot of a FilterLog, the number of an Audit
 	Group    string // Multicast
 	Source   string // Multicast
 }
@@ -118,6 +127,12 @@ func (o Object) Path() string {
 		return multicastPathText(o.Instance, o.Group, o.Source)
 	case GRIBI:
 		return "/gribi"
+	case User:
+		return userPath(o.Name)
+	case Role:
+		return rolePath(o.Name)
+	case Audit:
+		return keyed("", "audit", "number", o.Name)
 	}
 	return "/"
 }
@@ -195,6 +210,12 @@ func (w *walker) root(elems []*gpb.PathElem) {
 	}
 	if covers(all, name, "filter") {
 		named(w, Filter, w.dev.Filter, first)
+	}
+	if covers(all, name, "user") {
+		named(w, User, w.dev.User, first)
+	}
+	if covers(all, name, "role") {
+		named(w, Role, w.dev.Role, first)
 	}
 }
 

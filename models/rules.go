@@ -100,7 +100,7 @@ const (
 
 // Rules lists the names of all rules that the model states by an
 // error-app-tag, sorted.
-func Rules() []string { return slices.Concat(allRules, filterRules) }
+func Rules() []string { return slices.Concat(allRules, filterRules, accessRules) }
 
 var allRules = []string{
 	ruleAddressCanonical, ruleAddressFamily, ruleAddressLinkLocal,

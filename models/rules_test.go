@@ -142,6 +142,7 @@ func (w world) complete() {
 		}
 	}
 	w.completeFilters()
+	w.completeAccess()
 }
 
 // sessionLeaves are what a session x is declared to match.
@@ -185,7 +186,9 @@ type ruleCase struct {
 }
 
 // allCases are the cases of all files.
-func allCases() []ruleCase { return slices.Concat(ruleCases, filterCases(), multicastCases) }
+func allCases() []ruleCase {
+	return slices.Concat(ruleCases, filterCases(), multicastCases, accessCases)
+}
 
 // ruleCases spoil base. rule is empty for what is allowed. xpath says that the
 // rule is a must that XPath can evaluate, so that yanglint finds it too.

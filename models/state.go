@@ -21,6 +21,9 @@ type SystemState struct {
 	Version  string
 	BootTime time.Time
 
+	Access *AccessState // nil for none
+	TLS    *TLSState    // nil without TLS
+
 	Workers     uint16
 	Buffers     uint32
 	BuffersFree uint32

@@ -35,6 +35,9 @@ type target struct {
 	cert     string
 	key      string
 	user     string
+
+	passwordFile string
+	password     string // once it is known
 }
 
 func (t target) String() string {
@@ -83,6 +86,9 @@ func dial(t target) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.password, err = t.findPassword(); err != nil {
+		return nil, err
+	}
 	address := t.address
 	if address == "" {
 		address = "unix:" + t.socket
@@ -99,13 +105,16 @@ func dial(t target) (*client, error) {
 
 func (c *client) close() error { return c.conn.Close() }
 
-// context names the user, for the router's record of commits.
+// context names the user, and proves it where there is a password.
 func (c *client) context(ctx context.Context) context.Context {
 	name := c.target.user
 	if name == "" {
 		if u, err := user.Current(); err == nil {
 			name = u.Username
 		}
+	}
+	if c.target.password != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "password", c.target.password)
 	}
 	return metadata.AppendToOutgoingContext(ctx, "username", name)
 }

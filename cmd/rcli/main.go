@@ -1,6 +1,6 @@
 // Rcli is the router's shell: a gNMI client of routerd that knows its schema.
 //
-//	rcli [--socket PATH | --target ADDR:PORT [--insecure | --ca FILE --cert FILE --key FILE] [--user NAME]] [--json] [-c COMMAND]... | COMMAND
+//	rcli [--socket PATH | --target ADDR:PORT [--insecure | --ca FILE --cert FILE --key FILE] [--user NAME [--password-file FILE]]] [--json] [-c COMMAND]... | COMMAND
 //
 // Exit codes: 0 done, 1 refused, 2 usage, 3 no connection.
 package main
@@ -116,12 +116,13 @@ Exit codes: 0 done, 1 refused, 2 usage, 3 no connection.`,
 	f.StringVar(&o.target.ca, "ca", "", "file of authorities (PEM) that the router's certificate must come from")
 	f.StringVar(&o.target.cert, "cert", "", "our certificate (PEM)")
 	f.StringVar(&o.target.key, "key", "", "our certificate's private key (PEM)")
-	f.StringVar(&o.target.user, "user", "", "user name for the router's record (default: yours)")
+	f.StringVar(&o.target.user, "user", "", "user name at --target; asks for the password, unless RCLI_PASSWORD or --password-file has it")
+	f.StringVar(&o.target.passwordFile, "password-file", "", "file whose first line is the user's password")
 	f.BoolVar(&o.json, "json", false, "print JSON, for programs")
 	root.Flags().StringArrayVarP(&o.commands, "command", "c", nil, "command to run; may be repeated")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(getCommand(o), setCommand(o), deleteCommand(o), loadCommand(o), showCommand(o), watchCommand(o))
-	root.AddCommand(pingCommand(o), tracerouteCommand(o), restartCommand(o), fileCommand(o))
+	root.AddCommand(pingCommand(o), tracerouteCommand(o), restartCommand(o), fileCommand(o), hashCommand(o))
 	root.AddCommand(commitCommand(o), rollbackCommand(o), rescueCommand(o), compareCommand(o), planCommand(o), candidatesCommand(o))
 	for _, c := range root.Commands() {
 		usageArgs(c)

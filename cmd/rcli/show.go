@@ -160,6 +160,10 @@ var tables = []string{
 	"gribi",
 	"commits",
 	"health",
+	"users",
+	"roles",
+	"audit",
+	"certificate",
 }
 
 func showCommand(o *options) *cobra.Command {
@@ -217,6 +221,7 @@ func showCommand(o *options) *cobra.Command {
 		return showRoutes(ctx, o, c, instance, all, query, args)
 	})
 	filterCommands(o, sub)
+	accessCommands(o, sub)
 	sub(multicastCommand(o))
 	sub(healthCommand(o))
 	commitCommands(o, sub)

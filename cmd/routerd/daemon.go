@@ -39,6 +39,7 @@ type daemon struct {
 	router *control.Router
 	gribi  *gribi.Server
 	store  *datastore.Store
+	access *accessState
 	server *server
 
 	programmer *programmer     // of gribi
@@ -72,6 +73,10 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 		return nil, err
 	}
 
+	if d.access, err = newAccess(s, log); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	d.closing(d.access.audit.Close)
 	if err := d.startDataplane(run, s, log); err != nil {
 		return nil, err
 	}
@@ -95,7 +100,7 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 			d.health.Kick()
 		}
 	})
-	d.server, err = serve(s, d.store, state{d.router, d.gribi, d.programmer, d.health}, operations(d, s, log), log)
+	d.server, err = serve(s, d.store, state{d.router, d.gribi, d.programmer, d.health, d.access}, d.access, operations(d, s, log), log)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +159,7 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 
 	d.router, err = control.New(control.Config{
 		Log: log, StateDir: s.StateDir, Engine: d.engine, Domain: domain, Arena: arena,
-		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices), Host: d.host, Now: time.Now,
+		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices), Host: d.host, Now: time.Now, Access: d.access.guard,
 	})
 	if err != nil {
 		return err

@@ -61,18 +61,27 @@ func run(args []string, errOut io.Writer) int {
 	log.Info("ready", "listen", settings.Listen, "socket", settings.Socket)
 	notify(log, "READY=1")
 
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	var failure error
 	again := false
-	select {
-	case <-ctx.Done():
-		log.Info("stopping")
-		notify(log, "STOPPING=1")
-	case failure = <-d.server.failed:
-		notify(log, "STOPPING=1")
-	case order := <-d.restarts.Due():
-		again = true
-		log.Warn("restarting", "reason", order.Reason, "user", order.User)
-		notify(log, "RELOADING=1\n"+monotonic())
+	for running := true; running; {
+		select {
+		case <-hup:
+			d.server.reload()
+			continue
+		case <-ctx.Done():
+			log.Info("stopping")
+			notify(log, "STOPPING=1")
+		case failure = <-d.server.failed:
+			notify(log, "STOPPING=1")
+		case order := <-d.restarts.Due():
+			again = true
+			log.Warn("restarting", "reason", order.Reason, "user", order.User)
+			notify(log, "RELOADING=1\n"+monotonic())
+		}
+		running = false
 	}
 	if err := errors.Join(failure, d.close()); err != nil {
 		fmt.Fprintf(errOut, "routerd: %v\n", err)

@@ -1,22 +1,40 @@
 package main
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
 
 	"router/cmd/routerd/boot"
 	"router/cmd/routerd/control"
+	"router/cmd/routerd/northbound"
 	"router/cmd/routerd/northbound/gnoi"
 	"router/cmd/routerd/restart"
 )
 
 // operations are the gNOI services over the parts of a daemon.
 func operations(d *daemon, s boot.Settings, log *slog.Logger) *gnoi.Services {
-	return gnoi.New(gnoi.Options{
+	o := gnoi.Options{
 		Prober: prober{d.router}, Restarter: restarter{d.restarts}, Health: d.health, StateDir: s.StateDir, Log: log,
 		Directories: directories(s),
-	})
+	}
+	if c := d.access.certificate; c != nil {
+		o.Certificates = certificates{c}
+	}
+	return gnoi.New(o)
+}
+
+// certificates is the router's certificate as gNOI wants it.
+type certificates struct{ *northbound.Certificate }
+
+// Current implements gnoi.Certificates.
+func (c certificates) Current() *tls.Config {
+	config, err := c.Config().GetConfigForClient(nil)
+	if err != nil {
+		return nil
+	}
+	return config
 }
 
 // directories are those whose files clients may get: what the router writes for

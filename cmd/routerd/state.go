@@ -18,6 +18,7 @@ type state struct {
 	gribi      *gribi.Server
 	programmer *programmer // tells of changes of gribi
 	health     *health.Monitor
+	access     *accessState
 }
 
 // Names implements northbound.State.
@@ -53,6 +54,12 @@ func (s state) Names(kind models.Kind, parent string) []string {
 		return s.router.Filters()
 	case models.FilterLog:
 		return s.router.FilterLogSlots()
+	case models.User:
+		return s.access.guard.Users()
+	case models.Role:
+		return s.access.guard.Roles()
+	case models.Audit:
+		return s.access.numbers()
 	case models.Multicast:
 		return nil // it has two keys: Groups lists them
 	case models.GRIBI:
@@ -66,7 +73,9 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 	switch o.Kind {
 	case models.System:
 		// The server adds what it knows of commits.
-		models.FillSystem(dst, s.router.SystemState())
+		st := s.router.SystemState()
+		s.access.system(&st)
+		models.FillSystem(dst, st)
 		models.FillHealth(dst, s.health.Components())
 		return true
 	case models.Device:
@@ -133,6 +142,24 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 			models.FillFilterLog(dst, e)
 		}
 		return ok
+	case models.User:
+		st, ok := s.access.guard.UserState(o.Name)
+		if ok {
+			models.FillUser(dst, st)
+		}
+		return ok
+	case models.Role:
+		st, ok := s.access.guard.RoleState(o.Name)
+		if ok {
+			models.FillRole(dst, st)
+		}
+		return ok
+	case models.Audit:
+		r, ok := s.access.record(o.Name)
+		if ok {
+			models.FillAudit(dst, r)
+		}
+		return ok
 	case models.Multicast:
 		key, ok := models.MulticastKeyOf(o)
 		if !ok {
@@ -178,9 +205,11 @@ func (s state) Watch(fn func(northbound.StateChange)) (stop func()) {
 	stopRouter := s.router.Watch(func(e control.Event) { fn(northbound.StateChange{Object: e.Object, Route: e.Route, Group: e.Group}) })
 	stopGRIBI := s.programmer.watch(func() { fn(northbound.StateChange{Object: models.Object{Kind: models.GRIBI}}) })
 	stopHealth := s.health.Watch(func() { fn(northbound.StateChange{Object: models.Object{Kind: models.System}}) })
+	stopAccess := s.access.watch(func(o models.Object) { fn(northbound.StateChange{Object: o}) })
 	return func() {
 		stopRouter()
 		stopHealth()
 		stopGRIBI()
+		stopAccess()
 	}
 }

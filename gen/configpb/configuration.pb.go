@@ -346,7 +346,7 @@ type Candidate struct {
 	Edited        int64                  `protobuf:"varint,6,opt,name=edited,proto3" json:"edited,omitempty"`        // nanoseconds since 1970, 0 for never
 	Base          uint64                 `protobuf:"varint,7,opt,name=base,proto3" json:"base,omitempty"`            // the commit that it was opened on or updated to
 	Behind        uint64                 `protobuf:"varint,8,opt,name=behind,proto3" json:"behind,omitempty"`        // commits since
-	Changes       uint64                 `protobuf:"varint,9,opt,name=changes,proto3" json:"changes,omitempty"`      // leaves that it changes
+	Changes       uint64                 `protobuf:"varint,9,opt,name=changes,proto3" json:"changes,omitempty"`      // leaves that it changes; of a large one, without the last edits
 	Conflicts     uint64                 `protobuf:"varint,10,opt,name=conflicts,proto3" json:"conflicts,omitempty"` // of them, those that somebody's commit changed too
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -311,7 +311,7 @@ func badRequests(t *testing.T, s *session, p *page) {
 	const ge0 = `elem:{name:"interface" key:{key:"name" value:"ge0"}}`
 	p.section("gNMI Get", "GetRequest")
 	for _, text := range []string{
-		`path:{origin:"openconfig" elem:{name:"interfaces"}}`,
+		`path:{origin:"junos" elem:{name:"interfaces"}}`,
 		`path:{target:"another" ` + ge0 + `} path:{target:"third" ` + ge0 + `}`,
 		`path:{elem:{name:""}}`,
 		`path:{element:"interface"}`,
@@ -321,7 +321,7 @@ func badRequests(t *testing.T, s *session, p *page) {
 		`path:{` + ge0 + `} extension:{commit:{id:"x"}}`,
 		`path:{` + ge0 + `} encoding:BYTES`,
 		`path:{` + ge0 + `} type:77`,
-		`path:{` + ge0 + `} use_models:{name:"openconfig-interfaces"}`,
+		`path:{` + ge0 + `} use_models:{name:"openconfig-bgp"}`,
 		`prefix:{origin:"routerd"} path:{origin:"other" ` + ge0 + `}`,
 	} {
 		req := &gpb.GetRequest{}
@@ -386,7 +386,7 @@ func badRequests(t *testing.T, s *session, p *page) {
 		`subscribe:{subscription:{mode:77 path:{` + ge0 + `}}}`,
 		`subscribe:{subscription:{mode:SAMPLE sample_interval:1 path:{` + ge0 + `}}}`,
 		`subscribe:{subscription:{mode:ON_CHANGE path:{` + ge0 + ` elem:{name:"state"} elem:{name:"counters"}}}}`,
-		`subscribe:{mode:ONCE subscription:{path:{origin:"openconfig"}}}`,
+		`subscribe:{mode:ONCE subscription:{path:{origin:"junos"}}}`,
 		`subscribe:{mode:ONCE use_models:{name:"other"} subscription:{path:{` + ge0 + `}}}`,
 	} {
 		req := &gpb.SubscribeRequest{}

@@ -83,7 +83,7 @@ func (l *lab) socket() string { return filepath.Join(l.dir, "routerd.sock") }
 
 // flags are those of every daemon, and more.
 func (l *lab) flags(more []string) []string {
-	return append([]string{"--config", "/dev/null", "--state-dir", filepath.Join(l.dir, "state"), "--socket", l.socket(), "--listen", "127.0.0.1:9339"}, more...)
+	return append([]string{"--config", "/dev/null", "--state-dir", filepath.Join(l.dir, "state"), "--socket", l.socket(), "--listen", "127.0.0.1:9339", "--auth", "none"}, more...)
 }
 
 func (l *lab) log() string {

@@ -44,7 +44,18 @@ type Settings struct {
 	Workers     int        // threads that forward packets
 	Buffers     int        // frame buffers of each worker, 2048 octets each
 	MaxMessage  int        // octets of the largest gNMI message
+
+	Auth           string // AuthRequired or AuthNone: what is asked of callers on Listen as long as no user is declared
+	MaxStreams     int    // calls at once on one connection
+	MaxConnections int    // connections from one address
+	RateLimit      int    // calls a second from one address
 }
+
+// What is asked of callers on Listen as long as no user is declared.
+const (
+	AuthRequired = "required" // a certificate from tls-ca
+	AuthNone     = "none"     // nothing: they may do everything
+)
 
 // ErrHelp says that help was asked for and printed.
 var ErrHelp = pflag.ErrHelp
@@ -73,6 +84,10 @@ func flags() *pflag.FlagSet {
 	f.String("tls-ca", "", "file of authorities (PEM) that a client's certificate must come from; without one no certificate is asked for")
 	f.Int("workers", defaultWorkers(), "threads that forward packets")
 	f.Int("buffers", 8192, "frame buffers of each worker, of 2048 octets")
+	f.String("auth", "", "what callers on --listen have to prove while no user is declared: required or none (default: required, with --insecure none)")
+	f.Int("max-streams", 256, "calls at once on one connection")
+	f.Int("max-connections", 64, "connections from one address")
+	f.Int("rate-limit", 10_000, "calls a second from one address")
 	f.Int("max-message-size", 64<<20, "largest gNMI message, in octets")
 	return f
 }
@@ -129,6 +144,7 @@ func read(v *viper.Viper) (Settings, error) {
 		TLSCert:     v.GetString("tls-cert"),
 		TLSKey:      v.GetString("tls-key"),
 		TLSCA:       v.GetString("tls-ca"),
+		Auth:        v.GetString("auth"),
 	}
 	// viper turns what it can't read into zero: environment and file are text.
 	for key, to := range map[string]*bool{"insecure": &s.Insecure, "flush": &s.Flush} {
@@ -137,7 +153,8 @@ func read(v *viper.Viper) (Settings, error) {
 			return s, usage("%s %q: want true or false", key, v.GetString(key))
 		}
 	}
-	for key, to := range map[string]*int{"workers": &s.Workers, "buffers": &s.Buffers, "max-message-size": &s.MaxMessage} {
+	for key, to := range map[string]*int{"workers": &s.Workers, "buffers": &s.Buffers, "max-message-size": &s.MaxMessage,
+		"max-streams": &s.MaxStreams, "max-connections": &s.MaxConnections, "rate-limit": &s.RateLimit} {
 		var err error
 		if *to, err = strconv.Atoi(v.GetString(key)); err != nil {
 			return s, usage("%s %q: want a number", key, v.GetString(key))
@@ -189,6 +206,23 @@ func read(v *viper.Viper) (Settings, error) {
 	}
 	if s.Buffers < 1024 || s.Buffers > 1<<20 {
 		return s, usage("buffers %d: want 1024 to 1048576", s.Buffers)
+	}
+	switch s.Auth {
+	case AuthRequired, AuthNone:
+	case "":
+		if s.Auth = AuthRequired; s.Insecure {
+			s.Auth = AuthNone
+		}
+	default:
+		return s, usage("auth %q: want required or none", s.Auth)
+	}
+	for _, limit := range []struct {
+		name        string
+		value, most int
+	}{{"max-streams", s.MaxStreams, 65536}, {"max-connections", s.MaxConnections, 2048}, {"rate-limit", s.RateLimit, 1_000_000}} {
+		if limit.value < 1 || limit.value > limit.most {
+			return s, usage("%s %d: want 1 to %d", limit.name, limit.value, limit.most)
+		}
 	}
 	if s.MaxMessage < 1<<20 || s.MaxMessage > 1<<30 {
 		return s, usage("max-message-size %d: want 1048576 to 1073741824 octets", s.MaxMessage)

@@ -56,6 +56,14 @@ type Config struct {
 	Drivers  Drivers
 	Host     Host
 	Now      func() time.Time
+	Access   Access // nil for none
+}
+
+// An Access keeps users and roles in place; nil takes one away. Its methods don't
+// wait.
+type Access interface {
+	SetUser(name string, spec *models.UserSpec)
+	SetRole(name string, spec *models.RoleSpec)
 }
 
 // A Router is what is applied. Its methods may be called from any goroutine.
@@ -68,6 +76,7 @@ type Router struct {
 	drivers Drivers
 	host    Host
 	now     func() time.Time
+	access  Access
 	events  events
 
 	mu        sync.Mutex
@@ -152,7 +161,7 @@ func New(c Config) (*Router, error) {
 		return nil, errors.Join(err, file.close())
 	}
 	r := &Router{
-		log: c.Log, engine: c.Engine, domain: c.Domain, arena: c.Arena, links: c.Links, drivers: c.Drivers, host: c.Host, now: c.Now,
+		log: c.Log, engine: c.Engine, domain: c.Domain, arena: c.Arena, links: c.Links, drivers: c.Drivers, host: c.Host, now: c.Now, access: c.Access,
 		gribi:   models.DefaultGRIBI,
 		indexes: indexes, indexFile: file, saved: map[intf.Index]struct{}{}, tree: intf.NewTree(indexes),
 		devices: map[string]*device{}, units: map[intf.UnitKey]*unit{}, byIndex: map[intf.Index]*unit{},
@@ -239,6 +248,8 @@ func (r *Router) note(s reconcile.Step) error {
 		r.wantPolicer(s.Name, s.New.Policer)
 	case reconcile.Filter:
 		r.wantFilter(s.Name, s.New.Filter)
+	case reconcile.User, reconcile.Role:
+		r.wantAccess(s)
 	case reconcile.MulticastRoute:
 		r.wantMulticast(models.MulticastKey{Instance: s.Instance, Group: s.Prefix, Source: s.Source}, s.New.Multicast)
 	}

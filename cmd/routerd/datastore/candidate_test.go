@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"router/cmd/routerd/datastore/tree"
@@ -587,5 +588,90 @@ func TestRandomEditorsAgainstOracle(t *testing.T) {
 	t.Logf("%d commits of candidates, %d conflicts", merged, refused)
 	if refused < 20 || merged < 200 {
 		t.Errorf("%d merged, %d refused: the test tests little", merged, refused)
+	}
+}
+
+// Editors, direct commits and readers at once: nobody sees half of a change, and
+// what is left is what was committed.
+func TestEditorsAtOnce(t *testing.T) {
+	s := open(t, t.TempDir(), &fakeApplier{})
+	ctx := context.Background()
+	var wg sync.WaitGroup
+	commits := make([]int, 5)
+	for i := range commits {
+		wg.Go(func() {
+			c, leave, err := s.OpenCandidate(CandidateKind(i%2), "", fmt.Sprint("user", i), "test")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer leave()
+			for n := range 30 {
+				// Both leaves are always set together.
+				err := c.Edit(ctx, Ops(update(t, fmt.Sprintf("/interface[name=ge%d]/config", i), `{"description":"d%d","mru":%d}`, n, 1500+n)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := c.View(func(d *gen.Device) {
+					cfg := d.Interface[fmt.Sprint("ge", i)].Config
+					if *cfg.Description != fmt.Sprint("d", n) || int(*cfg.Mru) != 1500+n {
+						t.Errorf("editor %d sees %s and %d after edit %d", i, *cfg.Description, *cfg.Mru, n)
+					}
+				}); err != nil {
+					t.Error(err)
+					return
+				}
+				if n%3 == 0 {
+					if _, err := c.Commit(ctx, Request{User: fmt.Sprint("user", i)}); err != nil {
+						t.Error(err)
+						return
+					}
+					commits[i]++
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for n := range 60 {
+			if _, err := s.Commit(ctx, Request{Ops: []tree.Op{update(t, "/system/config/hostname", `"r%d"`, n)}}); err != nil {
+				t.Error(err)
+				return
+			}
+			for _, st := range s.Candidates() {
+				if st.Conflicts > 0 {
+					t.Errorf("%s has conflicts though nobody touches the same", st.ID)
+				}
+			}
+			s.View(func(d *gen.Device, _ Commit) {
+				for name, i := range d.Interface {
+					if *i.Config.Description != fmt.Sprint("d", int(*i.Config.Mru)-1500) {
+						t.Errorf("running has %s and %d of %s", *i.Config.Description, *i.Config.Mru, name)
+					}
+				}
+			})
+		}
+	})
+	wg.Wait()
+	if got, want := candidate(t, s), running(t, s); got != want {
+		// A shared candidate may lie there still, with what was not committed.
+		for _, st := range s.Candidates() {
+			c, err := s.Candidate(st.ID, st.Owner.User)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+		}
+		if got := candidate(t, s); got != want {
+			t.Errorf("the tree for edits is\n%s\nrunning is\n%s", got, want)
+		}
+	}
+	total := 60
+	for _, n := range commits {
+		total += n
+	}
+	// A shared candidate's commit takes what its other editors have done so far with it.
+	if last := int(s.Last().Number); last > total || last < 60 {
+		t.Errorf("%d commits were made, the last is number %d", total, last)
 	}
 }

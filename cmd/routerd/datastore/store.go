@@ -172,6 +172,7 @@ func (s *Store) Commit(ctx context.Context, req Request) (Commit, error) {
 	if err := s.ready(ctx, nil); err != nil {
 		return Commit{}, err
 	}
+	req.Ops = s.keepSecrets(req.Ops)
 	return s.change(ctx, req, edit{make: func(tx *tx) []Violation { return tx.apply(req.Ops) }})
 }
 

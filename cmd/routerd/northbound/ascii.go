@@ -26,11 +26,11 @@ func asciiLeaf(v tree.Value) *gnmi.TypedValue {
 }
 
 // defaults reports whether an answer to path p has the defaults in use.
-func (g *getter) defaults(p tree.Path) bool {
+func (g *getter) defaults(p readable) bool {
 	if g.encoding != gnmi.Encoding_ASCII {
 		return true
 	}
-	for _, n := range g.schema.Nodes(p) {
+	for _, n := range p.schema.Nodes(p.path) {
 		if !n.IsLeaf() {
 			return false
 		}
@@ -58,6 +58,15 @@ func (g *getter) encodeASCII(n *gnmi.Notification, f *found) error {
 		return errTooLarge
 	}
 	n.Update = append(n.Update, &gnmi.Update{Path: &gnmi.Path{Elem: f.at}, Val: text})
+	return nil
+}
+
+// checkView refuses what the view can't be read in: its paths are none of
+// set-commands, which are the native tree's.
+func checkView(e gnmi.Encoding, r readable) error {
+	if r.view != nil && e == gnmi.Encoding_ASCII {
+		return failf(codes.Unimplemented, "origin %s has no encoding ASCII: use JSON_IETF, JSON or PROTO", openconfigOrigin)
+	}
 	return nil
 }
 

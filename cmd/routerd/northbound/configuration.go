@@ -53,7 +53,10 @@ func (c *configuration) Open(req *configpb.OpenRequest, stream configpb.Configur
 	if req.GetName() != "" && kind != datastore.Shared {
 		return failf(codes.InvalidArgument, "only a shared candidate has a name")
 	}
-	user, via := caller(stream.Context())
+	if err := c.s.mayWrite(stream.Context()); err != nil {
+		return err
+	}
+	user, via := Caller(stream.Context())
 	candidate, leave, err := c.s.store.OpenCandidate(kind, req.GetName(), user, via)
 	if err != nil {
 		return configError(err)
@@ -94,7 +97,7 @@ func (c *configuration) List(context.Context, *configpb.ListRequest) (*configpb.
 
 // candidate finds the candidate of a request.
 func (c *configuration) candidate(ctx context.Context, id string) (*datastore.Candidate, error) {
-	user, _ := caller(ctx)
+	user, _ := Caller(ctx)
 	candidate, err := c.s.store.Candidate(id, user)
 	if err != nil {
 		return nil, configError(err)
@@ -122,6 +125,9 @@ func (c *configuration) Edit(ctx context.Context, req *configpb.EditRequest) (*c
 	if err != nil {
 		return nil, err
 	}
+	if err := c.authorizeEdits(ctx, req.GetEdit()); err != nil {
+		return nil, err
+	}
 	if err := candidate.Edit(ctx, list...); err != nil {
 		return nil, configError(err)
 	}
@@ -138,7 +144,7 @@ func (c *configuration) Compare(ctx context.Context, req *configpb.CandidateRequ
 	if err != nil {
 		return nil, configError(err)
 	}
-	return &configpb.Differences{Difference: differenceMessages(list)}, nil
+	return &configpb.Differences{Difference: differenceMessages(list, pathFilter(ctx))}, nil
 }
 
 // Check says what the commit of a candidate would do.
@@ -151,7 +157,7 @@ func (c *configuration) Check(ctx context.Context, req *configpb.CandidateReques
 	if err != nil {
 		return nil, configError(err)
 	}
-	return planMessage(plan), nil
+	return planMessage(plan, pathFilter(ctx)), nil
 }
 
 // resolutions are those of the service.
@@ -202,17 +208,26 @@ func (c *configuration) Read(ctx context.Context, req *configpb.ReadRequest) (*c
 	if err != nil {
 		return nil, err
 	}
-	if p, err = readPath(c.s.schema, nil, &gnmi.Path{Elem: p}); err != nil {
+	checked, err := c.s.readPath(nil, &gnmi.Path{Elem: p})
+	if err != nil {
 		return nil, err
 	}
+	p = checked.path
+	if err := c.s.mayRead(ctx, []tree.Path{p}); err != nil {
+		return nil, err
+	}
+	readable := c.s.readFilter(ctx)
 	var matches []*found
 	var all []tree.LeafValue
-	w := tree.Walker{Schema: c.s.schema, Filter: tree.ConfigOnly,
+	w := tree.Walker{Schema: c.s.schema, Filter: tree.ConfigOnly, Hide: true,
 		Match: func(n *tree.Node, at tree.Path) error {
 			matches = append(matches, &found{node: n, at: at})
 			return nil
 		},
 		Leaf: func(l tree.LeafValue) error {
+			if readable != nil && !readable(l) {
+				return nil
+			}
 			last := matches[len(matches)-1]
 			last.leaves = append(last.leaves, l)
 			all = append(all, l)
@@ -410,7 +425,7 @@ func commandErrors(bad []*command.Error) []error {
 
 // request is the datastore's request of a commit; plan is set for a check.
 func request(ctx context.Context, comment string, check bool, id string, seconds uint32) (req datastore.Request, plan *datastore.Plan) {
-	req.User, req.Source = caller(ctx)
+	req.User, req.Source = Caller(ctx)
 	req.Comment, req.Touched = comment, new([]tree.Path)
 	if id != "" {
 		req.Confirm = &datastore.Confirm{ID: id, Wait: time.Duration(seconds) * time.Second}
@@ -432,7 +447,7 @@ func (c *configuration) committed(ctx context.Context, commit datastore.Commit, 
 		resp.Unapplied, resp.More = c.s.unapplied(ctx, *req.Touched, 0)
 	}
 	if plan != nil {
-		resp.Plan = planMessage(*plan)
+		resp.Plan = planMessage(*plan, pathFilter(ctx))
 	}
 	return resp, nil
 }
@@ -448,8 +463,14 @@ func (c *configuration) Commit(ctx context.Context, req *configpb.CommitRequest)
 		if err != nil {
 			return nil, err
 		}
+		if err := c.authorizeCandidate(ctx, candidate); err != nil {
+			return nil, err
+		}
 		commit, err := candidate.Commit(ctx, r)
 		return c.committed(ctx, commit, r, plan, err)
+	}
+	if err := c.authorizeEdits(ctx, req.GetEdit()); err != nil {
+		return nil, err
 	}
 	plain := true
 	for i, e := range req.GetEdit() {
@@ -490,21 +511,30 @@ func (c *configuration) pendingID(id string) string {
 
 // Confirm makes the pending commit last.
 func (c *configuration) Confirm(ctx context.Context, req *configpb.ConfirmRequest) (*configpb.CommitResponse, error) {
-	user, via := caller(ctx)
+	if err := c.s.mayEndPending(ctx); err != nil {
+		return nil, err
+	}
+	user, via := Caller(ctx)
 	commit, err := c.s.store.Confirm(ctx, c.pendingID(req.GetId()), user, via)
 	return c.committed(ctx, commit, datastore.Request{}, nil, err)
 }
 
 // Cancel takes the pending commit back.
 func (c *configuration) Cancel(ctx context.Context, req *configpb.ConfirmRequest) (*configpb.CommitResponse, error) {
-	user, via := caller(ctx)
+	if err := c.s.mayEndPending(ctx); err != nil {
+		return nil, err
+	}
+	user, via := Caller(ctx)
 	commit, err := c.s.store.Cancel(ctx, c.pendingID(req.GetId()), user, via)
 	return c.committed(ctx, commit, datastore.Request{}, nil, err)
 }
 
 // SetWait moves the deadline of the pending commit.
 func (c *configuration) SetWait(ctx context.Context, req *configpb.SetWaitRequest) (*configpb.SetWaitResponse, error) {
-	user, via := caller(ctx)
+	if err := c.s.mayEndPending(ctx); err != nil {
+		return nil, err
+	}
+	user, via := Caller(ctx)
 	err := c.s.store.SetConfirmWait(ctx, c.pendingID(req.GetId()), time.Duration(req.GetSeconds())*time.Second, user, via)
 	if err != nil {
 		return nil, configError(err)
@@ -533,11 +563,14 @@ func (c *configuration) Diff(ctx context.Context, req *configpb.DiffRequest) (*c
 	if err != nil {
 		return nil, configError(err)
 	}
-	return &configpb.Differences{Difference: differenceMessages(list)}, nil
+	return &configpb.Differences{Difference: differenceMessages(list, pathFilter(ctx))}, nil
 }
 
 // Rollback goes back to a commit.
 func (c *configuration) Rollback(ctx context.Context, req *configpb.RollbackRequest) (*configpb.CommitResponse, error) {
+	if err := c.s.mayWriteAll(ctx); err != nil {
+		return nil, err
+	}
 	r, plan := request(ctx, req.GetComment(), req.GetCheck(), req.GetConfirmId(), req.GetConfirmSeconds())
 	commit, err := c.s.store.Rollback(ctx, req.GetNumber(), r)
 	return c.committed(ctx, commit, r, plan, err)
@@ -545,7 +578,10 @@ func (c *configuration) Rollback(ctx context.Context, req *configpb.RollbackRequ
 
 // SaveRescue keeps the running configuration for emergencies.
 func (c *configuration) SaveRescue(ctx context.Context, _ *configpb.SaveRescueRequest) (*configpb.SaveRescueResponse, error) {
-	user, _ := caller(ctx)
+	if err := c.s.mayWriteAll(ctx); err != nil {
+		return nil, err
+	}
+	user, _ := Caller(ctx)
 	if err := c.s.store.SaveRescue(ctx, user); err != nil {
 		return nil, configError(err)
 	}
@@ -556,6 +592,9 @@ func (c *configuration) SaveRescue(ctx context.Context, _ *configpb.SaveRescueRe
 func (c *configuration) LoadRescue(ctx context.Context, req *configpb.RollbackRequest) (*configpb.CommitResponse, error) {
 	if req.GetNumber() != 0 {
 		return nil, failf(codes.InvalidArgument, "the rescue configuration has no number: leave it out")
+	}
+	if err := c.s.mayWriteAll(ctx); err != nil {
+		return nil, err
 	}
 	r, plan := request(ctx, req.GetComment(), req.GetCheck(), req.GetConfirmId(), req.GetConfirmSeconds())
 	commit, err := c.s.store.Rescue(ctx, r)

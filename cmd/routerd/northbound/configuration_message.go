@@ -39,15 +39,23 @@ func commitMessage(c datastore.Commit) *configpb.Commit {
 	return &configpb.Commit{Number: c.Number, Time: nanos(c.Time), User: c.User, Source: c.Source, Comment: c.Comment}
 }
 
-func differenceMessages(list []tree.Difference) []*configpb.Difference {
-	out := make([]*configpb.Difference, len(list))
-	for i, d := range list {
-		out[i] = differenceMessage(d)
+// differenceMessages leaves out what the caller may not read; nil is all.
+func differenceMessages(list []tree.Difference, readable func(tree.Path) bool) []*configpb.Difference {
+	out := make([]*configpb.Difference, 0, len(list))
+	for _, d := range list {
+		if readable == nil || readable(d.Path) {
+			out = append(out, differenceMessage(d))
+		}
 	}
 	return out
 }
 
 func differenceMessage(d tree.Difference) *configpb.Difference {
+	for _, v := range []**gnmi.TypedValue{&d.Old, &d.New} {
+		if d.Secret && *v != nil {
+			*v = &gnmi.TypedValue{Value: &gnmi.TypedValue_StringVal{StringVal: tree.Hidden}}
+		}
+	}
 	return &configpb.Difference{Path: d.Path.String(), Old: scalarJSON(d.Old), New: scalarJSON(d.New)}
 }
 
@@ -85,8 +93,8 @@ func plainScalar(v *gnmi.TypedValue) any {
 	return tree.Text(v)
 }
 
-func planMessage(p datastore.Plan) *configpb.Plan {
-	return &configpb.Plan{Base: p.Base, Difference: differenceMessages(p.Changes), Step: p.Steps, Disturbs: p.Disturbs}
+func planMessage(p datastore.Plan, readable func(tree.Path) bool) *configpb.Plan {
+	return &configpb.Plan{Base: p.Base, Difference: differenceMessages(p.Changes, readable), Step: p.Steps, Disturbs: p.Disturbs}
 }
 
 func conflictMessages(list []datastore.Conflict) []*configpb.Conflict {

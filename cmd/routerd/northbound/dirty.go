@@ -133,6 +133,12 @@ func changedPaths(c StateChange) []tree.Path {
 		return []tree.Path{{keyed("filter-log", "slot", o.Name)}}
 	case models.GRIBI:
 		return []tree.Path{{{Name: "gribi"}}}
+	case models.User:
+		return []tree.Path{{keyed("user", "name", o.Name)}}
+	case models.Role:
+		return []tree.Path{{keyed("role", "name", o.Name)}}
+	case models.Audit:
+		return []tree.Path{{keyed("audit", "number", o.Name)}}
 	case models.Multicast:
 		return []tree.Path{{keyed("instance", "name", o.Instance),
 			{Name: "multicast-route", Key: map[string]string{"group": o.Group, "source": o.Source}}}}

@@ -27,6 +27,8 @@ func codeOf(kind tree.ErrorKind) codes.Code {
 		return codes.NotFound
 	case tree.Unsupported:
 		return codes.Unimplemented
+	case tree.Denied:
+		return codes.PermissionDenied
 	}
 	return codes.Internal
 }

@@ -17,7 +17,7 @@ import (
 
 // Get implements gNMI's Get (specification, section 3.3): one notification for
 // each path, all of one snapshot of the configuration.
-func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse, error) {
+func (s *Server) Get(ctx context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse, error) {
 	want, err := extensions(req.GetExtension(), rpcGet)
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 		return nil, err
 	}
 	g := getter{Server: s, encoding: req.GetEncoding(), modules: modules, left: s.opt.MaxMessage,
-		walker: tree.Walker{Schema: s.schema, Defaults: true, Depth: want.depth}}
+		readable: s.readFilter(ctx), walker: tree.Walker{Schema: s.schema, Defaults: true, Depth: want.depth, Hide: true}}
 	switch req.GetType() {
 	case gnmi.GetRequest_ALL:
 		g.walker.Filter = tree.All
@@ -43,16 +43,20 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 	default:
 		return nil, failf(codes.InvalidArgument, "data type %d is unknown", req.GetType())
 	}
-	paths := make([]tree.Path, len(req.GetPath()))
+	paths := make([]readable, len(req.GetPath()))
 	for i, p := range req.GetPath() {
 		if o, _ := origin(req.GetPrefix(), p); o == cliOrigin {
 			if err := checkCommands(req); err != nil {
 				return nil, err
 			}
 			g.commands = append(g.commands, i)
+			paths[i].schema = s.schema
 			continue // the root: its path is ignored
 		}
-		if paths[i], err = readPath(s.schema, req.GetPrefix(), p); err != nil {
+		if paths[i], err = s.readPath(req.GetPrefix(), p); err != nil {
+			return nil, err
+		}
+		if err := checkView(req.GetEncoding(), paths[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -62,14 +66,20 @@ func (s *Server) Get(_ context.Context, req *gnmi.GetRequest) (*gnmi.GetResponse
 			if err := checkCommands(req); err != nil {
 				return nil, err
 			}
-			paths, g.commands = []tree.Path{nil}, []int{0}
+			paths, g.commands = []readable{{schema: s.schema}}, []int{0}
 		} else {
-			p, err := readPath(s.schema, req.GetPrefix(), nil)
+			p, err := s.readPath(req.GetPrefix(), nil)
 			if err != nil {
 				return nil, err
 			}
-			paths = []tree.Path{p}
+			if err := checkView(req.GetEncoding(), p); err != nil {
+				return nil, err
+			}
+			paths = []readable{p}
 		}
+	}
+	if err := s.mayReadOf(ctx, paths...); err != nil {
+		return nil, err
 	}
 	resp, err := g.answer(paths)
 	if errors.Is(err, errTooLarge) {
@@ -123,10 +133,11 @@ type getter struct {
 	encoding gnmi.Encoding
 	walker   tree.Walker
 	modules  map[string]bool
-	left     int       // octets that the answer may still take
-	least    int       // octets that the leaves so far take at least
-	at       time.Time // of the snapshot
-	commands []int     // indices of the paths of origin routerd_cli
+	readable func(tree.LeafValue) bool // nil: all is
+	left     int                       // octets that the answer may still take
+	least    int                       // octets that the leaves so far take at least
+	at       time.Time                 // of the snapshot
+	commands []int                     // indices of the paths of origin routerd_cli
 
 	matches []*found
 	later   []later
@@ -149,21 +160,25 @@ type later struct {
 	filter tree.Filter
 }
 
-func (g *getter) answer(paths []tree.Path) (*gnmi.GetResponse, error) {
+func (g *getter) answer(paths []readable) (*gnmi.GetResponse, error) {
 	var err error
 	g.store.View(func(dev *gen.Device, commit datastore.Commit) {
 		g.at = g.now()
-		g.walker.Config, g.walker.State = dev, g.source.at(commit)
 		filter := g.walker.Filter
 		for i, p := range paths {
+			g.walker.Schema, g.walker.Config, g.walker.State = p.schema, dev, g.source.at(commit)
+			if p.view != nil {
+				g.walker.Config, g.walker.State = p.view.Read(dev, g.source.state, g.at, commit.Time, p.path)
+			}
 			g.walker.Filter, g.walker.Defaults = filter, g.defaults(p)
 			if slices.Contains(g.commands, i) {
 				g.walker.Filter = tree.ConfigOnly
 			}
-			if err = g.collect(i, func() error { return g.walker.Walk(p) }, nil); err != nil {
+			if err = g.collect(i, func() error { return g.walker.Walk(p.path) }, nil); err != nil {
 				return
 			}
 		}
+		g.walker.Schema, g.walker.Config, g.walker.State = g.schema, dev, g.source.at(commit)
 	})
 	if err != nil {
 		return nil, err
@@ -188,8 +203,8 @@ func (g *getter) answer(paths []tree.Path) (*gnmi.GetResponse, error) {
 		have[f.path] = have[f.path] || len(n.GetUpdate()) > before
 	}
 	for i, p := range paths {
-		if !have[i] && len(p) > 0 && !isPattern(g.schema, p) {
-			return nil, failf(codes.NotFound, "path %s: there is no such data", p)
+		if !have[i] && len(p.path) > 0 && !isPattern(p.schema, p.path) {
+			return nil, failf(codes.NotFound, "path %s: there is no such data", p.path)
 		}
 	}
 	if proto.Size(resp) > g.opt.MaxMessage {
@@ -207,7 +222,7 @@ func (g *getter) collect(path int, walk func() error, into *found) error {
 		return nil
 	}
 	g.walker.Leaf = func(l tree.LeafValue) error {
-		if g.modules != nil && !g.modules[l.Node.Module] {
+		if g.modules != nil && !g.modules[l.Node.Module] || g.readable != nil && !g.readable(l) {
 			return nil
 		}
 		if g.least += g.cost(l); g.least > g.opt.MaxMessage {

@@ -297,9 +297,9 @@ func testGet(t *checklist) {
 		req.UseModels = []*gnmi.ModelData{{Name: "routerd"}}
 		r, err := b.get(req, "/interface[name=ge0]/config")
 		must(t, r, err)
-		req.UseModels = []*gnmi.ModelData{{Name: "openconfig-interfaces"}}
+		req.UseModels = []*gnmi.ModelData{{Name: "openconfig-bgp"}}
 		_, err = b.get(req)
-		wantCode(t, err, codes.Unimplemented, "openconfig-interfaces")
+		wantCode(t, err, codes.Unimplemented, "openconfig-bgp")
 	})
 	t.row("17", func(t *testing.T) {
 		r, err := b.get(ietfReq(), "/interface[name=ge0]/state/counters/in-octets", "/interface[name=ge0]/config")

@@ -42,7 +42,7 @@ func (c *stream) checkHistory(h *gnmi_ext.History, mode gnmi.SubscriptionList_Mo
 		return failf(codes.InvalidArgument, "extension history needs a snapshot_time or a range")
 	}
 	for _, sub := range c.subs {
-		if !slices.ContainsFunc(c.schema.Nodes(sub.pattern), func(n *tree.Node) bool { return n.Config }) {
+		if !slices.ContainsFunc(sub.schema.Nodes(sub.pattern), func(n *tree.Node) bool { return n.Config }) {
 			return failf(codes.Unimplemented, "path %s: there is no history of state", sub.pattern)
 		}
 	}
@@ -185,10 +185,10 @@ func (c *stream) past(ctx context.Context, commit datastore.Commit, start time.T
 	var looks []look
 	err := c.store.At(ctx, commit.Number, func(dev *gen.Device) {
 		for i, sub := range c.subs {
-			for _, p := range paths {
+			for _, p := range pastPlaces(sub, paths) {
 				if q, filter, ok := intersect(sub.pattern, p); ok {
 					l := look{sub: i, at: p, whole: !filter && len(sub.pattern) <= len(p)}
-					l.leaves = c.configAt(dev, q, sub.pattern, filter)
+					l.leaves = c.configAt(dev, sub, q, filter)
 					looks = append(looks, l)
 				}
 			}
@@ -210,12 +210,16 @@ func (c *stream) past(ctx context.Context, commit datastore.Commit, start time.T
 }
 
 // configAt collects the leaves of dev that q finds and the stream wants.
-func (c *stream) configAt(dev *gen.Device, q, pattern tree.Path, filter bool) []tree.LeafValue {
+func (c *stream) configAt(dev *gen.Device, sub *subscription, q tree.Path, filter bool) []tree.LeafValue {
 	var leaves []tree.LeafValue
 	w := c.walker()
 	w.Config, w.Filter = dev, tree.ConfigOnly
+	if sub.view != nil {
+		w.Schema = sub.schema
+		w.Config, _ = sub.view.Read(dev, nil, c.now(), time.Time{}, q)
+	}
 	w.Leaf = func(l tree.LeafValue) error {
-		if c.wanted(l) && (!filter || matches(pattern, l.Path)) {
+		if c.wanted(l) && (!filter || matches(sub.pattern, l.Path)) {
 			leaves = append(leaves, l)
 		}
 		return nil

@@ -4,6 +4,7 @@ import (
 	"github.com/openconfig/gnmi/proto/gnmi"
 	"google.golang.org/grpc/codes"
 
+	"router/cmd/routerd/northbound/openconfig"
 	"router/gen"
 	"router/models"
 )
@@ -26,7 +27,7 @@ func modelData() []*gnmi.ModelData {
 		}
 		list = append(list, d)
 	}
-	return list
+	return append(list, openconfig.Models()...)
 }
 
 // useModels checks the models that a client wants to see, and returns the set

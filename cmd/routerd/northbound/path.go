@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"router/cmd/routerd/datastore/tree"
+	"router/cmd/routerd/northbound/openconfig"
 )
 
 // nativeOrigin names the tree of architecture.md, section 5; a path without
@@ -22,7 +23,7 @@ const maxElems = 32
 // of it, and of state, in OpenConfig's models.
 const (
 	cliOrigin        = "routerd_cli"
-	openconfigOrigin = "openconfig"
+	openconfigOrigin = openconfig.Origin
 )
 
 // origin is the origin of p below prefix, nativeOrigin when none is given. It is
@@ -38,7 +39,7 @@ func origin(prefix, p *gnmi.Path) (string, *tree.Error) {
 	case cliOrigin, openconfigOrigin:
 		return o, nil
 	default:
-		return "", pathError(tree.Unsupported, p.GetElem(), "origin %q is not supported: leave it out or use %q or %q", o, nativeOrigin, cliOrigin)
+		return "", pathError(tree.Unsupported, p.GetElem(), "origin %q is not supported: leave it out, or use %q, %q or %q", o, nativeOrigin, openconfigOrigin, cliOrigin)
 	}
 }
 
@@ -68,24 +69,40 @@ func join(prefix, p *gnmi.Path) (tree.Path, *tree.Error) {
 	return fromAnnotation(full)
 }
 
-// readPath joins and checks a path of the native origin that is to be read. A path
-// below a root node that the model has not is UNIMPLEMENTED (it belongs to a model that is not
+// A readable is a checked pattern in one of the trees.
+type readable struct {
+	path   tree.Path
+	schema *tree.Schema
+	view   *openconfig.View // nil for the native tree
+}
+
+// readPath joins and checks a path, of the native origin or openconfig, that is to be
+// read. A path below a root node that the model has not is UNIMPLEMENTED (it belongs to a model that is not
 // served); a path that leaves the model further down is NOT_FOUND.
-func readPath(s *tree.Schema, prefix, p *gnmi.Path) (tree.Path, error) {
-	switch o, err := origin(prefix, p); {
-	case err != nil:
-		return nil, failf(codeOf(err.Kind), "path %v", err)
-	case o != nativeOrigin:
-		return nil, failf(codes.Unimplemented, "origin %q is not supported here: leave it out or use %q", o, nativeOrigin)
-	}
-	full, bad := join(prefix, p)
+func (s *Server) readPath(prefix, p *gnmi.Path) (readable, error) {
+	o, bad := origin(prefix, p)
 	if bad != nil {
-		return nil, failf(codeOf(bad.Kind), "path %v", bad)
+		return readable{}, failf(codeOf(bad.Kind), "path %v", bad)
 	}
-	if err := s.Check(full); err != nil {
-		return nil, readError(full, err)
+	r := readable{schema: s.schema}
+	switch o {
+	case nativeOrigin:
+	case openconfigOrigin:
+		var err error
+		if r.view, err = openconfig.Load(); err != nil {
+			return readable{}, failf(codes.Internal, "%v", err)
+		}
+		r.schema = r.view.Schema()
+	default:
+		return readable{}, failf(codes.Unimplemented, "origin %q is not supported here: leave it out or use %q", o, nativeOrigin)
 	}
-	return full, nil
+	if r.path, bad = join(prefix, p); bad != nil {
+		return readable{}, failf(codeOf(bad.Kind), "path %v", bad)
+	}
+	if err := r.schema.Check(r.path); err != nil {
+		return readable{}, readError(r.path, err)
+	}
+	return r, nil
 }
 
 // isPattern reports whether the path can match any number of nodes.

@@ -41,9 +41,6 @@ func caller(ctx context.Context) (name, via string) {
 	return "", via
 }
 
-// Caller says who called, and through what: "" for nobody in particular.
-func Caller(ctx context.Context) (name, source string) { return caller(ctx) }
-
 // ListenSocket listens on a Unix socket that only its owner can reach. A socket
 // that a dead daemon left behind is removed; one that answers is an error.
 func ListenSocket(path string) (net.Listener, error) {

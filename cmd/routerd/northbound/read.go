@@ -60,11 +60,13 @@ func (c *stream) pieces(pattern tree.Path) []tree.Path {
 
 // walker is how the stream reads a tree.
 func (c *stream) walker() tree.Walker {
-	return tree.Walker{Schema: c.schema, Defaults: true, Depth: c.depth, Filter: c.filter}
+	return tree.Walker{Schema: c.schema, Defaults: true, Depth: c.depth, Filter: c.filter, Hide: true}
 }
 
 // wanted reports whether the stream sends the leaf.
-func (c *stream) wanted(l tree.LeafValue) bool { return c.modules == nil || c.modules[l.Node.Module] }
+func (c *stream) wanted(l tree.LeafValue) bool {
+	return (c.modules == nil || c.modules[l.Node.Module]) && (c.readable == nil || c.readable(l))
+}
 
 func (c *stream) piece(pattern tree.Path, visit func(tree.LeafValue) error) error {
 	var leaves []tree.LeafValue

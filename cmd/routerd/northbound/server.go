@@ -16,16 +16,22 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"router/cmd/routerd/access"
+	"router/cmd/routerd/audit"
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
 	"router/gen/configpb"
@@ -48,6 +54,17 @@ type Options struct {
 	// Register adds services to each listener's server, beside gNMI.
 	Register []func(grpc.ServiceRegistrar)
 
+	// Guard says who may do what; nil lets everybody do everything.
+	Guard *access.Guard
+	// Anybody lets callers without credentials do everything as long as no user
+	// is declared.
+	Anybody bool
+	// PathServices are services, by their full names, that check with Authorize
+	// what they change: calling them needs no rule.
+	PathServices []string
+	Audit        *audit.Log // nil for none
+	Limits       Limits
+
 	now func() time.Time
 }
 
@@ -61,9 +78,12 @@ type Server struct {
 	source *source
 	now    func() time.Time
 
-	masters    masters    // of Set
-	openconfig translator // nil: origin openconfig is not served
-	conns      sync.Map   // of connKey to *markedConn
+	masters masters  // of Set
+	conns   sync.Map // of connKey to *markedConn
+	rate    *rateLimit
+	limited atomic.Uint64
+	open    map[string]bool // services whose RPCs need no rule
+	health  *health.Server
 
 	mu      sync.Mutex
 	servers []*grpc.Server
@@ -88,9 +108,18 @@ func New(opt Options) *Server {
 	if opt.now == nil {
 		opt.now = time.Now
 	}
-	return &Server{opt: opt, log: opt.Log, store: opt.Store, schema: opt.Store.Schema(), now: opt.now,
-		source: newSource(opt.Store, opt.State), done: make(chan struct{})}
+	opt.Limits = opt.Limits.withDefaults()
+	s := &Server{opt: opt, log: opt.Log, store: opt.Store, schema: opt.Store.Schema(), now: opt.now,
+		source: newSource(opt.Store, opt.State), done: make(chan struct{}),
+		rate: newRateLimit(opt.Limits.Rate), open: map[string]bool{}, health: health.NewServer()}
+	for _, name := range slices.Concat(openServices, opt.PathServices) {
+		s.open[name] = true
+	}
+	return s
 }
+
+// Limited is how many calls and connections were refused because of a limit.
+func (s *Server) Limited() uint64 { return s.limited.Load() }
 
 // Serve answers on l until Stop, over TLS; a nil config means plaintext. It
 // takes l over and returns nil after Stop.
@@ -106,6 +135,9 @@ func (s *Server) Serve(l net.Listener, config *tls.Config) error {
 // that the daemon runs as, by the peer's credentials.
 func (s *Server) ServeSocket(l net.Listener) error { return s.serve(l, peerCredentials{}) }
 
+// maxHeaders bounds a call's metadata, in octets.
+const maxHeaders = 16 << 10
+
 func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) error {
 	g := grpc.NewServer(
 		grpc.Creds(creds),
@@ -114,7 +146,11 @@ func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) e
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.ConnectionTimeout(20*time.Second),
-		grpc.MaxConcurrentStreams(256),
+		grpc.MaxConcurrentStreams(uint32(s.opt.Limits.Streams)),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.StatsHandler(connections{}),
+		grpc.ChainUnaryInterceptor(s.unary),
+		grpc.ChainStreamInterceptor(s.stream),
 	)
 	gnmi.RegisterGNMIServer(g, s)
 	configpb.RegisterConfigurationServer(g, &configuration{s: s})
@@ -122,6 +158,11 @@ func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) e
 		register(g)
 	}
 	reflection.Register(g)
+	healthpb.RegisterHealthServer(g, s.health)
+	// The stored configuration is in place before anybody is served.
+	for name := range g.GetServiceInfo() {
+		s.health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
+	}
 	s.mu.Lock()
 	if s.stopped {
 		s.mu.Unlock()
@@ -129,6 +170,12 @@ func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) e
 	}
 	s.servers = append(s.servers, g)
 	s.mu.Unlock()
+	if l.Addr().Network() != "unix" {
+		l = limitListener(l, s.opt.Limits.Connections, func(from string) {
+			s.limited.Add(1)
+			s.log.Warn("connection refused: too many from this address (max-connections), or in all", "from", from)
+		})
+	}
 	if err := g.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return fmt.Errorf("gnmi on %s: %w", l.Addr(), err)
 	}
@@ -143,6 +190,7 @@ func (s *Server) Stop(ctx context.Context) {
 	if !s.stopped {
 		s.stopped = true
 		close(s.done)
+		s.health.Shutdown()
 	}
 	s.mu.Unlock()
 	var wg sync.WaitGroup

@@ -8,10 +8,12 @@ import (
 	"slices"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
+	"github.com/openconfig/ygot/ygot"
 	"google.golang.org/grpc/codes"
 
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
+	"router/cmd/routerd/northbound/openconfig"
 	"router/gen"
 )
 
@@ -22,6 +24,9 @@ func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetRespon
 	if err != nil {
 		return nil, err
 	}
+	if err := s.mayWrite(ctx); err != nil {
+		return nil, err // before it becomes the primary
+	}
 	done, err := s.masters.take(ctx, want.arbitration)
 	if err != nil {
 		return nil, err
@@ -31,6 +36,12 @@ func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetRespon
 	if err := r.read(req); err != nil {
 		return nil, err
 	}
+	if err := s.Authorize(ctx, r.ops); err != nil {
+		return nil, err
+	}
+	if err := s.authorizePending(ctx, want.commit); err != nil {
+		return nil, err
+	}
 	t := setting{s: s}
 	if t.opt, err = setOptions(req.GetExtension()); err != nil {
 		return nil, err
@@ -38,7 +49,7 @@ func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetRespon
 	if t.opt.GetDryRun() && want.commit != nil {
 		return nil, failf(codes.InvalidArgument, "a dry run makes no commit that could be confirmed: leave the extension commit out")
 	}
-	user, via := caller(ctx)
+	user, via := Caller(ctx)
 	commit := datastore.Request{Ops: r.ops, User: user, Source: via}
 	t.request(&commit)
 	if err := s.commit(ctx, want.commit, commit); err != nil {
@@ -47,13 +58,6 @@ func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetRespon
 	r.resp.Extension = t.result(ctx)
 	r.resp.Timestamp = s.now().UnixNano()
 	return r.resp, nil
-}
-
-// A translator turns operations on another view of the configuration into
-// operations on the native tree, given as it is now. An error is a [*tree.Error]
-// where it is the client's.
-type translator interface {
-	Set(ops []tree.Op, native *gen.Device) ([]tree.Op, error)
 }
 
 // A place is where an operation of a transaction comes from.
@@ -152,38 +156,30 @@ func (r *setReader) add(from place, ops ...tree.Op) {
 	}
 }
 
-// translate turns the gathered operations of origin openconfig into native ones.
+// translate makes one operation of the gathered ones of origin openconfig, which
+// the datastore expands to native ones: what they mean can depend on each other, as
+// that of an interface and its place in an instance does, and on the ones before.
 func (r *setReader) translate() {
 	if len(r.foreign) == 0 {
 		return
 	}
-	ops := r.translated(r.run, r.foreign, nil)
-	r.add(place{op: r.run}, ops...)
+	if view := r.view(r.run, r.foreign[0].Path); view != nil {
+		row := r.foreign
+		// It is an operation on the root: what it comes to is not known yet.
+		r.add(place{op: r.run}, tree.Op{Expand: func(root ygot.GoStruct) ([]tree.Op, []*tree.Error) {
+			return view.Translate(root, row)
+		}})
+	}
 	r.foreign = nil
 }
 
-// translated are the native operations for those of origin openconfig, over the
-// configuration native, or the present one for nil.
-func (r *setReader) translated(first int, ops []tree.Op, native *gen.Device) []tree.Op {
-	if r.openconfig == nil {
-		r.refuseAt(first, pathError(tree.Unsupported, ops[0].Path, "origin %q is not supported: use %q or %q", openconfigOrigin, nativeOrigin, cliOrigin))
-		return nil
-	}
-	var out []tree.Op
-	var err error
-	if native != nil {
-		out, err = r.openconfig.Set(ops, native)
-	} else {
-		r.store.View(func(running *gen.Device, _ datastore.Commit) { out, err = r.openconfig.Set(ops, running) })
-	}
+// view is the OpenConfig view, or nil, which it tells of the operation.
+func (r *setReader) view(op int, p tree.Path) *openconfig.View {
+	v, err := openconfig.Load()
 	if err != nil {
-		var te *tree.Error
-		if !errors.As(err, &te) {
-			te = &tree.Error{Kind: tree.Invalid, Path: ops[0].Path.String(), Err: err}
-		}
-		r.refuseAt(first, te)
+		r.refuseAt(op, pathError(tree.Unsupported, p, "%w", err))
 	}
-	return out
+	return v
 }
 
 // verdict is what is wrong with the request, nil when it can be committed.
@@ -195,6 +191,9 @@ func (r *setReader) verdict() error {
 	}
 	e := r.schema.Editor(&gen.Device{}, func(tree.Path) {})
 	for i, op := range r.ops {
+		if op.Expand != nil {
+			continue // it needs what is there
+		}
 		for _, err := range e.Apply(op) {
 			r.bad = append(r.bad, r.violation(datastore.Violation{Op: i, Kind: err.Kind, Path: err.Path, Err: err.Err}))
 		}
@@ -223,7 +222,7 @@ func (r *setReader) placed(err error) error {
 	}
 	list := make([]datastore.Violation, len(rejected.Violations))
 	for i, v := range rejected.Violations {
-		list[i] = r.violation(v)
+		list[i] = r.inView(r.violation(v))
 	}
 	return &datastore.Rejected{Violations: list}
 }

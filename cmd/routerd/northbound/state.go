@@ -18,7 +18,8 @@ import (
 type State interface {
 	// Names lists the objects of a kind that have state: the devices, instances,
 	// classes and sessions by name, the units of device parent by id, the static routes of
-	// instance parent by prefix as text, the entries of the filter log by slot.
+	// instance parent by prefix as text, the entries of the filter log by slot, those of the
+	// audit log by number.
 	Names(kind models.Kind, parent string) []string
 
 	// Fill writes the state of object o into dst, by the Fill function of models
@@ -110,6 +111,14 @@ func newSource(store *datastore.Store, state State) *source {
 			root.Child("prefix-list"): {models.PrefixList, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.PrefixList[name] }},
 			root.Child("policer"):     {models.Policer, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.Policer[name] }},
 			root.Child("filter"):      {models.Filter, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.Filter[name] }},
+			root.Child("user"):        {models.User, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.User[name] }},
+			root.Child("role"):        {models.Role, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.Role[name] }},
+			root.Child("audit"): {models.Audit, "number", func(d *gen.Device, _ string) ygot.GoStruct {
+				for _, r := range d.Audit {
+					return r // Fill makes one
+				}
+				return nil
+			}},
 			root.Child("filter-log"): {models.FilterLog, "slot", func(d *gen.Device, _ string) ygot.GoStruct {
 				for _, e := range d.FilterLog {
 					return e // Fill makes one

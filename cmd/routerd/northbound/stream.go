@@ -24,6 +24,7 @@ type stream struct {
 	subs        []*subscription
 	encoding    gnmi.Encoding
 	modules     map[string]bool
+	readable    func(tree.LeafValue) bool // nil: all is
 	depth       int
 	filter      tree.Filter
 	asks        *gnmi_ext.History // nil for the present
@@ -125,7 +126,7 @@ func (c *stream) sample(sub *subscription, mem *seen, onlyNews bool, duplicates 
 		mem.begin()
 	}
 	g := gatherer{emit: s.send}
-	err := c.each(sub.pattern, func(l tree.LeafValue) error {
+	err := c.eachOf(sub, sub.pattern, func(l tree.LeafValue) error {
 		v, err := c.encode(l)
 		if err != nil {
 			return err
@@ -153,7 +154,7 @@ func (c *stream) sample(sub *subscription, mem *seen, onlyNews bool, duplicates 
 // learn fills the memory without sending (updates_only).
 func (c *stream) learn(sub *subscription, mem *seen) error {
 	mem.begin()
-	return c.each(sub.pattern, func(l tree.LeafValue) error {
+	return c.eachOf(sub, sub.pattern, func(l tree.LeafValue) error {
 		v, err := c.encode(l)
 		if err == nil {
 			mem.note(l.Path, v)
@@ -308,7 +309,7 @@ func (c *stream) tick(w *watch, now time.Time) error {
 func (c *stream) lookAtCounters(w *watch) error {
 	s := c.sender(w.subscription, c.now())
 	w.mem.begin()
-	err := c.eachVolatile(w.pattern, func(l tree.LeafValue) error {
+	err := c.eachVolatile(w.subscription, func(l tree.LeafValue) error {
 		v, err := c.encode(l)
 		if err != nil || !w.mem.note(l.Path, v) {
 			return err
@@ -322,11 +323,12 @@ func (c *stream) lookAtCounters(w *watch) error {
 }
 
 // volatilePaths are where counters stand.
-var volatilePaths = []string{"/interface/state/counters", "/interface/state/drops", "/interface/unit/state/counters", "/interface/unit/family/state/counters", "/system/state/dataplane"}
+var volatilePaths = []string{"/interface/state/counters", "/interface/state/drops", "/interface/unit/state/counters", "/interface/unit/family/state/counters", "/system/state/dataplane", "/system/state/access"}
 
 // eachVolatile is each, for counters only.
-func (c *stream) eachVolatile(pattern tree.Path, visit func(tree.LeafValue) error) error {
-	for _, text := range volatilePaths {
+func (c *stream) eachVolatile(sub *subscription, visit func(tree.LeafValue) error) error {
+	pattern := sub.pattern
+	for _, text := range volatileOf(sub) {
 		p, err := tree.Parse(text)
 		if err != nil {
 			return failf(codes.Internal, "%v", err)
@@ -335,7 +337,7 @@ func (c *stream) eachVolatile(pattern tree.Path, visit func(tree.LeafValue) erro
 		if !ok {
 			continue
 		}
-		err = c.each(q, func(l tree.LeafValue) error {
+		err = c.eachOf(sub, q, func(l tree.LeafValue) error {
 			if filter && !matches(pattern, l.Path) {
 				return nil
 			}
@@ -356,8 +358,10 @@ func (c *stream) deliver(watches []*watch, changes *dirty) error {
 			if !w.onChange {
 				continue
 			}
-			if err := c.differences(w, m); err != nil {
-				return err
+			for _, p := range c.placesOf(w.subscription, m.path) {
+				if err := c.differences(w, m, p); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -373,9 +377,10 @@ func (c *stream) deliver(watches []*watch, changes *dirty) error {
 	return nil
 }
 
-// differences sends what of the subscription differs at or below the mark.
-func (c *stream) differences(w *watch, m *mark) error {
-	at := c.widened(m.path)
+// differences sends what of the subscription differs at or below p, where the
+// mark shows.
+func (c *stream) differences(w *watch, m *mark, p tree.Path) error {
+	at := c.widened(p)
 	q, filter, ok := intersect(w.pattern, at)
 	if !ok {
 		return nil
@@ -388,7 +393,7 @@ func (c *stream) differences(w *watch, m *mark) error {
 		news = append(news, b)
 		return nil
 	}}
-	err := c.each(q, func(l tree.LeafValue) error {
+	err := c.eachOf(w.subscription, q, func(l tree.LeafValue) error {
 		if filter && !matches(w.pattern, l.Path) {
 			return nil
 		}

@@ -10,12 +10,16 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"router/cmd/routerd/datastore/tree"
+	"router/cmd/routerd/northbound/openconfig"
 )
 
 // A subscription is one checked element of a SubscriptionList.
 type subscription struct {
 	pattern tree.Path // as asked for, module names dropped
-	origin  string    // echoed
+	schema  *tree.Schema
+	view    *openconfig.View    // nil for the native tree
+	members map[string][]string // of the view: instances that the client has units in, by the entries' ids
+	origin  string              // echoed
 	// annotation is set when the request spells the path as that of an annotation.
 	annotation bool
 	onChange   bool // STREAM: send on change, else on a timer
@@ -148,16 +152,22 @@ func (s *Server) newStream(out gnmi.GNMI_SubscribeServer, req *gnmi.SubscribeReq
 		return nil, failf(codes.InvalidArgument, "the SubscriptionList has no subscription: give one for each path")
 	}
 	c := &stream{Server: s, out: out, prefix: list.GetPrefix(), encoding: list.GetEncoding(), modules: modules,
-		depth: want.depth, updatesOnly: list.GetUpdatesOnly()}
+		depth: want.depth, updatesOnly: list.GetUpdatesOnly(), readable: s.readFilter(out.Context())}
 	if want.configOnly {
 		c.filter = tree.ConfigOnly
 	}
 	for _, sub := range list.GetSubscription() {
-		p, err := readPath(s.schema, list.GetPrefix(), sub.GetPath())
+		p, err := s.readPath(list.GetPrefix(), sub.GetPath())
 		if err != nil {
 			return nil, err
 		}
-		one := &subscription{pattern: plain(s.schema, p), origin: sub.GetPath().GetOrigin(), annotation: isAnnotation(list.GetPrefix(), sub.GetPath())}
+		if err := s.mayReadOf(out.Context(), p); err != nil {
+			return nil, err
+		}
+		if err := checkView(list.GetEncoding(), p); err != nil {
+			return nil, err
+		}
+		one := &subscription{pattern: plain(p.schema, p.path), schema: p.schema, view: p.view, origin: sub.GetPath().GetOrigin(), annotation: isAnnotation(list.GetPrefix(), sub.GetPath())}
 		if list.GetMode() == gnmi.SubscriptionList_STREAM {
 			if err := s.checkMode(one, sub, want.configOnly); err != nil {
 				return nil, err
@@ -188,7 +198,7 @@ func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription, configOnly
 			return failf(codes.InvalidArgument, "path %s: with TARGET_DEFINED the router chooses the interval: leave sample_interval out", one.pattern)
 		}
 		one.onChange = true
-		if !configOnly && s.coversVolatile(one.pattern) {
+		if !configOnly && coversVolatile(one.schema, one.pattern) {
 			one.volatile = s.opt.Volatile
 			if sub.GetMode() == gnmi.SubscriptionMode_TARGET_DEFINED {
 				one.volatile *= 2
@@ -213,14 +223,14 @@ func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription, configOnly
 func isVolatile(n *tree.Node) bool {
 	for ; n.Parent != nil; n = n.Parent {
 		switch n.Name {
-		case "counters", "drops", "dataplane":
+		case "counters", "drops", "dataplane", "access", "current-datetime", "up-time":
 			return !n.Config
 		}
 	}
 	return false
 }
 
-func (s *Server) coversVolatile(pattern tree.Path) bool {
+func coversVolatile(schema *tree.Schema, pattern tree.Path) bool {
 	var below func(n *tree.Node) bool
 	below = func(n *tree.Node) bool {
 		if isVolatile(n) {
@@ -233,7 +243,7 @@ func (s *Server) coversVolatile(pattern tree.Path) bool {
 		}
 		return false
 	}
-	for _, n := range s.schema.Nodes(pattern) {
+	for _, n := range schema.Nodes(pattern) {
 		if below(n) {
 			return true
 		}

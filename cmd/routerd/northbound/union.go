@@ -77,7 +77,14 @@ func (r *setReader) union(updates []*gnmi.Update) {
 	}
 	if oc := shares[openconfigOrigin]; len(oc.ops) > 0 {
 		first := oc.from[0]
-		ops := r.translated(first.op, oc.ops, &gen.Device{})
+		var ops []tree.Op
+		if view := r.view(first.op, oc.ops[0].Path); view != nil {
+			var errs []*tree.Error
+			ops, errs = view.Translate(&gen.Device{}, oc.ops)
+			for _, err := range errs {
+				r.refuseAt(first.op, err)
+			}
+		}
 		oc.ops, oc.from = nil, nil
 		for _, op := range ops {
 			oc.ops, oc.from = append(oc.ops, op), append(oc.from, first)

@@ -66,6 +66,8 @@ func everything(intent *models.Intent) models.Change {
 		Policers:    additions(intent.Policers),
 		Filters:     additions(intent.Filters),
 		Multicast:   additions(intent.Multicast),
+		Users:       additions(intent.Users),
+		Roles:       additions(intent.Roles),
 	}
 }
 

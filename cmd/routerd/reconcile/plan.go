@@ -40,6 +40,8 @@ const (
 	Filter
 	MulticastRoute
 	GRIBI
+	Role
+	User
 )
 
 func (k Kind) String() string {
@@ -74,6 +76,10 @@ func (k Kind) String() string {
 		return "multicast-route"
 	case GRIBI:
 		return "gribi"
+	case Role:
+		return "role"
+	case User:
+		return "user"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -119,6 +125,9 @@ type Spec struct {
 
 	Multicast *models.MulticastSpec
 	GRIBI     *models.GRIBISpec
+
+	Role *models.RoleSpec
+	User *models.UserSpec
 }
 
 // A Step changes one object from Old to New. Create has no Old, Delete no New.
@@ -132,7 +141,7 @@ type Step struct {
 	Prefix   netip.Prefix // of a static route and an address; of a route of groups, the groups
 	Source   netip.Prefix // of a route of groups; the zero value for any
 	Neighbor netip.Addr   // of a neighbour
-	Name     string       // of a class, a session, a prefix list, a policer and a filter
+	Name     string       // of a class, a session, a prefix list, a policer, a filter, a role and a user
 	Old, New Spec
 }
 
@@ -158,7 +167,7 @@ func (s Step) Object() string {
 		return fmt.Sprintf("%s family %s neighbor %s", unit(), s.Family, s.Neighbor)
 	case StaticRoute:
 		return fmt.Sprintf("instance %s static-route %s", s.Instance, s.Prefix)
-	case LocalClass, Session, PrefixList, Policer, Filter:
+	case LocalClass, Session, PrefixList, Policer, Filter, Role, User:
 		return s.Kind.String() + " " + s.Name
 	case MulticastRoute:
 		return fmt.Sprintf("instance %s multicast-route %s %s", s.Instance, s.Prefix, models.MulticastKey{Source: s.Source}.SourceText())
@@ -234,6 +243,12 @@ func Plan(change models.Change) []Step {
 	for _, d := range change.Multicast {
 		add(Step{Kind: MulticastRoute, Instance: d.Key.Instance, Prefix: d.Key.Group, Source: d.Key.Source,
 			Old: Spec{Multicast: d.Old}, New: Spec{Multicast: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Roles {
+		add(Step{Kind: Role, Name: d.Key, Old: Spec{Role: d.Old}, New: Spec{Role: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.Users {
+		add(Step{Kind: User, Name: d.Key, Old: Spec{User: d.Old}, New: Spec{User: d.New}}, d.Old != nil, d.New != nil, false)
 	}
 	slices.SortStableFunc(steps, compare)
 	return steps

@@ -14,6 +14,7 @@ import (
 type Difference struct {
 	Path     Path
 	Old, New *gnmi.TypedValue
+	Secret   bool // the values are for the router alone: show Hidden in their place
 }
 
 // Differences is what deltas do one after the other, ordered by path: what one
@@ -27,7 +28,7 @@ func (s *Schema) Differences(deltas ...Delta) ([]Difference, error) {
 	out := make([]Difference, len(list))
 	for i, d := range list {
 		n := s.Nodes(d.path)[0]
-		out[i].Path = d.path
+		out[i].Path, out[i].Secret = d.path, n.secret
 		if out[i].Old, err = n.typedPlain(d.path, d.old); err != nil {
 			return nil, err
 		}

@@ -41,6 +41,10 @@ type Op struct {
 	Kind  OpKind
 	Path  Path
 	Value *gnmi.TypedValue
+
+	// Expand, if set, makes the operations that are applied in place of this one,
+	// from the tree as the operations before it leave it, which it only reads.
+	Expand func(root ygot.GoStruct) ([]Op, []*Error)
 }
 
 // An Editor applies operations to one tree. It is not safe for concurrent use.
@@ -64,6 +68,9 @@ func (s *Schema) Editor(root ygot.GoStruct, touch func(Path)) *Editor {
 
 // Apply applies one operation and returns everything that is wrong with it.
 func (e *Editor) Apply(op Op) []*Error {
+	if op.Expand != nil {
+		return e.expand(op)
+	}
 	e.errs = nil
 	switch op.Kind {
 	case Delete:
@@ -82,6 +89,18 @@ func (e *Editor) Apply(op Op) []*Error {
 		e.order(op.Path, v)
 	}
 	return e.errs
+}
+
+func (e *Editor) expand(op Op) []*Error {
+	root, ok := e.root.Interface().(ygot.GoStruct)
+	if !ok {
+		return []*Error{errorAt(Invalid, op.Path, "the root is a %s, not a struct of ygot", e.root.Type())}
+	}
+	ops, errs := op.Expand(root)
+	for _, o := range ops {
+		errs = append(errs, e.Apply(o)...)
+	}
+	return errs
 }
 
 func (e *Editor) fail(kind ErrorKind, p Path, format string, args ...any) {
@@ -458,6 +477,9 @@ func (m *merger) leaf(n *Node, at, entry reflect.Value, t *trail, v any) {
 		old = reflect.ValueOf(f.Interface())
 	}
 	if err := n.set(at, v); err != nil {
+		if n.secret {
+			err = errSecret
+		}
 		m.fail(Invalid, t.Path(), "%w", err)
 		return
 	}

@@ -100,6 +100,12 @@ func textOf(v reflect.Value) string {
 	return fmt.Sprint(v.Interface())
 }
 
+// identityModule is the module that defines an identity, which goes before its
+// name (RFC 7951, section 6.8); "" for a value of an enumeration.
+func identityModule(v reflect.Value) string {
+	return v.Interface().(ygot.GoEnum).ΛMap()[v.Type().Name()][v.Int()].DefiningModule
+}
+
 // Plain is the value as encoding/json writes it: RFC 7951 when ietf is set
 // (64-bit numbers and decimals are strings), else plain JSON numbers.
 func (l Value) Plain(ietf bool) any { return plainOf(l.v, ietf) }
@@ -110,6 +116,9 @@ func plainOf(v reflect.Value, ietf bool) any {
 		return nil
 	}
 	if name, ok := enumName(v); ok {
+		if module := identityModule(v); ietf && module != "" {
+			return module + ":" + name
+		}
 		return name
 	}
 	switch v.Kind() {

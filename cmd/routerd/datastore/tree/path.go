@@ -87,6 +87,7 @@ const (
 	Unknown                      // the model has no such node
 	Invalid                      // the value, or the operation on this node, is refused
 	Unsupported                  // the encoding or the feature is not implemented
+	Denied                       // who asks for it may not do it
 )
 
 // An Error is one thing wrong with the node at Path.

@@ -66,6 +66,7 @@ type Node struct {
 	mapKey   reflect.Type // list: the map's key type
 	ordered  bool         // list: ordered by user, and kept in a ygot.GoOrderedMap
 	leaf     *leafType    // leaf, leaf-list
+	secret   bool         // leaf whose value is shown to nobody
 	union    *union       // of a leaf or leaf-list whose Go type is an interface
 	def      reflect.Value
 }
@@ -172,6 +173,7 @@ func (n *Node) tieLeaf() error {
 	if err != nil {
 		return fmt.Errorf("leaf %s: %w", n.Name, err)
 	}
+	n.secret = isSecretType(n.entry.Type.Name)
 	n.leaf, err = newLeafType(e.Type)
 	if err != nil {
 		return fmt.Errorf("leaf %s: %w", n.Name, err)

@@ -65,6 +65,7 @@ type Walker struct {
 	State    Source        // nil for none
 	Filter   Filter
 	Defaults bool // give unset leaves with a default
+	Hide     bool // give Hidden in place of secrets
 	Depth    int  // most elements of a leaf's path below its match; 0 for no limit
 
 	// Match, if set, is called with each node that the path matches, before the
@@ -339,6 +340,9 @@ func (w *walk) value(c *Node, at pair) (Value, bool) {
 	for _, side := range []reflect.Value{at.cfg, at.st} {
 		if side.IsValid() {
 			if f := side.Elem().Field(c.field); isSet(f) {
+				if c.secret && w.Hide {
+					return Value{hiddenValue}, true
+				}
 				return Value{freeze(f)}, true
 			}
 		}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/term"
+)
+
+// passwordVariable is the environment's variable with the password.
+const passwordVariable = "RCLI_PASSWORD"
+
+// findPassword finds the password of the user that --user names: in
+// --password-file, in the environment, or by asking. Without --user there is none,
+// unless the environment has one.
+func (t target) findPassword() (string, error) {
+	if t.password != "" || t.address == "" {
+		return t.password, nil // root's socket asks for none
+	}
+	if t.passwordFile != "" {
+		f, err := os.Open(t.passwordFile)
+		if err != nil {
+			return "", fmt.Errorf("--password-file: %w", err)
+		}
+		defer f.Close()
+		password, err := firstLine(f)
+		if err != nil {
+			return "", fmt.Errorf("--password-file: %s: %w", t.passwordFile, err)
+		}
+		return password, nil
+	}
+	if password, ok := os.LookupEnv(passwordVariable); ok {
+		return password, nil
+	}
+	if t.user == "" || t.cert != "" || !term.IsTerminal(int(os.Stdin.Fd())) {
+		return "", nil
+	}
+	return ask(fmt.Sprintf("%s's password at %s: ", t.user, t.address))
+}
+
+// ask asks at the terminal, without showing what is typed.
+func ask(prompt string) (string, error) {
+	fmt.Fprint(os.Stderr, prompt)
+	text, err := term.ReadPassword(int(os.Stdin.Fd()))
+	fmt.Fprintln(os.Stderr)
+	if err != nil {
+		return "", fmt.Errorf("password: %w", err)
+	}
+	return string(text), nil
+}
+
+// firstLine reads a password of one line.
+func firstLine(r io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(r, 4096)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	line = strings.TrimRight(line, "\r\n")
+	if line == "" {
+		return "", errors.New("there is no password in the first line")
+	}
+	return line, nil
+}
+
+// hashCost makes a guess of a password take some 60 ms.
+const hashCost = 10
+
+// longestPassword is what bcrypt looks at, in octets.
+const longestPassword = 72
+
+func hashCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "hash-password",
+		Short: "print the bcrypt hash of a password, for /user/config/password-hash; asks for it, or reads a line",
+		Example: `  rcli hash-password
+  rcli set '/user[name=ann]/config/password-hash' "$(rcli hash-password < file)"`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			password, err := o.newPassword()
+			if err != nil {
+				return err
+			}
+			if len(password) > longestPassword {
+				return usagef("the password has %d octets: choose one of at most %d", len(password), longestPassword)
+			}
+			hash, err := bcrypt.GenerateFromPassword([]byte(password), hashCost)
+			if err != nil {
+				return fmt.Errorf("hash-password: %w", err)
+			}
+			_, err = fmt.Fprintf(o.out, "%s\n", hash)
+			return err
+		},
+	}
+}
+
+// newPassword asks twice at a terminal, and reads a line elsewhere.
+func (o *options) newPassword() (string, error) {
+	if o.in != os.Stdin || !term.IsTerminal(int(os.Stdin.Fd())) {
+		return firstLine(o.in)
+	}
+	password, err := ask("New password: ")
+	if err != nil {
+		return "", err
+	}
+	again, err := ask("Again: ")
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case password == "":
+		return "", errors.New("an empty password is none: type one")
+	case password != again:
+		return "", errors.New("the two differ: try again")
+	}
+	return password, nil
+}
