@@ -1,14 +1,12 @@
 package main
 
 import (
-	"crypto/tls"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
 
 	"router/cmd/routerd/boot"
 	"router/cmd/routerd/control"
-	"router/cmd/routerd/northbound"
 	"router/cmd/routerd/northbound/gnoi"
 	"router/cmd/routerd/restart"
 )
@@ -20,21 +18,9 @@ func operations(d *daemon, s boot.Settings, log *slog.Logger) *gnoi.Services {
 		Directories: directories(s),
 	}
 	if c := d.access.certificate; c != nil {
-		o.Certificates = certificates{c}
+		o.Certificates = c
 	}
 	return gnoi.New(o)
-}
-
-// certificates is the router's certificate as gNOI wants it.
-type certificates struct{ *northbound.Certificate }
-
-// Current implements gnoi.Certificates.
-func (c certificates) Current() *tls.Config {
-	config, err := c.Config().GetConfigForClient(nil)
-	if err != nil {
-		return nil
-	}
-	return config
 }
 
 // directories are those whose files clients may get: what the router writes for
