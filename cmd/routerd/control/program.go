@@ -51,9 +51,6 @@ func (t Tables) Instance(name string) (index uint32, born uint64, ok bool) {
 	return in.index, in.born, true
 }
 
-// Instances lists the instances.
-func (t Tables) Instances() []string { return t.r.vrfs.Instances() }
-
 // Unit is the if_index of a unit by its name; a name without a unit's id means
 // the unit "0".
 func (t Tables) Unit(name string) (intf.Index, bool) {

@@ -3,7 +3,6 @@ package gribi
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -134,8 +133,6 @@ func (r fakeTables) Instance(name string) (uint32, uint64, bool) {
 	}
 	return 0, 0, false
 }
-
-func (r fakeTables) Instances() []string { return slices.Sorted(maps.Keys(r.instances)) }
 
 func (r fakeTables) Unit(name string) (intf.Index, bool) {
 	i, ok := r.units[name]

@@ -27,13 +27,12 @@ type Router interface {
 	Changed()
 }
 
-// Tables are a router's tables during a Program call. Deleting or giving up what
-// is absent is no error.
+// Tables are a router's tables during a Program call. Deleting a route or letting
+// a next hop go that isn't there is no error.
 type Tables interface {
 	// Instance is the index of an instance; born differs when it was deleted and
 	// made anew.
 	Instance(name string) (index uint32, born uint64, ok bool)
-	Instances() []string
 	// Unit is the if_index of a unit by name.
 	Unit(name string) (intf.Index, bool)
 
