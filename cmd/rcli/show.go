@@ -159,6 +159,7 @@ var tables = []string{
 	"multicast",
 	"gribi",
 	"commits",
+	"health",
 	"users",
 	"roles",
 	"audit",
@@ -223,6 +224,7 @@ func showCommand(o *options) *cobra.Command {
 	filterCommands(o, sub)
 	accessCommands(o, sub)
 	sub(multicastCommand(o))
+	sub(healthCommand(o))
 	commitCommands(o, sub)
 	sub(logServersCommand(o))
 	sub(&cobra.Command{Use: "gribi", Short: "what controllers program over gRIBI, and who they are", Args: cobra.NoArgs},

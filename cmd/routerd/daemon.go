@@ -14,6 +14,7 @@ import (
 	"router/cmd/routerd/control"
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/gribi"
+	"router/cmd/routerd/health"
 	"router/cmd/routerd/logs"
 	"router/cmd/routerd/reconcile"
 	"router/cmd/routerd/restart"
@@ -21,6 +22,7 @@ import (
 	"router/dataplane/host"
 	"router/intf"
 	"router/intf/kernel"
+	"router/models"
 	"router/vrf/epoch"
 	"router/vrf/fib"
 )
@@ -43,6 +45,7 @@ type daemon struct {
 
 	programmer *programmer     // of gribi
 	restarts   *restart.Keeper // that clients ask for
+	health     *health.Monitor
 
 	stop    context.CancelFunc // ends what runs in tasks
 	tasks   sync.WaitGroup
@@ -92,7 +95,14 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 	}
 	d.restarts = restart.Open(s.StateDir, time.Now, log)
 	d.task(func() { d.restarts.Run(run) })
-	d.server, err = serve(s, d.store, state{d.router, sink.Remotes, d.gribi, d.programmer, d.access}, d.access, operations(d, log), log)
+	d.health = d.watchHealth(s.StateDir, log)
+	d.task(func() { d.health.Run(run) })
+	d.router.Watch(func(e control.Event) {
+		if e.Object.Kind == models.Device {
+			d.health.Kick()
+		}
+	})
+	d.server, err = serve(s, d.store, state{d.router, sink.Remotes, d.gribi, d.programmer, d.health, d.access}, d.access, operations(d, s, log), log)
 	if err != nil {
 		return nil, err
 	}

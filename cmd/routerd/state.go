@@ -5,6 +5,7 @@ import (
 
 	"router/cmd/routerd/control"
 	"router/cmd/routerd/gribi"
+	"router/cmd/routerd/health"
 	"router/cmd/routerd/logs"
 	"router/cmd/routerd/northbound"
 	"router/gen"
@@ -18,6 +19,7 @@ type state struct {
 	logs       *logs.Remotes
 	gribi      *gribi.Server
 	programmer *programmer // tells of changes of gribi
+	health     *health.Monitor
 	access     *accessState
 }
 
@@ -78,6 +80,7 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 		st := s.router.SystemState()
 		s.access.system(&st)
 		models.FillSystem(dst, st)
+		models.FillHealth(dst, s.health.Components())
 		return true
 	case models.Device:
 		st, ok := s.router.DeviceState(o.Device)
@@ -209,18 +212,20 @@ func (s state) Flows(dst []models.FlowState, q northbound.FlowQuery) []models.Fl
 
 // Watch implements northbound.State.
 func (s state) Watch(fn func(northbound.StateChange)) (stop func()) {
-	router := s.router.Watch(func(e control.Event) {
+	stopRouter := s.router.Watch(func(e control.Event) {
 		fn(northbound.StateChange{Object: e.Object, Route: e.Route, Group: e.Group, Table: e.Table, Family: e.Family})
 	})
-	servers := s.logs.Watch(func(name string) {
+	stopLogs := s.logs.Watch(func(name string) {
 		fn(northbound.StateChange{Object: models.Object{Kind: models.LogServer, Name: name}})
 	})
-	programs := s.programmer.watch(func() { fn(northbound.StateChange{Object: models.Object{Kind: models.GRIBI}}) })
-	rights := s.access.watch(func(o models.Object) { fn(northbound.StateChange{Object: o}) })
+	stopGRIBI := s.programmer.watch(func() { fn(northbound.StateChange{Object: models.Object{Kind: models.GRIBI}}) })
+	stopHealth := s.health.Watch(func() { fn(northbound.StateChange{Object: models.Object{Kind: models.System}}) })
+	stopAccess := s.access.watch(func(o models.Object) { fn(northbound.StateChange{Object: o}) })
 	return func() {
-		router()
-		servers()
-		programs()
-		rights()
+		stopRouter()
+		stopLogs()
+		stopHealth()
+		stopGRIBI()
+		stopAccess()
 	}
 }
