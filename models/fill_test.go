@@ -53,6 +53,7 @@ func filled() *gen.Device {
 		TLS: &TLSState{Fingerprint: "ab", Subject: "CN=r1", Issuer: "CN=ca", NotBefore: now, NotAfter: now, Source: Installed, Loaded: now,
 			Authorities: 1, Reloads: 2, Error: "half a file"},
 	})
+	FillHealth(dst, []HealthState{{Name: "disk", Known: true, Reason: "full", LastChange: now, Events: 2, LastEvent: "disk-2"}})
 	FillDatastore(dst, DatastoreState{
 		Number: 4, Time: now, Damage: []string{"journal-0"}, Rescue: &RescueState{Commit: 2, Time: now, User: "ann"},
 		Pending: &PendingCommit{ID: "x", Commit: 4, Base: 3, Deadline: now, User: "ann", Late: "disk full"},

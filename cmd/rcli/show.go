@@ -159,6 +159,7 @@ var tables = []string{
 	"multicast",
 	"gribi",
 	"commits",
+	"health",
 	"users",
 	"roles",
 	"audit",
@@ -222,6 +223,7 @@ func showCommand(o *options) *cobra.Command {
 	filterCommands(o, sub)
 	accessCommands(o, sub)
 	sub(multicastCommand(o))
+	sub(healthCommand(o))
 	commitCommands(o, sub)
 	sub(&cobra.Command{Use: "gribi", Short: "what controllers program over gRIBI, and who they are", Args: cobra.NoArgs},
 		func(ctx context.Context, c *client, _ []string) error { return showGRIBI(ctx, o, c) })

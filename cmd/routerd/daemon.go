@@ -14,12 +14,14 @@ import (
 	"router/cmd/routerd/control"
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/gribi"
+	"router/cmd/routerd/health"
 	"router/cmd/routerd/reconcile"
 	"router/cmd/routerd/restart"
 	"router/dataplane"
 	"router/dataplane/host"
 	"router/intf"
 	"router/intf/kernel"
+	"router/models"
 	"router/vrf/epoch"
 	"router/vrf/fib"
 )
@@ -42,6 +44,7 @@ type daemon struct {
 
 	programmer *programmer     // of gribi
 	restarts   *restart.Keeper // that clients ask for
+	health     *health.Monitor
 
 	stop    context.CancelFunc // ends what runs in tasks
 	tasks   sync.WaitGroup
@@ -90,7 +93,14 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 	}
 	d.restarts = restart.Open(s.StateDir, time.Now, log)
 	d.task(func() { d.restarts.Run(run) })
-	d.server, err = serve(s, d.store, state{d.router, d.gribi, d.programmer, d.access}, d.access, operations(d, log), log)
+	d.health = d.watchHealth(s.StateDir, log)
+	d.task(func() { d.health.Run(run) })
+	d.router.Watch(func(e control.Event) {
+		if e.Object.Kind == models.Device {
+			d.health.Kick()
+		}
+	})
+	d.server, err = serve(s, d.store, state{d.router, d.gribi, d.programmer, d.health, d.access}, d.access, operations(d, s, log), log)
 	if err != nil {
 		return nil, err
 	}

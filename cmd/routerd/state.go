@@ -5,6 +5,7 @@ import (
 
 	"router/cmd/routerd/control"
 	"router/cmd/routerd/gribi"
+	"router/cmd/routerd/health"
 	"router/cmd/routerd/northbound"
 	"router/gen"
 	"router/intf"
@@ -16,6 +17,7 @@ type state struct {
 	router     *control.Router
 	gribi      *gribi.Server
 	programmer *programmer // tells of changes of gribi
+	health     *health.Monitor
 	access     *accessState
 }
 
@@ -74,6 +76,7 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 		st := s.router.SystemState()
 		s.access.system(&st)
 		models.FillSystem(dst, st)
+		models.FillHealth(dst, s.health.Components())
 		return true
 	case models.Device:
 		st, ok := s.router.DeviceState(o.Device)
@@ -201,9 +204,11 @@ func (s state) Flows(dst []models.FlowState, q northbound.FlowQuery) []models.Fl
 func (s state) Watch(fn func(northbound.StateChange)) (stop func()) {
 	stopRouter := s.router.Watch(func(e control.Event) { fn(northbound.StateChange{Object: e.Object, Route: e.Route, Group: e.Group}) })
 	stopGRIBI := s.programmer.watch(func() { fn(northbound.StateChange{Object: models.Object{Kind: models.GRIBI}}) })
+	stopHealth := s.health.Watch(func() { fn(northbound.StateChange{Object: models.Object{Kind: models.System}}) })
 	stopAccess := s.access.watch(func(o models.Object) { fn(northbound.StateChange{Object: o}) })
 	return func() {
 		stopRouter()
+		stopHealth()
 		stopGRIBI()
 		stopAccess()
 	}
