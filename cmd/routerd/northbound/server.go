@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,11 +58,8 @@ type Options struct {
 	// Anybody lets callers without credentials do everything as long as no user
 	// is declared.
 	Anybody bool
-	// PathServices are services, by their full names, that check with Authorize
-	// what they change: calling them needs no rule.
-	PathServices []string
-	Audit        *audit.Log // nil for none
-	Limits       Limits
+	Audit   *audit.Log // nil for none
+	Limits  Limits
 
 	now func() time.Time
 }
@@ -113,7 +109,7 @@ func New(opt Options) *Server {
 	s := &Server{opt: opt, log: opt.Log, store: opt.Store, schema: opt.Store.Schema(), now: opt.now,
 		source: newSource(opt.Store, opt.State), calls: newCallStats(), done: make(chan struct{}),
 		rate: newRateLimit(opt.Limits.Rate), open: map[string]bool{}, health: health.NewServer()}
-	for _, name := range slices.Concat(openServices, opt.PathServices) {
+	for _, name := range openServices {
 		s.open[name] = true
 	}
 	return s
