@@ -189,14 +189,33 @@ func addDrops(m map[Reason]uint64, d *dropCounts) {
 
 // Totals adds up where packets came from and went since New.
 func (e *Engine) Totals() Totals {
-	var v [numTotals]uint64
-	for _, w := range e.workers {
-		for i := range v {
-			v[i] += w.totals.live[i].Load()
+	var t Totals
+	for _, w := range e.WorkerTotals() {
+		t.Received += w.Received
+		t.Injected += w.Injected
+		t.Created += w.Created
+		t.Sent += w.Sent
+		t.Dropped += w.Dropped
+		t.Punted += w.Punted
+		t.Delivered += w.Delivered
+		t.Absorbed += w.Absorbed
+	}
+	return t
+}
+
+// WorkerTotals says where the packets of each worker came from and went since
+// New.
+func (e *Engine) WorkerTotals() []Totals {
+	list := make([]Totals, len(e.workers))
+	for i, w := range e.workers {
+		var v [numTotals]uint64
+		for j := range v {
+			v[j] = w.totals.live[j].Load()
+		}
+		list[i] = Totals{
+			Received: v[totalReceived], Injected: v[totalInjected], Created: v[totalCreated], Sent: v[totalSent],
+			Dropped: v[totalDropped], Punted: v[totalPunted], Delivered: v[totalDelivered], Absorbed: v[totalAbsorbed],
 		}
 	}
-	return Totals{
-		Received: v[totalReceived], Injected: v[totalInjected], Created: v[totalCreated], Sent: v[totalSent],
-		Dropped: v[totalDropped], Punted: v[totalPunted], Delivered: v[totalDelivered], Absorbed: v[totalAbsorbed],
-	}
+	return list
 }

@@ -32,8 +32,9 @@ type Change struct {
 	Policers    []Delta[string, PolicerSpec]
 	Filters     []Delta[string, FilterSpec]
 
-	Users []Delta[string, UserSpec]
-	Roles []Delta[string, RoleSpec]
+	Users      []Delta[string, UserSpec]
+	Roles      []Delta[string, RoleSpec]
+	LogServers []Delta[string, LogServerSpec]
 
 	generation uint64
 }
@@ -44,7 +45,7 @@ func (c *Change) Empty() bool { return c.Len() == 0 }
 // Len is the number of objects that change.
 func (c *Change) Len() int {
 	n := len(c.Devices) + len(c.Units) + len(c.Instances) + len(c.Static) + len(c.Multicast) + len(c.Classes) + len(c.Sessions) +
-		len(c.PrefixLists) + len(c.Policers) + len(c.Filters) + len(c.Users) + len(c.Roles)
+		len(c.PrefixLists) + len(c.Policers) + len(c.Filters) + len(c.Users) + len(c.Roles) + len(c.LogServers)
 	if c.System != nil {
 		n++
 	}
@@ -83,6 +84,7 @@ func (c *Change) inverse() Change {
 	r.Multicast = inverses(c.Multicast)
 	r.Users = inverses(c.Users)
 	r.Roles = inverses(c.Roles)
+	r.LogServers = inverses(c.LogServers)
 	return r
 }
 
@@ -111,6 +113,7 @@ func (c *Change) sort() {
 	slices.SortFunc(c.Filters, func(a, b Delta[string, FilterSpec]) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(c.Users, func(a, b Delta[string, UserSpec]) int { return strings.Compare(a.Key, b.Key) })
 	slices.SortFunc(c.Roles, func(a, b Delta[string, RoleSpec]) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(c.LogServers, func(a, b Delta[string, LogServerSpec]) int { return strings.Compare(a.Key, b.Key) })
 }
 
 // delta compares what old has under key with what is wanted there, nil for

@@ -38,8 +38,9 @@ func NewCompiled() *Compiled {
 
 			Multicast: map[MulticastKey]MulticastSpec{},
 
-			Users: map[string]UserSpec{},
-			Roles: maps.Clone(BuiltInRoles),
+			Users:      map[string]UserSpec{},
+			Roles:      maps.Clone(BuiltInRoles),
+			LogServers: map[string]LogServerSpec{},
 		},
 		index: newIndexes(),
 	}
@@ -223,6 +224,10 @@ func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Cha
 			}
 		case FilterLog, Audit:
 			// It is state alone.
+		case LogServer:
+			if d, ok := delta(c.intent.LogServers, o.Name, compiled(dev.LogServer[o.Name], o.Name, compileLogServer, v), equal); ok {
+				change.LogServers = append(change.LogServers, d)
+			}
 		}
 	}
 	change.sort()
@@ -281,6 +286,9 @@ func (c *Compiled) apply(change Change) {
 	}
 	for _, d := range change.Roles {
 		replace(c.intent.Roles, d, nil)
+	}
+	for _, d := range change.LogServers {
+		replace(c.intent.LogServers, d, nil)
 	}
 }
 

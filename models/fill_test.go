@@ -53,6 +53,7 @@ func filled() *gen.Device {
 		TLS: &TLSState{Fingerprint: "ab", Subject: "CN=r1", Issuer: "CN=ca", NotBefore: now, NotAfter: now, Source: Installed, Loaded: now,
 			Authorities: 1, Reloads: 2, Error: "half a file"},
 	})
+	FillHealth(dst, []HealthState{{Name: "disk", Known: true, Reason: "full", LastChange: now, Events: 2, LastEvent: "disk-2"}})
 	FillDatastore(dst, DatastoreState{
 		Number: 4, Time: now, Damage: []string{"journal-0"}, Rescue: &RescueState{Commit: 2, Time: now, User: "ann"},
 		Pending: &PendingCommit{ID: "x", Commit: 4, Base: 3, Deadline: now, User: "ann", Late: "disk full"},
@@ -114,6 +115,10 @@ func filled() *gen.Device {
 	dst.Session["peer"].State.IcmpType = other.Session["echo"].State.IcmpType
 	fillFilters(dst)
 	fillAccessOf(dst)
+	FillLogServer(dst, LogServerState{
+		Spec:      LogServerSpec{Name: "far", Description: "archive", Host: "192.0.2.9", Port: 6514, Facility: 23, CAFile: "/ca", ServerName: "logs", CertFile: "/cert", KeyFile: "/key"},
+		Connected: true, Reason: "not reached", LastChange: now, Sent: 5, Dropped: 1,
+	})
 	key := MulticastKey{Instance: "red", Group: netip.MustParsePrefix("ff0e::1/128"), Source: netip.MustParsePrefix("2001:db8::/64")}
 	FillMulticast(dst, MulticastState{
 		Applied: MulticastSpec{Key: key, Action: MulticastFlood, In: unit.Key, Out: []intf.UnitKey{unit.Key}, Local: true, Description: "video"},

@@ -29,8 +29,9 @@ type Intent struct {
 
 	Multicast map[MulticastKey]MulticastSpec
 
-	Users map[string]UserSpec
-	Roles map[string]RoleSpec // those that are built in are always there
+	Users      map[string]UserSpec
+	Roles      map[string]RoleSpec // those that are built in are always there
+	LogServers map[string]LogServerSpec
 }
 
 // A SystemSpec is what is declared of the router as a whole. It is comparable.

@@ -33,6 +33,7 @@ const (
 	User
 	Role
 	Audit // a call in the audit log; state alone
+	LogServer
 )
 
 func (k Kind) String() string {
@@ -69,6 +70,8 @@ func (k Kind) String() string {
 		return "role"
 	case Audit:
 		return "audit"
+	case LogServer:
+		return "log-server"
 	}
 	return "kind(" + uintText(uint64(k)) + ")"
 }
@@ -133,6 +136,8 @@ func (o Object) Path() string {
 		return rolePath(o.Name)
 	case Audit:
 		return keyed("", "audit", "number", o.Name)
+	case LogServer:
+		return logServerPath(o.Name)
 	}
 	return "/"
 }
@@ -216,6 +221,9 @@ func (w *walker) root(elems []*gpb.PathElem) {
 	}
 	if covers(all, name, "role") {
 		named(w, Role, w.dev.Role, first)
+	}
+	if covers(all, name, "log-server") {
+		named(w, LogServer, w.dev.LogServer, first)
 	}
 }
 

@@ -100,7 +100,7 @@ const (
 
 // Rules lists the names of all rules that the model states by an
 // error-app-tag, sorted.
-func Rules() []string { return slices.Concat(allRules, filterRules, accessRules) }
+func Rules() []string { return slices.Concat(allRules, filterRules, accessRules, logServerRules) }
 
 var allRules = []string{
 	ruleAddressCanonical, ruleAddressFamily, ruleAddressLinkLocal,

@@ -187,7 +187,7 @@ type ruleCase struct {
 
 // allCases are the cases of all files.
 func allCases() []ruleCase {
-	return slices.Concat(ruleCases, filterCases(), multicastCases, accessCases)
+	return slices.Concat(ruleCases, filterCases(), multicastCases, accessCases, logServerCases)
 }
 
 // ruleCases spoil base. rule is empty for what is allowed. xpath says that the

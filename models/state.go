@@ -240,3 +240,14 @@ type MemberState struct {
 	Active   bool   // carries traffic
 	Reason   string // empty when it can be used
 }
+
+// A HealthState is what was found of a part of the router last.
+type HealthState struct {
+	Name       string
+	Known      bool // it has been looked at
+	Healthy    bool
+	Reason     string    // what is wrong
+	LastChange time.Time // of Healthy
+	Events     uint64    // how often it has become unhealthy
+	LastEvent  string    // empty before the first
+}

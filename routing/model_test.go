@@ -711,6 +711,8 @@ func (w *world) play(script []byte) {
 		}
 	}
 	for len(script) > 0 {
+		before := w.shown()
+		clear(w.plane.told)
 		if next(5) == 0 {
 			n := next(8)
 			if err := w.store.Batch(func() error {
@@ -725,6 +727,7 @@ func (w *world) play(script []byte) {
 			step()
 		}
 		w.check()
+		w.checkTold(before)
 		if w.tb.Failed() {
 			w.tb.FailNow()
 		}

@@ -197,6 +197,7 @@ func (s *Store) sweep() {
 // resolve finds what g leads to.
 func (s *Store) resolve(g *gateway) {
 	g.state = exploring
+	old := *g
 	g.target, g.through, g.reason, g.depth, g.match = NextHop{}, netip.Prefix{}, "", 1, 0
 	s.path = append(s.path, g)
 	base := len(s.steps)
@@ -204,6 +205,9 @@ func (s *Store) resolve(g *gateway) {
 	s.steps = s.steps[:base]
 	s.path = s.path[:len(s.path)-1]
 	g.state = resolved
+	if g.hop != nil && !g.samePath(old) {
+		s.moved = append(s.moved, g.hop)
+	}
 }
 
 // follow tries the routes that cover g, longest prefix first, until one of them

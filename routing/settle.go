@@ -55,8 +55,10 @@ func (s *Store) settle() error {
 	for _, h := range s.regrouped {
 		s.announce(h)
 	}
+	s.moved = append(s.moved, s.regrouped...)
 	s.fresh, s.regrouped = s.fresh[:0], s.regrouped[:0]
 
+	s.tellPaths()
 	for _, i := range s.queue {
 		n := s.nodes.at(i)
 		n.flags &^= nodeQueued

@@ -20,9 +20,12 @@ type Config struct {
 	// the last is gone.
 	OnGateway func(ifindex intf.Index, gateway netip.Addr, used bool)
 	// OnRoute tells of each prefix whose routes or whose choice of the best has
-	// changed, when the FIB is up to date. A change of path of an Indirect that
-	// stays resolved is not told route by route.
+	// changed, when the FIB is up to date, and of those whose way has changed
+	// alone, as long as these are few.
 	OnRoute func(instance uint32, prefix netip.Prefix)
+	// OnRoutes tells, where they are many, that the way of any route of a family in
+	// an instance may have changed.
+	OnRoutes func(instance uint32, f intf.Family)
 	// OnSource is OnRoute for the routes of a group by source.
 	OnSource func(instance uint32, group netip.Addr, source netip.Prefix)
 }
@@ -75,6 +78,7 @@ type Store struct {
 	dirty     []*gateway
 	regroups  []*hop     // groups to deal anew
 	regrouped []*hop     // groups dealt anew
+	moved     []*hop     // hops whose way has changed
 	idle      []*gateway // gateways that perhaps nobody needs
 	path      []*gateway // of the resolution under way
 	steps     []uint32   // nodes that the gateways of path may follow

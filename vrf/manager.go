@@ -28,6 +28,9 @@ type Config struct {
 	// OnRoute tells of each prefix whose routes or whose choice of the best
 	// changed, once per call or Batch, when the FIB is up to date. May be nil.
 	OnRoute func(instance uint32, prefix netip.Prefix)
+	// OnRoutes tells, where these are many, that the way of any route of a family
+	// in an instance may have changed. May be nil.
+	OnRoutes func(instance uint32, f intf.Family)
 	// OnFlow is OnRoute for the routes of a group by source. May be nil.
 	OnFlow func(instance uint32, group netip.Addr, source netip.Prefix)
 }
@@ -70,7 +73,7 @@ func New(c Config) (*Manager, error) {
 		byIndex:  map[uint32]*instance{},
 		families: map[familyKey]*family{},
 	}
-	m.store = routing.NewStore(routing.Config{Sink: c.Sink, OnGateway: c.OnGateway, OnRoute: c.OnRoute, OnSource: m.onFlow})
+	m.store = routing.NewStore(routing.Config{Sink: c.Sink, OnGateway: c.OnGateway, OnRoute: c.OnRoute, OnRoutes: c.OnRoutes, OnSource: m.onFlow})
 	if err := m.AddInstance(Default, 0); err != nil {
 		return nil, err
 	}

@@ -121,8 +121,9 @@ Exit codes: 0 done, 1 refused, 2 usage, 3 no connection.`,
 	f.BoolVar(&o.json, "json", false, "print JSON, for programs")
 	root.Flags().StringArrayVarP(&o.commands, "command", "c", nil, "command to run; may be repeated")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(getCommand(o), setCommand(o), deleteCommand(o), loadCommand(o), showCommand(o), watchCommand(o), pingCommand(o), tracerouteCommand(o), restartCommand(o))
-	root.AddCommand(commitCommand(o), rollbackCommand(o), rescueCommand(o), compareCommand(o), planCommand(o), candidatesCommand(o), hashCommand(o))
+	root.AddCommand(getCommand(o), setCommand(o), deleteCommand(o), loadCommand(o), showCommand(o), watchCommand(o))
+	root.AddCommand(pingCommand(o), tracerouteCommand(o), restartCommand(o), fileCommand(o), hashCommand(o))
+	root.AddCommand(commitCommand(o), rollbackCommand(o), rescueCommand(o), compareCommand(o), planCommand(o), candidatesCommand(o))
 	for _, c := range root.Commands() {
 		usageArgs(c)
 	}

@@ -159,10 +159,12 @@ var tables = []string{
 	"multicast",
 	"gribi",
 	"commits",
+	"health",
 	"users",
 	"roles",
 	"audit",
 	"certificate",
+	"log-servers",
 }
 
 func showCommand(o *options) *cobra.Command {
@@ -222,7 +224,9 @@ func showCommand(o *options) *cobra.Command {
 	filterCommands(o, sub)
 	accessCommands(o, sub)
 	sub(multicastCommand(o))
+	sub(healthCommand(o))
 	commitCommands(o, sub)
+	sub(logServersCommand(o))
 	sub(&cobra.Command{Use: "gribi", Short: "what controllers program over gRIBI, and who they are", Args: cobra.NoArgs},
 		func(ctx context.Context, c *client, _ []string) error { return showGRIBI(ctx, o, c) })
 	return show

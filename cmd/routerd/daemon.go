@@ -14,12 +14,15 @@ import (
 	"router/cmd/routerd/control"
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/gribi"
+	"router/cmd/routerd/health"
+	"router/cmd/routerd/logs"
 	"router/cmd/routerd/reconcile"
 	"router/cmd/routerd/restart"
 	"router/dataplane"
 	"router/dataplane/host"
 	"router/intf"
 	"router/intf/kernel"
+	"router/models"
 	"router/vrf/epoch"
 	"router/vrf/fib"
 )
@@ -42,6 +45,7 @@ type daemon struct {
 
 	programmer *programmer     // of gribi
 	restarts   *restart.Keeper // that clients ask for
+	health     *health.Monitor
 
 	stop    context.CancelFunc // ends what runs in tasks
 	tasks   sync.WaitGroup
@@ -50,7 +54,8 @@ type daemon struct {
 
 // start brings everything up: when it returns, the stored configuration is
 // applied and clients are served. On an error all is taken down again.
-func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, err error) {
+func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err error) {
+	log := slog.New(sink.Handler())
 	d := &daemon{log: log}
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d.stop = stop
@@ -79,7 +84,7 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 	}
 	d.startGRIBI(run, log)
 	d.store, err = datastore.Open(ctx, datastore.Options{
-		Dir: s.StateDir, Lock: lock, Applier: reconcile.NewApplier(d.router, log), Log: log, Flush: s.Flush,
+		Dir: s.StateDir, Lock: lock, Applier: reconcile.NewApplier(newTarget(d.router, sink.Remotes), log), Log: log, Flush: s.Flush,
 	})
 	if err != nil {
 		return nil, err
@@ -90,8 +95,18 @@ func start(ctx context.Context, s boot.Settings, log *slog.Logger) (_ *daemon, e
 	}
 	d.restarts = restart.Open(s.StateDir, time.Now, log)
 	d.task(func() { d.restarts.Run(run) })
-	d.server, err = serve(s, d.store, state{d.router, d.gribi, d.programmer, d.access}, d.access, operations(d, log), log)
+	d.health = d.watchHealth(s.StateDir, log)
+	d.task(func() { d.health.Run(run) })
+	d.router.Watch(func(e control.Event) {
+		if e.Object.Kind == models.Device {
+			d.health.Kick()
+		}
+	})
+	d.server, err = serve(s, d.store, state{d.router, sink.Remotes, d.gribi, d.programmer, d.health, d.access}, d.access, operations(d, s, log), log)
 	if err != nil {
+		return nil, err
+	}
+	if err := d.observe(ctx, s, sink, log); err != nil {
 		return nil, err
 	}
 	return d, nil

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -153,7 +152,7 @@ func turnPaths(dir string, orders io.Reader) error {
 	if err != nil {
 		return err
 	}
-	d, err := start(context.Background(), settings, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	d, err := start(context.Background(), settings, noLog())
 	if err != nil {
 		return err
 	}

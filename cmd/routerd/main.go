@@ -43,7 +43,17 @@ func run(args []string, errOut io.Writer) int {
 		}
 		return 1
 	}
-	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: settings.LogLevel}))
+	sink, err := openLog(settings, errOut)
+	if err != nil {
+		fmt.Fprintf(errOut, "routerd: %v\n", err)
+		return 1
+	}
+	defer func() {
+		if err := sink.Close(); err != nil {
+			fmt.Fprintf(errOut, "routerd: %v\n", err)
+		}
+	}()
+	log := slog.New(sink.Handler())
 	// The tables lie outside Go's heap; what is inside is small and mostly
 	// long-lived, so that collecting earlier costs little and saves memory.
 	if os.Getenv("GOGC") == "" {
@@ -52,8 +62,9 @@ func run(args []string, errOut io.Writer) int {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	go reopenOnHangup(ctx, sink, log)
 	log.Info("starting", "version", version.Version, "state-dir", settings.StateDir, "workers", settings.Workers)
-	d, err := start(ctx, settings, log)
+	d, err := start(ctx, settings, sink)
 	if err != nil {
 		fmt.Fprintf(errOut, "routerd: %v\n", err)
 		return 1

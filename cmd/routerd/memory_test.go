@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -90,7 +88,7 @@ func holdTable(file, dir string) error {
 	if err != nil {
 		return err
 	}
-	d, err := start(context.Background(), settings, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	d, err := start(context.Background(), settings, noLog())
 	if err != nil {
 		return err
 	}

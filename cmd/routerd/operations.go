@@ -3,15 +3,30 @@ package main
 import (
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 
+	"router/cmd/routerd/boot"
 	"router/cmd/routerd/control"
 	"router/cmd/routerd/northbound/gnoi"
 	"router/cmd/routerd/restart"
 )
 
 // operations are the gNOI services over the parts of a daemon.
-func operations(d *daemon, log *slog.Logger) *gnoi.Services {
-	return gnoi.New(gnoi.Options{Prober: prober{d.router}, Restarter: restarter{d.restarts}, Log: log})
+func operations(d *daemon, s boot.Settings, log *slog.Logger) *gnoi.Services {
+	o := gnoi.Options{
+		Prober: prober{d.router}, Restarter: restarter{d.restarts}, Health: d.health, StateDir: s.StateDir, Log: log,
+		Directories: directories(s),
+	}
+	if c := d.access.certificate; c != nil {
+		o.Certificates = c
+	}
+	return gnoi.New(o)
+}
+
+// directories are those whose files clients may get: what the router writes for
+// people to read. Nothing there holds a secret.
+func directories(s boot.Settings) []gnoi.Directory {
+	return []gnoi.Directory{{Name: "audit", Path: filepath.Join(s.StateDir, "audit")}}
 }
 
 // prober is the router as gNOI's Ping and Traceroute want it.

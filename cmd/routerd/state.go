@@ -5,6 +5,8 @@ import (
 
 	"router/cmd/routerd/control"
 	"router/cmd/routerd/gribi"
+	"router/cmd/routerd/health"
+	"router/cmd/routerd/logs"
 	"router/cmd/routerd/northbound"
 	"router/gen"
 	"router/intf"
@@ -14,8 +16,10 @@ import (
 // state is the router's operational state as the gNMI server wants it.
 type state struct {
 	router     *control.Router
+	logs       *logs.Remotes
 	gribi      *gribi.Server
 	programmer *programmer // tells of changes of gribi
+	health     *health.Monitor
 	access     *accessState
 }
 
@@ -60,6 +64,8 @@ func (s state) Names(kind models.Kind, parent string) []string {
 		return s.access.numbers()
 	case models.Multicast:
 		return nil // it has two keys: Groups lists them
+	case models.LogServer:
+		return s.logs.Names()
 	case models.GRIBI:
 		return nil
 	}
@@ -74,6 +80,7 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 		st := s.router.SystemState()
 		s.access.system(&st)
 		models.FillSystem(dst, st)
+		models.FillHealth(dst, s.health.Components())
 		return true
 	case models.Device:
 		st, ok := s.router.DeviceState(o.Device)
@@ -167,6 +174,12 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 			models.FillMulticast(dst, st)
 		}
 		return ok
+	case models.LogServer:
+		st, ok := s.logs.State(o.Name)
+		if ok {
+			models.FillLogServer(dst, st)
+		}
+		return ok
 	case models.GRIBI:
 		models.FillGRIBI(dst, s.gribi.State())
 		return true
@@ -199,11 +212,19 @@ func (s state) Flows(dst []models.FlowState, q northbound.FlowQuery) []models.Fl
 
 // Watch implements northbound.State.
 func (s state) Watch(fn func(northbound.StateChange)) (stop func()) {
-	stopRouter := s.router.Watch(func(e control.Event) { fn(northbound.StateChange{Object: e.Object, Route: e.Route, Group: e.Group}) })
+	stopRouter := s.router.Watch(func(e control.Event) {
+		fn(northbound.StateChange{Object: e.Object, Route: e.Route, Group: e.Group, Table: e.Table, Family: e.Family})
+	})
+	stopLogs := s.logs.Watch(func(name string) {
+		fn(northbound.StateChange{Object: models.Object{Kind: models.LogServer, Name: name}})
+	})
 	stopGRIBI := s.programmer.watch(func() { fn(northbound.StateChange{Object: models.Object{Kind: models.GRIBI}}) })
+	stopHealth := s.health.Watch(func() { fn(northbound.StateChange{Object: models.Object{Kind: models.System}}) })
 	stopAccess := s.access.watch(func(o models.Object) { fn(northbound.StateChange{Object: o}) })
 	return func() {
 		stopRouter()
+		stopLogs()
+		stopHealth()
 		stopGRIBI()
 		stopAccess()
 	}

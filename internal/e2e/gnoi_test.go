@@ -13,7 +13,10 @@ import (
 	"testing"
 	"time"
 
+	gfile "github.com/openconfig/gnoi/file"
+	"github.com/openconfig/gnoi/healthz"
 	"github.com/openconfig/gnoi/system"
+	"github.com/openconfig/gnoi/types"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -392,4 +395,84 @@ func gap(t *testing.T, l *lab, ctx context.Context) time.Duration {
 		t.Error("nothing is forwarded at the end")
 	}
 	return longest
+}
+
+// TestHealthz follows a link that goes down through gNOI's Healthz.
+func TestHealthz(t *testing.T) {
+	l, _ := gnoiLab(t)
+	conn := gnoiDial(t, l)
+	c := healthz.NewHealthzClient(conn)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	path := func(name string) *types.Path {
+		return &types.Path{Elem: []*types.PathElem{{Name: "components"}, {Name: "component", Key: map[string]string{"name": name}}}}
+	}
+	until := func(want healthz.Status) *healthz.ComponentStatus {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+			r, err := c.Get(ctx, &healthz.GetRequest{Path: path("interfaces")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.GetComponent().GetStatus() == want {
+				return r.GetComponent()
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%v, want %v", r, want)
+			}
+		}
+	}
+	until(healthz.Status_STATUS_HEALTHY)
+	if out, err := l.space("h1").Run("ip", "link", "set", "eth0", "down"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	st := until(healthz.Status_STATUS_UNHEALTHY)
+	if st.GetId() == "" || st.GetCreated() == nil || len(st.GetArtifacts()) != 1 || st.GetAcknowledged() {
+		t.Fatalf("%v", st)
+	}
+	if r, err := c.Check(ctx, &healthz.CheckRequest{}); err != nil || r.GetStatus().GetStatus() != healthz.Status_STATUS_UNHEALTHY || len(r.GetStatus().GetSubcomponents()) != 7 {
+		t.Errorf("%v, %v", r, err)
+	}
+	if r, err := c.Check(ctx, &healthz.CheckRequest{Path: path("interfaces"), EventId: st.GetId()}); err != nil || len(r.GetStatus().GetArtifacts()) != 2 {
+		t.Errorf("%v, %v", r, err)
+	}
+	var text []byte
+	stream, err := c.Artifact(ctx, &healthz.ArtifactRequest{Id: st.GetArtifacts()[0].GetId()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		r, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, r.GetBytes()...)
+	}
+	if !strings.HasPrefix(string(text), "ge0: ") || int64(len(text)) != st.GetArtifacts()[0].GetFile().GetSize() {
+		t.Errorf("the artifact is %q", text)
+	}
+	if r, err := c.Acknowledge(ctx, &healthz.AcknowledgeRequest{Path: path("interfaces"), Id: st.GetId()}); err != nil || !r.GetStatus().GetAcknowledged() {
+		t.Errorf("%v, %v", r, err)
+	}
+	for all, want := range map[bool]int{false: 0, true: 1} {
+		if r, err := c.List(ctx, &healthz.ListRequest{Path: path("interfaces"), IncludeAcknowledged: all}); err != nil || len(r.GetStatuses()) != want {
+			t.Errorf("include acknowledged %v: %v, %v", all, r, err)
+		}
+	}
+	for _, p := range []*types.Path{path("none"), {Elem: []*types.PathElem{{Name: "interface", Key: map[string]string{"name": "ge0"}}}}} {
+		if r, err := c.Get(ctx, &healthz.GetRequest{Path: p}); err == nil {
+			t.Errorf("%v: %v", p, r)
+		}
+	}
+	// Files: the audit log's directory and nothing else.
+	if _, err := gfile.NewFileClient(conn).Stat(ctx, &gfile.StatRequest{Path: "/state/tls-key.pem"}); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("the key's file: %v", err)
+	}
+	if out, err := l.space("h1").Run("ip", "link", "set", "eth0", "up"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	until(healthz.Status_STATUS_HEALTHY)
 }

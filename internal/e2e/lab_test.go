@@ -96,6 +96,12 @@ func (l *lab) log() string {
 
 // start starts the daemon and waits until it is ready.
 func (l *lab) start(flags ...string) {
+	l.startQuiet(flags...)
+	l.wait("msg=ready")
+}
+
+// startQuiet is start without waiting for what the log says.
+func (l *lab) startQuiet(flags ...string) {
 	log, err := os.Create(filepath.Join(l.dir, "routerd.log"))
 	l.check(err)
 	defer log.Close()
@@ -105,7 +111,6 @@ func (l *lab) start(flags ...string) {
 	l.exited = make(chan error, 1)
 	daemon, exited := l.daemon, l.exited
 	go func() { exited <- daemon.Wait() }()
-	l.wait("msg=ready")
 }
 
 // wait waits until the log has text.

@@ -353,18 +353,6 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-func TestHash(t *testing.T) {
-	for _, bad := range []string{"", strings.Repeat("x", 73)} {
-		if _, err := Hash(bad); err == nil {
-			t.Errorf("a password of %d octets was taken", len(bad))
-		}
-	}
-	h, err := Hash("right")
-	if err != nil || bcrypt.CompareHashAndPassword([]byte(h), []byte("right")) != nil {
-		t.Errorf("%s, %v", h, err)
-	}
-}
-
 func BenchmarkPath(b *testing.B) {
 	r := newRights([]models.RoleSpec{role(b, "deny /user", "deny /role", "permit read /interface", "permit read /instance", "permit write /interface[name=ge0]")})
 	p := path(b, "/interface[name=ge0]/unit[id=100]/family[type=inet]/config/mtu")

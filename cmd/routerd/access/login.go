@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/crypto/bcrypt"
-
 	"router/models"
 )
 
@@ -151,19 +149,6 @@ func (g *Guard) Certificate(names []string, from netip.Addr, fresh bool) (s *Sub
 	}
 	return nil, false
 }
-
-// Hash is the bcrypt hash of a password, of 1 to 72 octets, as the model's
-// password-hash wants it.
-func Hash(password string) (string, error) {
-	if password == "" || len(password) > longest {
-		return "", fmt.Errorf("the password has %d octets: choose one of 1 to %d", len(password), longest)
-	}
-	h, err := bcrypt.GenerateFromPassword([]byte(password), hashCost)
-	return string(h), err
-}
-
-// hashCost makes a guess take some 60 ms.
-const hashCost = 10
 
 // A passwordCache knows which passwords were right a short while ago, by their
 // HMAC under a key that never leaves the process.

@@ -49,6 +49,12 @@ type Settings struct {
 	MaxStreams     int    // calls at once on one connection
 	MaxConnections int    // connections from one address
 	RateLimit      int    // calls a second from one address
+	LogFormat      string // "text" or "json"
+	LogFile        string // empty: standard error
+	MetricsListen  string // address:port of the Prometheus endpoint; empty: none
+	MetricsTLS     bool   // TLS on MetricsListen, with the certificate of Listen
+	MetricsLimit   int    // objects of a kind that series are given of
+	OTLPEndpoint   string // URL of an OpenTelemetry collector; empty: no traces
 }
 
 // What is asked of callers on Listen as long as no user is declared.
@@ -89,6 +95,12 @@ func flags() *pflag.FlagSet {
 	f.Int("max-connections", 64, "connections from one address")
 	f.Int("rate-limit", 10_000, "calls a second from one address")
 	f.Int("max-message-size", 64<<20, "largest gNMI message, in octets")
+	f.String("log-format", "text", "how lines of the log are written: text or json")
+	f.String("log-file", "", "file that the log is appended to, opened anew at SIGHUP; without one it goes to standard error")
+	f.String("metrics-listen", "", "address and port of the Prometheus endpoint; without an address, this machine alone; \"\" for none")
+	f.Bool("metrics-tls", false, "TLS on --metrics-listen, with the certificate and the authorities of --listen")
+	f.Int("metrics-limit", 20000, "objects of a kind (units, terms of filters, ...) that metrics are given of at most")
+	f.String("otlp-endpoint", "", "URL of an OpenTelemetry collector that traces of commits go to (OTLP over gRPC): http://HOST:PORT or https://HOST:PORT")
 	return f
 }
 
@@ -145,16 +157,21 @@ func read(v *viper.Viper) (Settings, error) {
 		TLSKey:      v.GetString("tls-key"),
 		TLSCA:       v.GetString("tls-ca"),
 		Auth:        v.GetString("auth"),
+
+		LogFormat:     v.GetString("log-format"),
+		LogFile:       v.GetString("log-file"),
+		MetricsListen: v.GetString("metrics-listen"),
+		OTLPEndpoint:  v.GetString("otlp-endpoint"),
 	}
 	// viper turns what it can't read into zero: environment and file are text.
-	for key, to := range map[string]*bool{"insecure": &s.Insecure, "flush": &s.Flush} {
+	for key, to := range map[string]*bool{"insecure": &s.Insecure, "flush": &s.Flush, "metrics-tls": &s.MetricsTLS} {
 		var err error
 		if *to, err = strconv.ParseBool(v.GetString(key)); err != nil {
 			return s, usage("%s %q: want true or false", key, v.GetString(key))
 		}
 	}
 	for key, to := range map[string]*int{"workers": &s.Workers, "buffers": &s.Buffers, "max-message-size": &s.MaxMessage,
-		"max-streams": &s.MaxStreams, "max-connections": &s.MaxConnections, "rate-limit": &s.RateLimit} {
+		"max-streams": &s.MaxStreams, "max-connections": &s.MaxConnections, "rate-limit": &s.RateLimit, "metrics-limit": &s.MetricsLimit} {
 		var err error
 		if *to, err = strconv.Atoi(v.GetString(key)); err != nil {
 			return s, usage("%s %q: want a number", key, v.GetString(key))
@@ -227,5 +244,5 @@ func read(v *viper.Viper) (Settings, error) {
 	if s.MaxMessage < 1<<20 || s.MaxMessage > 1<<30 {
 		return s, usage("max-message-size %d: want 1048576 to 1073741824 octets", s.MaxMessage)
 	}
-	return s, nil
+	return s, s.checkObservation()
 }

@@ -74,7 +74,7 @@ func (r *Router) Unapplied(o models.Object) []models.Unapplied {
 			add(o.Path(), s.Apply)
 		}
 	case models.System, models.Static, models.Class, models.Session, models.PrefixList, models.Policer, models.Filter,
-		models.FilterLog, models.Multicast, models.GRIBI, models.User, models.Role, models.Audit:
+		models.FilterLog, models.Multicast, models.GRIBI, models.User, models.Role, models.Audit, models.LogServer:
 	}
 	return list
 }

@@ -249,7 +249,7 @@ func (r *Router) clearDevice(name string) {
 	if d.want == nil {
 		delete(r.devices, name)
 		r.dirty.tree(r.tree.Observe(name, intf.Observed{}))
-		r.events.changed(models.Object{Kind: models.Device, Device: name})
+		r.changedDevice(name)
 		return
 	}
 	r.observe(d)
@@ -287,7 +287,7 @@ func (r *Router) observe(d *device) {
 	if status != d.status {
 		d.status, d.changed = status, r.now()
 	}
-	r.events.changed(models.Object{Kind: models.Device, Device: d.name})
+	r.changedDevice(d.name)
 }
 
 // claims are what the router takes of a shared device: the tag stacks of its

@@ -16,6 +16,9 @@ type Event struct {
 	// Group, when it is valid, says that it is the group's route for the sources
 	// Route.
 	Group netip.Addr
+	// Table says that it is about the way of all routes of Family in the instance.
+	Table  bool
+	Family intf.Family
 }
 
 // events tells watchers what has changed.

@@ -115,7 +115,8 @@ type Router struct {
 	dirty     dirty
 	// oldNamespaces are to be let go once nothing is in them.
 	oldNamespaces []string
-	wake          chan struct{} // the timers have changed
+	wake          chan struct{}              // the timers have changed
+	waiting       map[models.Object]struct{} // devices and units that are pending
 	booted        time.Time
 }
 
@@ -169,14 +170,14 @@ func New(c Config) (*Router, error) {
 		instances: map[string]*instance{}, names: map[uint32]string{0: vrf.Default}, statics: map[models.StaticKey]*static{},
 		multicast: map[models.MulticastKey]*multicast{},
 		feasible:  map[string]map[familyID]struct{}{},
-		ports:     map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), wake: make(chan struct{}, 1), booted: c.Now(),
+		ports:     map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), waiting: map[models.Object]struct{}{}, wake: make(chan struct{}, 1), booted: c.Now(),
 	}
 	for _, i := range known {
 		r.saved[i] = struct{}{}
 	}
 	r.neighbors = neighbor.New(neighbor.Options{Random: rand.Float64})
 	r.adverts = advertise.New(rand.Float64)
-	r.vrfs, err = vrf.New(vrf.Config{Arena: c.Arena, Sink: c.Engine, OnGateway: r.onGateway, OnRoute: r.onRoute, OnFlow: r.onFlow})
+	r.vrfs, err = vrf.New(vrf.Config{Arena: c.Arena, Sink: c.Engine, OnGateway: r.onGateway, OnRoute: r.onRoute, OnRoutes: r.onRoutes, OnFlow: r.onFlow})
 	if err != nil {
 		return nil, errors.Join(err, file.close())
 	}
@@ -252,6 +253,8 @@ func (r *Router) note(s reconcile.Step) error {
 		r.wantAccess(s)
 	case reconcile.MulticastRoute:
 		r.wantMulticast(models.MulticastKey{Instance: s.Instance, Group: s.Prefix, Source: s.Source}, s.New.Multicast)
+	case reconcile.LogServer:
+		// Those are not the packet path's: cmd/routerd takes them.
 	}
 	return nil
 }
@@ -444,6 +447,11 @@ func (r *Router) saveIndex(name string, i intf.Index) {
 // onRoute is told of every prefix whose routes changed.
 func (r *Router) onRoute(instance uint32, prefix netip.Prefix) {
 	r.events.route(r.names[instance], prefix)
+}
+
+// onRoutes is told that the ways of many routes of an instance changed.
+func (r *Router) onRoutes(instance uint32, f intf.Family) {
+	r.events.tell(Event{Object: models.Object{Kind: models.Instance, Instance: r.names[instance]}, Table: true, Family: f})
 }
 
 var _ routing.Sink = (*dataplane.Engine)(nil)

@@ -24,7 +24,7 @@ func (r *Router) SystemState() models.SystemState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	system := r.system
-	s := models.SystemState{Applied: &system, Version: version.Version, BootTime: r.booted, PendingObjects: r.pending()}
+	s := models.SystemState{Applied: &system, Version: version.Version, BootTime: r.booted, PendingObjects: uint32(len(r.waiting))}
 	if name, err := os.Hostname(); err == nil {
 		s.Hostname = name
 	}
@@ -54,20 +54,33 @@ func (r *Router) addNeighborDrops(drops map[string]uint64) {
 	}
 }
 
-// pending counts the devices and units that wait for something.
-func (r *Router) pending() uint32 {
-	var n uint32
-	for _, name := range r.tree.Devices() {
-		if r.tree.Device(name).Down.Status() == intf.OperPending || r.devices[name].err != nil {
-			n++
-		}
+// changedDevice tells of a device, and notes whether it waits for something.
+func (r *Router) changedDevice(name string) {
+	o := models.Object{Kind: models.Device, Device: name}
+	t, d := r.tree.Device(name), r.devices[name]
+	r.wait(o, t != nil && d != nil && (t.Down.Status() == intf.OperPending || d.err != nil))
+	r.events.changed(o)
+}
+
+// changedUnit tells of a unit, and notes whether it waits for something.
+func (r *Router) changedUnit(key intf.UnitKey) {
+	t := r.tree.Unit(key)
+	r.wait(models.Object{Kind: models.Unit, Device: key.Device, Unit: key.ID},
+		t != nil && r.units[key] != nil && t.Down.Status() == intf.OperPending)
+	r.events.unit(key)
+}
+
+// wait keeps the set of the objects that wait for something.
+func (r *Router) wait(o models.Object, waits bool) {
+	if _, was := r.waiting[o]; was == waits {
+		return
 	}
-	for _, u := range r.units {
-		if t := r.tree.Unit(u.key); t != nil && t.Down.Status() == intf.OperPending {
-			n++
-		}
+	if waits {
+		r.waiting[o] = struct{}{}
+	} else {
+		delete(r.waiting, o)
 	}
-	return n
+	r.events.changed(models.Object{Kind: models.System})
 }
 
 // Devices lists the devices, sorted.

@@ -206,7 +206,7 @@ func (r *Router) buildUnit(key intf.UnitKey) error {
 	if err := r.buildHost(u, t); err != nil {
 		return err
 	}
-	r.events.unit(key)
+	r.changedUnit(key)
 	return nil
 }
 
@@ -573,6 +573,7 @@ func (r *Router) removeUnit(u *unit) error {
 	delete(r.units, u.key)
 	r.markBorrowers(u.key)
 	if u.index == 0 {
+		r.changedUnit(u.key)
 		return nil
 	}
 	r.leave(u.index)
@@ -589,7 +590,7 @@ func (r *Router) removeUnit(u *unit) error {
 	errs = append(errs, r.drain())
 	r.edit.DeleteUnit(u.index)
 	errs = append(errs, r.removeHost(u), r.reclaim(u.key.Device))
-	r.events.unit(u.key)
+	r.changedUnit(u.key)
 	return errors.Join(errs...)
 }
 

@@ -246,7 +246,7 @@ func wander(t *testing.T, steps int, each func(judgement)) (accepted, refused in
 		for step := range steps {
 			txn := newTx(s)
 			var ops []tree.Op
-			change, err := txn.prepare(func(txn *tx) []Violation {
+			change, err := txn.prepare(t.Context(), func(txn *tx) []Violation {
 				for range 1 + w.IntN(4) {
 					if op, ok := w.fit(t, s, txn); ok {
 						ops = append(ops, op)

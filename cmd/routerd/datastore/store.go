@@ -26,6 +26,7 @@ import (
 
 	"router/cmd/routerd/datastore/journal"
 	"router/cmd/routerd/datastore/tree"
+	"router/cmd/routerd/trace"
 	"router/gen"
 	"router/models"
 )
@@ -159,6 +160,7 @@ type Store struct {
 	nextID   int
 
 	compacting sync.WaitGroup
+	stats      stats
 }
 
 // Commit applies the operations and returns once the change is in place and
@@ -206,17 +208,22 @@ type edit struct {
 }
 
 // change makes one commit. The caller holds s.mu.
-func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error) {
+func (s *Store) change(ctx context.Context, req Request, e edit) (_ Commit, err error) {
+	begin := time.Now()
+	ctx, span := trace.Start(ctx, "commit")
+	defer func() {
+		s.stats.note(time.Since(begin), err)
+		span.Done(err)
+	}()
 	var deadline *journal.Deadline
 	if req.Confirm != nil {
-		var err error
 		if deadline, err = s.deadline(*req.Confirm); err != nil {
 			return Commit{}, err
 		}
 	}
 	s.evict()
 	tx := newTx(s)
-	change, err := tx.prepare(e.make)
+	change, err := tx.prepare(ctx, e.make)
 	if err != nil {
 		tx.undo()
 		return Commit{}, err
@@ -232,7 +239,10 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error)
 		tx.undo()
 		return s.Last(), nil
 	}
-	if err := s.applier.Apply(ctx, change); err != nil {
+	applying, step := trace.Start(ctx, "apply")
+	err = s.applier.Apply(applying, change)
+	step.Done(err)
+	if err != nil {
 		tx.undo()
 		return Commit{}, &ApplyError{Err: err}
 	}
@@ -248,7 +258,9 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error)
 	if e.ends != nil {
 		r.ID, r.Ends = e.ends.ID, true
 	}
+	_, step = trace.Start(ctx, "fsync")
 	late := s.journal.Append(r)
+	step.Done(late)
 	if late != nil && !e.owe {
 		return Commit{}, s.unapply(ctx, tx, change, late)
 	}
@@ -266,7 +278,10 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error)
 	case deadline != nil:
 		s.setPending(&pending{Pending: Pending{ID: r.ID, Commit: r.Number, Base: base, User: r.User, Deadline: deadline.Wall}, deadline: *deadline})
 	}
+	_, step = trace.Start(ctx, "swap")
 	tx.publish(r.Commit)
+	step.End()
+	span.Int("commit", int(r.Number))
 	if req.Touched != nil {
 		*req.Touched = tx.touched
 	}
@@ -279,7 +294,9 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (Commit, error)
 	if e.ends != nil {
 		event.Ends = e.ends.ID
 	}
+	_, step = trace.Start(ctx, "notify")
 	s.notify(event)
+	step.End()
 	s.compactIfLarge()
 	return r.Commit, late
 }

@@ -1,12 +1,14 @@
 package datastore
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 
 	"router/cmd/routerd/datastore/tree"
+	"router/cmd/routerd/trace"
 	"router/gen"
 	"router/models"
 )
@@ -123,12 +125,17 @@ func (t *tx) paths() []string {
 
 // prepare edits the candidate and checks the result. After an error the
 // caller undoes.
-func (t *tx) prepare(edit func(*tx) []Violation) (models.Change, error) {
+func (t *tx) prepare(ctx context.Context, edit func(*tx) []Violation) (_ models.Change, err error) {
+	_, span := trace.Start(ctx, "edit")
 	rejected := Rejected{Violations: edit(t)}
+	span.Int("subtrees", len(t.touched))
+	span.End()
 	if len(rejected.Violations) > 0 {
 		// Rules are not asked about a tree that is half edited.
 		return models.Change{}, &rejected
 	}
+	_, span = trace.Start(ctx, "validate")
+	defer func() { span.Done(err) }()
 	for _, p := range t.touched {
 		t.addObjects(p)
 	}

@@ -86,6 +86,11 @@ func keyed(name, key, value string) *gnmi.PathElem {
 	return &gnmi.PathElem{Name: name, Key: map[string]string{key: value}}
 }
 
+// ribState is where the routes of a family of an instance are counted.
+func ribState(instance tree.Path, f intf.Family) tree.Path {
+	return instance.Child(keyed("rib", "afi", f.String())).Named("state")
+}
+
 // changedPaths leaves out what has events of its own: the units of a device,
 // the routes of an instance.
 func changedPaths(c StateChange) []tree.Path {
@@ -94,11 +99,15 @@ func changedPaths(c StateChange) []tree.Path {
 		in := tree.Path{keyed("instance", "name", o.Instance)}
 		flow := in.Child(keyed("rib", "afi", intf.FamilyOf(c.Group).String()))
 		flow = flow.Child(&gnmi.PathElem{Name: "flow", Key: map[string]string{"group": c.Group.String(), "source": c.Route.String()}})
-		return []tree.Path{flow, in.Named("multicast")} // which counts the flows
+		return []tree.Path{flow, ribState(in, intf.FamilyOf(c.Group)), in.Named("multicast")} // which count the flows
 	}
 	if c.Route.IsValid() {
-		return []tree.Path{{keyed("instance", "name", o.Instance),
-			keyed("rib", "afi", intf.FamilyOf(c.Route.Addr()).String()), keyed("route", "prefix", c.Route.String())}}
+		in, f := tree.Path{keyed("instance", "name", o.Instance)}, intf.FamilyOf(c.Route.Addr())
+		route := in.Child(keyed("rib", "afi", f.String())).Child(keyed("route", "prefix", c.Route.String()))
+		return []tree.Path{route, ribState(in, f)}
+	}
+	if c.Table {
+		return []tree.Path{{keyed("instance", "name", o.Instance), keyed("rib", "afi", c.Family.String()), {Name: "route"}}}
 	}
 	switch o.Kind {
 	case models.System:
@@ -139,6 +148,8 @@ func changedPaths(c StateChange) []tree.Path {
 		return []tree.Path{{keyed("role", "name", o.Name)}}
 	case models.Audit:
 		return []tree.Path{{keyed("audit", "number", o.Name)}}
+	case models.LogServer:
+		return []tree.Path{{keyed("log-server", "name", o.Name)}}
 	case models.Multicast:
 		return []tree.Path{{keyed("instance", "name", o.Instance),
 			{Name: "multicast-route", Key: map[string]string{"group": o.Group, "source": o.Source}}}}

@@ -61,7 +61,7 @@ func (f *fakeState) Names(kind models.Kind, parent string) []string {
 		return ids
 	case models.Instance:
 		return slices.Sorted(maps.Keys(f.instances))
-	case models.System, models.Static, models.Class, models.Session, models.PrefixList, models.Policer, models.Filter, models.FilterLog, models.Multicast, models.GRIBI, models.User, models.Role, models.Audit:
+	case models.System, models.Static, models.Class, models.Session, models.PrefixList, models.Policer, models.Filter, models.FilterLog, models.Multicast, models.GRIBI, models.User, models.Role, models.Audit, models.LogServer:
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func (f *fakeState) Fill(dst *gen.Device, o models.Object) bool {
 			models.FillInstance(dst, i)
 		}
 		return ok
-	case models.Static, models.Class, models.Session, models.PrefixList, models.Policer, models.Filter, models.FilterLog, models.Multicast, models.GRIBI, models.User, models.Role, models.Audit:
+	case models.Static, models.Class, models.Session, models.PrefixList, models.Policer, models.Filter, models.FilterLog, models.Multicast, models.GRIBI, models.User, models.Role, models.Audit, models.LogServer:
 	}
 	return false
 }

@@ -123,7 +123,14 @@ func (s *seen) begin() {
 }
 
 // note records the leaf's value and reports whether it is news.
-func (s *seen) note(p tree.Path, v *gnmi.TypedValue) bool {
+func (s *seen) note(p tree.Path, v *gnmi.TypedValue) bool { return s.notePrint(p, s.print(v)) }
+
+// noteEncoded is note for a value that is protobuf already.
+func (s *seen) noteEncoded(p tree.Path, v []byte) bool {
+	return s.notePrint(p, maphash.Bytes(s.seed, v))
+}
+
+func (s *seen) notePrint(p tree.Path, print uint64) bool {
 	e := &s.root
 	segments(p, func(seg tree.Path) bool {
 		id := seg.String()
@@ -136,7 +143,6 @@ func (s *seen) note(p tree.Path, v *gnmi.TypedValue) bool {
 		return true
 	})
 	name := s.name(p[lastEntry(p):])
-	print := s.print(v)
 	for i := range e.leaves {
 		if l := &e.leaves[i]; l.name == name {
 			l.gen = s.gen

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"router/cmd/routerd/datastore/tree"
 )
 
 // TestSeenAgainstMap compares what a seen says with what two maps say.
@@ -107,33 +105,6 @@ func TestMatches(t *testing.T) {
 	} {
 		if got := matches(p(t, tc.pattern).Elem, p(t, tc.path).Elem); got != tc.want {
 			t.Errorf("%s matches %s: %v", tc.pattern, tc.path, got)
-		}
-	}
-}
-
-// TestVolatilePaths holds the list of places to look for counters together with
-// the model.
-func TestVolatilePaths(t *testing.T) {
-	b := newBed(t, nil)
-	used := map[string]bool{}
-	var visit func(n *tree.Node)
-	visit = func(n *tree.Node) {
-		if n.IsLeaf() && isVolatile(n) {
-			at := slices.IndexFunc(volatilePaths, func(p string) bool { return strings.HasPrefix(n.SchemaPath(), p+"/") })
-			if at < 0 {
-				t.Errorf("%s is below none of volatilePaths", n.SchemaPath())
-			} else {
-				used[volatilePaths[at]] = true
-			}
-		}
-		for _, c := range n.Children {
-			visit(c)
-		}
-	}
-	visit(b.server.schema.Root)
-	for _, path := range volatilePaths {
-		if !used[path] {
-			t.Errorf("%s holds no leaf", path)
 		}
 	}
 }

@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,11 +58,8 @@ type Options struct {
 	// Anybody lets callers without credentials do everything as long as no user
 	// is declared.
 	Anybody bool
-	// PathServices are services, by their full names, that check with Authorize
-	// what they change: calling them needs no rule.
-	PathServices []string
-	Audit        *audit.Log // nil for none
-	Limits       Limits
+	Audit   *audit.Log // nil for none
+	Limits  Limits
 
 	now func() time.Time
 }
@@ -77,6 +73,7 @@ type Server struct {
 	schema *tree.Schema
 	source *source
 	now    func() time.Time
+	calls  *callStats
 
 	masters masters  // of Set
 	conns   sync.Map // of connKey to *markedConn
@@ -110,9 +107,9 @@ func New(opt Options) *Server {
 	}
 	opt.Limits = opt.Limits.withDefaults()
 	s := &Server{opt: opt, log: opt.Log, store: opt.Store, schema: opt.Store.Schema(), now: opt.now,
-		source: newSource(opt.Store, opt.State), done: make(chan struct{}),
+		source: newSource(opt.Store, opt.State), calls: newCallStats(), done: make(chan struct{}),
 		rate: newRateLimit(opt.Limits.Rate), open: map[string]bool{}, health: health.NewServer()}
-	for _, name := range slices.Concat(openServices, opt.PathServices) {
+	for _, name := range openServices {
 		s.open[name] = true
 	}
 	return s
@@ -151,6 +148,8 @@ func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) e
 		grpc.StatsHandler(connections{}),
 		grpc.ChainUnaryInterceptor(s.unary),
 		grpc.ChainStreamInterceptor(s.stream),
+		grpc.StatsHandler(s.calls),
+		grpc.ForceServerCodecV2(newCodec()),
 	)
 	gnmi.RegisterGNMIServer(g, s)
 	configpb.RegisterConfigurationServer(g, &configuration{s: s})
@@ -163,6 +162,7 @@ func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) e
 	for name := range g.GetServiceInfo() {
 		s.health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
 	}
+	s.calls.serves(g)
 	s.mu.Lock()
 	if s.stopped {
 		s.mu.Unlock()

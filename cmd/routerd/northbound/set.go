@@ -14,12 +14,15 @@ import (
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/tree"
 	"router/cmd/routerd/northbound/openconfig"
+	"router/cmd/routerd/trace"
 	"router/gen"
 )
 
 // Set implements gNMI's Set (specification, section 3.4): all operations, of
 // whatever origins, are one transaction, in the order delete, replace, update.
-func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetResponse, error) {
+func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (_ *gnmi.SetResponse, err error) {
+	ctx, span := startSpan(ctx, "gnmi.Set")
+	defer func() { span.Done(err) }()
 	want, err := extensions(req.GetExtension(), rpcSet)
 	if err != nil {
 		return nil, err
@@ -33,7 +36,10 @@ func (s *Server) Set(ctx context.Context, req *gnmi.SetRequest) (*gnmi.SetRespon
 	}
 	defer done()
 	r := &setReader{Server: s, prefix: req.GetPrefix(), resp: &gnmi.SetResponse{Prefix: req.GetPrefix()}}
-	if err := r.read(req); err != nil {
+	_, parse := trace.Start(ctx, "parse")
+	err = r.read(req)
+	parse.Done(err)
+	if err != nil {
 		return nil, err
 	}
 	if err := s.Authorize(ctx, r.ops); err != nil {

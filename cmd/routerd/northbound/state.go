@@ -73,6 +73,11 @@ type StateChange struct {
 	Object models.Object
 	Route  netip.Prefix
 	Group  netip.Addr
+
+	// Table says that the way of any route of Family in Object.Instance may have
+	// changed.
+	Table  bool
+	Family intf.Family
 }
 
 // routeChunk bounds how many routes are copied at a time, and so for how long
@@ -90,23 +95,28 @@ type source struct {
 
 	named           map[*tree.Node]namedList // lists at the root, of objects that have a name only
 	multicast, flow *tree.Node
-	gribi           *tree.Node
+
+	volatile   []tree.Path // where counters and gauges stand
+	isVolatile map[*tree.Node]bool
+	gribi      *tree.Node
 }
 
 func newSource(store *datastore.Store, state State) *source {
 	root := store.Schema().Root
 	return &source{
-		state:    state,
-		store:    store,
-		log:      root.Child("system").Child("commit"),
-		system:   root.Child("system"),
-		device:   root.Child("interface"),
-		unit:     root.Child("interface").Child("unit"),
-		instance: root.Child("instance"),
-		static:   root.Child("instance").Child("static-route"),
-		class:    root.Child("local-class"),
-		session:  root.Child("session"),
-		rib:      root.Child("instance").Child("rib").Child("route"),
+		volatile:   volatilePaths(root),
+		isVolatile: volatileLeaves(root),
+		state:      state,
+		store:      store,
+		log:        root.Child("system").Child("commit"),
+		system:     root.Child("system"),
+		device:     root.Child("interface"),
+		unit:       root.Child("interface").Child("unit"),
+		instance:   root.Child("instance"),
+		static:     root.Child("instance").Child("static-route"),
+		class:      root.Child("local-class"),
+		session:    root.Child("session"),
+		rib:        root.Child("instance").Child("rib").Child("route"),
 		named: map[*tree.Node]namedList{
 			root.Child("prefix-list"): {models.PrefixList, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.PrefixList[name] }},
 			root.Child("policer"):     {models.Policer, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.Policer[name] }},
@@ -119,6 +129,7 @@ func newSource(store *datastore.Store, state State) *source {
 				}
 				return nil
 			}},
+			root.Child("log-server"): {models.LogServer, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.LogServer[name] }},
 			root.Child("filter-log"): {models.FilterLog, "slot", func(d *gen.Device, _ string) ygot.GoStruct {
 				for _, e := range d.FilterLog {
 					return e // Fill makes one

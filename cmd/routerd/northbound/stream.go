@@ -83,6 +83,8 @@ func (s *sender) flush() error {
 	}
 	n := s.n
 	s.n = nil
+	s.c.calls.updates.Add(uint64(len(n.GetUpdate())))
+	s.c.calls.coalesced.Add(uint64(s.duplicates))
 	return s.c.out.Send(&gnmi.SubscribeResponse{Response: &gnmi.SubscribeResponse_Update{Update: n}})
 }
 
@@ -120,6 +122,9 @@ func (c *stream) sendAll() error {
 // sample sends the values of a subscription; with a memory, it keeps what was
 // sent, and with onlyNews it sends only what differs.
 func (c *stream) sample(sub *subscription, mem *seen, onlyNews bool, duplicates uint32) error {
+	if c.canEncode(sub) {
+		return c.sampleEncoded(sub, mem, onlyNews, duplicates)
+	}
 	s := c.sender(sub, c.now())
 	s.duplicates = duplicates
 	if mem != nil {
@@ -322,23 +327,19 @@ func (c *stream) lookAtCounters(w *watch) error {
 	return s.flush()
 }
 
-// volatilePaths are where counters stand.
-var volatilePaths = []string{"/interface/state/counters", "/interface/state/drops", "/interface/unit/state/counters", "/interface/unit/family/state/counters", "/system/state/dataplane", "/system/state/access"}
-
-// eachVolatile is each, for counters only.
+// eachVolatile is each, for what changes without an announcement only.
 func (c *stream) eachVolatile(sub *subscription, visit func(tree.LeafValue) error) error {
-	pattern := sub.pattern
-	for _, text := range volatileOf(sub) {
-		p, err := tree.Parse(text)
-		if err != nil {
-			return failf(codes.Internal, "%v", err)
-		}
-		q, filter, ok := intersect(pattern, p)
+	places, err := c.volatileOf(sub)
+	if err != nil {
+		return err
+	}
+	for _, p := range places {
+		q, filter, ok := intersect(sub.pattern, p)
 		if !ok {
 			continue
 		}
-		err = c.eachOf(sub, q, func(l tree.LeafValue) error {
-			if filter && !matches(pattern, l.Path) {
+		err := c.eachOf(sub, q, func(l tree.LeafValue) error {
+			if filter && !matches(sub.pattern, l.Path) || sub.view == nil && !c.source.isVolatile[l.Node] {
 				return nil
 			}
 			return visit(l)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
@@ -198,7 +199,7 @@ func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription, configOnly
 			return failf(codes.InvalidArgument, "path %s: with TARGET_DEFINED the router chooses the interval: leave sample_interval out", one.pattern)
 		}
 		one.onChange = true
-		if !configOnly && coversVolatile(one.schema, one.pattern) {
+		if !configOnly && coversVolatile(one) {
 			one.volatile = s.opt.Volatile
 			if sub.GetMode() == gnmi.SubscriptionMode_TARGET_DEFINED {
 				one.volatile *= 2
@@ -218,32 +219,22 @@ func (s *Server) checkMode(one *subscription, sub *gnmi.Subscription, configOnly
 	return nil
 }
 
-// isVolatile reports whether the node, or one around it, holds what changes
-// all the time and announces no change: counters.
-func isVolatile(n *tree.Node) bool {
-	for ; n.Parent != nil; n = n.Parent {
-		switch n.Name {
-		case "counters", "drops", "dataplane", "access", "current-datetime", "up-time":
-			return !n.Config
-		}
-	}
-	return false
-}
-
-func coversVolatile(schema *tree.Schema, pattern tree.Path) bool {
+// coversVolatile reports whether the subscription can have counters or gauges.
+func coversVolatile(sub *subscription) bool {
 	var below func(n *tree.Node) bool
 	below = func(n *tree.Node) bool {
-		if isVolatile(n) {
+		if sub.view == nil && isVolatile(n) || sub.view != nil && slices.Contains(viewVolatile, n.SchemaPath()) {
 			return true
 		}
-		for _, c := range n.Children {
-			if below(c) {
+		return slices.ContainsFunc(n.Children, below)
+	}
+	for _, n := range sub.schema.Nodes(sub.pattern) {
+		// A leaf of the view's counters is below the place that is listed.
+		for at := n; sub.view != nil && at.Parent != nil; at = at.Parent {
+			if slices.Contains(viewVolatile, at.SchemaPath()) {
 				return true
 			}
 		}
-		return false
-	}
-	for _, n := range schema.Nodes(pattern) {
 		if below(n) {
 			return true
 		}

@@ -3,6 +3,8 @@ package northbound
 import (
 	"fmt"
 	"slices"
+
+	"google.golang.org/grpc/codes"
 	"strings"
 
 	"router/cmd/routerd/datastore"
@@ -152,9 +154,16 @@ var viewVolatile = []string{"/interfaces/interface/state/counters", "/interfaces
 	"/system/state/current-datetime", "/system/state/up-time"}
 
 // volatileOf is where the subscription's tree has what announces no change.
-func volatileOf(sub *subscription) []string {
+func (c *stream) volatileOf(sub *subscription) ([]tree.Path, error) {
 	if sub.view == nil {
-		return volatilePaths
+		return c.source.volatile, nil
 	}
-	return viewVolatile
+	list := make([]tree.Path, len(viewVolatile))
+	for i, text := range viewVolatile {
+		var err error
+		if list[i], err = tree.Parse(text); err != nil {
+			return nil, failf(codes.Internal, "%v", err)
+		}
+	}
+	return list, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"router/cmd/routerd/trace"
 	"router/models"
 )
 
@@ -68,6 +69,7 @@ func everything(intent *models.Intent) models.Change {
 		Multicast:   additions(intent.Multicast),
 		Users:       additions(intent.Users),
 		Roles:       additions(intent.Roles),
+		LogServers:  additions(intent.LogServers),
 	}
 }
 
@@ -94,16 +96,36 @@ func (a *Applier) Revert(ctx context.Context, change models.Change) error {
 // Apply works through a plan. When a step or the publication fails, it undoes
 // the steps before it, the last first.
 func Apply(ctx context.Context, plan []Step, target Target, log *slog.Logger) error {
+	var span trace.Span // of steps of a kind, which stand together
 	for i, s := range plan {
+		if trace.Enabled() && (i == 0 || s.Kind != plan[i-1].Kind || s.Op != plan[i-1].Op) {
+			span.End()
+			_, span = trace.Start(ctx, "step "+s.Op.String()+" "+s.Kind.String())
+			span.Int("steps", alike(plan[i:]))
+		}
 		log.Debug("step", "step", s.String())
 		if err := target.Do(ctx, s); err != nil {
+			span.Done(err)
 			return errors.Join(err, undo(ctx, plan[:i], target))
 		}
 	}
-	if err := target.Publish(ctx); err != nil {
+	span.End()
+	_, span = trace.Start(ctx, "publish")
+	err := target.Publish(ctx)
+	span.Done(err)
+	if err != nil {
 		return errors.Join(err, undo(ctx, plan, target))
 	}
 	return nil
+}
+
+// alike counts the first steps of plan that do the same with objects of a kind.
+func alike(plan []Step) int {
+	n := 1
+	for n < len(plan) && plan[n].Kind == plan[0].Kind && plan[n].Op == plan[0].Op {
+		n++
+	}
+	return n
 }
 
 // undo takes the inverse steps, the last first. It goes on when one fails: as

@@ -212,7 +212,7 @@ func (s Step) disturbs() string {
 		if s.Op == Delete {
 			return fmt.Sprintf("%s goes: connections to it break", s.Object())
 		}
-	case System, Neighbor, StaticRoute, LocalClass, Session, PrefixList, Policer, Filter, MulticastRoute, GRIBI, Role, User:
+	case System, Neighbor, StaticRoute, LocalClass, Session, PrefixList, Policer, Filter, MulticastRoute, GRIBI, Role, User, LogServer:
 	}
 	return ""
 }

@@ -42,6 +42,7 @@ const (
 	GRIBI
 	Role
 	User
+	LogServer
 )
 
 func (k Kind) String() string {
@@ -80,6 +81,8 @@ func (k Kind) String() string {
 		return "role"
 	case User:
 		return "user"
+	case LogServer:
+		return "log-server"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -126,8 +129,9 @@ type Spec struct {
 	Multicast *models.MulticastSpec
 	GRIBI     *models.GRIBISpec
 
-	Role *models.RoleSpec
-	User *models.UserSpec
+	Role      *models.RoleSpec
+	User      *models.UserSpec
+	LogServer *models.LogServerSpec
 }
 
 // A Step changes one object from Old to New. Create has no Old, Delete no New.
@@ -141,7 +145,7 @@ type Step struct {
 	Prefix   netip.Prefix // of a static route and an address; of a route of groups, the groups
 	Source   netip.Prefix // of a route of groups; the zero value for any
 	Neighbor netip.Addr   // of a neighbour
-	Name     string       // of a class, a session, a prefix list, a policer, a filter, a role and a user
+	Name     string       // of a class, a session, a prefix list, a policer, a filter, a role, a user and a syslog server
 	Old, New Spec
 }
 
@@ -167,7 +171,7 @@ func (s Step) Object() string {
 		return fmt.Sprintf("%s family %s neighbor %s", unit(), s.Family, s.Neighbor)
 	case StaticRoute:
 		return fmt.Sprintf("instance %s static-route %s", s.Instance, s.Prefix)
-	case LocalClass, Session, PrefixList, Policer, Filter, Role, User:
+	case LocalClass, Session, PrefixList, Policer, Filter, Role, User, LogServer:
 		return s.Kind.String() + " " + s.Name
 	case MulticastRoute:
 		return fmt.Sprintf("instance %s multicast-route %s %s", s.Instance, s.Prefix, models.MulticastKey{Source: s.Source}.SourceText())
@@ -249,6 +253,9 @@ func Plan(change models.Change) []Step {
 	}
 	for _, d := range change.Users {
 		add(Step{Kind: User, Name: d.Key, Old: Spec{User: d.Old}, New: Spec{User: d.New}}, d.Old != nil, d.New != nil, false)
+	}
+	for _, d := range change.LogServers {
+		add(Step{Kind: LogServer, Name: d.Key, Old: Spec{LogServer: d.Old}, New: Spec{LogServer: d.New}}, d.Old != nil, d.New != nil, false)
 	}
 	slices.SortStableFunc(steps, compare)
 	return steps

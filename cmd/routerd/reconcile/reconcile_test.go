@@ -35,7 +35,7 @@ func (w *world) parentOf(s Step) string {
 		return Step{Kind: Family, Unit: s.Unit, Family: s.Family}.Object()
 	case StaticRoute, MulticastRoute:
 		return "instance " + s.Instance
-	case System, Instance, Device, LocalClass, Session, PrefixList, Policer, Filter, GRIBI, Role, User:
+	case System, Instance, Device, LocalClass, Session, PrefixList, Policer, Filter, GRIBI, Role, User, LogServer:
 	}
 	return ""
 }

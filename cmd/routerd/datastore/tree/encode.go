@@ -150,6 +150,36 @@ func plainOf(v reflect.Value, ietf bool) any {
 	}
 }
 
+// AppendJSON appends the value as JSON, as encoding/json writes Plain.
+func (l Value) AppendJSON(b []byte, ietf bool) ([]byte, error) {
+	if v, ok := scalar(l.v); ok {
+		if _, enum := v.Interface().(ygot.GoEnum); !enum {
+			wide := v.Kind() == reflect.Uint64 || v.Kind() == reflect.Int64
+			if wide && ietf {
+				b = append(b, '"')
+			}
+			switch v.Kind() {
+			case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+				b = strconv.AppendUint(b, v.Uint(), 10)
+			case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+				b = strconv.AppendInt(b, v.Int(), 10)
+			default:
+				return l.appendPlain(b, ietf)
+			}
+			if wide && ietf {
+				b = append(b, '"')
+			}
+			return b, nil
+		}
+	}
+	return l.appendPlain(b, ietf)
+}
+
+func (l Value) appendPlain(b []byte, ietf bool) ([]byte, error) {
+	text, err := json.Marshal(l.Plain(ietf))
+	return append(b, text...), err
+}
+
 // Typed is the value as a gNMI scalar (specification, section 2.3.3): decimal64
 // as double_val, an enumeration as string_val, a leaf-list as leaflist_val.
 func (l Value) Typed() *gnmi.TypedValue { return typedOf(l.v) }

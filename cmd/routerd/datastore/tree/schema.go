@@ -240,6 +240,11 @@ func (n *Node) IsKey() bool {
 	return n.Parent != nil && n.Parent.Kind == List && slices.Contains(n.Parent.Keys, n)
 }
 
+// Counter reports whether the leaf counts: whether its type is the model's counter64.
+func (n *Node) Counter() bool {
+	return n.IsLeaf() && n.entry.Type != nil && n.entry.Type.Name == "counter64"
+}
+
 // AtomicElems is how many elements of a path of the node lead to the node around
 // it, or itself, that the model marks rt:atomic: what is to be read whole. It is 0 for none.
 func (n *Node) AtomicElems() int { return n.atomic }

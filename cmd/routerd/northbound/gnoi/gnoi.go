@@ -14,12 +14,16 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/openconfig/gnoi/cert"
+	gfile "github.com/openconfig/gnoi/file"
+	"github.com/openconfig/gnoi/healthz"
 	"github.com/openconfig/gnoi/system"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"router/cmd/routerd/control"
+	"router/cmd/routerd/health"
 	"router/dataplane"
 )
 
@@ -40,13 +44,24 @@ type Prober interface {
 type Options struct {
 	Prober    Prober
 	Restarter Restarter
-	Log       *slog.Logger // nil for none
+	Health    *health.Monitor
+	// Directories are those whose files clients may get.
+	Directories []Directory
+	// Certificates is the router's certificate; nil for no certificate management.
+	// What gNOI has to
+	// remember of it is kept in StateDir.
+	Certificates Certificates
+	StateDir     string
+	Log          *slog.Logger // nil for none
 }
 
 // Services are the gNOI services of a router. Their methods are safe for
 // concurrent use.
 type Services struct {
 	system systemService
+	file   fileService
+	cert   certService
+	health healthzService
 	life   *life
 }
 
@@ -56,15 +71,25 @@ func New(o Options) *Services {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	l := newLife()
-	return &Services{
+	s := &Services{
 		life:   l,
+		health: healthzService{monitor: o.Health, log: o.Log},
+		cert:   certService{certificates: o.Certificates, dir: o.StateDir, log: o.Log, life: l, now: time.Now},
+		file:   fileService{directories: o.Directories, log: o.Log, life: l},
 		system: systemService{prober: o.Prober, restarter: o.Restarter, log: o.Log, lookup: resolver{}, now: time.Now, life: l},
 	}
+	s.cert.open()
+	return s
 }
 
 // Register makes a server answer the calls.
 func (s *Services) Register(g grpc.ServiceRegistrar) {
 	system.RegisterSystemServer(g, &s.system)
+	gfile.RegisterFileServer(g, &s.file)
+	healthz.RegisterHealthzServer(g, &s.health)
+	if s.cert.certificates != nil {
+		cert.RegisterCertificateManagementServer(g, &s.cert)
+	}
 }
 
 // Stop ends the streams that are open, as those of clients that go away do.

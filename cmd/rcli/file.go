@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"time"
+
+	gfile "github.com/openconfig/gnoi/file"
+	"github.com/spf13/cobra"
+)
+
+func fileCommand(o *options) *cobra.Command {
+	c := &cobra.Command{
+		Use: "file list|get|remove", Short: "files that the router has for its clients, such as the audit log",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("want list, get or remove")
+			}
+			return fmt.Errorf("unknown: %s; want list, get or remove", args[0])
+		},
+		RunE: func(*cobra.Command, []string) error { return nil },
+	}
+	sub := func(use, short string, args cobra.PositionalArgs, do func(ctx context.Context, f gfile.FileClient, args []string) error) *cobra.Command {
+		s := &cobra.Command{Use: use, Short: short}
+		s.Args = func(cmd *cobra.Command, a []string) error {
+			if err := args(cmd, a); err != nil {
+				return usagef("file %s: %w; usage: %s", cmd.Name(), err, cmd.UseLine())
+			}
+			return nil
+		}
+		s.RunE = func(cmd *cobra.Command, a []string) error {
+			return o.with(func(c *client) error { return do(c.context(cmd.Context()), gfile.NewFileClient(c.conn), a) })
+		}
+		c.AddCommand(s)
+		return s
+	}
+	sub("list [PATH]", "what is in a directory", cobra.MaximumNArgs(1), o.listFiles)
+	var to string
+	get := sub("get PATH [--output FILE]", "fetch a file", cobra.ExactArgs(1), func(ctx context.Context, f gfile.FileClient, args []string) error {
+		return o.getFile(ctx, f, args[0], to)
+	})
+	get.Flags().StringVarP(&to, "output", "o", "", `where to put it; "-" prints it (default: the file's name, here)`)
+	sub("remove PATH", "remove a file", cobra.ExactArgs(1), func(ctx context.Context, f gfile.FileClient, args []string) error {
+		_, err := f.Remove(ctx, &gfile.RemoveRequest{RemoteFile: args[0]})
+		return err
+	})
+	return c
+}
+
+func (o *options) listFiles(ctx context.Context, f gfile.FileClient, args []string) error {
+	at := "/"
+	if len(args) > 0 {
+		at = args[0]
+	}
+	r, err := f.Stat(ctx, &gfile.StatRequest{Path: at})
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return o.printMessage(r)
+	}
+	var rows [][]string
+	for _, st := range r.GetStats() {
+		rows = append(rows, []string{st.GetPath(), fmt.Sprint(st.GetSize()), time.Unix(0, int64(st.GetLastModified())).UTC().Format(time.RFC3339)})
+	}
+	return table(o.out, "Path Octets Modified", rows)
+}
+
+// getFile fetches a file, and keeps it only if it came whole.
+func (o *options) getFile(ctx context.Context, f gfile.FileClient, remote, to string) error {
+	stream, err := f.Get(ctx, &gfile.GetRequest{RemoteFile: remote})
+	if err != nil {
+		return err
+	}
+	if to == "" {
+		to = path.Base(remote)
+	}
+	if to == "-" {
+		return receiveFile(stream, o.out)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(to), ".rcli-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	if err := errors.Join(receiveFile(stream, tmp), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), to)
+}
+
+func receiveFile(stream gfile.File_GetClient, w io.Writer) error {
+	sum, sent := sha256.New(), ""
+	for {
+		r, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			if sent != string(sum.Sum(nil)) {
+				return errors.New("the file came damaged: its SHA-256 is another one")
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if h := r.GetHash(); h != nil {
+			sent = string(h.GetHash())
+		}
+		sum.Write(r.GetContents())
+		if _, err := w.Write(r.GetContents()); err != nil {
+			return err
+		}
+	}
+}
