@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
@@ -19,7 +20,7 @@ type accessState struct {
 	guard       *access.Guard
 	audit       *audit.Log
 	certificate *northbound.Certificate // nil without TLS
-	anybody     bool                    // without users, callers by TCP need no proof
+	auth        string                  // what callers by TCP have to prove without users, see boot
 	tcp         bool                    // there is a TCP listener
 
 	limited atomic.Pointer[func() uint64] // of the server, once there is one
@@ -28,7 +29,7 @@ type accessState struct {
 // newAccess opens the audit log and loads the certificate, where there is to be
 // one.
 func newAccess(s boot.Settings, log *slog.Logger) (*accessState, error) {
-	a := &accessState{guard: access.New(), anybody: s.Auth == boot.AuthNone, tcp: s.Listen != ""}
+	a := &accessState{guard: access.New(), auth: s.Auth, tcp: s.Listen != ""}
 	var err error
 	if a.audit, err = audit.Open(audit.Options{Dir: filepath.Join(s.StateDir, "audit"), Log: log}); err != nil {
 		return nil, err
@@ -42,8 +43,15 @@ func newAccess(s boot.Settings, log *slog.Logger) (*accessState, error) {
 	return a, nil
 }
 
-// required reports whether callers by TCP have to prove who they are.
-func (a *accessState) required() bool { return !a.anybody || a.guard.HasUsers() }
+// required reports whether callers by TCP have to prove who they are, those from
+// this machine apart where auth is local.
+func (a *accessState) required() bool { return a.auth != boot.AuthNone || a.guard.HasUsers() }
+
+// trusted reports whether callers from an address need no proof as long as no
+// user is declared.
+func (a *accessState) trusted(from netip.Addr) bool {
+	return a.auth == boot.AuthNone || a.auth == boot.AuthLocal && from.Unmap().IsLoopback()
+}
 
 // system adds to the state of the system what is known here.
 func (a *accessState) system(st *models.SystemState) {
@@ -102,6 +110,8 @@ func (a *accessState) warn(log *slog.Logger, listen string) {
 	switch {
 	case !a.required():
 		log.Warn("nobody who comes by TCP is asked who it is: anybody who can connect can configure the router; declare users to change that", "listen", listen)
+	case !a.guard.HasUsers() && a.auth == boot.AuthLocal:
+		log.Warn("no user is declared: programs on this machine may configure the router by TCP without a proof of who they are, others not at all; declare users to change both", "listen", listen)
 	case !a.guard.HasUsers() && (a.certificate == nil || !a.certificate.Authorities()):
 		log.Warn("no user is declared and no authority of client certificates is known: nobody gets in by TCP; declare users over the Unix socket", "listen", listen)
 	case a.guard.HasUsers() && a.guard.Administrators() == 0:

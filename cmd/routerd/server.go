@@ -45,7 +45,7 @@ func serve(s boot.Settings, store *datastore.Store, st state, a *accessState, op
 		gnmi: northbound.New(northbound.Options{
 			Store: store, State: st, Log: log, MaxMessage: s.MaxMessage,
 			Register: []func(grpc.ServiceRegistrar){st.gribi.Register, ops.Register, policies.Register},
-			Guard:    a.guard, Anybody: a.anybody, Audit: a.audit,
+			Guard:    a.guard, Trusted: a.trusted, Audit: a.audit,
 			Limits: northbound.Limits{Streams: s.MaxStreams, Connections: s.MaxConnections, Rate: float64(s.RateLimit)},
 		}),
 		access: a,

@@ -45,7 +45,7 @@ type Settings struct {
 	Buffers     int        // frame buffers of each worker, 2048 octets each
 	MaxMessage  int        // octets of the largest gNMI message
 
-	Auth           string // AuthRequired or AuthNone: what is asked of callers on Listen as long as no user is declared
+	Auth           string // AuthRequired, AuthLocal or AuthNone: what is asked of callers on Listen as long as no user is declared
 	MaxStreams     int    // calls at once on one connection
 	MaxConnections int    // connections from one address
 	RateLimit      int    // calls a second from one address
@@ -60,6 +60,7 @@ type Settings struct {
 // What is asked of callers on Listen as long as no user is declared.
 const (
 	AuthRequired = "required" // a certificate from tls-ca
+	AuthLocal    = "local"    // the same, but nothing of callers from this machine: they may do everything
 	AuthNone     = "none"     // nothing: they may do everything
 )
 
@@ -90,9 +91,9 @@ func flags() *pflag.FlagSet {
 	f.String("tls-ca", "", "file of authorities (PEM) that a client's certificate must come from; without one no certificate is asked for")
 	f.Int("workers", defaultWorkers(), "threads that forward packets")
 	f.Int("buffers", 8192, "frame buffers of each worker, of 2048 octets")
-	f.String("auth", "", "what callers on --listen have to prove while no user is declared: required or none (default: required, with --insecure none)")
+	f.String("auth", "", "what callers on --listen have to prove while no user is declared: required, local or none (default: local, with --insecure none)")
 	f.Int("max-streams", 256, "calls at once on one connection")
-	f.Int("max-connections", 64, "connections from one address")
+	f.Int("max-connections", 256, "connections from one address")
 	f.Int("rate-limit", 10_000, "calls a second from one address")
 	f.Int("max-message-size", 64<<20, "largest gNMI message, in octets")
 	f.String("log-format", "text", "how lines of the log are written: text or json")
@@ -225,13 +226,13 @@ func read(v *viper.Viper) (Settings, error) {
 		return s, usage("buffers %d: want 1024 to 1048576", s.Buffers)
 	}
 	switch s.Auth {
-	case AuthRequired, AuthNone:
+	case AuthRequired, AuthLocal, AuthNone:
 	case "":
-		if s.Auth = AuthRequired; s.Insecure {
+		if s.Auth = AuthLocal; s.Insecure {
 			s.Auth = AuthNone
 		}
 	default:
-		return s, usage("auth %q: want required or none", s.Auth)
+		return s, usage("auth %q: want required, local or none", s.Auth)
 	}
 	for _, limit := range []struct {
 		name        string

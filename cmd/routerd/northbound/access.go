@@ -451,7 +451,7 @@ func (s *Server) authenticate(ctx context.Context, from netip.Addr) (*access.Sub
 		switch {
 		case certificate != nil:
 			return access.Root(certificate.Subject.CommonName, models.AuthCertificate), nil
-		case s.opt.Anybody:
+		case s.opt.Trusted != nil && s.opt.Trusted(from):
 			name, _ := caller(ctx)
 			return access.Root(name, models.AuthNone), nil
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,6 +40,9 @@ type guardedBed struct {
 	guard *access.Guard
 	audit *audit.Log
 }
+
+// anybody is trusted.
+func anybody(netip.Addr) bool { return true }
 
 func guardedWith(t testing.TB, edit func(*Options)) *guardedBed {
 	t.Helper()
@@ -169,7 +173,7 @@ func TestWithoutUsers(t *testing.T) {
 		return err
 	}
 	wantCode(t, get(guardedWith(t, nil)), codes.Unauthenticated, "no user is declared")
-	open := guardedWith(t, func(o *Options) { o.Anybody = true })
+	open := guardedWith(t, func(o *Options) { o.Trusted = anybody })
 	if err := get(open); err != nil {
 		t.Error(err)
 	}
@@ -466,7 +470,7 @@ func TestAuditLog(t *testing.T) {
 }
 
 func TestRateLimit(t *testing.T) {
-	g := guardedWith(t, func(o *Options) { o.Anybody, o.Limits = true, Limits{Rate: 5, Connections: 2} })
+	g := guardedWith(t, func(o *Options) { o.Trusted, o.Limits = anybody, Limits{Rate: 5, Connections: 2} })
 	addr := g.listen(nil)
 	dial := func() gnmi.GNMIClient {
 		conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -505,7 +509,7 @@ func TestRateLimit(t *testing.T) {
 
 func TestCertificateReload(t *testing.T) {
 	dir := t.TempDir()
-	g := guardedWith(t, func(o *Options) { o.Anybody = true })
+	g := guardedWith(t, func(o *Options) { o.Trusted = anybody })
 	cert, err := NewCertificate(TLSFiles{StateDir: dir}, quiet())
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,9 +56,9 @@ type Options struct {
 
 	// Guard says who may do what; nil lets everybody do everything.
 	Guard *access.Guard
-	// Anybody lets callers without credentials do everything as long as no user
-	// is declared.
-	Anybody bool
+	// Trusted reports whether a caller from an address may do everything without
+	// credentials as long as no user is declared; nil trusts nobody.
+	Trusted func(from netip.Addr) bool
 	Audit   *audit.Log // nil for none
 	Limits  Limits
 
