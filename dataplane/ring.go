@@ -46,7 +46,11 @@ type puntSlot struct {
 }
 
 // newPuntRing makes a ring of size slots, a power of two.
-func newPuntRing(size int) *puntRing { return &puntRing{slots: make([]puntSlot, size)} }
+func newPuntRing(size int) *puntRing {
+	r := new(puntRing)
+	r.slots = mapSlots[puntSlot](r, size)
+	return r
+}
 
 func (r *puntRing) at(pos uint64) *puntSlot { return &r.slots[pos&uint64(len(r.slots)-1)] }
 
@@ -147,7 +151,9 @@ type injectHead struct {
 
 // newInjectRing makes a ring of size slots, a power of two.
 func newInjectRing(size int) *injectRing {
-	return &injectRing{slots: make([]injectSlot, size), shift: uint8(bits.TrailingZeros(uint(size)))}
+	r := &injectRing{shift: uint8(bits.TrailingZeros(uint(size)))}
+	r.slots = mapSlots[injectSlot](r, size)
+	return r
 }
 
 // at returns the slot of a position, and its turn while it is empty.

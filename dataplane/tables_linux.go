@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"fmt"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,4 +17,18 @@ func ReserveTables(size int) ([]uint64, error) {
 		return nil, fmt.Errorf("address space of %d octets for route tables: %w", size, err)
 	}
 	return unsafe.Slice((*uint64)(unsafe.Pointer(&mem[0])), len(mem)/8), nil
+}
+
+// mapSlots is n zeroed slots, which hold no pointers, outside of Go's heap: they
+// take memory only once they are used, and the collector takes no account of
+// them. They go when owner does. Where there is no such memory they come from
+// the heap.
+func mapSlots[T, O any](owner *O, n int) []T {
+	var slot T
+	mem, err := unix.Mmap(-1, 0, n*int(unsafe.Sizeof(slot)), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return make([]T, n)
+	}
+	runtime.AddCleanup(owner, func(mem []byte) { _ = unix.Munmap(mem) }, mem)
+	return unsafe.Slice((*T)(unsafe.Pointer(&mem[0])), n)
 }

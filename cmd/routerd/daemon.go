@@ -109,6 +109,7 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 	if err := d.observe(ctx, s, sink, log); err != nil {
 		return nil, err
 	}
+	d.task(func() { trim(run, d.store) })
 	return d, nil
 }
 

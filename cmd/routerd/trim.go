@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+
+	"router/cmd/routerd/datastore"
+)
+
+const (
+	// trimAfter is how long nothing is committed before memory is given back.
+	trimAfter = time.Second
+	// trimShare bounds the time that giving back takes, as a part of all.
+	trimShare = 100
+)
+
+// trim gives memory back to the system that a start or commits used and left:
+// a router is idle for days after minutes of work, and the runtime by itself
+// keeps what it once had. It returns when ctx ends.
+func trim(ctx context.Context, store *datastore.Store) {
+	committed := make(chan struct{}, 1)
+	defer store.Watch(func(datastore.Event) {
+		select {
+		case committed <- struct{}{}:
+		default:
+		}
+	})()
+	t := time.NewTimer(trimAfter)
+	defer t.Stop()
+	var next time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-committed:
+			t.Reset(max(trimAfter, time.Until(next)))
+		case <-t.C:
+			if start := time.Now(); wasteful() {
+				debug.FreeOSMemory()
+				next = time.Now().Add(trimShare * time.Since(start))
+			}
+		}
+	}
+}
+
+// wasteful reports whether the heap holds much more than is in use: free memory
+// and what has become garbage since the last collection.
+func wasteful() bool {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	free, objects, live := s[0].Value.Uint64(), s[1].Value.Uint64(), s[2].Value.Uint64()
+	return free+max(objects, live)-live > 2<<20+live/4
+}
