@@ -215,6 +215,24 @@ func (r *remote) tls() (*tls.Config, error) {
 // may not have arrived. errClosed says that the remote is done, with all sent that
 // was queued, or as much as there was time for.
 func (r *remote) serve(conn net.Conn, unsent []byte) ([]byte, error) {
+	// A server that takes nothing must not hold up the end: what is being written
+	// then is cut off with the rest.
+	served := make(chan struct{})
+	defer close(served)
+	go func() {
+		select {
+		case <-r.stop:
+		case <-served:
+			return
+		}
+		end := time.NewTimer(flushTime)
+		defer end.Stop()
+		select {
+		case <-end.C:
+			conn.Close()
+		case <-served:
+		}
+	}()
 	broken := make(chan error, 1)
 	datagrams := r.spec.Transport == models.LogUDP
 	if !datagrams {
@@ -256,22 +274,18 @@ func (r *remote) serve(conn net.Conn, unsent []byte) ([]byte, error) {
 		case err := <-broken:
 			return nil, err
 		case <-r.stop:
-			return nil, r.flush(conn, write)
+			return nil, r.flush(write)
 		}
 	}
 }
 
 // flush sends what is left, for a moment.
-func (r *remote) flush(conn net.Conn, write func([]byte) error) error {
+func (r *remote) flush(write func([]byte) error) error {
 	end := time.Now().Add(flushTime)
 	for time.Now().Before(end) {
 		select {
 		case m := <-r.queue:
-			// A deadline of the past would fail; the one that write sets is longer than
-			// the loop lasts, so a stalled server is cut off from outside.
-			timer := time.AfterFunc(time.Until(end), func() { conn.Close() })
 			err := write(m)
-			timer.Stop()
 			if err != nil {
 				r.count(0, uint64(len(r.queue))+1)
 				return errClosed
