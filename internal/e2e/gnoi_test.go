@@ -205,7 +205,7 @@ func TestGNOIPaths(t *testing.T) {
 	}
 
 	linux := func(args ...string) []string {
-		out, err := l.space("h1").Run("traceroute", append([]string{"-n", "-q", "1", "-w", "2"}, args...)...)
+		out, err := l.space("h1").Run("traceroute", append([]string{"-n", "-q", "1", "-N", "1", "-w", "2"}, args...)...)
 		if err != nil {
 			t.Fatalf("traceroute: %v\n%s", err, out)
 		}
