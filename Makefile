@@ -55,7 +55,7 @@ fuzz: ## each fuzz target for FUZZTIME (60s)
 
 .PHONY: generate
 generate: ## remake gen/ and the BPF objects (needs clang, llvm-strip and protoc)
-	$(GO) generate ./gen ./gen/openconfig ./gen/configpb ./dataplane/bpf ./internal/testnet/traffic
+	$(GO) generate ./gen ./gen/openconfig ./gen/configpb ./dataplane/bpf ./internal/testnet/traffic ./internal/judge
 
 .PHONY: drift
 drift: ## fail when generated files differ from what generate makes
