@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,7 +23,7 @@ func (s *shell) attach() (end func(), err error) {
 	}
 	s.session.ReadLine = func(prompt string) (string, error) {
 		line, err := s.input.ReadLine(context.Background(), func() string { return prompt })
-		if err == errInterrupt { //nolint:errorlint // it is never wrapped
+		if errors.Is(err, errInterrupt) {
 			err = io.ErrUnexpectedEOF
 		}
 		return line, err

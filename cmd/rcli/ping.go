@@ -24,7 +24,7 @@ import (
 // A probeFlags are what ping and traceroute have in common.
 type probeFlags struct {
 	source, instance, unit string
-	df, four, six, names   bool
+	df, four, six          bool
 	wait                   time.Duration
 }
 

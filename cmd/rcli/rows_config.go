@@ -30,9 +30,6 @@ func commitOptionsOf(in *command.Input) *commitOptions {
 
 var (
 	fileArg = command.Arg{Name: "file", Type: command.File, Help: `a file of JSON or set-commands; "-" is standard input`}
-	modeArg = command.Arg{Name: "mode", Type: command.Enum(
-		command.Candidate{Text: "merge", Help: "add to what is there"},
-		command.Candidate{Text: "replace", Help: "make the configuration exactly this"}), Help: "what becomes of what is there"}
 	confirmIDArg = command.Arg{Name: "id", Optional: true, Help: "name of the confirmed commit (default: the one that waits)"}
 	pathsArg     = command.Arg{Name: "path", Repeat: true, Help: "a path such as /interface[name=eth1]/state", Place: "PATH"}
 )
