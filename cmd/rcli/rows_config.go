@@ -29,7 +29,7 @@ func commitOptionsOf(in *command.Input) *commitOptions {
 }
 
 var (
-	fileArg = command.Arg{Name: "file", Type: command.File, Help: `a file of JSON or set-commands; "-" is standard input`}
+	fileArg      = command.Arg{Name: "file", Type: command.File, Help: `a file of JSON or set-commands; "-" is standard input`}
 	confirmIDArg = command.Arg{Name: "id", Optional: true, Help: "name of the confirmed commit (default: the one that waits)"}
 	pathsArg     = command.Arg{Name: "path", Repeat: true, Help: "a path such as /interface[name=eth1]/state", Place: "PATH"}
 )
