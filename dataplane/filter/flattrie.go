@@ -14,6 +14,7 @@ type interval struct {
 
 // width is how many bits the values of a field have.
 func (f field) width(fam intf.Family) uint {
+	//exhaustive:ignore numValues is no field
 	switch f {
 	case fieldProtocol, fieldTCPFlags, fieldFragment, fieldDSCP, fieldTTL, fieldOptions, fieldLossPriority, fieldForwardingClass:
 		return 8
