@@ -114,6 +114,7 @@ type Engine struct {
 	filters     *filter.Table
 	filterLog   consumer
 	probes      probes
+	tracing     sync.Mutex // a packet is traced: one at a time
 
 	mu          sync.Mutex // the one writer's turn: all below, and changes to the tables
 	topology    topology

@@ -306,6 +306,17 @@ func (s *Server) mayRead(ctx context.Context, paths []tree.Path) error {
 	return nil
 }
 
+// MayReadAll refuses who may not read everything: for calls whose answers may tell
+// of anything.
+func (s *Server) MayReadAll(ctx context.Context) error {
+	r, everything := rights(ctx)
+	if everything || r.Everything(access.Read) {
+		return nil
+	}
+	s.denied()
+	return failf(codes.PermissionDenied, "your roles don't permit to read all of the router, which this tells of")
+}
+
 // behindView are the native subtrees that the OpenConfig view shows below each of
 // its roots.
 var behindView = map[string][]string{
@@ -383,7 +394,7 @@ func (s *Server) denied() {
 
 // openServices are those whose RPCs need no rule: they check paths, tell nothing
 // of the router, or, for health, are asked by who has no name.
-var openServices = []string{"gnmi.gNMI", "routerd.v1.Configuration", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
+var openServices = []string{"gnmi.gNMI", "routerd.v1.Configuration", "routerd.v1.Forwarding", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
 
 const healthService = "grpc.health.v1.Health"
 
