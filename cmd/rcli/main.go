@@ -116,6 +116,8 @@ Exit codes: 0 done, 1 refused, 2 usage, 3 no connection.`,
 	f.StringVar(&o.target.ca, "ca", "", "file of authorities (PEM) that the router's certificate must come from")
 	f.StringVar(&o.target.cert, "cert", "", "our certificate (PEM)")
 	f.StringVar(&o.target.key, "key", "", "our certificate's private key (PEM)")
+	f.StringVar(&o.target.knownHosts, "known-hosts", "", "file of the routers whose certificates were accepted (default: rcli/known_hosts in the user's configuration directory)")
+	f.StringVar(&o.target.fingerprint, "fingerprint", "", "SHA-256 of the router's certificate, as show certificate prints it there: accept that one")
 	f.StringVar(&o.target.user, "user", "", "user name at --target; asks for the password, unless RCLI_PASSWORD or --password-file has it")
 	f.StringVar(&o.target.passwordFile, "password-file", "", "file whose first line is the user's password")
 	f.BoolVar(&o.json, "json", false, "print JSON, for programs")
