@@ -88,7 +88,7 @@ type Page struct {
 func (p *Page) Head(title string) { fmt.Fprintf(&p.text, "\n# %s\n\n", strings.ToUpper(title)) }
 
 // Sub begins a part of a section.
-func (p *Page) Sub(title string) { fmt.Fprintf(&p.text, "\n## %s\n\n", escape(title)) }
+func (p *Page) Sub(title string) { fmt.Fprintf(&p.text, "\n### %s\n\n", escape(title)) }
 
 // Text adds a paragraph, or several.
 func (p *Page) Text(text string) { fmt.Fprintf(&p.text, "%s\n\n", escape(strings.TrimSpace(text))) }
@@ -110,15 +110,7 @@ func (p *Page) Item(term, text string) {
 var special = regexp.MustCompile("[\\\\`*_{}\\[\\]()#+!|<>~-]")
 
 func escape(s string) string {
-	return special.ReplaceAllStringFunc(s, func(c string) string {
-		switch c {
-		case "<":
-			return "&lt;"
-		case ">":
-			return "&gt;"
-		}
-		return `\` + c
-	})
+	return special.ReplaceAllString(s, `\$0`)
 }
 
 // Render is the page in roff. It bears no date: it changes with the program alone.
