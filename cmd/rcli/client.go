@@ -220,9 +220,3 @@ func explain(t target, err error) (lines []string, code int) {
 	}
 	return lines, code
 }
-
-// isUsage reports whether err is about how rcli was called.
-func isUsage(err error) bool {
-	var u *usageError
-	return errors.As(err, &u)
-}
