@@ -39,7 +39,7 @@ func certificate(t *testing.T, name string) (tls.Certificate, *x509.Certificate)
 }
 
 // handshake connects to a server that shows a certificate.
-func handshake(t *testing.T, v *Verifier, show certificate.Certificate) error {
+func handshake(t *testing.T, v *Verifier, show tls.Certificate) error {
 	t.Helper()
 	server, client := net.Pipe()
 	defer server.Close()
