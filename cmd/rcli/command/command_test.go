@@ -158,7 +158,7 @@ func TestErrorsPointAtTheMistake(t *testing.T) {
 		{"ping x count 1000", Operational, "             ^^^^", "from 1 to 100"},
 		{"ping x count", Operational, "            ^", "wants a value"},
 		{"ping", Operational, "    ^", "DESTINATION is wanted"},
-		{"set interfce ge0", Configuration, "    ^^^^^^^^", "did you mean interface"},
+		{"set intreface ge0", Configuration, "    ^^^^^^^^^", "did you mean interface"},
 		{"set interface ge0 mru 9", Configuration, "                      ^", "want 86..9600"},
 		{"set interface ge0 type ethernte", Configuration, "                       ^^^^^^^^", "did you mean ethernet"},
 		{"set interface", Configuration, "             ^", "wants its key name"},

@@ -59,6 +59,7 @@ func TestManual(t *testing.T) {
 	})
 	page.Head("signals")
 	page.Item("SIGTERM, SIGINT", "stop: calls under way end, and devices go back to the kernel")
+	page.Item("SIGUSR2", "stop for a restart: devices go on forwarding until the next routerd takes them over (see --keep-forwarding)")
 	page.Item("SIGHUP", "open the log file anew and read the certificate again")
 	page.Head("exit status")
 	page.Item("0", "after a clean stop")
