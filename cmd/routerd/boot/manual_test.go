@@ -12,7 +12,7 @@ import (
 
 // values are those of settings that take a few words.
 var values = map[string][]string{
-	"log-level": {"debug", "info", "warn", "error"}, "log-format": {"text", "json"}, "auth": {AuthRequired, AuthLocal, AuthNone},
+	"log-level": {"debug", "info", "warn", "error"}, "log-format": {"text", "json"}, "auth": {AuthRequired, AuthLocal, AuthNone}, "keep-forwarding": {"unless-stopped", "always", "never"},
 }
 
 // machine are the settings whose default depends on the machine.
@@ -55,7 +55,7 @@ func TestManual(t *testing.T) {
 			settings.Item(f.Name, usage+defaultOf(f))
 		}
 		list = append(list, manual.Flag{Name: f.Name, Help: f.Usage, Bool: f.Value.Type() == "bool", Values: values[f.Name],
-			File: f.Name == "config" || f.Name == "log-file" || f.Name == "socket" || f.Name == "state-dir" || strings.HasPrefix(f.Name, "tls-")})
+			File: f.Name == "config" || f.Name == "log-file" || f.Name == "socket" || f.Name == "state-dir" || f.Name == "pin-dir" || strings.HasPrefix(f.Name, "tls-")})
 	})
 	page.Head("signals")
 	page.Item("SIGTERM, SIGINT", "stop: calls under way end, and devices go back to the kernel")

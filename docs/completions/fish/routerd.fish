@@ -24,6 +24,6 @@ complete -c routerd -l metrics-listen -x -d 'address and port of the Prometheus 
 complete -c routerd -l metrics-tls -d 'TLS on --metrics-listen, with the certificate and the authorities of --listen'
 complete -c routerd -l metrics-limit -x -d 'objects of a kind (units, terms of filters, ...) that metrics are given of at most'
 complete -c routerd -l otlp-endpoint -x -d 'URL of an OpenTelemetry collector that traces of commits go to (OTLP over gRPC): http://HOST:PORT or https://HOST:PORT'
-complete -c routerd -l keep-forwarding -x -d 'when the fast path goes on forwarding without routerd: unless-stopped (by SIGTERM), always or never'
-complete -c routerd -l pin-dir -x -d 'directory, on a BPF file system, of what goes on forwarding without routerd (default: one of this state directory below /sys/fs/bpf/routerd)'
+complete -c routerd -l keep-forwarding -x -a 'unless-stopped always never' -d 'when the fast path goes on forwarding without routerd: unless-stopped (by SIGTERM), always or never'
+complete -c routerd -l pin-dir -r -F -d 'directory, on a BPF file system, of what goes on forwarding without routerd (default: one of this state directory below /sys/fs/bpf/routerd)'
 complete -c routerd -l release -d 'stop what a routerd that is no more has left forwarding, give its devices back, and exit'
