@@ -144,7 +144,7 @@ func TestMarks(t *testing.T) {
 				}
 				mustEdit(t, c, commandOps(t, s, line)...)
 			}
-			if got := presented(t, c); tc.change != "" && tc.change != "" && got != tc.change {
+			if got := presented(t, c); tc.change != "" && got != tc.change {
 				t.Errorf("it changes\n%s\nwant\n%s", got, tc.change)
 			}
 			n := s.Last().Number

@@ -116,7 +116,7 @@ func Wild(s *tree.Schema, op tree.Op) tree.Op {
 		if err != nil {
 			return nil, []*tree.Error{asError(op.Path, err)}
 		}
-		if len(list) == 0 {
+		if len(list) == 0 && op.Kind != tree.Delete {
 			return nil, []*tree.Error{errorAt(tree.Invalid, op.Path, "matches nothing")}
 		}
 		ops := make([]tree.Op, len(list))
