@@ -41,20 +41,6 @@ func Any(root ygot.GoStruct) bool {
 	return d != nil && len(d.Mark) > 0
 }
 
-// hasInactive reports whether a part of the configuration is inactive.
-func hasInactive(root ygot.GoStruct) bool {
-	d := device(root)
-	if d == nil {
-		return false
-	}
-	for _, m := range d.Mark {
-		if isInactive(m) {
-			return true
-		}
-	}
-	return false
-}
-
 func isInactive(m *gen.Routerd_Mark) bool {
 	c := m.GetConfig()
 	return c != nil && c.Inactive != nil && *c.Inactive
