@@ -94,7 +94,7 @@ func dial(t target) (*client, error) {
 	} else if _, _, err := net.SplitHostPort(address); err != nil {
 		address = net.JoinHostPort(address, "9339")
 	}
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(creds),
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(creds), grpc.WithUserAgent("rcli"),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)))
 	if err != nil {
 		return nil, err
