@@ -221,7 +221,7 @@ func (x UpdateRequest_Resolution) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UpdateRequest_Resolution.Descriptor instead.
 func (UpdateRequest_Resolution) EnumDescriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{16, 0}
+	return file_configuration_proto_rawDescGZIP(), []int{18, 0}
 }
 
 type OpenRequest struct {
@@ -938,6 +938,134 @@ func (x *ReadResponse) GetText() string {
 	return ""
 }
 
+type KeysRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`         // a candidate's; "" for running
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`     // of the list, its last element without keys; keys before it may be "*"
+	Key           string                 `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`       // which key; may be left out where the list has one
+	Prefix        string                 `protobuf:"bytes,4,opt,name=prefix,proto3" json:"prefix,omitempty"` // of the values that are wanted
+	Limit         uint32                 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`  // 0 for 256; 10,000 at most
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeysRequest) Reset() {
+	*x = KeysRequest{}
+	mi := &file_configuration_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeysRequest) ProtoMessage() {}
+
+func (x *KeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_configuration_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeysRequest.ProtoReflect.Descriptor instead.
+func (*KeysRequest) Descriptor() ([]byte, []int) {
+	return file_configuration_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *KeysRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *KeysRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *KeysRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *KeysRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *KeysRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type KeysResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           []string               `protobuf:"bytes,1,rep,name=key,proto3" json:"key,omitempty"`    // each once, numbers in them ordered by value
+	More          bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"` // there are others
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeysResponse) Reset() {
+	*x = KeysResponse{}
+	mi := &file_configuration_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeysResponse) ProtoMessage() {}
+
+func (x *KeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_configuration_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeysResponse.ProtoReflect.Descriptor instead.
+func (*KeysResponse) Descriptor() ([]byte, []int) {
+	return file_configuration_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *KeysResponse) GetKey() []string {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *KeysResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 type Difference struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Path  string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
@@ -951,7 +1079,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_configuration_proto_msgTypes[11]
+	mi := &file_configuration_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1091,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[11]
+	mi := &file_configuration_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1104,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{11}
+	return file_configuration_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Difference) GetPath() string {
@@ -1009,7 +1137,7 @@ type Differences struct {
 
 func (x *Differences) Reset() {
 	*x = Differences{}
-	mi := &file_configuration_proto_msgTypes[12]
+	mi := &file_configuration_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1021,7 +1149,7 @@ func (x *Differences) String() string {
 func (*Differences) ProtoMessage() {}
 
 func (x *Differences) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[12]
+	mi := &file_configuration_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1034,7 +1162,7 @@ func (x *Differences) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Differences.ProtoReflect.Descriptor instead.
 func (*Differences) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{12}
+	return file_configuration_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Differences) GetDifference() []*Difference {
@@ -1056,7 +1184,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_configuration_proto_msgTypes[13]
+	mi := &file_configuration_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1196,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[13]
+	mi := &file_configuration_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1209,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{13}
+	return file_configuration_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Plan) GetBase() uint64 {
@@ -1125,7 +1253,7 @@ type Conflict struct {
 
 func (x *Conflict) Reset() {
 	*x = Conflict{}
-	mi := &file_configuration_proto_msgTypes[14]
+	mi := &file_configuration_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +1265,7 @@ func (x *Conflict) String() string {
 func (*Conflict) ProtoMessage() {}
 
 func (x *Conflict) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[14]
+	mi := &file_configuration_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +1278,7 @@ func (x *Conflict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Conflict.ProtoReflect.Descriptor instead.
 func (*Conflict) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{14}
+	return file_configuration_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Conflict) GetPath() string {
@@ -1198,7 +1326,7 @@ type Conflicts struct {
 
 func (x *Conflicts) Reset() {
 	*x = Conflicts{}
-	mi := &file_configuration_proto_msgTypes[15]
+	mi := &file_configuration_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1210,7 +1338,7 @@ func (x *Conflicts) String() string {
 func (*Conflicts) ProtoMessage() {}
 
 func (x *Conflicts) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[15]
+	mi := &file_configuration_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1223,7 +1351,7 @@ func (x *Conflicts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Conflicts.ProtoReflect.Descriptor instead.
 func (*Conflicts) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{15}
+	return file_configuration_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Conflicts) GetConflict() []*Conflict {
@@ -1243,7 +1371,7 @@ type UpdateRequest struct {
 
 func (x *UpdateRequest) Reset() {
 	*x = UpdateRequest{}
-	mi := &file_configuration_proto_msgTypes[16]
+	mi := &file_configuration_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1255,7 +1383,7 @@ func (x *UpdateRequest) String() string {
 func (*UpdateRequest) ProtoMessage() {}
 
 func (x *UpdateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[16]
+	mi := &file_configuration_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1268,7 +1396,7 @@ func (x *UpdateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateRequest.ProtoReflect.Descriptor instead.
 func (*UpdateRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{16}
+	return file_configuration_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *UpdateRequest) GetId() string {
@@ -1295,7 +1423,7 @@ type UpdateResponse struct {
 
 func (x *UpdateResponse) Reset() {
 	*x = UpdateResponse{}
-	mi := &file_configuration_proto_msgTypes[17]
+	mi := &file_configuration_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1307,7 +1435,7 @@ func (x *UpdateResponse) String() string {
 func (*UpdateResponse) ProtoMessage() {}
 
 func (x *UpdateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[17]
+	mi := &file_configuration_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1320,7 +1448,7 @@ func (x *UpdateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateResponse.ProtoReflect.Descriptor instead.
 func (*UpdateResponse) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{17}
+	return file_configuration_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *UpdateResponse) GetCandidate() *Candidate {
@@ -1347,7 +1475,7 @@ type DiscardRequest struct {
 
 func (x *DiscardRequest) Reset() {
 	*x = DiscardRequest{}
-	mi := &file_configuration_proto_msgTypes[18]
+	mi := &file_configuration_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1359,7 +1487,7 @@ func (x *DiscardRequest) String() string {
 func (*DiscardRequest) ProtoMessage() {}
 
 func (x *DiscardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[18]
+	mi := &file_configuration_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1372,7 +1500,7 @@ func (x *DiscardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardRequest.ProtoReflect.Descriptor instead.
 func (*DiscardRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{18}
+	return file_configuration_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DiscardRequest) GetId() string {
@@ -1403,7 +1531,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_configuration_proto_msgTypes[19]
+	mi := &file_configuration_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1415,7 +1543,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[19]
+	mi := &file_configuration_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1428,7 +1556,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{19}
+	return file_configuration_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CommitRequest) GetId() string {
@@ -1486,7 +1614,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_configuration_proto_msgTypes[20]
+	mi := &file_configuration_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1498,7 +1626,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[20]
+	mi := &file_configuration_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1511,7 +1639,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{20}
+	return file_configuration_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Commit) GetNumber() uint64 {
@@ -1562,7 +1690,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_configuration_proto_msgTypes[21]
+	mi := &file_configuration_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1574,7 +1702,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[21]
+	mi := &file_configuration_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1587,7 +1715,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{21}
+	return file_configuration_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CommitResponse) GetCommit() *Commit {
@@ -1633,7 +1761,7 @@ type SetOptions struct {
 
 func (x *SetOptions) Reset() {
 	*x = SetOptions{}
-	mi := &file_configuration_proto_msgTypes[22]
+	mi := &file_configuration_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1645,7 +1773,7 @@ func (x *SetOptions) String() string {
 func (*SetOptions) ProtoMessage() {}
 
 func (x *SetOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[22]
+	mi := &file_configuration_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1658,7 +1786,7 @@ func (x *SetOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetOptions.ProtoReflect.Descriptor instead.
 func (*SetOptions) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{22}
+	return file_configuration_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SetOptions) GetDryRun() bool {
@@ -1687,7 +1815,7 @@ type SetResult struct {
 
 func (x *SetResult) Reset() {
 	*x = SetResult{}
-	mi := &file_configuration_proto_msgTypes[23]
+	mi := &file_configuration_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +1827,7 @@ func (x *SetResult) String() string {
 func (*SetResult) ProtoMessage() {}
 
 func (x *SetResult) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[23]
+	mi := &file_configuration_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +1840,7 @@ func (x *SetResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetResult.ProtoReflect.Descriptor instead.
 func (*SetResult) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{23}
+	return file_configuration_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SetResult) GetCommit() uint64 {
@@ -1755,7 +1883,7 @@ type Unapplied struct {
 
 func (x *Unapplied) Reset() {
 	*x = Unapplied{}
-	mi := &file_configuration_proto_msgTypes[24]
+	mi := &file_configuration_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +1895,7 @@ func (x *Unapplied) String() string {
 func (*Unapplied) ProtoMessage() {}
 
 func (x *Unapplied) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[24]
+	mi := &file_configuration_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1780,7 +1908,7 @@ func (x *Unapplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unapplied.ProtoReflect.Descriptor instead.
 func (*Unapplied) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{24}
+	return file_configuration_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Unapplied) GetPath() string {
@@ -1820,7 +1948,7 @@ type ConfirmRequest struct {
 
 func (x *ConfirmRequest) Reset() {
 	*x = ConfirmRequest{}
-	mi := &file_configuration_proto_msgTypes[25]
+	mi := &file_configuration_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +1960,7 @@ func (x *ConfirmRequest) String() string {
 func (*ConfirmRequest) ProtoMessage() {}
 
 func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[25]
+	mi := &file_configuration_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +1973,7 @@ func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{25}
+	return file_configuration_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ConfirmRequest) GetId() string {
@@ -1865,7 +1993,7 @@ type SetWaitRequest struct {
 
 func (x *SetWaitRequest) Reset() {
 	*x = SetWaitRequest{}
-	mi := &file_configuration_proto_msgTypes[26]
+	mi := &file_configuration_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +2005,7 @@ func (x *SetWaitRequest) String() string {
 func (*SetWaitRequest) ProtoMessage() {}
 
 func (x *SetWaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[26]
+	mi := &file_configuration_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +2018,7 @@ func (x *SetWaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetWaitRequest.ProtoReflect.Descriptor instead.
 func (*SetWaitRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{26}
+	return file_configuration_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SetWaitRequest) GetId() string {
@@ -1915,7 +2043,7 @@ type SetWaitResponse struct {
 
 func (x *SetWaitResponse) Reset() {
 	*x = SetWaitResponse{}
-	mi := &file_configuration_proto_msgTypes[27]
+	mi := &file_configuration_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +2055,7 @@ func (x *SetWaitResponse) String() string {
 func (*SetWaitResponse) ProtoMessage() {}
 
 func (x *SetWaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[27]
+	mi := &file_configuration_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2068,7 @@ func (x *SetWaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetWaitResponse.ProtoReflect.Descriptor instead.
 func (*SetWaitResponse) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{27}
+	return file_configuration_proto_rawDescGZIP(), []int{29}
 }
 
 type LogRequest struct {
@@ -1952,7 +2080,7 @@ type LogRequest struct {
 
 func (x *LogRequest) Reset() {
 	*x = LogRequest{}
-	mi := &file_configuration_proto_msgTypes[28]
+	mi := &file_configuration_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1964,7 +2092,7 @@ func (x *LogRequest) String() string {
 func (*LogRequest) ProtoMessage() {}
 
 func (x *LogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[28]
+	mi := &file_configuration_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1977,7 +2105,7 @@ func (x *LogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRequest.ProtoReflect.Descriptor instead.
 func (*LogRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{28}
+	return file_configuration_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *LogRequest) GetLimit() uint32 {
@@ -1997,7 +2125,7 @@ type LogResponse struct {
 
 func (x *LogResponse) Reset() {
 	*x = LogResponse{}
-	mi := &file_configuration_proto_msgTypes[29]
+	mi := &file_configuration_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2009,7 +2137,7 @@ func (x *LogResponse) String() string {
 func (*LogResponse) ProtoMessage() {}
 
 func (x *LogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[29]
+	mi := &file_configuration_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2022,7 +2150,7 @@ func (x *LogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogResponse.ProtoReflect.Descriptor instead.
 func (*LogResponse) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{29}
+	return file_configuration_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *LogResponse) GetCommit() []*Commit {
@@ -2052,7 +2180,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_configuration_proto_msgTypes[30]
+	mi := &file_configuration_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2064,7 +2192,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[30]
+	mi := &file_configuration_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2077,7 +2205,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{30}
+	return file_configuration_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Pending) GetId() string {
@@ -2125,7 +2253,7 @@ type DiffRequest struct {
 
 func (x *DiffRequest) Reset() {
 	*x = DiffRequest{}
-	mi := &file_configuration_proto_msgTypes[31]
+	mi := &file_configuration_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2137,7 +2265,7 @@ func (x *DiffRequest) String() string {
 func (*DiffRequest) ProtoMessage() {}
 
 func (x *DiffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[31]
+	mi := &file_configuration_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2150,7 +2278,7 @@ func (x *DiffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffRequest.ProtoReflect.Descriptor instead.
 func (*DiffRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{31}
+	return file_configuration_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DiffRequest) GetFrom() uint64 {
@@ -2180,7 +2308,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_configuration_proto_msgTypes[32]
+	mi := &file_configuration_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2192,7 +2320,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[32]
+	mi := &file_configuration_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2205,7 +2333,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{32}
+	return file_configuration_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RollbackRequest) GetNumber() uint64 {
@@ -2251,7 +2379,7 @@ type SaveRescueRequest struct {
 
 func (x *SaveRescueRequest) Reset() {
 	*x = SaveRescueRequest{}
-	mi := &file_configuration_proto_msgTypes[33]
+	mi := &file_configuration_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2263,7 +2391,7 @@ func (x *SaveRescueRequest) String() string {
 func (*SaveRescueRequest) ProtoMessage() {}
 
 func (x *SaveRescueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[33]
+	mi := &file_configuration_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2276,7 +2404,7 @@ func (x *SaveRescueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveRescueRequest.ProtoReflect.Descriptor instead.
 func (*SaveRescueRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{33}
+	return file_configuration_proto_rawDescGZIP(), []int{35}
 }
 
 type SaveRescueResponse struct {
@@ -2287,7 +2415,7 @@ type SaveRescueResponse struct {
 
 func (x *SaveRescueResponse) Reset() {
 	*x = SaveRescueResponse{}
-	mi := &file_configuration_proto_msgTypes[34]
+	mi := &file_configuration_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2299,7 +2427,7 @@ func (x *SaveRescueResponse) String() string {
 func (*SaveRescueResponse) ProtoMessage() {}
 
 func (x *SaveRescueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[34]
+	mi := &file_configuration_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2312,7 +2440,7 @@ func (x *SaveRescueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveRescueResponse.ProtoReflect.Descriptor instead.
 func (*SaveRescueResponse) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{34}
+	return file_configuration_proto_rawDescGZIP(), []int{36}
 }
 
 // Set merges the value into the node at the path; without a value it makes a
@@ -2327,7 +2455,7 @@ type Edit_Set struct {
 
 func (x *Edit_Set) Reset() {
 	*x = Edit_Set{}
-	mi := &file_configuration_proto_msgTypes[35]
+	mi := &file_configuration_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +2467,7 @@ func (x *Edit_Set) String() string {
 func (*Edit_Set) ProtoMessage() {}
 
 func (x *Edit_Set) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[35]
+	mi := &file_configuration_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2380,7 +2508,7 @@ type Edit_Replace struct {
 
 func (x *Edit_Replace) Reset() {
 	*x = Edit_Replace{}
-	mi := &file_configuration_proto_msgTypes[36]
+	mi := &file_configuration_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2392,7 +2520,7 @@ func (x *Edit_Replace) String() string {
 func (*Edit_Replace) ProtoMessage() {}
 
 func (x *Edit_Replace) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[36]
+	mi := &file_configuration_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2433,7 +2561,7 @@ type Edit_Copy struct {
 
 func (x *Edit_Copy) Reset() {
 	*x = Edit_Copy{}
-	mi := &file_configuration_proto_msgTypes[37]
+	mi := &file_configuration_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2445,7 +2573,7 @@ func (x *Edit_Copy) String() string {
 func (*Edit_Copy) ProtoMessage() {}
 
 func (x *Edit_Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[37]
+	mi := &file_configuration_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2485,7 +2613,7 @@ type Edit_Rename struct {
 
 func (x *Edit_Rename) Reset() {
 	*x = Edit_Rename{}
-	mi := &file_configuration_proto_msgTypes[38]
+	mi := &file_configuration_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +2625,7 @@ func (x *Edit_Rename) String() string {
 func (*Edit_Rename) ProtoMessage() {}
 
 func (x *Edit_Rename) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[38]
+	mi := &file_configuration_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2539,7 +2667,7 @@ type Edit_Insert struct {
 
 func (x *Edit_Insert) Reset() {
 	*x = Edit_Insert{}
-	mi := &file_configuration_proto_msgTypes[39]
+	mi := &file_configuration_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2551,7 +2679,7 @@ func (x *Edit_Insert) String() string {
 func (*Edit_Insert) ProtoMessage() {}
 
 func (x *Edit_Insert) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[39]
+	mi := &file_configuration_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2600,7 +2728,7 @@ type Edit_Load struct {
 
 func (x *Edit_Load) Reset() {
 	*x = Edit_Load{}
-	mi := &file_configuration_proto_msgTypes[40]
+	mi := &file_configuration_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2612,7 +2740,7 @@ func (x *Edit_Load) String() string {
 func (*Edit_Load) ProtoMessage() {}
 
 func (x *Edit_Load) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[40]
+	mi := &file_configuration_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2727,7 +2855,16 @@ const file_configuration_proto_rawDesc = "" +
 	"\x06format\x18\x03 \x01(\x0e2\x1c.routerd.v1.Edit.Load.FormatR\x06format\"8\n" +
 	"\fReadResponse\x12\x14\n" +
 	"\x05found\x18\x01 \x01(\bR\x05found\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"D\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"q\n" +
+	"\vKeysRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\x12\x16\n" +
+	"\x06prefix\x18\x04 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05limit\x18\x05 \x01(\rR\x05limit\"4\n" +
+	"\fKeysResponse\x12\x10\n" +
+	"\x03key\x18\x01 \x03(\tR\x03key\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"D\n" +
 	"\n" +
 	"Difference\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x10\n" +
@@ -2836,13 +2973,14 @@ const file_configuration_proto_rawDesc = "" +
 	"\x04Kind\x12\x10\n" +
 	"\fKIND_PRIVATE\x10\x00\x12\x0f\n" +
 	"\vKIND_SHARED\x10\x01\x12\x12\n" +
-	"\x0eKIND_EXCLUSIVE\x10\x022\x88\t\n" +
+	"\x0eKIND_EXCLUSIVE\x10\x022\xc3\t\n" +
 	"\rConfiguration\x128\n" +
 	"\x04Open\x12\x17.routerd.v1.OpenRequest\x1a\x15.routerd.v1.Candidate0\x01\x129\n" +
 	"\x04List\x12\x17.routerd.v1.ListRequest\x1a\x18.routerd.v1.ListResponse\x12@\n" +
 	"\x05Close\x12\x1c.routerd.v1.CandidateRequest\x1a\x19.routerd.v1.CloseResponse\x126\n" +
 	"\x04Edit\x12\x17.routerd.v1.EditRequest\x1a\x15.routerd.v1.Candidate\x129\n" +
-	"\x04Read\x12\x17.routerd.v1.ReadRequest\x1a\x18.routerd.v1.ReadResponse\x12@\n" +
+	"\x04Read\x12\x17.routerd.v1.ReadRequest\x1a\x18.routerd.v1.ReadResponse\x129\n" +
+	"\x04Keys\x12\x17.routerd.v1.KeysRequest\x1a\x18.routerd.v1.KeysResponse\x12@\n" +
 	"\aCompare\x12\x1c.routerd.v1.CandidateRequest\x1a\x17.routerd.v1.Differences\x127\n" +
 	"\x05Check\x12\x1c.routerd.v1.CandidateRequest\x1a\x10.routerd.v1.Plan\x12?\n" +
 	"\x06Update\x12\x19.routerd.v1.UpdateRequest\x1a\x1a.routerd.v1.UpdateResponse\x12<\n" +
@@ -2872,7 +3010,7 @@ func file_configuration_proto_rawDescGZIP() []byte {
 }
 
 var file_configuration_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_configuration_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_configuration_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_configuration_proto_goTypes = []any{
 	(Kind)(0),                     // 0: routerd.v1.Kind
 	(Edit_Insert_Place)(0),        // 1: routerd.v1.Edit.Insert.Place
@@ -2889,36 +3027,38 @@ var file_configuration_proto_goTypes = []any{
 	(*EditRequest)(nil),           // 12: routerd.v1.EditRequest
 	(*ReadRequest)(nil),           // 13: routerd.v1.ReadRequest
 	(*ReadResponse)(nil),          // 14: routerd.v1.ReadResponse
-	(*Difference)(nil),            // 15: routerd.v1.Difference
-	(*Differences)(nil),           // 16: routerd.v1.Differences
-	(*Plan)(nil),                  // 17: routerd.v1.Plan
-	(*Conflict)(nil),              // 18: routerd.v1.Conflict
-	(*Conflicts)(nil),             // 19: routerd.v1.Conflicts
-	(*UpdateRequest)(nil),         // 20: routerd.v1.UpdateRequest
-	(*UpdateResponse)(nil),        // 21: routerd.v1.UpdateResponse
-	(*DiscardRequest)(nil),        // 22: routerd.v1.DiscardRequest
-	(*CommitRequest)(nil),         // 23: routerd.v1.CommitRequest
-	(*Commit)(nil),                // 24: routerd.v1.Commit
-	(*CommitResponse)(nil),        // 25: routerd.v1.CommitResponse
-	(*SetOptions)(nil),            // 26: routerd.v1.SetOptions
-	(*SetResult)(nil),             // 27: routerd.v1.SetResult
-	(*Unapplied)(nil),             // 28: routerd.v1.Unapplied
-	(*ConfirmRequest)(nil),        // 29: routerd.v1.ConfirmRequest
-	(*SetWaitRequest)(nil),        // 30: routerd.v1.SetWaitRequest
-	(*SetWaitResponse)(nil),       // 31: routerd.v1.SetWaitResponse
-	(*LogRequest)(nil),            // 32: routerd.v1.LogRequest
-	(*LogResponse)(nil),           // 33: routerd.v1.LogResponse
-	(*Pending)(nil),               // 34: routerd.v1.Pending
-	(*DiffRequest)(nil),           // 35: routerd.v1.DiffRequest
-	(*RollbackRequest)(nil),       // 36: routerd.v1.RollbackRequest
-	(*SaveRescueRequest)(nil),     // 37: routerd.v1.SaveRescueRequest
-	(*SaveRescueResponse)(nil),    // 38: routerd.v1.SaveRescueResponse
-	(*Edit_Set)(nil),              // 39: routerd.v1.Edit.Set
-	(*Edit_Replace)(nil),          // 40: routerd.v1.Edit.Replace
-	(*Edit_Copy)(nil),             // 41: routerd.v1.Edit.Copy
-	(*Edit_Rename)(nil),           // 42: routerd.v1.Edit.Rename
-	(*Edit_Insert)(nil),           // 43: routerd.v1.Edit.Insert
-	(*Edit_Load)(nil),             // 44: routerd.v1.Edit.Load
+	(*KeysRequest)(nil),           // 15: routerd.v1.KeysRequest
+	(*KeysResponse)(nil),          // 16: routerd.v1.KeysResponse
+	(*Difference)(nil),            // 17: routerd.v1.Difference
+	(*Differences)(nil),           // 18: routerd.v1.Differences
+	(*Plan)(nil),                  // 19: routerd.v1.Plan
+	(*Conflict)(nil),              // 20: routerd.v1.Conflict
+	(*Conflicts)(nil),             // 21: routerd.v1.Conflicts
+	(*UpdateRequest)(nil),         // 22: routerd.v1.UpdateRequest
+	(*UpdateResponse)(nil),        // 23: routerd.v1.UpdateResponse
+	(*DiscardRequest)(nil),        // 24: routerd.v1.DiscardRequest
+	(*CommitRequest)(nil),         // 25: routerd.v1.CommitRequest
+	(*Commit)(nil),                // 26: routerd.v1.Commit
+	(*CommitResponse)(nil),        // 27: routerd.v1.CommitResponse
+	(*SetOptions)(nil),            // 28: routerd.v1.SetOptions
+	(*SetResult)(nil),             // 29: routerd.v1.SetResult
+	(*Unapplied)(nil),             // 30: routerd.v1.Unapplied
+	(*ConfirmRequest)(nil),        // 31: routerd.v1.ConfirmRequest
+	(*SetWaitRequest)(nil),        // 32: routerd.v1.SetWaitRequest
+	(*SetWaitResponse)(nil),       // 33: routerd.v1.SetWaitResponse
+	(*LogRequest)(nil),            // 34: routerd.v1.LogRequest
+	(*LogResponse)(nil),           // 35: routerd.v1.LogResponse
+	(*Pending)(nil),               // 36: routerd.v1.Pending
+	(*DiffRequest)(nil),           // 37: routerd.v1.DiffRequest
+	(*RollbackRequest)(nil),       // 38: routerd.v1.RollbackRequest
+	(*SaveRescueRequest)(nil),     // 39: routerd.v1.SaveRescueRequest
+	(*SaveRescueResponse)(nil),    // 40: routerd.v1.SaveRescueResponse
+	(*Edit_Set)(nil),              // 41: routerd.v1.Edit.Set
+	(*Edit_Replace)(nil),          // 42: routerd.v1.Edit.Replace
+	(*Edit_Copy)(nil),             // 43: routerd.v1.Edit.Copy
+	(*Edit_Rename)(nil),           // 44: routerd.v1.Edit.Rename
+	(*Edit_Insert)(nil),           // 45: routerd.v1.Edit.Insert
+	(*Edit_Load)(nil),             // 46: routerd.v1.Edit.Load
 }
 var file_configuration_proto_depIdxs = []int32{
 	0,  // 0: routerd.v1.OpenRequest.kind:type_name -> routerd.v1.Kind
@@ -2926,30 +3066,30 @@ var file_configuration_proto_depIdxs = []int32{
 	5,  // 2: routerd.v1.Candidate.owner:type_name -> routerd.v1.Editor
 	5,  // 3: routerd.v1.Candidate.editors:type_name -> routerd.v1.Editor
 	6,  // 4: routerd.v1.ListResponse.candidate:type_name -> routerd.v1.Candidate
-	39, // 5: routerd.v1.Edit.set:type_name -> routerd.v1.Edit.Set
-	40, // 6: routerd.v1.Edit.replace:type_name -> routerd.v1.Edit.Replace
-	41, // 7: routerd.v1.Edit.copy:type_name -> routerd.v1.Edit.Copy
-	42, // 8: routerd.v1.Edit.rename:type_name -> routerd.v1.Edit.Rename
-	43, // 9: routerd.v1.Edit.insert:type_name -> routerd.v1.Edit.Insert
-	44, // 10: routerd.v1.Edit.load:type_name -> routerd.v1.Edit.Load
+	41, // 5: routerd.v1.Edit.set:type_name -> routerd.v1.Edit.Set
+	42, // 6: routerd.v1.Edit.replace:type_name -> routerd.v1.Edit.Replace
+	43, // 7: routerd.v1.Edit.copy:type_name -> routerd.v1.Edit.Copy
+	44, // 8: routerd.v1.Edit.rename:type_name -> routerd.v1.Edit.Rename
+	45, // 9: routerd.v1.Edit.insert:type_name -> routerd.v1.Edit.Insert
+	46, // 10: routerd.v1.Edit.load:type_name -> routerd.v1.Edit.Load
 	11, // 11: routerd.v1.EditRequest.edit:type_name -> routerd.v1.Edit
 	2,  // 12: routerd.v1.ReadRequest.format:type_name -> routerd.v1.Edit.Load.Format
-	15, // 13: routerd.v1.Differences.difference:type_name -> routerd.v1.Difference
-	15, // 14: routerd.v1.Plan.difference:type_name -> routerd.v1.Difference
-	15, // 15: routerd.v1.Conflict.mine:type_name -> routerd.v1.Difference
-	15, // 16: routerd.v1.Conflict.theirs:type_name -> routerd.v1.Difference
-	18, // 17: routerd.v1.Conflicts.conflict:type_name -> routerd.v1.Conflict
+	17, // 13: routerd.v1.Differences.difference:type_name -> routerd.v1.Difference
+	17, // 14: routerd.v1.Plan.difference:type_name -> routerd.v1.Difference
+	17, // 15: routerd.v1.Conflict.mine:type_name -> routerd.v1.Difference
+	17, // 16: routerd.v1.Conflict.theirs:type_name -> routerd.v1.Difference
+	20, // 17: routerd.v1.Conflicts.conflict:type_name -> routerd.v1.Conflict
 	3,  // 18: routerd.v1.UpdateRequest.resolution:type_name -> routerd.v1.UpdateRequest.Resolution
 	6,  // 19: routerd.v1.UpdateResponse.candidate:type_name -> routerd.v1.Candidate
-	18, // 20: routerd.v1.UpdateResponse.settled:type_name -> routerd.v1.Conflict
+	20, // 20: routerd.v1.UpdateResponse.settled:type_name -> routerd.v1.Conflict
 	11, // 21: routerd.v1.CommitRequest.edit:type_name -> routerd.v1.Edit
-	24, // 22: routerd.v1.CommitResponse.commit:type_name -> routerd.v1.Commit
-	17, // 23: routerd.v1.CommitResponse.plan:type_name -> routerd.v1.Plan
-	28, // 24: routerd.v1.CommitResponse.unapplied:type_name -> routerd.v1.Unapplied
-	17, // 25: routerd.v1.SetResult.plan:type_name -> routerd.v1.Plan
-	28, // 26: routerd.v1.SetResult.unapplied:type_name -> routerd.v1.Unapplied
-	24, // 27: routerd.v1.LogResponse.commit:type_name -> routerd.v1.Commit
-	34, // 28: routerd.v1.LogResponse.pending:type_name -> routerd.v1.Pending
+	26, // 22: routerd.v1.CommitResponse.commit:type_name -> routerd.v1.Commit
+	19, // 23: routerd.v1.CommitResponse.plan:type_name -> routerd.v1.Plan
+	30, // 24: routerd.v1.CommitResponse.unapplied:type_name -> routerd.v1.Unapplied
+	19, // 25: routerd.v1.SetResult.plan:type_name -> routerd.v1.Plan
+	30, // 26: routerd.v1.SetResult.unapplied:type_name -> routerd.v1.Unapplied
+	26, // 27: routerd.v1.LogResponse.commit:type_name -> routerd.v1.Commit
+	36, // 28: routerd.v1.LogResponse.pending:type_name -> routerd.v1.Pending
 	1,  // 29: routerd.v1.Edit.Insert.place:type_name -> routerd.v1.Edit.Insert.Place
 	2,  // 30: routerd.v1.Edit.Load.format:type_name -> routerd.v1.Edit.Load.Format
 	4,  // 31: routerd.v1.Configuration.Open:input_type -> routerd.v1.OpenRequest
@@ -2957,39 +3097,41 @@ var file_configuration_proto_depIdxs = []int32{
 	9,  // 33: routerd.v1.Configuration.Close:input_type -> routerd.v1.CandidateRequest
 	12, // 34: routerd.v1.Configuration.Edit:input_type -> routerd.v1.EditRequest
 	13, // 35: routerd.v1.Configuration.Read:input_type -> routerd.v1.ReadRequest
-	9,  // 36: routerd.v1.Configuration.Compare:input_type -> routerd.v1.CandidateRequest
-	9,  // 37: routerd.v1.Configuration.Check:input_type -> routerd.v1.CandidateRequest
-	20, // 38: routerd.v1.Configuration.Update:input_type -> routerd.v1.UpdateRequest
-	22, // 39: routerd.v1.Configuration.Discard:input_type -> routerd.v1.DiscardRequest
-	23, // 40: routerd.v1.Configuration.Commit:input_type -> routerd.v1.CommitRequest
-	29, // 41: routerd.v1.Configuration.Confirm:input_type -> routerd.v1.ConfirmRequest
-	29, // 42: routerd.v1.Configuration.Cancel:input_type -> routerd.v1.ConfirmRequest
-	30, // 43: routerd.v1.Configuration.SetWait:input_type -> routerd.v1.SetWaitRequest
-	32, // 44: routerd.v1.Configuration.Log:input_type -> routerd.v1.LogRequest
-	35, // 45: routerd.v1.Configuration.Diff:input_type -> routerd.v1.DiffRequest
-	36, // 46: routerd.v1.Configuration.Rollback:input_type -> routerd.v1.RollbackRequest
-	37, // 47: routerd.v1.Configuration.SaveRescue:input_type -> routerd.v1.SaveRescueRequest
-	36, // 48: routerd.v1.Configuration.LoadRescue:input_type -> routerd.v1.RollbackRequest
-	6,  // 49: routerd.v1.Configuration.Open:output_type -> routerd.v1.Candidate
-	8,  // 50: routerd.v1.Configuration.List:output_type -> routerd.v1.ListResponse
-	10, // 51: routerd.v1.Configuration.Close:output_type -> routerd.v1.CloseResponse
-	6,  // 52: routerd.v1.Configuration.Edit:output_type -> routerd.v1.Candidate
-	14, // 53: routerd.v1.Configuration.Read:output_type -> routerd.v1.ReadResponse
-	16, // 54: routerd.v1.Configuration.Compare:output_type -> routerd.v1.Differences
-	17, // 55: routerd.v1.Configuration.Check:output_type -> routerd.v1.Plan
-	21, // 56: routerd.v1.Configuration.Update:output_type -> routerd.v1.UpdateResponse
-	6,  // 57: routerd.v1.Configuration.Discard:output_type -> routerd.v1.Candidate
-	25, // 58: routerd.v1.Configuration.Commit:output_type -> routerd.v1.CommitResponse
-	25, // 59: routerd.v1.Configuration.Confirm:output_type -> routerd.v1.CommitResponse
-	25, // 60: routerd.v1.Configuration.Cancel:output_type -> routerd.v1.CommitResponse
-	31, // 61: routerd.v1.Configuration.SetWait:output_type -> routerd.v1.SetWaitResponse
-	33, // 62: routerd.v1.Configuration.Log:output_type -> routerd.v1.LogResponse
-	16, // 63: routerd.v1.Configuration.Diff:output_type -> routerd.v1.Differences
-	25, // 64: routerd.v1.Configuration.Rollback:output_type -> routerd.v1.CommitResponse
-	38, // 65: routerd.v1.Configuration.SaveRescue:output_type -> routerd.v1.SaveRescueResponse
-	25, // 66: routerd.v1.Configuration.LoadRescue:output_type -> routerd.v1.CommitResponse
-	49, // [49:67] is the sub-list for method output_type
-	31, // [31:49] is the sub-list for method input_type
+	15, // 36: routerd.v1.Configuration.Keys:input_type -> routerd.v1.KeysRequest
+	9,  // 37: routerd.v1.Configuration.Compare:input_type -> routerd.v1.CandidateRequest
+	9,  // 38: routerd.v1.Configuration.Check:input_type -> routerd.v1.CandidateRequest
+	22, // 39: routerd.v1.Configuration.Update:input_type -> routerd.v1.UpdateRequest
+	24, // 40: routerd.v1.Configuration.Discard:input_type -> routerd.v1.DiscardRequest
+	25, // 41: routerd.v1.Configuration.Commit:input_type -> routerd.v1.CommitRequest
+	31, // 42: routerd.v1.Configuration.Confirm:input_type -> routerd.v1.ConfirmRequest
+	31, // 43: routerd.v1.Configuration.Cancel:input_type -> routerd.v1.ConfirmRequest
+	32, // 44: routerd.v1.Configuration.SetWait:input_type -> routerd.v1.SetWaitRequest
+	34, // 45: routerd.v1.Configuration.Log:input_type -> routerd.v1.LogRequest
+	37, // 46: routerd.v1.Configuration.Diff:input_type -> routerd.v1.DiffRequest
+	38, // 47: routerd.v1.Configuration.Rollback:input_type -> routerd.v1.RollbackRequest
+	39, // 48: routerd.v1.Configuration.SaveRescue:input_type -> routerd.v1.SaveRescueRequest
+	38, // 49: routerd.v1.Configuration.LoadRescue:input_type -> routerd.v1.RollbackRequest
+	6,  // 50: routerd.v1.Configuration.Open:output_type -> routerd.v1.Candidate
+	8,  // 51: routerd.v1.Configuration.List:output_type -> routerd.v1.ListResponse
+	10, // 52: routerd.v1.Configuration.Close:output_type -> routerd.v1.CloseResponse
+	6,  // 53: routerd.v1.Configuration.Edit:output_type -> routerd.v1.Candidate
+	14, // 54: routerd.v1.Configuration.Read:output_type -> routerd.v1.ReadResponse
+	16, // 55: routerd.v1.Configuration.Keys:output_type -> routerd.v1.KeysResponse
+	18, // 56: routerd.v1.Configuration.Compare:output_type -> routerd.v1.Differences
+	19, // 57: routerd.v1.Configuration.Check:output_type -> routerd.v1.Plan
+	23, // 58: routerd.v1.Configuration.Update:output_type -> routerd.v1.UpdateResponse
+	6,  // 59: routerd.v1.Configuration.Discard:output_type -> routerd.v1.Candidate
+	27, // 60: routerd.v1.Configuration.Commit:output_type -> routerd.v1.CommitResponse
+	27, // 61: routerd.v1.Configuration.Confirm:output_type -> routerd.v1.CommitResponse
+	27, // 62: routerd.v1.Configuration.Cancel:output_type -> routerd.v1.CommitResponse
+	33, // 63: routerd.v1.Configuration.SetWait:output_type -> routerd.v1.SetWaitResponse
+	35, // 64: routerd.v1.Configuration.Log:output_type -> routerd.v1.LogResponse
+	18, // 65: routerd.v1.Configuration.Diff:output_type -> routerd.v1.Differences
+	27, // 66: routerd.v1.Configuration.Rollback:output_type -> routerd.v1.CommitResponse
+	40, // 67: routerd.v1.Configuration.SaveRescue:output_type -> routerd.v1.SaveRescueResponse
+	27, // 68: routerd.v1.Configuration.LoadRescue:output_type -> routerd.v1.CommitResponse
+	50, // [50:69] is the sub-list for method output_type
+	31, // [31:50] is the sub-list for method input_type
 	31, // [31:31] is the sub-list for extension type_name
 	31, // [31:31] is the sub-list for extension extendee
 	0,  // [0:31] is the sub-list for field type_name
@@ -3015,7 +3157,7 @@ func file_configuration_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_configuration_proto_rawDesc), len(file_configuration_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   41,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
