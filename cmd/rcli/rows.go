@@ -36,6 +36,7 @@ func rows() []*command.Command {
 		configRows(),
 		editRows(),
 		toolRows(),
+		pathRows(),
 	)
 }
 
