@@ -88,6 +88,11 @@ func (s *Set) attachXDP(name string, ifindex int, mode Mode, edit func(*ebpf.Pro
 			if err != nil {
 				err = refusal(ifindex, prog, mode, err)
 			}
+			if err == nil && name != "pass" {
+				s.taker, s.mode = &taker{link: l, name: name, frags: frags, edit: edit, plain: prog}, mode
+				s.keep(l)
+				return nil
+			}
 			_ = prog.Close() // the link holds it
 			if err == nil {
 				s.keep(l)

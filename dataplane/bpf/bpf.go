@@ -16,7 +16,9 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -40,6 +42,10 @@ type Config struct {
 type Set struct {
 	config Config
 	maps   map[string]*ebpf.Map
+	taker  *taker
+	mode   Mode                 // of taker
+	fast   *fastPort            // nil: no fast path; under Fast.mu
+	shared atomic.Pointer[Fast] // of fast, once there was one
 
 	mu     sync.Mutex
 	claims table
@@ -122,8 +128,17 @@ func (s *Set) program(name string, frags bool, edit func(*ebpf.ProgramSpec)) (*e
 	if edit != nil {
 		edit(spec.Programs[name])
 	}
+	all := maps.Clone(s.maps)
+	if s.fast != nil {
+		shared, err := s.fast.prepare(spec, frags)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, shared)
+		putMasks(spec.Programs[name].Instructions, s.fast.masks())
+	}
 	spec.Programs = map[string]*ebpf.ProgramSpec{name: spec.Programs[name]}
-	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: s.maps})
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: all})
 	if err != nil {
 		// A verifier's refusal carries the end of its log here.
 		return nil, fmt.Errorf("load program %s: %w", name, explain(err))
@@ -192,9 +207,13 @@ func (s *Set) Counters(queue int) (Counters, error) {
 
 // Close detaches every program and frees the maps.
 func (s *Set) Close() error {
+	errs := []error{s.Retire()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var errs []error
+	if s.taker != nil {
+		errs = append(errs, s.taker.plain.Close())
+		s.taker = nil
+	}
 	for _, l := range s.links {
 		// The device may be gone, and the attachment with it.
 		if err := l.Close(); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.ENOLINK) {
