@@ -241,6 +241,8 @@ type fastPort struct {
 	// checksums of its frames may be left to us.
 	record   uint32
 	complete bool
+	// noPorts says that the program may not use the map of ports.
+	noPorts bool
 }
 
 // prepare makes a specification read the shared maps. f.mu is held.
@@ -267,7 +269,14 @@ func (p fastPort) prepare(spec *ebpf.CollectionSpec, frags bool) (replacements m
 	spec.Maps[mapTables] = memorySpec(mapTables, f.size)
 	spec.Maps[mapTallies] = memorySpec(mapTallies, f.tallies.size)
 	spec.Maps[mapTxPorts].MaxEntries = maxPorts
-	return map[string]*ebpf.Map{mapTables: f.tables, mapTallies: f.tallies.m, mapTxPorts: ports}, nil
+	shared := map[string]*ebpf.Map{mapTables: f.tables, mapTallies: f.tallies.m, mapTxPorts: ports}
+	if p.noPorts {
+		delete(shared, mapTxPorts)
+		if err := spec.Variables["no_ports"].Set(uint32(1)); err != nil {
+			return nil, fmt.Errorf("configure the fast path: %w", err)
+		}
+	}
+	return shared, nil
 }
 
 // masks are the stand-ins of tables.h.
@@ -288,6 +297,18 @@ func putMasks(code asm.Instructions, masks map[int64]int64) {
 		}
 		if mask, ok := masks[code[i].Constant]; ok {
 			code[i].Constant = mask
+		}
+	}
+}
+
+// dropMap takes the references to a map out of a program, where none is reached.
+func dropMap(code asm.Instructions, name string) {
+	for i := range code {
+		if ins := &code[i]; ins.IsLoadFromMap() && ins.Reference() == name {
+			meta := ins.Metadata
+			*ins = asm.LoadImm(ins.Dst, 0, asm.DWord)
+			ins.Metadata = meta
+			*ins = ins.WithReference("")
 		}
 	}
 }

@@ -5,19 +5,20 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
-// A taker is the program that takes a device's frames, as it is attached.
-type taker struct {
-	link  link.Link
-	name  string
-	frags bool
-	edit  func(*ebpf.ProgramSpec)
-	// plain is the program that has no fast path, ready for when another can't be
-	// loaded.
-	plain *ebpf.Program
+// chose notes the way that the set's program is attached by, or will be. plain is
+// that program, and the set's from now on.
+func (s *Set) chose(w way, mode Mode, plain *ebpf.Program) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.plain
+	s.way, s.mode, s.plain = w, mode, plain
+	if old != nil {
+		return old.Close()
+	}
+	return nil
 }
 
 // ErrNoTaker says that a device has no program in its driver that could forward.
@@ -33,7 +34,7 @@ func (s *Set) Forward(f *Fast, record uint32, complete bool) error {
 	if f.off != nil {
 		return f.off
 	}
-	if s.taker == nil || s.mode != Native {
+	if s.xdp == nil || s.mode != Native || s.way.name == "pass" {
 		return ErrNoTaker
 	}
 	old := s.fast
@@ -80,13 +81,19 @@ func (f *Fast) drop(s *Set) error {
 // reload loads the program anew, with the maps and sizes of now, and exchanges
 // the one that is attached for it: no frame passes between the two.
 func (s *Set) reload() error {
-	prog, err := s.program(s.taker.name, s.taker.frags, s.taker.edit)
+	prog, err := s.program(s.way.name, s.way.frags, s.way.edit)
+	if err != nil && s.way.edit != nil && !s.fast.noPorts {
+		// Before Linux 6.16 a program that is bound to its device may not use a map
+		// of ports.
+		s.fast.noPorts = true
+		prog, err = s.program(s.way.name, s.way.frags, s.way.edit)
+	}
 	if err != nil {
 		return err
 	}
 	defer prog.Close()
-	if err := s.taker.link.Update(prog); err != nil {
-		return fmt.Errorf("exchange program %s: %w", s.taker.name, err)
+	if err := s.xdp.Update(prog); err != nil {
+		return fmt.Errorf("exchange program %s: %w", s.way.name, err)
 	}
 	return nil
 }
@@ -94,9 +101,9 @@ func (s *Set) reload() error {
 // retreat puts the program without fast path back.
 func (s *Set) retreat() error {
 	s.fast = nil
-	err := s.taker.link.Update(s.taker.plain)
+	err := s.xdp.Update(s.plain)
 	if err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.ENOLINK) { // the device may be gone
-		return fmt.Errorf("exchange program %s: %w", s.taker.name, err)
+		return fmt.Errorf("exchange program %s: %w", s.way.name, err)
 	}
 	return nil
 }
