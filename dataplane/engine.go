@@ -120,7 +120,8 @@ type Engine struct {
 	filters     *filter.Table
 	filterLog   consumer
 	probes      probes
-	mirror      *mirror // nil for none
+	mirror      *mirror    // nil for none
+	tracing     sync.Mutex // a packet is traced: one at a time
 
 	mu          sync.Mutex // the one writer's turn: all below, and changes to the tables
 	topology    topology
