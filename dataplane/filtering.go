@@ -126,7 +126,7 @@ func (w *worker) filter(p *pkt, h filter.Hook, u *unit, to *egress) (via uint32,
 		}
 	}
 	w.filtered = true
-	v := b.Run(w.filters, w.instant(), w.l3(p), &meta)
+	v := b.Run(w.filters, w.engine.boot+w.instant(), w.l3(p), &meta)
 	p.label = label{mark: meta.Mark, loss: meta.LossPriority, class: meta.ForwardingClass}
 	if v.Log {
 		w.logVerdict(p, h, u, b, &v)
