@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/bits"
 	"sync"
 	"sync/atomic"
@@ -285,9 +286,11 @@ func (p fastPort) prepare(spec *ebpf.CollectionSpec, frags bool) (replacements m
 	spec.Maps[mapTxPorts].MaxEntries = maxPorts
 	shared := map[string]*ebpf.Map{mapTables: f.tables, mapTallies: f.tallies.m, mapTxPorts: ports}
 	if f.filtering {
-		if err := f.prepareFilters(spec, shared); err != nil {
+		of, err := f.filters.Prepare(spec)
+		if err != nil {
 			return nil, err
 		}
+		maps.Copy(shared, of)
 	}
 	if p.noPorts {
 		delete(shared, mapTxPorts)

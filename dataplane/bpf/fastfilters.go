@@ -2,10 +2,6 @@ package bpf
 
 import (
 	"errors"
-	"fmt"
-	"maps"
-
-	"github.com/cilium/ebpf"
 
 	"router/dataplane/bpf/filters"
 	"router/dataplane/filter"
@@ -53,18 +49,3 @@ func (f *Fast) ReleaseFilter(b *filter.Bound) { f.filters.Release(b) }
 
 // FilterWord is a word for a policer's bucket that programs take from too.
 func (f *Fast) FilterWord() *filter.Word { return f.filters.Word() }
-
-// prepareFilters makes a specification read the filters. f.mu is held.
-func (f *Fast) prepareFilters(spec *ebpf.CollectionSpec, shared map[string]*ebpf.Map) error {
-	for name, v := range f.filters.Constants() {
-		if err := spec.Variables[name].Set(v); err != nil {
-			return fmt.Errorf("configure the filters of the fast path: %w", err)
-		}
-	}
-	all := f.filters.Maps()
-	for name, m := range all {
-		spec.Maps[name].ValueSize = m.ValueSize()
-	}
-	maps.Copy(shared, all)
-	return nil
-}

@@ -163,7 +163,6 @@ type filteringMapSpecs struct {
 	FilterBuckets *ebpf.MapSpec `ebpf:"filter_buckets"`
 	FilterCounts  *ebpf.MapSpec `ebpf:"filter_counts"`
 	FilterScratch *ebpf.MapSpec `ebpf:"filter_scratch"`
-	Filters       *ebpf.MapSpec `ebpf:"filters"`
 	Pass4         *ebpf.MapSpec `ebpf:"pass4"`
 	Pass6         *ebpf.MapSpec `ebpf:"pass6"`
 	Sessions      *ebpf.MapSpec `ebpf:"sessions"`
@@ -180,7 +179,7 @@ type filteringVariableSpecs struct {
 	FastPort         *ebpf.VariableSpec `ebpf:"fast_port"`
 	FilterCountMask  *ebpf.VariableSpec `ebpf:"filter_count_mask"`
 	FilterCountShift *ebpf.VariableSpec `ebpf:"filter_count_shift"`
-	FilterMask       *ebpf.VariableSpec `ebpf:"filter_mask"`
+	Filters          *ebpf.VariableSpec `ebpf:"filters"`
 	FlowSeed         *ebpf.VariableSpec `ebpf:"flow_seed"`
 	Frags            *ebpf.VariableSpec `ebpf:"frags"`
 	MaxFrame         *ebpf.VariableSpec `ebpf:"max_frame"`
@@ -216,7 +215,6 @@ type filteringMaps struct {
 	FilterBuckets *ebpf.Map `ebpf:"filter_buckets"`
 	FilterCounts  *ebpf.Map `ebpf:"filter_counts"`
 	FilterScratch *ebpf.Map `ebpf:"filter_scratch"`
-	Filters       *ebpf.Map `ebpf:"filters"`
 	Pass4         *ebpf.Map `ebpf:"pass4"`
 	Pass6         *ebpf.Map `ebpf:"pass6"`
 	Sessions      *ebpf.Map `ebpf:"sessions"`
@@ -232,7 +230,6 @@ func (m *filteringMaps) Close() error {
 		m.FilterBuckets,
 		m.FilterCounts,
 		m.FilterScratch,
-		m.Filters,
 		m.Pass4,
 		m.Pass6,
 		m.Sessions,
@@ -250,7 +247,7 @@ type filteringVariables struct {
 	FastPort         *ebpf.Variable `ebpf:"fast_port"`
 	FilterCountMask  *ebpf.Variable `ebpf:"filter_count_mask"`
 	FilterCountShift *ebpf.Variable `ebpf:"filter_count_shift"`
-	FilterMask       *ebpf.Variable `ebpf:"filter_mask"`
+	Filters          *ebpf.Variable `ebpf:"filters"`
 	FlowSeed         *ebpf.Variable `ebpf:"flow_seed"`
 	Frags            *ebpf.Variable `ebpf:"frags"`
 	MaxFrame         *ebpf.Variable `ebpf:"max_frame"`

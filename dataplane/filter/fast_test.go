@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	"router/dataplane/bpf/filters"
+	"router/dataplane/bpf/judge"
 	"router/dataplane/filter"
 	"router/internal/classbench"
-	"router/internal/judge"
 	"router/internal/testnet"
 	"router/intf"
 	"router/vrf/epoch"

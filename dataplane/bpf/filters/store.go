@@ -3,7 +3,6 @@ package filters
 import (
 	"errors"
 	"fmt"
-	"math/bits"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -100,25 +99,6 @@ func New(domain *epoch.Domain) (*Store, error) {
 	}
 	s.programs.words[Ask] = uint64(filter.HandupImage) << 32
 	return s, nil
-}
-
-// Maps are the arrays, by their names in filter.h, for the program to be loaded with.
-// They belong to the Store and are others after Grow.
-func (s *Store) Maps() map[string]*ebpf.Map {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return map[string]*ebpf.Map{"filters": s.programs.array, "filter_counts": s.counts.counts.array, "filter_buckets": s.buckets.memory.array}
-}
-
-// Constants are the values of filter.h's constants that go with Maps.
-func (s *Store) Constants() map[string]uint32 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return map[string]uint32{
-		"filter_mask":        uint32(len(s.programs.words) - 1),
-		"filter_count_shift": uint32(bits.Len(uint(s.counts.size - 1))),
-		"filter_count_mask":  uint32(len(s.counts.counts.words) - 1),
-	}
 }
 
 // Hold returns the place of a filter, which stays until as many calls of Release have

@@ -2,7 +2,7 @@
 
 /* The filters of the fast path around nothing else, for tests and benchmarks: what stands
  * in `call` is judged for the packet that the program is run with. */
-#include "../../dataplane/bpf/filter.h"
+#include "../filter.h"
 
 struct call {
 	struct filter_packet packet;

@@ -45,14 +45,9 @@ func New(s *filters.Store) (*Judge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded program: %w", err)
 	}
-	for name, v := range s.Constants() {
-		if err := spec.Variables[name].Set(v); err != nil {
-			return nil, fmt.Errorf("set %s: %w", name, err)
-		}
-	}
-	maps := s.Maps()
-	for name, m := range maps {
-		spec.Maps[name].ValueSize = m.ValueSize()
+	maps, err := s.Prepare(spec)
+	if err != nil {
+		return nil, err
 	}
 	j := &Judge{}
 	if err := spec.LoadAndAssign(&j.objects, &ebpf.CollectionOptions{MapReplacements: maps}); err != nil {
