@@ -296,37 +296,6 @@ __noinline __u64 filter_word(__u32 w, __u64 m)
 	return m;
 }
 
-static __always_inline __u32 search_whole(struct filter_search *s, struct filter_scratch *x, __u64 words)
-{
-	volatile struct filter_turn *n = &x->turn;
-
-	n->m = 0;
-	n->words = words;
-	n->best = NO_TERM;
-	for (int i = 0; i < FILTER_STEPS; i++) {
-		__u64 m = n->m;
-		__u32 w;
-
-		if (m) {
-			n->m = search_term(s, x, m);
-			continue;
-		}
-		words = n->words;
-		if (!words)
-			return n->best;
-		w = lowest_bit(words);
-		n->words = words & (words - 1);
-		m = WORD(s->heads + 2 * w + 1);
-		if ((__u32)m >= n->best)
-			return n->best;
-		if (m >> 32 < s->from)
-			continue;
-		n->m = filter_word(w, WORD(s->heads + 2 * w));
-		n->first = s->order * 2 + (w << 6);
-	}
-	return SEARCH_END;
-}
-
 /* filter_summary is which of 64 words, of those in words, may have terms that all columns let
  * pass. */
 __noinline __u64 filter_summary(__u32 image, __u32 group, __u64 words)
@@ -371,12 +340,16 @@ __noinline __u64 filter_ranked_word(__u32 image, __u32 w, __u64 terms)
 	return terms;
 }
 
-static __always_inline __u32 search_ranked(struct filter_search *s, struct filter_scratch *x, __u32 summaries,
-					   __u32 groups)
+/* search_words goes through the words that may have terms which match: those in words and then, of
+ * ranked vectors, those of the further groups of 64. */
+static __always_inline __u32 search_words(struct filter_search *s, struct filter_scratch *x, __u64 words,
+					  __u32 summaries, __u32 groups)
 {
 	volatile struct filter_turn *n = &x->turn;
 
-	n->m = n->words = n->group = 0;
+	n->m = 0;
+	n->words = words;
+	n->group = groups ? 0 : 1;
 	n->best = NO_TERM;
 	for (int i = 0; i < FILTER_STEPS; i++) {
 		__u64 m = n->m, words;
@@ -389,7 +362,7 @@ static __always_inline __u32 search_ranked(struct filter_search *s, struct filte
 		words = n->words;
 		w = n->group;
 		if (!words) {
-			if (w == groups)
+			if (w >= groups)
 				return n->best;
 			n->words = filter_summary(s->image, w, WORD(summaries + w));
 			n->group = w + 1;
@@ -402,7 +375,8 @@ static __always_inline __u32 search_ranked(struct filter_search *s, struct filte
 			return n->best;
 		if (m >> 32 < s->from)
 			continue;
-		n->m = filter_ranked_word(s->image, w, WORD(s->heads + 2 * w));
+		m = WORD(s->heads + 2 * w);
+		n->m = groups ? filter_ranked_word(s->image, w, m) : filter_word(w, m);
 		n->first = s->order * 2 + (w << 6);
 	}
 	return SEARCH_END;
@@ -415,7 +389,7 @@ __noinline __u32 filter_search(__u32 image, __u32 from)
 	struct filter_scratch *x = filter_room();
 	struct filter_search s = { .image = image, .from = from };
 	__u64 head, places, m;
-	__u32 form;
+	__u32 form, groups = 0;
 
 	if (!x)
 		return SEARCH_END;
@@ -446,13 +420,11 @@ __noinline __u32 filter_search(__u32 image, __u32 from)
 		x->vector[c] = v + 1;
 	}
 	x->vector[FILTER_COLUMNS] = 0;
-	switch (form) {
-	case FORM_ONE:
+	if (form == FORM_ONE)
 		return search_one(&s, x, m);
-	case FORM_WHOLE:
-		return search_whole(&s, x, m);
-	}
-	return search_ranked(&s, x, image + (__u32)WORD(image + 3), ((head >> 16 & 0xffff) + 63) >> 6);
+	if (form == FORM_RANKED)
+		groups = ((head >> 16 & 0xffff) + 63) >> 6;
+	return search_words(&s, x, groups ? 0 : m, image + (__u32)WORD(image + 3), groups);
 }
 
 /* filter_parse fills the key in scratch. */
