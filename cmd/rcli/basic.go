@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,6 +22,9 @@ type basicReader struct {
 	err   error // once lines is closed
 }
 
+// endOfInput stands for Ctrl-D among lines, which have no line feeds.
+const endOfInput = "\n"
+
 func newBasicReader(in io.Reader, out io.Writer) *basicReader {
 	b := &basicReader{out: out, lines: make(chan string)}
 	b.begin = func() {
@@ -31,6 +35,11 @@ func newBasicReader(in io.Reader, out io.Writer) *basicReader {
 				line, err := r.ReadString('\n')
 				if line != "" {
 					b.lines <- strings.TrimRight(line, "\r\n")
+				}
+				if errors.Is(err, io.EOF) && isTerminal(in) {
+					// Ctrl-D ends what is typed, and not the terminal.
+					b.lines <- endOfInput
+					continue
 				}
 				if err != nil {
 					b.err = err
@@ -53,7 +62,7 @@ func (b *basicReader) ReadLine(ctx context.Context, prompt func() string) (strin
 	defer signal.Stop(interrupt)
 	select {
 	case line, ok := <-b.lines:
-		if !ok {
+		if !ok || line == endOfInput {
 			return "", io.EOF
 		}
 		return line, nil
