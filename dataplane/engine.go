@@ -209,6 +209,8 @@ type PortOptions struct {
 	// to a device that does not exist (veth, virtio, TAP): frames whose TCP or
 	// UDP checksum is only the pseudo-header's are completed.
 	CompleteChecksums bool
+	// Polling says how workers wait for frames of the port.
+	Polling intf.Polling
 }
 
 // AddPort gives a port to the workers: queue i is served by worker i modulo the
