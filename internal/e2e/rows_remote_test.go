@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,6 +24,7 @@ func rowsRemote() []row {
 		{"row-46 Ctrl-C ends a command with 130", testInterrupt},
 		{"row-46 a connection that breaks under a command", testBrokenConnection},
 		{"row-46 a reader that goes away", testBrokenPipe},
+		{"row-46 a router elsewhere: its certificate, the user, the password", testRemoteTarget},
 		{"row-47 the dialogue of Netmiko and network_cli", testDialogue},
 	}
 }
@@ -30,7 +32,7 @@ func rowsRemote() []row {
 func testLivePath(t *testing.T, w *world) {
 	s := w.rcliShell(t)
 	s.Type("show path 192.0.2.2 interface ge1.")
-	s.Key(keyTab, keyTab)
+	s.Key(keyTab)
 	s.Expect(`ge1\.0\b`)
 	s.Expect(`ge1\.10\b`)
 	s.Type("10 ")
@@ -243,5 +245,108 @@ func testDialogue(t *testing.T, w *world) {
 	cmd.Env = append(os.Environ(), "HOME="+w.home(t), "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "PYTHONDONTWRITEBYTECODE=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// outside is an address of the machine's own namespace from which connections go to
+// port 9339 of the router's.
+func (w *world) outside(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			var up net.Conn
+			err = w.space("router").Do(func() error {
+				up, err = net.Dial("tcp", "127.0.0.1:9339")
+				return err
+			})
+			if err != nil {
+				_ = c.Close()
+				continue
+			}
+			go func() { _, _ = io.Copy(up, c); _ = up.Close() }()
+			go func() { _, _ = io.Copy(c, up); _ = c.Close() }()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func testRemoteTarget(t *testing.T, w *world) {
+	hash, code := w.run("sh", "-c", "echo secret | '"+filepath.Join(bin, "rcli")+"' hash-password")
+	if code != 0 {
+		t.Fatal(hash)
+	}
+	w.load(strings.Replace(rowsConfig, "{\n", fmt.Sprintf(`{ "routerd:user": [ { "name": "ann", "config": { "password-hash": %q, "role": ["admin"] } } ],`+"\n", strings.TrimSpace(hash)), 1))
+	address, home := w.outside(t), w.home(t)
+	env := []string{"HOME=" + home, "XDG_CONFIG_HOME=", "XDG_STATE_HOME="}
+	open := func() *screen { return newScreen(t, env, "rcli", "--target", "ann@"+address) }
+
+	// The first time the certificate is shown, as the router shows it itself.
+	out, _, _ := oneShot(t, "--socket", w.socket(), "show", "certificate")
+	s := open()
+	s.Expect(`^Is that the one`)
+	shown := regexp.MustCompile(`[0-9a-f]{64}`).FindString(s.Text())
+	if shown == "" || !strings.Contains(out, shown) {
+		t.Errorf("rcli shows %q, the router\n%s", shown, out)
+	}
+	s.Line("perhaps")
+	s.Expect(`Type yes or no`)
+	s.Line("yes")
+	s.Expect(`^ann's password at \S+: *$`)
+	s.Line("secret")
+	s.Expect(`^ann@r1>$`)
+	s.Never(`secret`)
+	s.Line("exit")
+	if code := s.Exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	file := filepath.Join(home, ".config", "rcli", "known_hosts")
+	if st, err := os.Stat(file); err != nil || st.Mode().Perm() != 0o600 {
+		t.Fatalf("%s: %v", file, err)
+	}
+
+	// From then on it is known, and a wrong password is not.
+	s = open()
+	s.Expect(`^ann's password at`)
+	s.Never(`Is that the one`)
+	s.Line("guess")
+	if code := s.Exit(); code != 1 {
+		t.Errorf("a wrong password: exit code %d", code)
+	}
+
+	// One that has changed is refused before a password is asked for.
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(string(text), shown, strings.Repeat("ab", 32))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = newScreen(t, env, "rcli", "--target", "ann@"+address, "show", "interfaces")
+	s.Expect(`HAS CHANGED`)
+	if code := s.Exit(); code != 3 || strings.Contains(s.Raw(), "password at") {
+		t.Errorf("another certificate: exit code %d:\n%s", code, s.Text())
+	}
+
+	// Without a terminal nobody is asked.
+	_, errOut, code := oneShot(t, "--target", "ann@"+address, "show", "interfaces")
+	if code != 3 || !strings.Contains(errOut, "--fingerprint") {
+		t.Errorf("without a terminal: exit code %d, %s", code, errOut)
+	}
+	password := filepath.Join(home, "password")
+	if err := os.WriteFile(password, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, errOut, code = oneShot(t, "--target", "ann@"+address, "--fingerprint", shown, "--password-file", password, "show", "interfaces", "--json")
+	if code != 0 || !json.Valid([]byte(out)) {
+		t.Errorf("with the fingerprint: exit code %d, %s%s", code, out, errOut)
 	}
 }
