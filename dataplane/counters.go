@@ -137,7 +137,7 @@ func (e *Engine) UnitCounters(i intf.Index) (c Counters, ok bool) {
 	if u == nil {
 		return Counters{}, false
 	}
-	return sum(u.stats.blocks), true
+	return sum(u.stats.counted()), true
 }
 
 // PortCounters returns the counters of a port; ok is false when there is none.

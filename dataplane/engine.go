@@ -114,6 +114,7 @@ type Engine struct {
 	filters     *filter.Table
 	filterLog   consumer
 	probes      probes
+	tracing     sync.Mutex // a packet is traced: one at a time
 
 	mu          sync.Mutex // the one writer's turn: all below, and changes to the tables
 	topology    topology
@@ -208,6 +209,8 @@ type PortOptions struct {
 	// to a device that does not exist (veth, virtio, TAP): frames whose TCP or
 	// UDP checksum is only the pseudo-header's are completed.
 	CompleteChecksums bool
+	// Polling says how workers wait for frames of the port.
+	Polling intf.Polling
 }
 
 // AddPort gives a port to the workers: queue i is served by worker i modulo the

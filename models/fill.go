@@ -75,6 +75,7 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 			st.Mru = ygot.Uint16(a.MRU)
 			st.Attach = attach(a.Attach)
 			st.Driver = driver(a.Driver)
+			st.Polling = polling(a.Polling)
 		}
 		if a.Queues != 0 {
 			st.Queues = ygot.Uint16(a.Queues)
@@ -91,6 +92,7 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		st.QueuesInUse = ygot.Uint16(s.QueuesInUse)
 		st.XdpMode = xdpMode(s.XDPMode)
 		st.ZeroCopy = ygot.Bool(s.ZeroCopy)
+		st.KernelPolls = ygot.Bool(s.KernelPolls)
 		st.TxChecksum = gen.Routerd_TxChecksum_trusted
 		if s.CompletesChecksums {
 			st.TxChecksum = gen.Routerd_TxChecksum_complete

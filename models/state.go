@@ -87,6 +87,7 @@ type DeviceState struct {
 	XDPMode            XDPMode
 	ZeroCopy           bool
 	CompletesChecksums bool // tx-checksum is "complete", else "trusted"
+	KernelPolls        bool // whenever a worker looks for frames
 
 	MAC      intf.MAC // observed; zero leaves the applied one
 	Speed    uint64   // bits per second, 0 when not known

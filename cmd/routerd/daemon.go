@@ -135,7 +135,7 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 	if err != nil {
 		return err
 	}
-	d.engine, err = dataplane.New(dataplane.Config{Workers: s.Workers, Buffers: s.Buffers, Log: log, Domain: domain})
+	d.engine, err = dataplane.New(dataplane.Config{Workers: s.Workers, Buffers: s.Buffers, CPUs: s.CPUs, Log: log, Domain: domain})
 	if err != nil {
 		return err
 	}

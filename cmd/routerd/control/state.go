@@ -133,6 +133,7 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 	s.Driver, s.DriverReason, s.ZeroCopy, s.CompletesChecksums = report.Driver, report.Reason, report.ZeroCopy, report.Completes
 	s.OffloadsOff = report.OffloadsOff
 	s.XDPMode, s.QueuesInUse = report.XDPMode, uint16(report.Queues)
+	s.KernelPolls = r.engine.KernelPolls(d.port)
 	if c, ok := r.engine.PortCounters(d.port); ok {
 		s.Counters = models.Counters(c)
 	}
