@@ -367,6 +367,7 @@ func (s *Store) Settle() error {
 // Stats says how much a Store holds, in octets, and how much it has room for.
 type Stats struct {
 	Used, Size       uint64
+	Counts           uint64 // octets of counts, of all processors
 	Programs, Bounds int
 }
 
@@ -374,7 +375,7 @@ type Stats struct {
 func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{8 * uint64(s.arena.used()), 8 * uint64(s.arena.size), len(s.shared), len(s.bounds)}
+	return Stats{8 * uint64(s.arena.used()), 8 * uint64(s.arena.size), 8 * uint64(len(s.counts.counts.words)), len(s.shared), len(s.bounds)}
 }
 
 // Close gives the arrays up, whatever is held, and leaves what was counted to the
