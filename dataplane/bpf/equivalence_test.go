@@ -50,6 +50,7 @@ func TestEquivalence(t *testing.T) {
 		w := newRandomWorld(t, seed)
 		w.run(n)
 		w.close()
+		t.Logf("world %d, filters %v: %+v", seed, w.filtered, w.seen)
 		sum.add(w.seen)
 		if t.Failed() {
 			t.Fatalf("world %d", seed)

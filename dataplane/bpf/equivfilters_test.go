@@ -87,7 +87,7 @@ func (w *randomWorld) match(f intf.Family) (m filter.Match) {
 }
 
 func (w *randomWorld) action(f intf.Family, n int) (a filter.Action) {
-	switch w.rng.IntN(12) {
+	switch w.rng.IntN(20) {
 	case 0, 1:
 		a.Kind = filter.Discard
 	case 2:
@@ -101,9 +101,11 @@ func (w *randomWorld) action(f intf.Family, n int) (a filter.Action) {
 	case 5:
 		a.Kind, a.NextHop = filter.ToNextHop, uint32(w.id())
 	case 6:
-		a.Kind = filter.Reject
+		if w.rng.IntN(8) == 0 {
+			a.Kind = filter.Reject
+		}
 	}
-	switch w.rng.IntN(10) {
+	switch w.rng.IntN(20) {
 	case 0:
 		a.Police = "wide"
 	case 1:
@@ -113,7 +115,9 @@ func (w *randomWorld) action(f intf.Family, n int) (a filter.Action) {
 	case 4:
 		a.Mark = filter.Some(uint16(w.rng.IntN(3)))
 	case 5:
-		a.LogEvery = 4
+		if w.rng.IntN(8) == 0 {
+			a.LogEvery = 4
+		}
 	}
 	a.CountPerInterface = w.rng.IntN(8) == 0
 	return a
