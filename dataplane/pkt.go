@@ -54,9 +54,9 @@ type batch struct {
 	steered bool
 
 	pkts [batchSize]pkt
-	dst4 [batchSize]uint32 // destinations of an IPv4 batch, side by side
+	dst4 [batchSize]uint32    // destinations of an IPv4 batch, side by side
 	dst6 [batchSize][2]uint64 // of an IPv6 batch, while it is looked up
-	nhs  [batchSize]uint32 // ids of the next hops that the lookup found
+	nhs  [batchSize]uint32    // ids of the next hops that the lookup found
 	via  [batchSize]uint32
 }
 
