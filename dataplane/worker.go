@@ -40,7 +40,8 @@ type worker struct {
 	bufs    [batchSize]port.Buf
 	batch   [2]batch
 	rpf     rpfBatch
-	replies []pkt // ICMP errors, resets and echo replies that wait for their turn
+	trace   *tracing // of a worker that only tries a packet out; else nil
+	replies []pkt    // ICMP errors, resets and echo replies that wait for their turn
 
 	filters  *filter.Worker
 	filtered bool // some filter has run in this batch
