@@ -41,6 +41,11 @@ func FillSystem(dst *gen.Device, s SystemState) {
 			PendingObjects: ygot.Uint32(s.PendingObjects),
 		},
 	}
+	if t := s.Takeover; t != nil {
+		st.Takeover = &gen.Routerd_System_State_Takeover{
+			Time: moment(t.Time), Devices: ygot.Uint32(t.Devices), Neighbors: ygot.Uint32(t.Neighbors),
+		}
+	}
 	for reason, n := range s.Drops {
 		st.Dataplane.GetOrCreateDrops(reason).Count = ygot.Uint64(n)
 	}
@@ -91,6 +96,8 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		st.QueuesInUse = ygot.Uint16(s.QueuesInUse)
 		st.XdpMode = xdpMode(s.XDPMode)
 		st.ZeroCopy = ygot.Bool(s.ZeroCopy)
+		st.KeepsForwarding = ygot.Bool(s.KeepsForwarding)
+		st.KeepsForwardingReason = text(s.KeepsReason)
 		st.TxChecksum = gen.Routerd_TxChecksum_trusted
 		if s.CompletesChecksums {
 			st.TxChecksum = gen.Routerd_TxChecksum_complete
