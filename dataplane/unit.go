@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"router/dataplane/filter"
+	"router/dataplane/layout"
 	"router/dataplane/packet"
 	"router/intf"
 	"router/vrf/fib"
@@ -72,6 +73,7 @@ type family struct {
 // unitStats has a block for each worker.
 type unitStats struct {
 	blocks []counterBlock
+	past   [layout.TallyWords]uint64 // of a faster path, at places that it has left; under Engine.mu
 }
 
 // addressSet is the addresses of a unit, mostly few. A filter of 64 bits spares

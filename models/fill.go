@@ -46,6 +46,12 @@ func FillSystem(dst *gen.Device, s SystemState) {
 			Time: moment(t.Time), Devices: ygot.Uint32(t.Devices), Neighbors: ygot.Uint32(t.Neighbors),
 		}
 	}
+	if s.Applied != nil {
+		st.FastPath = gen.Routerd_FastPath_auto
+		if s.Applied.NoFastPath {
+			st.FastPath = gen.Routerd_FastPath_off
+		}
+	}
 	for reason, n := range s.Drops {
 		st.Dataplane.GetOrCreateDrops(reason).Count = ygot.Uint64(n)
 	}
@@ -98,6 +104,11 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		st.ZeroCopy = ygot.Bool(s.ZeroCopy)
 		st.KeepsForwarding = ygot.Bool(s.KeepsForwarding)
 		st.KeepsForwardingReason = text(s.KeepsReason)
+		st.FastPath = &gen.Routerd_Interface_State_FastPath{
+			Receives: ygot.Bool(s.FastPath.Receives == ""), ReceivesReason: text(s.FastPath.Receives),
+			Packets: ygot.Uint64(s.FastPath.Packets),
+			Sends:   ygot.Bool(s.FastPath.Sends == ""), SendsReason: text(s.FastPath.Sends),
+		}
 		st.TxChecksum = gen.Routerd_TxChecksum_trusted
 		if s.CompletesChecksums {
 			st.TxChecksum = gen.Routerd_TxChecksum_complete

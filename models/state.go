@@ -77,6 +77,14 @@ func (m XDPMode) String() string {
 	return "xdp-mode(" + uintText(uint64(m)) + ")"
 }
 
+// A FastPathState says why a device has no part in the fast path; a part that it
+// has, has no reason.
+type FastPathState struct {
+	Receives string // why packets that arrive there are not forwarded by it
+	Sends    string // why none can leave there by it
+	Packets  uint64 // that arrived there and whose way ended in it
+}
+
 // A DeviceState is the state of a device.
 type DeviceState struct {
 	Name       string
@@ -95,7 +103,8 @@ type DeviceState struct {
 	ZeroCopy           bool
 	KeepsForwarding    bool
 	KeepsReason        string // why it doesn't
-	CompletesChecksums bool // tx-checksum is "complete", else "trusted"
+	CompletesChecksums bool   // tx-checksum is "complete", else "trusted"
+	FastPath           FastPathState
 
 	MAC      intf.MAC // observed; zero leaves the applied one
 	Speed    uint64   // bits per second, 0 when not known

@@ -34,15 +34,19 @@ type countersTree struct {
 type interfaceTree struct {
 	Name  string `json:"name"`
 	State struct {
-		Type         string       `json:"type"`
-		OperStatus   string       `json:"oper-status"`
-		OperReason   string       `json:"oper-reason"`
-		DriverInUse  string       `json:"driver-in-use"`
-		DriverReason string       `json:"driver-reason"`
-		XDPMode      string       `json:"xdp-mode"`
-		ZeroCopy     bool         `json:"zero-copy"`
-		MAC          string       `json:"mac-address"`
-		Counters     countersTree `json:"counters"`
+		Type         string `json:"type"`
+		OperStatus   string `json:"oper-status"`
+		OperReason   string `json:"oper-reason"`
+		DriverInUse  string `json:"driver-in-use"`
+		DriverReason string `json:"driver-reason"`
+		XDPMode      string `json:"xdp-mode"`
+		ZeroCopy     bool   `json:"zero-copy"`
+		FastPath     struct {
+			Receives bool `json:"receives"`
+			Sends    bool `json:"sends"`
+		} `json:"fast-path"`
+		MAC      string       `json:"mac-address"`
+		Counters countersTree `json:"counters"`
 	} `json:"state"`
 	Unit []unitTree `json:"unit"`
 }
@@ -363,6 +367,9 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 		}
 		if i.State.ZeroCopy {
 			driver += "/zero-copy"
+		}
+		if fast := i.State.FastPath; fast.Receives || fast.Sends {
+			driver += "/fast"
 		}
 		add(i.Name, i.State.OperStatus, i.State.OperReason, strings.TrimSpace(i.State.MAC+" "+driver), i.State.Counters)
 		for _, u := range i.Unit {

@@ -140,6 +140,8 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 	if s.KeepsForwarding = keeps; why != nil {
 		s.KeepsReason = why.Error()
 	}
+	s.FastPath = d.fastState()
+	s.FastPath.Packets = r.engine.FastPackets(d.port)
 	s.XDPMode, s.QueuesInUse = report.XDPMode, uint16(report.Queues)
 	if c, ok := r.engine.PortCounters(d.port); ok {
 		s.Counters = models.Counters(c)
