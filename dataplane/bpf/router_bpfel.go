@@ -32,6 +32,12 @@ type routerKey6 struct {
 	Address [16]uint8
 }
 
+type routerRecord struct {
+	_    structs.HostLayout
+	Word uint64
+	_    [120]byte
+}
+
 type routerSessionKey struct {
 	_     structs.HostLayout
 	Claim uint32
@@ -51,6 +57,22 @@ type routerStack struct {
 	OuterId   uint16
 	InnerTpid uint16
 	InnerId   uint16
+}
+
+type routerTally struct {
+	_           structs.HostLayout
+	InPackets   uint64
+	InOctets    uint64
+	OutPackets  uint64
+	OutOctets   uint64
+	Discarded   uint64
+	Rpf         [2]uint64
+	Filtered    uint64
+	Policed     uint64
+	OutFiltered uint64
+	OutPoliced  uint64
+	Lost        uint64
+	Spare       [4]uint64
 }
 
 // loadRouter returns the embedded CollectionSpec for router.

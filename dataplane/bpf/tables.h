@@ -18,8 +18,17 @@
 #define MASK_UNIT 0x7e57ab80
 #define MASK_TALLY 0x7e57abc0
 
-__u64 tables[1] SEC(".data.tables");
-__u64 tallies[1] SEC(".data.tallies");
+/* What stands at some offset of the tables. */
+union record {
+	__u64 word;
+	struct port port;
+	struct unit unit;
+	struct neighbor neighbor;
+	struct next_hop next_hop;
+};
+
+union record tables[1] SEC(".data.tables");
+struct tally tallies[1] SEC(".data.tallies");
 
 /* origin hides from the compiler how small it believes a table to be. */
 static __always_inline char *origin(void *table)
