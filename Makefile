@@ -56,6 +56,10 @@ soak: ## ten million packets against Linux and through both paths (as root), and
 	DIFFERENTIAL_PACKETS=10000000 ACCOUNTING_FRAMES=100000000 $(GO) test -count=1 -v -timeout 120m ./internal/differential
 	EQUIVALENCE_PACKETS=10000000 $(GO) test -count=1 -v -timeout 120m -run TestEquivalence ./dataplane/bpf
 
+.PHONY: kernels
+kernels: ## the BPF programs on Linux 5.15, 6.1, 6.8 and 6.12, in QEMU (needs qemu-system-x86_64, busybox-static and the archives; minutes)
+	./internal/kernels/run
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (60s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
