@@ -68,8 +68,9 @@ fuzz: ## each fuzz target for FUZZTIME (60s)
 	  done; done
 
 .PHONY: generate
-generate: ## remake gen/ and the BPF objects (needs clang, llvm-strip and protoc)
+generate: ## remake gen/, the BPF objects, the manual pages and completions (needs clang, llvm-strip and protoc)
 	$(GO) generate ./gen ./gen/openconfig ./gen/configpb ./dataplane/bpf ./internal/testnet/traffic ./internal/bench/net/peers
+	$(GO) test -count=1 ./cmd/rcli ./cmd/routerd/boot -run '^TestManual$$' -update
 
 .PHONY: drift
 drift: ## fail when generated files differ from what generate makes
@@ -85,6 +86,22 @@ lint: ## gofmt, vet, staticcheck, errorlint, exhaustive, misspell, layering
 
 .PHONY: check
 check: drift yang lint ## everything but the tests
+
+PREFIX ?= /usr/local
+AT      = $(DESTDIR)$(PREFIX)
+
+.PHONY: install
+install: build ## programs, manual pages, completions and systemd unit into PREFIX (/usr/local), below DESTDIR
+	install -D -m 755 -t $(AT)/sbin $(BIN)/routerd
+	install -D -m 755 -t $(AT)/bin $(BIN)/rcli
+	install -D -m 644 -t $(AT)/share/man/man1 docs/man/rcli.1
+	install -D -m 644 -t $(AT)/share/man/man5 docs/man/routerd.yaml.5
+	install -D -m 644 -t $(AT)/share/man/man8 docs/man/routerd.8
+	install -D -m 644 -t $(AT)/share/bash-completion/completions docs/completions/bash/*
+	install -D -m 644 -t $(AT)/share/zsh/site-functions docs/completions/zsh/*
+	install -D -m 644 -t $(AT)/share/fish/vendor_completions.d docs/completions/fish/*
+	install -d $(AT)/lib/systemd/system
+	sed 's|/usr/local|$(PREFIX)|' examples/routerd.service > $(AT)/lib/systemd/system/routerd.service
 
 .PHONY: clean
 clean: ## remove what build made

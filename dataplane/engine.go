@@ -120,7 +120,8 @@ type Engine struct {
 	filters     *filter.Table
 	filterLog   consumer
 	probes      probes
-	mirror      *mirror // nil for none
+	mirror      *mirror    // nil for none
+	tracing     sync.Mutex // a packet is traced: one at a time
 
 	mu          sync.Mutex // the one writer's turn: all below, and changes to the tables
 	topology    topology
@@ -219,6 +220,8 @@ type PortOptions struct {
 	// to a device that does not exist (veth, virtio, TAP): frames whose TCP or
 	// UDP checksum is only the pseudo-header's are completed.
 	CompleteChecksums bool
+	// Polling says how workers wait for frames of the port.
+	Polling intf.Polling
 }
 
 // AddPort gives a port to the workers: queue i is served by worker i modulo the

@@ -86,6 +86,7 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 			st.Mru = ygot.Uint16(a.MRU)
 			st.Attach = attach(a.Attach)
 			st.Driver = driver(a.Driver)
+			st.Polling = polling(a.Polling)
 		}
 		if a.Queues != 0 {
 			st.Queues = ygot.Uint16(a.Queues)
@@ -109,6 +110,7 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 			Packets: ygot.Uint64(s.FastPath.Packets),
 			Sends:   ygot.Bool(s.FastPath.Sends == ""), SendsReason: text(s.FastPath.Sends),
 		}
+		st.KernelPolls = ygot.Bool(s.KernelPolls)
 		st.TxChecksum = gen.Routerd_TxChecksum_trusted
 		if s.CompletesChecksums {
 			st.TxChecksum = gen.Routerd_TxChecksum_complete

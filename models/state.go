@@ -105,6 +105,7 @@ type DeviceState struct {
 	KeepsReason        string // why it doesn't
 	CompletesChecksums bool   // tx-checksum is "complete", else "trusted"
 	FastPath           FastPathState
+	KernelPolls        bool // whenever a worker looks for frames
 
 	MAC      intf.MAC // observed; zero leaves the applied one
 	Speed    uint64   // bits per second, 0 when not known

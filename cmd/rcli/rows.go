@@ -35,6 +35,7 @@ func rows() []*command.Command {
 		showRows(),
 		configRows(),
 		toolRows(),
+		pathRows(),
 	)
 }
 

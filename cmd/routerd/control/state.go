@@ -143,6 +143,7 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 	s.FastPath = d.fastState()
 	s.FastPath.Packets = r.engine.FastPackets(d.port)
 	s.XDPMode, s.QueuesInUse = report.XDPMode, uint16(report.Queues)
+	s.KernelPolls = r.engine.KernelPolls(d.port)
 	if c, ok := r.engine.PortCounters(d.port); ok {
 		s.Counters = models.Counters(c)
 	}
