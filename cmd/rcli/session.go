@@ -37,6 +37,7 @@ type shell struct {
 	ctx     context.Context // of the shell, for what is asked inside a command
 
 	user, host string
+	outside    command.Mode // where configuration mode leads back to
 
 	editing func() // ends the candidate's session; nil for none
 	news    *news
@@ -67,7 +68,7 @@ func (o *options) open(mode command.Mode) (*shell, error) {
 	own := *o
 	own.shared = c
 	own.target = c.target // with the password, which is asked for once
-	s := &shell{o: &own, client: c, session: &command.Session{Mode: mode}, news: &news{}, ctx: context.Background()}
+	s := &shell{o: &own, client: c, session: &command.Session{Mode: mode}, news: &news{}, ctx: context.Background(), outside: mode}
 	s.env = own.environment(s.session)
 	s.env.Client = &own
 	s.keys = newKeyCache(s)
@@ -90,7 +91,7 @@ func (s *shell) leave() {
 	}
 	s.session.Candidate, s.session.Status, s.session.Edit = "", command.Status{}, noPath
 	if s.session.Mode == command.Configuration {
-		s.session.Mode = command.Operational
+		s.session.Mode = s.outside
 	}
 }
 
@@ -199,8 +200,15 @@ func (s *shell) gone() error {
 	return err
 }
 
-// run runs one line.
+// run runs one line. Without a line editor, which takes it at once, a '?' at the end
+// asks for help.
 func (s *shell) run(ctx context.Context, line string) error {
+	if text, asks := strings.CutSuffix(strings.TrimRight(line, " "), "?"); asks {
+		if _, err := command.Split(text); err == nil {
+			_, err := io.WriteString(s.env.Out, s.explain(ctx, text, strings.HasSuffix(text, "?")))
+			return err
+		}
+	}
 	line = s.aliases.expand(line, s.session.Mode)
 	in, err := commandTable().Parse(line, s.session.Mode, s.session.Edit)
 	if err != nil || in == nil {
