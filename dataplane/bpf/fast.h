@@ -324,7 +324,7 @@ static __always_inline int forward4(struct xdp_md *ctx, struct unit *unit, __u8 
 		if (verdict)
 			return HAND_UP;
 	}
-	__u32 id = fib_find(family->table, 0, (__u64)dst << 32, 0, FIB_LEVELS4);
+	__u32 id = fib_lookup4(family->table, dst);
 
 	if (next_hop_word(id, 0, &word))
 		return HAND_UP;
