@@ -22,6 +22,21 @@ build: ## build routerd and rcli into bin/
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 $(GO) build $(BUILD) -o $(BIN)/ ./cmd/routerd ./cmd/rcli
 
+# Where the packet path spends its time, for the compiler (PGO): functions called
+# there are inlined further. It costs a build of everything, so tests go without.
+PROFILE := cmd/routerd/routerd.pgo
+
+.PHONY: release
+release: ## build for x86-64 of every level (v1) and from 2013 on (v3) into bin/release/, with the profile
+	@set -e; for level in v1 v3; do mkdir -p $(BIN)/release/$$level; echo "== $$level"; \
+	  CGO_ENABLED=0 GOAMD64=$$level $(GO) build $(BUILD) -pgo=$(CURDIR)/$(PROFILE) -o $(BIN)/release/$$level/ ./cmd/routerd; \
+	  CGO_ENABLED=0 GOAMD64=$$level $(GO) build $(BUILD) -pgo=off -o $(BIN)/release/$$level/ ./cmd/rcli; done
+
+.PHONY: profile
+profile: ## take the profile that release builds with, from the benchmarks of the packet path
+	$(GO) test -run '^$$' -bench 'Forward|PipelineFilter' -benchtime 2s -cpuprofile $(CURDIR)/$(PROFILE).new -o $(BIN)/profile.test ./dataplane
+	mv $(PROFILE).new $(PROFILE); rm -f $(BIN)/profile.test
+
 .PHONY: demo
 demo: build ## a small world in network namespaces, and the router between its hosts (KEEP=1 leaves it up, DOWN=1 removes it)
 	$(GO) run ./internal/demo $(if $(KEEP),-keep) $(if $(DOWN),-down)
@@ -52,9 +67,14 @@ gribi: ## gribigo's compliance tests against a routerd (as root; takes the netwo
 	REQUIRE_PRIVILEGED=1 $(GO) test -count=1 -v ./internal/e2e -run TestGRIBICompliance
 
 .PHONY: soak
-soak: ## ten million packets against Linux and through both paths (as root), and 10^8 fuzzed frames that must be accounted for (minutes)
+soak: ## ten million packets against Linux and through both paths (as root), 10^8 fuzzed frames that must be accounted for, 1,000 kills under load (minutes)
 	DIFFERENTIAL_PACKETS=10000000 ACCOUNTING_FRAMES=100000000 $(GO) test -count=1 -v -timeout 120m ./internal/differential
 	EQUIVALENCE_PACKETS=10000000 $(GO) test -count=1 -v -timeout 120m -run TestEquivalence ./dataplane/bpf
+	SURVIVE_KILLS=1000 $(GO) test -count=1 -v -timeout 120m -run TestSurvive ./internal/e2e
+
+.PHONY: kernels
+kernels: ## the BPF programs on Linux 5.15, 6.1, 6.8 and 6.12, in QEMU (needs qemu-system-x86_64, busybox-static and the archives; minutes)
+	./internal/kernels/run
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (60s)
