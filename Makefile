@@ -52,8 +52,9 @@ gribi: ## gribigo's compliance tests against a routerd (as root; takes the netwo
 	REQUIRE_PRIVILEGED=1 $(GO) test -count=1 -v ./internal/e2e -run TestGRIBICompliance
 
 .PHONY: soak
-soak: ## ten million packets against Linux (as root), and 10^8 fuzzed frames that must be accounted for (minutes)
+soak: ## ten million packets against Linux and through both paths (as root), and 10^8 fuzzed frames that must be accounted for (minutes)
 	DIFFERENTIAL_PACKETS=10000000 ACCOUNTING_FRAMES=100000000 $(GO) test -count=1 -v -timeout 120m ./internal/differential
+	EQUIVALENCE_PACKETS=10000000 $(GO) test -count=1 -v -timeout 120m -run TestEquivalence ./dataplane/bpf
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (60s)

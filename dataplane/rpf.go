@@ -3,6 +3,7 @@ package dataplane
 import (
 	"encoding/binary"
 
+	"router/dataplane/layout"
 	"router/intf"
 	"router/routing"
 	"router/vrf/fib"
@@ -149,5 +150,8 @@ func (e *Engine) RPFDrops(i intf.Index) (drops [2]uint64) {
 			drops[f] += counted[j].rpf[f].Load()
 		}
 	}
+	t := e.unitTally(u)
+	drops[intf.Inet] += t[layout.TallyRPF4]
+	drops[intf.Inet6] += t[layout.TallyRPF6]
 	return drops
 }

@@ -36,7 +36,7 @@ func compileSystem(dev *gen.Device, v *violations) SystemSpec {
 	if c == nil {
 		return SystemSpec{}
 	}
-	return SystemSpec{Hostname: value(c.Hostname, "")}
+	return SystemSpec{Hostname: value(c.Hostname, ""), NoFastPath: c.FastPath == gen.Routerd_FastPath_off}
 }
 
 func compileDevice(name string, g *gen.Routerd_Interface, v *violations) intf.DeviceSpec {

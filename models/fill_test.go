@@ -63,7 +63,7 @@ func filled() *gen.Device {
 	FillDevice(dst, DeviceState{
 		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2},
 		Driver: intf.DriverAFXDP, DriverReason: "native zero-copy: not supported", OffloadsOff: []string{"rx-vlan-hw-parse"}, QueuesInUse: 2,
-		XDPMode: XDPNative, ZeroCopy: true, CompletesChecksums: true, KernelPolls: true,
+		XDPMode: XDPNative, ZeroCopy: true, CompletesChecksums: true, KernelPolls: true, FastPath: FastPathState{Receives: "switched off", Sends: "no driver", Packets: 9},
 		Speed: 10e9, LinkMTU: 1500, Counters: counters, Drops: map[string]uint64{"ttl-exceeded": 4},
 	})
 	FillUnit(dst, UnitState{

@@ -132,7 +132,7 @@ func dial(t target) (*client, error) {
 	if t.password, err = t.findPassword(); err != nil {
 		return nil, err
 	}
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(creds),
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(creds), grpc.WithUserAgent("rcli"),
 		grpc.WithUnaryInterceptor(t.distrust), grpc.WithStreamInterceptor(t.distrustStream),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)))
 	if err != nil {

@@ -34,6 +34,7 @@ func rows() []*command.Command {
 		shellRows(),
 		showRows(),
 		configRows(),
+		editRows(),
 		toolRows(),
 		pathRows(),
 	)
@@ -41,7 +42,9 @@ func rows() []*command.Command {
 
 // stages are what may stand behind a pipe.
 func stages() []*command.PipeStage {
-	return nil
+	return slices.Concat(
+		editStages(),
+	)
 }
 
 // of finds what a command has around it: its options write to where env says.

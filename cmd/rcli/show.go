@@ -32,16 +32,20 @@ type countersTree struct {
 type interfaceTree struct {
 	Name  string `json:"name"`
 	State struct {
-		Type         string       `json:"type"`
-		OperStatus   string       `json:"oper-status"`
-		OperReason   string       `json:"oper-reason"`
-		DriverInUse  string       `json:"driver-in-use"`
-		DriverReason string       `json:"driver-reason"`
-		Polling      string       `json:"polling"`
-		XDPMode      string       `json:"xdp-mode"`
-		ZeroCopy     bool         `json:"zero-copy"`
-		MAC          string       `json:"mac-address"`
-		Counters     countersTree `json:"counters"`
+		Type         string `json:"type"`
+		OperStatus   string `json:"oper-status"`
+		OperReason   string `json:"oper-reason"`
+		DriverInUse  string `json:"driver-in-use"`
+		DriverReason string `json:"driver-reason"`
+		Polling      string `json:"polling"`
+		XDPMode      string `json:"xdp-mode"`
+		ZeroCopy     bool   `json:"zero-copy"`
+		FastPath     struct {
+			Receives bool `json:"receives"`
+			Sends    bool `json:"sends"`
+		} `json:"fast-path"`
+		MAC      string       `json:"mac-address"`
+		Counters countersTree `json:"counters"`
 	} `json:"state"`
 	Unit []unitTree `json:"unit"`
 }
@@ -276,6 +280,9 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 		}
 		if i.State.ZeroCopy {
 			driver += "/zero-copy"
+		}
+		if fast := i.State.FastPath; fast.Receives || fast.Sends {
+			driver += "/fast"
 		}
 		if i.State.DriverInUse != "" && i.State.Polling != "" && i.State.Polling != "adaptive" {
 			driver += "/" + i.State.Polling

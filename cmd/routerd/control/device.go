@@ -95,6 +95,7 @@ type device struct {
 	// declared last.
 	failures uint32
 	claims   []bpf.Claim
+	fast     fastPart
 	changed  time.Time // of the last change of its state
 	status   intf.OperStatus
 }
@@ -162,6 +163,7 @@ func (r *Router) buildDevice(ctx context.Context, name string, strict bool) erro
 			d.failures++
 		} else {
 			d.retry, d.backoff, d.failures = time.Time{}, 0, 0
+			r.joinFastPath(d)
 		}
 	}
 	if !l.Present || !d.want.Enabled {
@@ -245,6 +247,7 @@ func (r *Router) closeDevice(d *device) {
 		return
 	}
 	r.leaveDevice(d.name)
+	r.leaveFastPath(d)
 	delete(r.ports, d.port)
 	err := errors.Join(r.engine.RemovePort(d.port), d.open.Close())
 	if err != nil {
