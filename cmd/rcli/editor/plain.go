@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 )
 
 // A Plain reads lines of a terminal that edits them itself, or of a pipe. It prints
@@ -21,6 +22,8 @@ type Plain struct {
 	out  io.Writer
 	rest []byte
 	end  bool
+
+	terminal bool
 }
 
 // NewPlain makes a reader of in that prints its prompts to out.
@@ -29,7 +32,7 @@ func NewPlain(in *os.File, out io.Writer) (*Plain, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Plain{tty: t, out: out}, nil
+	return &Plain{tty: t, out: out, terminal: term.IsTerminal(int(in.Fd()))}, nil
 }
 
 // Close gives up what the reader holds. The input is not closed.
@@ -66,6 +69,8 @@ func (p *Plain) ReadLine(ctx context.Context, prompt func() string) (string, err
 		if p.end {
 			line := string(p.rest)
 			p.rest = nil
+			// A terminal goes on behind its Ctrl-D; what has hung up ends again.
+			p.end = !p.terminal
 			if line == "" {
 				return "", io.EOF
 			}
