@@ -22,8 +22,14 @@ type Plain struct {
 	out  io.Writer
 	rest []byte
 	end  bool
+<<<<<<< HEAD
 
 	terminal bool
+=======
+	// again is set when the input goes on behind its end: at a terminal, Ctrl-D ends
+	// what is typed at present.
+	again bool
+>>>>>>> main
 }
 
 // NewPlain makes a reader of in that prints its prompts to out.
@@ -68,9 +74,13 @@ func (p *Plain) ReadLine(ctx context.Context, prompt func() string) (string, err
 		}
 		if p.end {
 			line := string(p.rest)
+<<<<<<< HEAD
 			p.rest = nil
 			// A terminal goes on behind its Ctrl-D; what has hung up ends again.
 			p.end = !p.terminal
+=======
+			p.rest, p.end = nil, !p.again
+>>>>>>> main
 			if line == "" {
 				return "", io.EOF
 			}
@@ -118,7 +128,7 @@ func (p *Plain) more(ctx context.Context) error {
 	switch {
 	case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
 	case err != nil || n <= 0:
-		p.end = true
+		p.end, p.again = true, err == nil && fds[0].Revents&unix.POLLHUP == 0 && term.IsTerminal(p.tty.fd)
 	default:
 		p.rest = append(p.rest, b[:n]...)
 	}
