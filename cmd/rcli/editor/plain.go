@@ -22,14 +22,9 @@ type Plain struct {
 	out  io.Writer
 	rest []byte
 	end  bool
-<<<<<<< HEAD
-
-	terminal bool
-=======
 	// again is set when the input goes on behind its end: at a terminal, Ctrl-D ends
 	// what is typed at present.
 	again bool
->>>>>>> main
 }
 
 // NewPlain makes a reader of in that prints its prompts to out.
@@ -38,7 +33,7 @@ func NewPlain(in *os.File, out io.Writer) (*Plain, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Plain{tty: t, out: out, terminal: term.IsTerminal(int(in.Fd()))}, nil
+	return &Plain{tty: t, out: out}, nil
 }
 
 // Close gives up what the reader holds. The input is not closed.
@@ -74,13 +69,7 @@ func (p *Plain) ReadLine(ctx context.Context, prompt func() string) (string, err
 		}
 		if p.end {
 			line := string(p.rest)
-<<<<<<< HEAD
-			p.rest = nil
-			// A terminal goes on behind its Ctrl-D; what has hung up ends again.
-			p.end = !p.terminal
-=======
 			p.rest, p.end = nil, !p.again
->>>>>>> main
 			if line == "" {
 				return "", io.EOF
 			}
