@@ -67,6 +67,11 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		Speed:        count(s.Speed),
 		Counters:     deviceCounters(s.Counters),
 	}
+	st.Counters.LastClear = moment(s.Cleared)
+	if r := s.Rates; r.Known {
+		st.Rates = &gen.Routerd_Interface_State_Rates{InBitRate: ygot.Uint64(r.InBits), InPacketRate: ygot.Uint64(r.InPackets),
+			OutBitRate: ygot.Uint64(r.OutBits), OutPacketRate: ygot.Uint64(r.OutPackets)}
+	}
 	if a := s.Applied; a != nil {
 		st.Description = text(a.Description)
 		st.Enabled = ygot.Bool(a.Enabled)
@@ -116,6 +121,11 @@ func FillUnit(dst *gen.Device, s UnitState) {
 		ApplyReason: text(s.Apply.Reason),
 		LastChange:  moment(s.LastChange),
 		Counters:    unitCounters(s.Counters),
+	}
+	st.Counters.LastClear = moment(s.Cleared)
+	if r := s.Rates; r.Known {
+		st.Rates = &gen.Routerd_Interface_Unit_State_Rates{InBitRate: ygot.Uint64(r.InBits), InPacketRate: ygot.Uint64(r.InPackets),
+			OutBitRate: ygot.Uint64(r.OutBits), OutPacketRate: ygot.Uint64(r.OutPackets)}
 	}
 	if a := s.Applied; a != nil {
 		st.Description = text(a.Description)

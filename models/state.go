@@ -48,6 +48,13 @@ type Counters struct {
 	OutDiscards, OutErrors                            uint64
 }
 
+// Rates are how fast counters grew over the last few seconds.
+type Rates struct {
+	Known               bool   // they have been taken
+	InBits, InPackets   uint64 // per second
+	OutBits, OutPackets uint64
+}
+
 // An XDPMode says where a device's XDP program runs. The set is closed.
 type XDPMode uint8
 
@@ -92,6 +99,8 @@ type DeviceState struct {
 	Speed    uint64   // bits per second, 0 when not known
 	LinkMTU  uint32   // octets, 0 when there is no link
 	Counters Counters
+	Rates    Rates
+	Cleared  time.Time         // when the counters were cleared last; zero for never
 	Drops    map[string]uint64 // packets by reason
 }
 
@@ -105,6 +114,8 @@ type UnitState struct {
 	LastChange time.Time
 	Apply      ApplyState
 	Counters   Counters
+	Rates      Rates
+	Cleared    time.Time // when the counters were cleared last; zero for never
 	Families   []FamilyState
 }
 

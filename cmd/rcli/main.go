@@ -38,6 +38,7 @@ type options struct {
 	target   target
 	json     bool
 	commands []string
+	view     view
 	out      io.Writer
 	in       io.Reader
 }

@@ -144,7 +144,7 @@ func filterSummary(o *options, list []filterTree) error {
 		packets, octets := f.totals()
 		rows = append(rows, []string{f.Name, dash(f.Config.Family), strconv.Itoa(len(f.Term)), strconv.Itoa(f.State.Bindings), packets.String(), octets.String()})
 	}
-	if err := table(o.out, "Filter Family Terms Bound Packets Octets", rows); err != nil {
+	if err := o.rows("Filter Family Terms Bound Packets Octets", rows); err != nil {
 		return err
 	}
 	for _, f := range list {
@@ -184,7 +184,7 @@ func filterTerms(ctx context.Context, o *options, c *client, f filterTree) error
 		}
 		rows = append(rows, []string{t.Name, dash(t.State.Packets), dash(t.State.Octets), share, t.Action.action(), t.Match.leaves()})
 	}
-	if err := table(o.out, "Term Packets Octets Share Action Match", rows); err != nil {
+	if err := o.rows("Term Packets Octets Share Action Match", rows); err != nil {
 		return err
 	}
 	if f.State.Reason != "" {
@@ -219,7 +219,7 @@ func filterPlaces(ctx context.Context, o *options, c *client, name string) error
 		return nil
 	}
 	fmt.Fprintln(o.out)
-	return table(o.out, "Interface Hook Term Packets Octets", rows)
+	return o.rows("Interface Hook Term Packets Octets", rows)
 }
 
 // leaves are the leaves and their values in one line; "-" for none.
@@ -303,7 +303,7 @@ func showPolicers(ctx context.Context, o *options, c *client, args []string) err
 			row = []string{"", "", "", ""}
 		}
 	}
-	return table(o.out, "Policer Type Rate Burst Colour Action Packets Octets", rows)
+	return o.rows("Policer Type Rate Burst Colour Action Packets Octets", rows)
 }
 
 func showFilterLog(ctx context.Context, o *options, c *client, last int) error {
@@ -321,7 +321,7 @@ func showFilterLog(ctx context.Context, o *options, c *client, last int) error {
 	for _, e := range list {
 		rows = append(rows, e.row())
 	}
-	return table(o.out, "Time Filter Term Hook Interface Verdict Protocol Source Destination Length", rows)
+	return o.rows("Time Filter Term Hook Interface Verdict Protocol Source Destination Length", rows)
 }
 
 func (e logTree) row() []string {

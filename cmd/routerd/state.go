@@ -16,7 +16,7 @@ import (
 // state is the router's operational state as the gNMI server wants it.
 type state struct {
 	router     *control.Router
-	logs       *logs.Remotes
+	logs       *logs.Log
 	gribi      *gribi.Server
 	programmer *programmer // tells of changes of gribi
 	health     *health.Monitor

@@ -88,6 +88,7 @@ type device struct {
 	claims   []bpf.Claim
 	changed  time.Time // of the last change of its state
 	status   intf.OperStatus
+	meter    meter
 }
 
 func (r *Router) wantDevice(name string, spec *intf.DeviceSpec) error {

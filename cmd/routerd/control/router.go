@@ -116,6 +116,7 @@ type Router struct {
 	// oldNamespaces are to be let go once nothing is in them.
 	oldNamespaces []string
 	wake          chan struct{}              // the timers have changed
+	measured      time.Time                  // when rates were taken last
 	waiting       map[models.Object]struct{} // devices and units that are pending
 	booted        time.Time
 }

@@ -15,6 +15,8 @@ import (
 // work of the router, by their paths in the schema; all below a container counts.
 var gauges = []string{
 	"/interface/state/drops", // entries appear with the first packet
+	"/interface/state/rates",
+	"/interface/unit/state/rates",
 	"/system/state/dataplane",
 	"/instance/multicast/state/negative-flows",
 	"/instance/rib/flow/state/last-used",
