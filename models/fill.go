@@ -44,6 +44,10 @@ func FillSystem(dst *gen.Device, s SystemState) {
 	for reason, n := range s.Drops {
 		st.Dataplane.GetOrCreateDrops(reason).Count = ygot.Uint64(n)
 	}
+	if p := s.Process; p != (ProcessState{}) {
+		st.Process = &gen.Routerd_System_State_Process{ResidentOctets: ygot.Uint64(p.Resident), HeapOctets: ygot.Uint64(p.Heap),
+			CpuTime: ygot.Uint64(uint64(p.CPUTime)), Goroutines: ygot.Uint32(p.Goroutines)}
+	}
 	fillAccess(st, s.Access)
 	fillTLS(st, s.TLS)
 	dst.GetOrCreateSystem().State = st

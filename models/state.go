@@ -21,8 +21,9 @@ type SystemState struct {
 	Version  string
 	BootTime time.Time
 
-	Access *AccessState // nil for none
-	TLS    *TLSState    // nil without TLS
+	Process ProcessState
+	Access  *AccessState // nil for none
+	TLS     *TLSState    // nil without TLS
 
 	Workers     uint16
 	Buffers     uint32
@@ -37,6 +38,13 @@ type SystemState struct {
 	LastCommitTime time.Time
 	PendingObjects uint32
 	FilterLogLost  uint64
+}
+
+// A ProcessState is what the daemon takes of the machine. The zero value is not known.
+type ProcessState struct {
+	Resident, Heap uint64 // octets
+	CPUTime        time.Duration
+	Goroutines     uint32
 }
 
 // Counters count packets and octets (RFC 8343). What passed in all, in-pkts and

@@ -68,13 +68,22 @@ func (o *options) showRoute(ctx context.Context, c *client, req *configpb.Routes
 		_, err := b.WriteString(groupedRoute(o.view.screen, p))
 		return err
 	}, b.Flush)
-	if err = errors.Join(err, b.Flush()); err != nil {
+	if err = flushed(b, err); err != nil {
 		return err
 	}
 	if n == 0 {
 		return noRoute(req)
 	}
 	return nil
+}
+
+// flushed is err, after what was written before it has gone out. Joined with another
+// error, a status would lose its message.
+func flushed(b *bufio.Writer, err error) error {
+	if ferr := b.Flush(); err == nil {
+		err = ferr
+	}
+	return err
 }
 
 // noRoute is the error of a request that nothing answers.
@@ -271,10 +280,10 @@ func (o *options) routesAsData(ctx context.Context, c *client, req *configpb.Rou
 		}
 		return s.Value(output.Value{Path: path, JSON: raw})
 	}, b.Flush)
-	if err != nil {
-		return errors.Join(err, b.Flush())
+	if err == nil {
+		err = s.Close()
 	}
-	return errors.Join(s.Close(), b.Flush())
+	return flushed(b, err)
 }
 
 // The types below are a route as RFC 7951 has the model's.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/big"
@@ -14,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"router/cmd/rcli/render"
 )
 
 type filterTree struct {
@@ -64,25 +67,12 @@ type colourTree struct {
 	} `json:"state"`
 }
 
+// A boundTree is what a term matched at one place.
 type boundTree struct {
-	Name string `json:"name"`
-	Unit []struct {
-		ID     string `json:"id"`
-		Family []struct {
-			Type   string `json:"type"`
-			Filter struct {
-				State struct {
-					Counter []struct {
-						Hook    string `json:"hook"`
-						Filter  string `json:"filter"`
-						Term    string `json:"term"`
-						Packets string `json:"packets"`
-						Octets  string `json:"octets"`
-					} `json:"counter"`
-				} `json:"state"`
-			} `json:"filter"`
-		} `json:"family"`
-	} `json:"unit"`
+	Hook    string `json:"hook"`
+	Term    string `json:"term"`
+	Packets string `json:"packets"`
+	Octets  string `json:"octets"`
 }
 
 type logTree struct {
@@ -195,26 +185,24 @@ func filterTerms(ctx context.Context, o *options, c *client, f filterTree) error
 
 // filterPlaces prints what a filter counted for each place by itself, if it does.
 func filterPlaces(ctx context.Context, o *options, c *client, name string) error {
-	var list []boundTree
-	path := &gpb.Path{Elem: []*gpb.PathElem{{Name: "interface", Key: map[string]string{"name": "*"}}}}
-	quiet := *o
-	quiet.json = false
-	if _, _, err := quiet.fetch(ctx, c, gpb.GetRequest_STATE, path, collect(&list)); err != nil {
+	path := &gpb.Path{Elem: []*gpb.PathElem{{Name: "interface", Key: map[string]string{"name": "*"}}, {Name: "unit", Key: map[string]string{"id": "*"}},
+		{Name: "family", Key: map[string]string{"type": "*"}}, {Name: "filter"}, {Name: "state"}, {Name: "counter", Key: map[string]string{"filter": name, "hook": "*", "term": "*"}}}}
+	notes, err := c.get(ctx, gpb.GetRequest_STATE, path)
+	if err != nil && status.Code(err) != codes.NotFound {
 		return err
 	}
-	slices.SortFunc(list, func(a, b boundTree) int { return strings.Compare(a.Name, b.Name) })
 	var rows [][]string
-	for _, i := range list {
-		for _, u := range i.Unit {
-			for _, f := range u.Family {
-				for _, n := range f.Filter.State.Counter {
-					if n.Filter == name {
-						rows = append(rows, []string{i.Name + "." + u.ID, n.Hook, n.Term, n.Packets, n.Octets})
-					}
-				}
+	for _, n := range notes {
+		for _, u := range n.GetUpdate() {
+			var b boundTree
+			if err := json.Unmarshal(unqualify(rawValue(u.GetVal())), &b); err != nil {
+				return fmt.Errorf("the router's answer for %s: %w", pathText(u.GetPath()), err)
 			}
+			e := u.GetPath().GetElem()
+			rows = append(rows, []string{e[0].GetKey()["name"] + "." + e[1].GetKey()["id"], b.Hook, b.Term, b.Packets, b.Octets})
 		}
 	}
+	slices.SortStableFunc(rows, func(a, b []string) int { return render.Natural(a[0], b[0]) })
 	if len(rows) == 0 {
 		return nil
 	}

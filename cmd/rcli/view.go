@@ -20,13 +20,14 @@ type view struct {
 	screen render.Screen
 	form   string   // of output's forms; "" is text, or JSON with --json
 	fields []string // only these leaves
+	basic  bool     // the terminal has no escapes
 }
 
 // wantsData reports whether the result is wanted as data instead of text.
 func (o *options) wantsData() bool { return o.json || o.view.form != "" || len(o.view.fields) > 0 }
 
-// plain is o with text as the form: for what a command reads besides its result.
-func (o *options) plain() *options {
+// asText is o with text as the form: for what a command reads besides its result.
+func (o *options) asText() *options {
 	own := *o
 	own.json, own.view.form, own.view.fields = false, "", nil
 	return &own

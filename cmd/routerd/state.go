@@ -79,6 +79,7 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 		// The server adds what it knows of commits.
 		st := s.router.SystemState()
 		s.access.system(&st)
+		st.Process = process()
 		models.FillSystem(dst, st)
 		models.FillHealth(dst, s.health.Components())
 		return true

@@ -18,6 +18,7 @@ var gauges = []string{
 	"/interface/state/rates",
 	"/interface/unit/state/rates",
 	"/system/state/dataplane",
+	"/system/state/process",
 	"/instance/multicast/state/negative-flows",
 	"/instance/rib/flow/state/last-used",
 }
