@@ -15,7 +15,7 @@ FUZZTIME ?= 60s
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## build routerd and rcli into bin/
@@ -38,6 +38,15 @@ race: ## tests of the concurrent packages under the race detector
 bench: ## benchmarks: tables, pipeline, commits, and (as root) packets per second through veth
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
+# make bench-net VERB=setup, run, report or teardown does one part of it alone;
+# ONLY=inet6/ chooses scenarios, DEVICES=redirect,linux what is measured.
+VERB   ?= all
+ROUNDS ?= 5
+TIME   ?= 15m
+.PHONY: bench-net
+bench-net: build ## what the router forwards, beside others, as root: ROUNDS=5 TIME=15m; writes docs/performance.md and docs/plots
+	$(GO) run ./internal/bench/net -rounds $(ROUNDS) -time $(TIME) $(if $(ONLY),-only '$(ONLY)') $(if $(DEVICES),-devices $(DEVICES)) $(if $(NOTE),-note '$(NOTE)') $(VERB)
+
 .PHONY: gribi
 gribi: ## gribigo's compliance tests against a routerd (as root; takes the network to build)
 	REQUIRE_PRIVILEGED=1 $(GO) test -count=1 -v ./internal/e2e -run TestGRIBICompliance
@@ -55,7 +64,7 @@ fuzz: ## each fuzz target for FUZZTIME (60s)
 
 .PHONY: generate
 generate: ## remake gen/ and the BPF objects (needs clang, llvm-strip and protoc)
-	$(GO) generate ./gen ./gen/openconfig ./gen/configpb ./dataplane/bpf ./internal/testnet/traffic
+	$(GO) generate ./gen ./gen/openconfig ./gen/configpb ./dataplane/bpf ./internal/testnet/traffic ./internal/bench/net/peers
 
 .PHONY: drift
 drift: ## fail when generated files differ from what generate makes

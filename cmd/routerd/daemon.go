@@ -19,6 +19,7 @@ import (
 	"router/cmd/routerd/reconcile"
 	"router/cmd/routerd/restart"
 	"router/dataplane"
+	"router/dataplane/bpf"
 	"router/dataplane/host"
 	"router/intf"
 	"router/intf/kernel"
@@ -35,6 +36,8 @@ const tableSpace = 2 << 30
 type daemon struct {
 	log    *slog.Logger
 	engine *dataplane.Engine
+	pins   *bpf.Pins // nil: forwarding ends with the process
+	left   int       // devices that an earlier run has left forwarding
 	links  links
 	host   *host.Manager
 	router *control.Router
@@ -61,6 +64,8 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 	d.stop = stop
 	defer func() {
 		if err != nil {
+			// What an earlier run left goes on: this one has not got as far.
+			d.leave()
 			err = errors.Join(err, d.close())
 		}
 	}()
@@ -79,6 +84,11 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 		return nil, errors.Join(err, lock.Close())
 	}
 	d.closing(d.access.audit.Close)
+	if d.pins, err = openPins(s, log); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	d.left = d.pins.Left()
+	d.closing(d.pins.Close)
 	if err := d.startDataplane(run, s, log); err != nil {
 		return nil, err
 	}
@@ -90,6 +100,7 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 		return nil, err
 	}
 	d.closing(d.store.Close)
+	d.adopt()
 	if err := d.cleanup(); err != nil {
 		log.Warn("leftovers of an earlier run remain", "err", err)
 	}
@@ -163,9 +174,14 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 	}
 	d.closing(d.host.Close)
 
+	memory, err := d.openMemory(log)
+	if err != nil {
+		return err
+	}
 	d.router, err = control.New(control.Config{
+		Memory: memory, Adopting: true,
 		Log: log, StateDir: s.StateDir, Engine: d.engine, Domain: domain, Arena: arena,
-		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices), Host: d.host, Now: time.Now, Access: d.access.guard,
+		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices, d.pins), Host: d.host, Now: time.Now, Access: d.access.guard,
 	})
 	if err != nil {
 		return err

@@ -20,10 +20,11 @@ import (
 type drivers struct {
 	memories []*driver.Memory
 	devices  *kernel.Devices
+	pins     *bpf.Pins
 }
 
-func newDrivers(pools []*port.Pool, devices *kernel.Devices) *drivers {
-	d := &drivers{devices: devices}
+func newDrivers(pools []*port.Pool, devices *kernel.Devices, pins *bpf.Pins) *drivers {
+	d := &drivers{devices: devices, pins: pins}
 	for _, p := range pools {
 		d.memories = append(d.memories, driver.UseMemory(p))
 	}
@@ -32,12 +33,10 @@ func newDrivers(pools []*port.Pool, devices *kernel.Devices) *drivers {
 
 // Open implements control.Drivers.
 func (d *drivers) Open(_ context.Context, s control.DriverSpec) (control.Opened, error) {
-	// What a run that was killed left changed must not be taken for the original.
-	if err := restoreFeatures(d.devices, s.Name); err != nil {
-		return nil, err
-	}
 	dev, err := driver.Open(driver.Spec{
-		Device: s.Name, Attach: s.Attach, Driver: s.Driver, Queues: s.Queues, Claims: s.Claims, MaxFrame: s.MaxFrame, Memories: d.memories,
+		Device: s.Name, Attach: s.Attach, Driver: s.Driver, Queues: s.Queues, Claims: s.Claims, MaxFrame: s.MaxFrame, Memories: d.memories, Pins: d.pins,
+		// What an earlier run left changed must not be taken for the original.
+		Former: d.devices.FormerFeatures(s.Name),
 	})
 	if err != nil {
 		return nil, err
@@ -141,6 +140,13 @@ func (o opened) Close() error {
 	}
 	return o.devices.ForgetFeatures(o.name)
 }
+
+func (o opened) Activate() error { return o.dev.Activate() }
+
+func (o opened) Outlives() (bool, error) { return o.dev.Outlives() }
+
+// Leave leaves the features as they are, remembered for a successor.
+func (o opened) Leave() error { return o.dev.Leave() }
 
 // links are the kernel's links: what the monitor sees and what is done to them.
 type links struct {

@@ -60,6 +60,13 @@ func run(args []string, errOut io.Writer) int {
 		debug.SetGCPercent(50)
 	}
 
+	if settings.Release {
+		if err := release(settings, log); err != nil {
+			fmt.Fprintf(errOut, "routerd: %v\n", err)
+			return 1
+		}
+		return 0
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go reopenOnHangup(ctx, sink, log)
@@ -72,6 +79,9 @@ func run(args []string, errOut io.Writer) int {
 	log.Info("ready", "listen", settings.Listen, "socket", settings.Socket)
 	notify(log, "READY=1")
 
+	handover := make(chan os.Signal, 1)
+	signal.Notify(handover, syscall.SIGUSR2)
+	defer signal.Stop(handover)
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
@@ -85,10 +95,19 @@ func run(args []string, errOut io.Writer) int {
 		case <-ctx.Done():
 			log.Info("stopping")
 			notify(log, "STOPPING=1")
+			if settings.KeepForwarding == boot.KeepAlways {
+				d.leave()
+			}
+		case <-handover:
+			log.Info("stopping for a successor")
+			notify(log, "STOPPING=1")
+			d.leave()
 		case failure = <-d.server.failed:
+			d.leave()
 			notify(log, "STOPPING=1")
 		case order := <-d.restarts.Due():
 			again = true
+			d.leave()
 			log.Warn("restarting", "reason", order.Reason, "user", order.User)
 			notify(log, "RELOADING=1\n"+monotonic())
 		}

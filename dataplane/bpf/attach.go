@@ -43,45 +43,70 @@ func (m Mode) flags() link.XDPAttachFlags {
 // device with that index. With restoreTags it puts VLAN tags back that the
 // device hands over as metadata, where driver and kernel can say them.
 //
+// Where an earlier process left its program at the device (Config.Pins), that one
+// goes on until [Set.Activate] puts the new one in its place.
+//
 // The error says why the kernel refused, in its words where it has some, and
 // who holds the device where that is the reason.
 func (s *Set) AttachTake(ifindex int, mode Mode, restoreTags bool) error {
+	plain, tagged := s.ways("take", nil), []way(nil)
 	if restoreTags && mode == Native {
-		bound := func(p *ebpf.ProgramSpec) {
-			p.Ifindex = uint32(ifindex)
-			p.Flags |= unix.BPF_F_XDP_DEV_BOUND_ONLY
-		}
 		// Without this (Linux before 6.8, drivers without metadata) the
 		// plain program serves all but tags the device strips.
-		if err := s.attachXDP("take_tagged", ifindex, mode, bound); err == nil {
-			return nil
-		}
+		tagged = s.ways("take_tagged", func(p *ebpf.ProgramSpec) {
+			p.Ifindex = uint32(ifindex)
+			p.Flags |= unix.BPF_F_XDP_DEV_BOUND_ONLY
+		})
 	}
-	return s.attachXDP("take", ifindex, mode, nil)
+	if l, ok := s.config.Pins.adopt(ifindex, mode); ok {
+		if err := s.prepare(adoption{ifindex: ifindex, mode: mode, left: l, ways: append(tagged, plain...)}); err != nil {
+			s.config.Pins.giveBack(ifindex, l)
+			return err
+		}
+		return nil
+	}
+	if len(tagged) > 0 && s.attachXDP(tagged, ifindex, mode) == nil {
+		return nil
+	}
+	return s.attachXDP(plain, ifindex, mode)
 }
 
 // AttachPass attaches, in the device's driver, a program that leaves all to
 // the kernel. A veth with it receives through NAPI, and its peer no longer
 // hands over TCP super-frames.
 func (s *Set) AttachPass(ifindex int) error {
-	return s.attachXDP("pass", ifindex, Native, nil)
+	// What was left there redirects to sockets that are no more.
+	if err := s.config.Pins.drop(ifindex); err != nil {
+		return err
+	}
+	return s.attachXDP(s.ways("pass", nil), ifindex, Native)
 }
 
 // jumboFrom is the length of frames from which on drivers may need several
 // buffers, which on some machines are half a page.
 const jumboFrom = 2048
 
-func (s *Set) attachXDP(name string, ifindex int, mode Mode, edit func(*ebpf.ProgramSpec)) error {
-	var first error
+// A way is a program that can be tried at a device.
+type way struct {
+	name  string
+	frags bool
+	edit  func(*ebpf.ProgramSpec)
+}
+
+// ways are a program without and with support for frames of several buffers, in
+// the order in which they are to be tried.
+func (s *Set) ways(name string, edit func(*ebpf.ProgramSpec)) []way {
 	// A program that understands frames of several buffers is admitted at MTUs
 	// that others are not, but not by every driver. A veth holds its peer to what
 	// the program takes, so that for jumbo frames it is the one to try first.
-	tries := []bool{false, true}
-	if s.config.MaxFrame > jumboFrom {
-		tries = []bool{true, false}
-	}
-	for _, frags := range tries {
-		prog, err := s.program(name, frags, edit)
+	jumbo := s.config.MaxFrame > jumboFrom
+	return []way{{name, jumbo, edit}, {name, !jumbo, edit}}
+}
+
+func (s *Set) attachXDP(ways []way, ifindex int, mode Mode) error {
+	var first error
+	for _, w := range ways {
+		prog, err := s.program(w.name, w.frags, w.edit)
 		if err == nil {
 			var l link.Link
 			l, err = link.AttachXDP(link.XDPOptions{Program: prog, Interface: ifindex, Flags: mode.flags()})
@@ -90,7 +115,7 @@ func (s *Set) attachXDP(name string, ifindex int, mode Mode, edit func(*ebpf.Pro
 			}
 			_ = prog.Close() // the link holds it
 			if err == nil {
-				s.keep(l)
+				s.keepXDP(ifindex, l, w.name != "pass")
 				return nil
 			}
 		}
@@ -146,6 +171,9 @@ func owner(ifindex int) string {
 // AttachHide makes the kernel not see what is the router's on the device, for
 // AF_PACKET, whose sockets see frames earlier.
 func (s *Set) AttachHide(ifindex int) error {
+	if err := s.config.Pins.drop(ifindex); err != nil {
+		return err
+	}
 	prog, err := s.program("hide", false, nil)
 	if err != nil {
 		return err

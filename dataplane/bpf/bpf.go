@@ -6,8 +6,9 @@
 // All of a device's programs decide by the same maps ([Set]), so that the
 // drivers agree which frames are the router's: every one (exclusive), or those
 // whose tag stack is claimed less those addressed to the kernel itself
-// (shared). Attachments live as long as the process: a router that dies leaves
-// the device to the kernel.
+// (shared). Attachments live as long as the process, and a router that dies leaves
+// the device to the kernel, but for what is pinned ([Pins]): the XDP program goes
+// on without a process, and its successor takes over from there.
 //
 // The programs are written in C (router.c, classify.h); `go generate` compiles
 // them.
@@ -33,6 +34,9 @@ type Config struct {
 	// MaxFrame is the largest frame to take, in octets; larger ones are dropped
 	// and counted.
 	MaxFrame int
+	// Pins is where the attachment of the device's XDP program outlives the
+	// process; nil for nowhere.
+	Pins *Pins
 }
 
 // A Set is the maps of one device and the programs attached to it. Its methods
@@ -41,9 +45,12 @@ type Set struct {
 	config Config
 	maps   map[string]*ebpf.Map
 
+	xdp *attachment // nil while there is none
+
 	mu     sync.Mutex
 	claims table
 	links  []detacher
+	pinErr error // why the XDP program's attachment could not be pinned
 }
 
 // A detacher undoes an attachment.
@@ -190,14 +197,36 @@ func (s *Set) Counters(queue int) (Counters, error) {
 	return Counters{Redirected: sums[0], Passed: sums[1], NoSocket: sums[2], Oversize: sums[3]}, nil
 }
 
-// Close detaches every program and frees the maps.
+// Close detaches every program and frees the maps. What an earlier process left
+// and Activate has not replaced stays, for another Set to adopt.
 func (s *Set) Close() error {
+	return s.close(detacher.Close)
+}
+
+// Leave frees what is the process's, and leaves what is pinned at the device:
+// frames go on being forwarded there. What is not pinned is detached.
+func (s *Set) Leave() error {
+	return s.close(func(d detacher) error {
+		if p, ok := d.(pinned); ok {
+			return p.link.Close()
+		}
+		return d.Close()
+	})
+}
+
+func (s *Set) close(detach func(detacher) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
+	if s.xdp != nil {
+		if a := s.xdp.take(); a != nil {
+			errs = append(errs, a.prog.Close())
+			s.config.Pins.giveBack(a.ifindex, a.left)
+		}
+	}
 	for _, l := range s.links {
 		// The device may be gone, and the attachment with it.
-		if err := l.Close(); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.ENOLINK) {
+		if err := detach(l); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.ENOLINK) {
 			errs = append(errs, err)
 		}
 	}

@@ -3,13 +3,14 @@
 // nothing better.
 //
 // What it changes at a device (XDP and tc programs, offload features,
-// multicast reception) it restores when the [Device] is closed; programs and
-// reception are also restored by the kernel if the process dies.
+// multicast reception) it restores when the [Device] is closed; programs that are
+// not pinned, and reception, are also restored by the kernel if the process dies.
 package driver
 
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/vishvananda/netlink"
@@ -42,6 +43,11 @@ type Spec struct {
 	// Memories are those of the workers; queue i is served by the worker of
 	// Memories[i % len(Memories)].
 	Memories []*Memory
+	// Pins is where the device's XDP program outlives the process; nil for nowhere.
+	Pins *bpf.Pins
+	// Former are features that an earlier process changed and did not restore, as
+	// it had found them.
+	Former map[string]bool
 
 	only *Option // in tests: try this alone, whatever speaks against it
 }
@@ -64,6 +70,7 @@ type Device struct {
 	Queues []Served
 
 	name       string
+	asked      map[string]struct{} // features that were to be off
 	tool       *ethtool.Conn
 	set        *bpf.Set
 	membership int               // a packet socket, or -1
@@ -97,8 +104,16 @@ func open(spec Spec) (_ *Device, err error) {
 	if link.Attrs().RawFlags&unix.IFF_UP == 0 {
 		return nil, fmt.Errorf("%w: set it up before it is taken", unix.ENETDOWN)
 	}
-	d := &Device{name: spec.Device, Index: link.Attrs().Index, membership: -1}
-	d.Changed = make(map[string]bool)
+	d := &Device{name: spec.Device, Index: link.Attrs().Index, membership: -1, asked: make(map[string]struct{})}
+	d.Changed = maps.Clone(spec.Former)
+	if d.Changed == nil {
+		d.Changed = make(map[string]bool)
+	}
+	defer func() {
+		if err == nil {
+			d.restoreUnasked()
+		}
+	}()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())
@@ -170,6 +185,7 @@ func (d *Device) features(consequence string, names ...string) {
 	want := make(map[string]bool)
 	for _, name := range names {
 		want[name] = false
+		d.asked[name] = struct{}{}
 	}
 	former, err := d.tool.Set(d.name, want)
 	for name, was := range former {
@@ -179,6 +195,28 @@ func (d *Device) features(consequence string, names ...string) {
 	}
 	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
 		d.Notes = append(d.Notes, fmt.Sprintf("%v: %s", err, consequence))
+	}
+}
+
+// restoreUnasked gives features back that an earlier process has turned off, and
+// that this one has no need of. Others stay as they are: a device that frames go
+// through should not be reset for nothing.
+func (d *Device) restoreUnasked() {
+	unasked := make(map[string]bool)
+	for name, was := range d.Changed {
+		if _, ok := d.asked[name]; !ok {
+			unasked[name] = was
+		}
+	}
+	if len(unasked) == 0 {
+		return
+	}
+	if _, err := d.tool.Set(d.name, unasked); err != nil {
+		d.Notes = append(d.Notes, err.Error())
+		return
+	}
+	for name := range unasked {
+		delete(d.Changed, name)
 	}
 }
 
@@ -286,7 +324,7 @@ func (d *Device) load(spec Spec, queues int) (err error) {
 	if spec.jumbo() {
 		longest = port.MaxJumbo
 	}
-	d.set, err = bpf.Load(bpf.Config{Attach: spec.Attach, Queues: queues, MaxFrame: longest})
+	d.set, err = bpf.Load(bpf.Config{Attach: spec.Attach, Queues: queues, MaxFrame: longest, Pins: spec.Pins})
 	if err != nil {
 		return err
 	}
@@ -417,16 +455,47 @@ func (d *Device) restore() error {
 	return errors.Join(errs...)
 }
 
+// Activate has frames brought to the queues where an earlier process left its
+// program at the device, which until now has had them; elsewhere they come
+// already. The error says why this device can't be used.
+func (d *Device) Activate() error {
+	if err := d.set.Activate(); err != nil {
+		return fmt.Errorf("device %s: %w", d.name, err)
+	}
+	return nil
+}
+
+// Outlives says whether the device goes on forwarding without the process, and
+// if not and it was to, why.
+func (d *Device) Outlives() (bool, error) { return d.set.Outlives() }
+
+// Leave frees what is the process's, and leaves the device as it is to a
+// successor: what is pinned goes on forwarding there.
+func (d *Device) Leave() error {
+	return d.close((*bpf.Set).Leave, false)
+}
+
 // Close leaves the device to the kernel as it was. The workers must have
 // closed the queues before. That the device is gone is no error.
 func (d *Device) Close() error {
-	errs := []error{d.detach()}
+	return d.close((*bpf.Set).Close, true)
+}
+
+func (d *Device) close(end func(*bpf.Set) error, restore bool) error {
+	var errs []error
+	if d.set != nil {
+		errs = append(errs, end(d.set))
+		d.set = nil
+	}
 	if d.membership >= 0 {
 		errs = append(errs, unix.Close(d.membership))
 		d.membership = -1
 	}
 	if d.tool != nil {
-		errs = append(errs, d.restore(), d.tool.Close())
+		if restore {
+			errs = append(errs, d.restore())
+		}
+		errs = append(errs, d.tool.Close())
 		d.tool = nil
 	}
 	errs = slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, unix.ENODEV) })

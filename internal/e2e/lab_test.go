@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"router/internal/testnet"
 )
 
@@ -58,6 +60,7 @@ func (l *lab) remove() {
 	if l.daemon != nil {
 		_ = l.end(syscall.SIGTERM)
 	}
+	_ = unix.Unmount(l.pins(), unix.MNT_DETACH)
 	for i := len(l.cleanups) - 1; i >= 0; i-- {
 		l.cleanups[i]()
 	}
@@ -81,9 +84,13 @@ func (l *lab) wire(host, device string) {
 
 func (l *lab) socket() string { return filepath.Join(l.dir, "routerd.sock") }
 
+// pins is where routerd mounts a BPF file system for what outlives it, which goes
+// with the lab.
+func (l *lab) pins() string { return filepath.Join(l.dir, "pins") }
+
 // flags are those of every daemon, and more.
 func (l *lab) flags(more []string) []string {
-	return append([]string{"--config", "/dev/null", "--state-dir", filepath.Join(l.dir, "state"), "--socket", l.socket(), "--listen", "127.0.0.1:9339", "--auth", "none"}, more...)
+	return append([]string{"--config", "/dev/null", "--state-dir", filepath.Join(l.dir, "state"), "--socket", l.socket(), "--listen", "127.0.0.1:9339", "--auth", "none", "--pin-dir", l.pins()}, more...)
 }
 
 func (l *lab) log() string {

@@ -68,10 +68,11 @@ func finish(ts *testscript.TestScript, neg bool, err error) {
 //	routerd start [FLAGS]   and waits until it is ready
 //	routerd stop            by SIGTERM
 //	routerd kill            by SIGKILL
+//	routerd handover        by SIGUSR2
 //	routerd log TEXT        waits for a line with this text in its log
 func cmdRouterd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: routerd start|stop|kill|log ...")
+		ts.Fatalf("usage: routerd start|stop|kill|handover|log ...")
 	}
 	l := of(ts)
 	switch args[0] {
@@ -79,6 +80,10 @@ func cmdRouterd(ts *testscript.TestScript, neg bool, args []string) {
 		l.start(args[1:]...)
 	case "stop":
 		if err := l.end(syscall.SIGTERM); err != nil {
+			ts.Fatalf("routerd: %v\n%s", err, l.log())
+		}
+	case "handover":
+		if err := l.end(syscall.SIGUSR2); err != nil {
 			ts.Fatalf("routerd: %v\n%s", err, l.log())
 		}
 	case "kill":

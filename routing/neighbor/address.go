@@ -40,6 +40,7 @@ type ownAddress struct {
 	rival    intf.MAC
 	reported time.Duration // when a conflict was reported and defended against last
 	conflict bool          // reported means something
+	trusted  bool          // nobody else has it: see Trust
 	timer    timer
 }
 
@@ -108,7 +109,8 @@ func (t *Table) Addresses(index intf.Index) []Address {
 // startAddress begins with an address whose family is up.
 func (t *Table) startAddress(now time.Duration, u *unit, a *ownAddress) {
 	a.probes, a.announce, a.rival, a.conflict = 0, 0, intf.MAC{}, false
-	if a.prefix.Addr().Is4() {
+	if a.prefix.Addr().Is4() || a.trusted {
+		a.trusted = false
 		t.addressOK(now, u, a)
 		return
 	}

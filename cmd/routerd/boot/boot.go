@@ -55,6 +55,10 @@ type Settings struct {
 	MetricsTLS     bool   // TLS on MetricsListen, with the certificate of Listen
 	MetricsLimit   int    // objects of a kind that series are given of
 	OTLPEndpoint   string // URL of an OpenTelemetry collector; empty: no traces
+
+	KeepForwarding Keep   // when forwarding goes on without the daemon
+	PinDir         string // where it is kept; empty: the state directory's own
+	Release        bool   // stop what is left of an earlier run, and exit
 }
 
 // What is asked of callers on Listen as long as no user is declared.
@@ -102,6 +106,7 @@ func flags() *pflag.FlagSet {
 	f.Bool("metrics-tls", false, "TLS on --metrics-listen, with the certificate and the authorities of --listen")
 	f.Int("metrics-limit", 20000, "objects of a kind (units, terms of filters, ...) that metrics are given of at most")
 	f.String("otlp-endpoint", "", "URL of an OpenTelemetry collector that traces of commits go to (OTLP over gRPC): http://HOST:PORT or https://HOST:PORT")
+	keepFlags(f)
 	return f
 }
 
@@ -165,7 +170,7 @@ func read(v *viper.Viper) (Settings, error) {
 		OTLPEndpoint:  v.GetString("otlp-endpoint"),
 	}
 	// viper turns what it can't read into zero: environment and file are text.
-	for key, to := range map[string]*bool{"insecure": &s.Insecure, "flush": &s.Flush, "metrics-tls": &s.MetricsTLS} {
+	for key, to := range map[string]*bool{"insecure": &s.Insecure, "flush": &s.Flush, "metrics-tls": &s.MetricsTLS, "release": &s.Release} {
 		var err error
 		if *to, err = strconv.ParseBool(v.GetString(key)); err != nil {
 			return s, usage("%s %q: want true or false", key, v.GetString(key))
@@ -244,6 +249,9 @@ func read(v *viper.Viper) (Settings, error) {
 	}
 	if s.MaxMessage < 1<<20 || s.MaxMessage > 1<<30 {
 		return s, usage("max-message-size %d: want 1048576 to 1073741824 octets", s.MaxMessage)
+	}
+	if err := s.readKeep(v); err != nil {
+		return s, err
 	}
 	return s, s.checkObservation()
 }

@@ -49,12 +49,23 @@ type lab struct {
 	spaces   map[string]int
 	released []string
 	stop     func()
+
+	memory   Memory
+	adopting bool   // the router waits for Adopt
+	refuse   string // the device that can't be activated
 }
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
+	return newLabWith(t, nil)
+}
+
+// newLabWith is newLab for routers with a memory.
+func newLabWith(t *testing.T, memory Memory) *lab {
+	t.Helper()
 	l := &lab{
-		t: t, dir: t.TempDir(), now: time.Unix(1_000_000, 0), links: map[string]kernel.Link{}, queues: map[string]*memport.Queue{},
+		memory: memory,
+		t:      t, dir: t.TempDir(), now: time.Unix(1_000_000, 0), links: map[string]kernel.Link{}, queues: map[string]*memport.Queue{},
 		openErr: map[string]error{}, opened: map[string]int{}, hosts: map[intf.Index]host.Spec{}, spaces: map[string]int{},
 		intent: models.Intent{
 			Devices: map[string]intf.DeviceSpec{}, Units: map[intf.UnitKey]intf.UnitSpec{},
@@ -81,7 +92,7 @@ func (l *lab) boot() {
 	}
 	l.router, err = New(Config{
 		Log: slog.New(slog.DiscardHandler), StateDir: l.dir, Engine: l.engine, Domain: domain, Arena: arena,
-		Links: l, Drivers: l, Host: hostOf{l}, Now: l.clock,
+		Links: l, Drivers: l, Host: hostOf{l}, Now: l.clock, Memory: l.memory, Adopting: l.adopting,
 	})
 	if err != nil {
 		l.t.Fatal(err)
@@ -161,16 +172,28 @@ func (l *lab) Open(_ context.Context, s DriverSpec) (Opened, error) {
 	l.opened[s.Name]++
 	q := memport.New(l.engine.Pools()[0], 64)
 	l.queues[s.Name] = q
-	return memDevice{q}, nil
+	return memDevice{q, l, s.Name}, nil
 }
 
-type memDevice struct{ q *memport.Queue }
+type memDevice struct {
+	q    *memport.Queue
+	lab  *lab
+	name string
+}
 
 func (d memDevice) Queues() []port.Queue        { return []port.Queue{d.q} }
 func (d memDevice) Report() DriverReport        { return DriverReport{Driver: intf.DriverAFXDP, Queues: 1} }
 func (d memDevice) SetClaims([]bpf.Claim) error { return nil }
 func (d memDevice) Lost() map[string]uint64     { return nil }
-func (d memDevice) Close() error                { return nil }
+func (d memDevice) Activate() error {
+	if d.lab.refuse == d.name {
+		return errors.New("refused")
+	}
+	return nil
+}
+func (d memDevice) Outlives() (bool, error) { return false, nil }
+func (d memDevice) Leave() error            { return nil }
+func (d memDevice) Close() error            { return nil }
 
 type hostOf struct{ l *lab }
 

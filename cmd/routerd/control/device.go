@@ -44,6 +44,15 @@ type Opened interface {
 	SetClaims([]bpf.Claim) error
 	// Lost is what never reached a queue, by reason, since the device was opened.
 	Lost() map[string]uint64
+	// Activate has frames brought to the queues of a device that a former run's
+	// program still serves; elsewhere it does nothing.
+	Activate() error
+	// Outlives says whether the device goes on forwarding without the process, and
+	// if not and it was to, why.
+	Outlives() (bool, error)
+	// Leave frees what is the process's, and leaves the device to a successor as
+	// it is.
+	Leave() error
 	// Close gives the device back. The queues must have been closed.
 	Close() error
 }
@@ -200,6 +209,12 @@ func (r *Router) openDevice(ctx context.Context, d *device, l kernel.Link) error
 	}
 	d.open, d.port, d.link = open, id, l.Index
 	r.ports[id] = d
+	if !r.adopting {
+		if err := open.Activate(); err != nil {
+			r.closeDevice(d)
+			return err
+		}
+	}
 	r.log.Info("interface opened", "ifd", d.name, "driver", report.Driver.String(), "xdp", report.XDPMode.String(), "queues", report.Queues, "reason", report.Reason)
 	r.markUnits(d.name)
 	return nil
@@ -345,10 +360,15 @@ func (r *Router) onPortError(id dataplane.PortID, err error) {
 		return
 	}
 	r.log.Warn("interface failed", "ifd", d.name, "err", err)
+	r.fail(d, err)
+	r.repair(context.Background())
+}
+
+// fail closes a device that does not work any more, to be tried again.
+func (r *Router) fail(d *device, err error) {
 	r.closeDevice(d)
 	d.err, d.retry = err, r.now().Add(retryFirst)
 	d.failures++
 	r.observe(d)
 	r.dirty.devices[d.name] = struct{}{}
-	r.repair(context.Background())
 }

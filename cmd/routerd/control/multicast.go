@@ -210,7 +210,7 @@ func (r *Router) flowState(instance string, group netip.Addr, e routing.Entry) m
 		return s
 	}
 	if _, used, ok := r.vrfs.Clone(instance, vrf.Flow{Group: group, Source: e.Prefix.Addr()}); ok {
-		s.LastUsed = r.booted.Add(used)
+		s.LastUsed = r.started.Add(used)
 	}
 	if parent, source, ok := r.vrfs.RIB(instance).Parent(group, e.Prefix.Addr()); ok {
 		s.Parent, s.ParentGroup, s.ParentSource = true, parent.Prefix, source

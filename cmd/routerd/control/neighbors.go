@@ -15,9 +15,6 @@ import (
 	"router/routing/neighbor"
 )
 
-// clock is the reading that the neighbour table goes by.
-func (r *Router) clock() time.Duration { return r.now().Sub(r.booted) }
-
 // act queues what the neighbour table wants done. The actions are copied: they
 // are done by drain, which may call the table again.
 func (r *Router) act(actions []neighbor.Action) { r.actions = append(r.actions, actions...) }
@@ -64,6 +61,9 @@ func (r *Router) do(a *neighbor.Action) error {
 	case neighbor.Changed:
 		r.changedNeighbor(key)
 		if a.State.Usable() {
+			if a.State != neighbor.Permanent {
+				r.remember(key, false, a.MAC)
+			}
 			r.engine.SetAdjacency(key.IfIndex, key.Addr, a.MAC, a.State == neighbor.Stale)
 			return r.vrfs.AddNeighbor(key.IfIndex, key.Addr)
 		}
@@ -81,8 +81,12 @@ func (r *Router) do(a *neighbor.Action) error {
 	case neighbor.Drop:
 		// The table counts it.
 	case neighbor.AddressOK:
+		if key.Addr.Is6() {
+			r.remember(key, true, intf.MAC{})
+		}
 		return r.useAddress(key.IfIndex, key.Addr)
 	case neighbor.AddressDuplicate:
+		r.forget(key, true)
 		return r.refuseAddress(key.IfIndex, key.Addr, a.MAC)
 	case neighbor.Conflict:
 		u := r.byIndex[key.IfIndex]
@@ -101,6 +105,7 @@ func etherType(a netip.Addr) uint16 {
 }
 
 func (r *Router) forgetNeighbor(key neighbor.Key) error {
+	r.forget(key, false)
 	err := r.vrfs.RemoveNeighbor(key.IfIndex, key.Addr)
 	r.engine.ClearAdjacency(key.IfIndex, key.Addr)
 	return err
@@ -131,6 +136,9 @@ func (r *Router) conflict(u *unit, addr netip.Addr, mac intf.MAC) {
 // to the workers by then: an answer takes some microseconds, and one that finds
 // its family down is lost, which for a duplicate address is never made good.
 func (r *Router) transmit() {
+	if r.adopting {
+		return // nor would an answer come
+	}
 	for i := range r.sends {
 		r.sendNeighbor(&r.sends[i])
 	}

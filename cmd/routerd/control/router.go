@@ -57,6 +57,9 @@ type Config struct {
 	Host     Host
 	Now      func() time.Time
 	Access   Access // nil for none
+	Memory   Memory // nil for none
+	// Adopting has the router wait for Adopt.
+	Adopting bool
 }
 
 // An Access keeps users and roles in place; nil takes one away. Its methods don't
@@ -119,6 +122,13 @@ type Router struct {
 	measured      time.Time                  // when rates were taken last
 	waiting       map[models.Object]struct{} // devices and units that are pending
 	booted        time.Time
+	started       time.Time // when the clock read zero
+
+	memory    Memory
+	recalled  map[intf.Index][]recollection // of the former run, until Adopt
+	adopting  bool
+	leaving   bool
+	forgetful bool // the memory has failed, and it was said
 }
 
 // dirty is what Publish has to look at.
@@ -172,7 +182,10 @@ func New(c Config) (*Router, error) {
 		multicast: map[models.MulticastKey]*multicast{},
 		feasible:  map[string]map[familyID]struct{}{},
 		ports:     map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), waiting: map[models.Object]struct{}{}, wake: make(chan struct{}, 1), booted: c.Now(),
+		memory: c.Memory, adopting: c.Adopting, recalled: map[intf.Index][]recollection{},
 	}
+	r.started = r.booted
+	r.recall()
 	for _, i := range known {
 		r.saved[i] = struct{}{}
 	}

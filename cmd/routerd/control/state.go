@@ -239,7 +239,7 @@ func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.
 
 func (r *Router) neighborState(n neighbor.Entry) models.NeighborState {
 	return models.NeighborState{
-		Address: n.Key.Addr, MAC: n.MAC, Static: n.Static, State: n.State, IsRouter: n.Router, LastChange: r.booted.Add(n.Since),
+		Address: n.Key.Addr, MAC: n.MAC, Static: n.Static, State: n.State, IsRouter: n.Router, LastChange: r.started.Add(n.Since),
 	}
 }
 
@@ -383,6 +383,9 @@ func (r *Router) Load(instance string, p routing.Protocol, routes func(yield fun
 func (r *Router) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.leaving {
+		return errors.Join(r.leaveAll(), r.indexFile.close())
+	}
 	var errs []error
 	for _, d := range r.devices {
 		r.closeDevice(d)

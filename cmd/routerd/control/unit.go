@@ -195,6 +195,7 @@ func (r *Router) buildUnit(key intf.UnitKey) error {
 	if !u.known || params != u.params {
 		u.known, u.params = true, params
 		r.act(r.neighbors.SetInterface(r.clock(), u.index, params))
+		r.restoreNeighbors(u)
 	}
 	if err := r.drain(); err != nil {
 		return err
@@ -299,7 +300,7 @@ func (r *Router) buildFamily(u *unit, t *intf.Unit, f intf.Family) error {
 				}
 				continue
 			}
-			r.act(r.neighbors.AddAddress(r.clock(), u.index, spec.Prefix))
+			r.addAddress(u, spec.Prefix)
 			continue
 		}
 		if a.spec != spec {
@@ -535,6 +536,7 @@ func (r *Router) clearUnit(key intf.UnitKey) error {
 				delete(fam.addresses, prefix)
 				if fam.at(prefix.Addr()) == nil {
 					r.act(r.neighbors.RemoveAddress(r.clock(), u.index, prefix.Addr()))
+					r.forget(neighbor.Key{IfIndex: u.index, Addr: prefix.Addr()}, true)
 				}
 				if err := r.vrfs.RemoveAddress(u.index, prefix); err != nil {
 					return err

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"router/intf"
+	"router/routing/neighbor"
 )
 
 // lenders are the units that spec, nil for none, borrows addresses of.
@@ -59,10 +60,11 @@ func (r *Router) borrow(u *unit, fam *family, tf *intf.UnitFamily, f intf.Family
 	}
 	if fam.borrowed.IsValid() && fam.at(fam.borrowed) == nil {
 		r.act(r.neighbors.RemoveAddress(r.clock(), u.index, fam.borrowed))
+		r.forget(neighbor.Key{IfIndex: u.index, Addr: fam.borrowed}, true)
 	}
 	fam.borrowed = a
 	if a.IsValid() {
-		r.act(r.neighbors.AddAddress(r.clock(), u.index, hostPrefix(a)))
+		r.addAddress(u, hostPrefix(a))
 	}
 }
 

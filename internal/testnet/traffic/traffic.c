@@ -24,6 +24,11 @@ struct stamp {
 volatile const __u32 destinations; /* entries in use of the map; 0 leaves the frame's own */
 volatile const __u32 in_turn;      /* one after the other; else at random */
 volatile const __u32 at;           /* offset of the IP header in the generator's frame */
+volatile const __u32 unstamped;    /* packets carry neither number nor time, which costs less */
+volatile const __u32 vlans;        /* ids in use from the frame's own on, in turn; 0 leaves that */
+volatile const __u32 sizes;        /* entries in use of size; 0 leaves the frame's length */
+volatile const __u16 size[16];     /* lengths of frames, in turn */
+volatile const __u32 longest;      /* length of the generator's frame */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -34,14 +39,9 @@ struct {
 
 /* The first octets of every packet: whatever forwards a packet changes it in
  * place, and the kernel gives us the same memory again. */
-#define HEAD 60
+#define HEAD 56
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32[HEAD / 4]);
-} head SEC(".maps");
+volatile const __u64 head[HEAD / 8];
 
 enum { SENT, RECEIVED, OCTETS, OTHERS, COUNTERS };
 
@@ -71,6 +71,10 @@ struct {
 	__type(value, __u64[2]);
 } times SEC(".maps");
 
+/* Every how many packets that carry no time the clock is read: it takes as long
+ * as making a packet does. */
+#define SELDOM 64
+
 static __always_inline __u64 clock(void)
 {
 	__u64 now = bpf_ktime_get_ns();
@@ -92,47 +96,88 @@ static __always_inline __u64 add(void *map, __u32 key, __u64 n)
 	return v ? *v += n : 0;
 }
 
+static __always_inline __u16 fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
 SEC("xdp")
 int generate(struct xdp_md *ctx)
 {
-	__u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u32 number = add(&counters, SENT, 1);
-	struct stamp *stamp;
-	__u8 *ip = data + at;
-	__u32 only = 0, *from = bpf_map_lookup_elem(&head, &only), *word = (void *)data;
+	__u16 length = 0;
 
-	if (!from || data + HEAD > end || at > 64 || ip + 40 > end)
+	if (sizes) {
+		length = size[number % sizes & 15];
+		if (length < longest && bpf_xdp_adjust_tail(ctx, (int)length - (int)longest))
+			return XDP_ABORTED;
+	}
+	__u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u64 *word = (void *)data;
+	__u8 *ip = data + at;
+
+	if (data + HEAD > end || at > 64 || ip + 28 > end)
 		return XDP_ABORTED;
-	for (int i = 0; i < HEAD / 4; i++)
-		word[i] = from[i];
+	for (int i = 0; i < HEAD / 8; i++)
+		word[i] = head[i];
+	if (vlans) {
+		__u16 *tag = (void *)(data + 14);
+
+		*tag = bpf_htons(bpf_ntohs(*tag) + number % vlans);
+	}
 	int v4 = ip[0] >> 4 == 4;
+	__u8 *to = 0;
 
 	if (destinations) {
 		__u32 key = (in_turn ? number : bpf_get_prandom_u32()) % destinations;
-		__u8 *to = bpf_map_lookup_elem(&addresses, &key);
 
+		to = bpf_map_lookup_elem(&addresses, &key);
 		if (!to)
 			return XDP_ABORTED;
-		if (v4) {
-			__u16 *words = (void *)ip;
+	}
+	if (v4) {
+		__u16 *words = (void *)ip;
+
+		if (length) {
+			words[1] = bpf_htons(length - at);
+			words[12] = bpf_htons(length - at - 20);
+		}
+		if (to)
+			__builtin_memcpy(ip + 16, to, 4);
+		if (to || length) {
 			__u32 sum = 0;
 
-			__builtin_memcpy(ip + 16, to, 4);
 			words[5] = 0;
 			for (int i = 0; i < 10; i++)
 				sum += words[i];
-			sum = (sum & 0xffff) + (sum >> 16);
-			sum = (sum & 0xffff) + (sum >> 16);
-			words[5] = ~sum;
-		} else {
-			__builtin_memcpy(ip + 24, to, 16);
+			words[5] = ~fold(sum);
 		}
+	} else {
+		if (ip + 48 > end)
+			return XDP_ABORTED;
+		if (length) {
+			__u16 n = bpf_htons(length - at - 40);
+
+			*(__u16 *)(ip + 4) = n;
+			*(__u16 *)(ip + 44) = n;
+		}
+		if (to)
+			__builtin_memcpy(ip + 24, to, 16);
 	}
-	stamp = (void *)(ip + (v4 ? 28 : 48));
+	if (unstamped) {
+		if (number % SELDOM == 0 || number == 1)
+			clock();
+		return XDP_TX;
+	}
+	struct stamp *stamp = (void *)(ip + (v4 ? 28 : 48));
+
 	if ((__u8 *)(stamp + 1) <= end) {
 		stamp->magic = bpf_htonl(MAGIC);
 		stamp->number = number;
 		stamp->sent = clock();
+	} else {
+		clock();
 	}
 	return XDP_TX;
 }
@@ -164,14 +209,12 @@ int sink(struct xdp_md *ctx)
 	}
 	if (udp[2] != 0 || udp[3] != DISCARD)
 		goto other;
-	__u64 now = clock();
-
-	add(&counters, RECEIVED, 1);
-	add(&counters, OCTETS, ctx->data_end - ctx->data);
+	__u64 number = add(&counters, RECEIVED, 1);
 	struct stamp *stamp = (void *)(udp + 8);
 
+	add(&counters, OCTETS, end - data);
 	if ((__u8 *)(stamp + 1) <= end && stamp->magic == bpf_htonl(MAGIC)) {
-		__u64 took = now - stamp->sent;
+		__u64 took = clock() - stamp->sent;
 		__u32 power = 0, bucket;
 
 		for (int step = 32; step; step >>= 1)
@@ -179,6 +222,8 @@ int sink(struct xdp_md *ctx)
 				power += step;
 		bucket = power < 3 ? took : power * 8 + ((took >> (power - 3)) & 7);
 		add(&latencies, bucket, 1);
+	} else if (number % SELDOM == 0) {
+		clock();
 	}
 	return XDP_DROP;
 other:

@@ -73,7 +73,8 @@ type Result struct {
 	Latency         Latency
 }
 
-// Mpps is the rate at which test packets came, in millions a second.
+// Mpps is the rate at which test packets came, in millions a second. Fewer than
+// some hundred unstamped ones have none.
 func (r Result) Mpps() float64 {
 	if r.Packets < 2 || r.Elapsed <= 0 {
 		return 0
@@ -159,14 +160,14 @@ func (l Latency) Quantile(q float64) time.Duration {
 	for i, n := range l {
 		below += n
 		if n > 0 && float64(below) >= q*float64(all) {
-			return upper(i)
+			return Upper(i)
 		}
 	}
 	return 0
 }
 
-// upper is the end of bucket i: eight for each power of two, single ones below 8.
-func upper(i int) time.Duration {
+// Upper is the end of bucket i of a Latency: eight for each power of two, single ones below 8.
+func Upper(i int) time.Duration {
 	if i < 8 {
 		return time.Duration(i)
 	}
@@ -222,54 +223,104 @@ func (p Packet) Frame() (frame []byte, ip int, err error) {
 
 // A Flow generates packets at a station. It is used by one goroutine at a time.
 type Flow struct {
-	station  *Station
-	frame    []byte
-	generate *ebpf.Program
-	maps     trafficMaps
-	each     time.Duration // that a packet took in the last Blast
+	station *Station
+	frame   []byte
+	program *ebpf.Program
+	maps    trafficMaps
+	each    time.Duration // that a packet took in the last Blast
 }
+
+// A Pattern is what a flow's packets have in common, and in what they differ.
+type Pattern struct {
+	Packet
+	// Destinations are where packets go, at random or in turn; none means p.Dest
+	// alone.
+	Destinations []netip.Addr
+	InTurn       bool
+	// Sizes are the frames' lengths in octets, in turn, at most 16 of them; none
+	// means p.Size alone.
+	Sizes []int
+	// VLANs is how many ids packets have in turn, from p.VLAN on; 0 means p.VLAN
+	// alone.
+	VLANs int
+	// Unstamped packets carry neither number nor time, so that the sink tells no
+	// latency; reading the clock twice takes about as long as a fast router does.
+	Unstamped bool
+}
+
+// maxSizes is how many lengths a pattern has at most.
+const maxSizes = 16
 
 // Flow prepares packets that go to p.Dest, or if there are destinations, to
 // those, at random or in turn. It is freed when t ends.
 func (s *Station) Flow(t testnet.T, p Packet, destinations []netip.Addr, inTurn bool) *Flow {
 	t.Helper()
-	frame, at, err := p.Frame()
+	return s.Generate(t, Pattern{Packet: p, Destinations: destinations, InTurn: inTurn})
+}
+
+// Generate prepares packets of a pattern. The flow is freed when t ends.
+func (s *Station) Generate(t testnet.T, p Pattern) *Flow {
+	t.Helper()
+	f, err := s.generate(p)
 	if err != nil {
 		t.Fatalf("flow: %v", err)
+	}
+	t.Cleanup(func() { _ = errors.Join(f.program.Close(), f.maps.Close()) })
+	return f
+}
+
+func (s *Station) generate(p Pattern) (*Flow, error) {
+	for _, n := range p.Sizes {
+		p.Size = max(p.Size, n)
+	}
+	if len(p.Sizes) > maxSizes || p.VLANs > 0 && p.VLAN == 0 || int(p.VLAN)+p.VLANs > 4095 {
+		return nil, fmt.Errorf("%d sizes and %d VLANs from %d on: want up to %d, and ids up to 4094", len(p.Sizes), p.VLANs, p.VLAN, maxSizes)
+	}
+	frame, at, err := p.Frame()
+	if err != nil {
+		return nil, err
+	}
+	var sizes [maxSizes]uint16
+	for i, n := range p.Sizes {
+		sizes[i] = uint16(n)
+	}
+	var head [7]uint64
+	for i := range head {
+		head[i] = binary.NativeEndian.Uint64(frame[8*i:])
 	}
 	spec, err := loadTraffic()
 	if err != nil {
-		t.Fatalf("flow: %v", err)
+		return nil, err
 	}
-	turn := uint32(0)
-	if inTurn {
-		turn = 1
+	spec.Maps["addresses"].MaxEntries = uint32(max(1, len(p.Destinations)))
+	for name, value := range map[string]any{
+		"at": uint32(at), "in_turn": number(p.InTurn), "destinations": uint32(len(p.Destinations)), "unstamped": number(p.Unstamped),
+		"vlans": uint32(p.VLANs), "sizes": uint32(len(p.Sizes)), "size": sizes, "longest": uint32(len(frame)), "head": head,
+	} {
+		if err := spec.Variables[name].Set(value); err != nil {
+			return nil, fmt.Errorf("constant %s: %w", name, err)
+		}
 	}
-	spec.Maps["addresses"].MaxEntries = uint32(max(1, len(destinations)))
-	err = errors.Join(spec.Variables["at"].Set(uint32(at)),
-		spec.Variables["in_turn"].Set(turn),
-		spec.Variables["destinations"].Set(uint32(len(destinations))))
 	var objects struct {
 		trafficMaps
 		Generate *ebpf.Program `ebpf:"generate"`
 	}
-	if err == nil {
-		err = spec.LoadAndAssign(&objects, nil)
+	if err := spec.LoadAndAssign(&objects, nil); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		t.Fatalf("flow: %v", err)
+	f := &Flow{station: s, frame: frame, program: objects.Generate, maps: objects.trafficMaps}
+	if err := fillAddresses(f.maps.Addresses, p.Destinations); err != nil {
+		return nil, errors.Join(err, f.program.Close(), f.maps.Close())
 	}
-	f := &Flow{station: s, frame: frame, generate: objects.Generate, maps: objects.trafficMaps}
-	t.Cleanup(func() { _ = errors.Join(f.generate.Close(), f.maps.Close()) })
-	var head [60]byte
-	copy(head[:], frame)
-	if err := f.maps.Head.Put(uint32(0), head); err != nil {
-		t.Fatalf("flow: %v", err)
+	return f, nil
+}
+
+// number is a truth as C has it.
+func number(b bool) uint32 {
+	if b {
+		return 1
 	}
-	if err := fillAddresses(f.maps.Addresses, destinations); err != nil {
-		t.Fatalf("flow: %v", err)
-	}
-	return f
+	return 0
 }
 
 func fillAddresses(m *ebpf.Map, destinations []netip.Addr) error {
@@ -288,14 +339,18 @@ func fillAddresses(m *ebpf.Map, destinations []netip.Addr) error {
 // Sent is how many packets the flow has sent.
 func (f *Flow) Sent() (uint64, error) { return sum(f.maps.Counters, keySent) }
 
-// batch is how many packets the kernel makes between two looks around.
-const batch = 64
+// batch is how many packets the kernel makes between two looks around, and
+// fewest from how many on their speed is known: the clock is read once a batch.
+const (
+	batch  = 64
+	fewest = 64 * batch
+)
 
 // run sends n packets or a few more, from a thread in the station's namespace.
 func (f *Flow) run(n int) error {
 	// struct xdp_md: data, data_end, data_meta, ingress_ifindex, ...
 	context := [6]uint32{1: uint32(len(f.frame)), 3: uint32(f.station.index)}
-	_, err := f.generate.Run(&ebpf.RunOptions{
+	_, err := f.program.Run(&ebpf.RunOptions{
 		Data: f.frame, Context: context, Repeat: uint32(n), BatchSize: uint32(min(n, batch)), Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES,
 	})
 	if err != nil {
@@ -326,7 +381,9 @@ func (f *Flow) Blast(cpu int, d time.Duration) (packets uint64, err error) {
 			if err != nil {
 				return err
 			}
-			f.each = max(1, took/time.Duration(n))
+			if n >= fewest {
+				f.each = max(1, took/time.Duration(n))
+			}
 			left := time.Until(end)
 			if left <= 0 {
 				return nil

@@ -64,7 +64,6 @@ type trafficProgramSpecs struct {
 type trafficMapSpecs struct {
 	Addresses *ebpf.MapSpec `ebpf:"addresses"`
 	Counters  *ebpf.MapSpec `ebpf:"counters"`
-	Head      *ebpf.MapSpec `ebpf:"head"`
 	Latencies *ebpf.MapSpec `ebpf:"latencies"`
 	Times     *ebpf.MapSpec `ebpf:"times"`
 }
@@ -75,7 +74,13 @@ type trafficMapSpecs struct {
 type trafficVariableSpecs struct {
 	At           *ebpf.VariableSpec `ebpf:"at"`
 	Destinations *ebpf.VariableSpec `ebpf:"destinations"`
+	Head         *ebpf.VariableSpec `ebpf:"head"`
 	InTurn       *ebpf.VariableSpec `ebpf:"in_turn"`
+	Longest      *ebpf.VariableSpec `ebpf:"longest"`
+	Size         *ebpf.VariableSpec `ebpf:"size"`
+	Sizes        *ebpf.VariableSpec `ebpf:"sizes"`
+	Unstamped    *ebpf.VariableSpec `ebpf:"unstamped"`
+	Vlans        *ebpf.VariableSpec `ebpf:"vlans"`
 }
 
 // trafficObjects contains all objects after they have been loaded into the kernel.
@@ -100,7 +105,6 @@ func (o *trafficObjects) Close() error {
 type trafficMaps struct {
 	Addresses *ebpf.Map `ebpf:"addresses"`
 	Counters  *ebpf.Map `ebpf:"counters"`
-	Head      *ebpf.Map `ebpf:"head"`
 	Latencies *ebpf.Map `ebpf:"latencies"`
 	Times     *ebpf.Map `ebpf:"times"`
 }
@@ -109,7 +113,6 @@ func (m *trafficMaps) Close() error {
 	return _TrafficClose(
 		m.Addresses,
 		m.Counters,
-		m.Head,
 		m.Latencies,
 		m.Times,
 	)
@@ -121,7 +124,13 @@ func (m *trafficMaps) Close() error {
 type trafficVariables struct {
 	At           *ebpf.Variable `ebpf:"at"`
 	Destinations *ebpf.Variable `ebpf:"destinations"`
+	Head         *ebpf.Variable `ebpf:"head"`
 	InTurn       *ebpf.Variable `ebpf:"in_turn"`
+	Longest      *ebpf.Variable `ebpf:"longest"`
+	Size         *ebpf.Variable `ebpf:"size"`
+	Sizes        *ebpf.Variable `ebpf:"sizes"`
+	Unstamped    *ebpf.Variable `ebpf:"unstamped"`
+	Vlans        *ebpf.Variable `ebpf:"vlans"`
 }
 
 // trafficPrograms contains all programs after they have been loaded into the kernel.

@@ -26,7 +26,7 @@ const bart = "github.com/gaissmai/bart"
 // in the module cache, and with REQUIRE_PRIVILEGED=1 fails it. The slice is shared: copy it before changing it.
 func Prefixes(tb testing.TB) []netip.Prefix {
 	tb.Helper()
-	all, err := load()
+	all, err := Load()
 	if err != nil {
 		if os.Getenv("REQUIRE_PRIVILEGED") == "1" {
 			tb.Fatalf("real prefixes: %v; REQUIRE_PRIVILEGED=1 forbids to skip", err)
@@ -35,6 +35,10 @@ func Prefixes(tb testing.TB) []netip.Prefix {
 	}
 	return all
 }
+
+// Load is Prefixes for programs that are no tests; it must run in a directory of
+// this module.
+func Load() ([]netip.Prefix, error) { return load() }
 
 var load = sync.OnceValues(func() ([]netip.Prefix, error) {
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", bart).Output()

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"cmp"
+	"context"
+
+	"router/internal/bench/net/peers"
+)
+
+// A device is something that forwards.
+type device struct {
+	name  string
+	title string // in the report
+	line  line
+	// unfit says why the device has no part in a scenario, "" when it has.
+	unfit func(s *scenario) string
+	// begin makes it forward until end is called.
+	begin func(b *bench, s *scenario, r *ruleset) (end func() error, err error)
+}
+
+func nothing() error { return nil }
+
+// plain has no filters.
+func plain(s *scenario) string {
+	if s.Kind == filters && s.Terms > 0 {
+		return "it has no filters"
+	}
+	return ""
+}
+
+// untagged has no instances here.
+func untagged(s *scenario) string {
+	if s.Instances > 0 {
+		return "its instances need VLAN devices and VRFs"
+	}
+	return ""
+}
+
+// devices are all that are measured, in the order of the report.
+var devices = []device{
+	{
+		name: "straight", title: "no router", line: lines[0],
+		unfit: plain,
+		begin: func(*bench, *scenario, *ruleset) (func() error, error) { return nothing, nil },
+	},
+	{
+		name: "redirect", title: "XDP: redirect only", line: lines[1],
+		unfit: plain,
+		begin: func(b *bench, _ *scenario, _ *ruleset) (func() error, error) { return b.kernel.program(peers.Redirect) },
+	},
+	{
+		name: "fib-lookup", title: "XDP: bpf_fib_lookup", line: lines[1],
+		unfit: plain,
+		begin: func(b *bench, _ *scenario, _ *ruleset) (func() error, error) { return b.kernel.program(peers.Lookup) },
+	},
+	{
+		name: "linux", title: "Linux", line: lines[1],
+		unfit: func(s *scenario) string { return cmp.Or(plain(s), untagged(s)) },
+		begin: func(*bench, *scenario, *ruleset) (func() error, error) { return nothing, nil },
+	},
+	{
+		name: "nftables", title: "Linux, nftables", line: lines[1],
+		unfit: func(s *scenario) string {
+			if s.Kind != filters {
+				return "it is measured with filters only"
+			}
+			return ""
+		},
+		begin: func(b *bench, s *scenario, r *ruleset) (func() error, error) { return b.kernel.nftables(r, s.V6) },
+	},
+	{
+		name: "af-xdp", title: "routerd, AF_XDP", line: lines[2],
+		unfit: func(*scenario) string { return "" },
+		begin: func(b *bench, s *scenario, r *ruleset) (func() error, error) {
+			return nothing, b.daemon.configure(b.ctx, mode{driver: "af-xdp"}, s, r)
+		},
+	},
+	{
+		name: "af-packet", title: "routerd, AF_PACKET", line: lines[2],
+		unfit: func(*scenario) string { return "" },
+		begin: func(b *bench, s *scenario, r *ruleset) (func() error, error) {
+			return nothing, b.daemon.configure(b.ctx, mode{driver: "af-packet"}, s, r)
+		},
+	},
+}
+
+func deviceNames() []string {
+	var names []string
+	for i := range devices {
+		names = append(names, devices[i].name)
+	}
+	return names
+}
+
+func known(name string) bool { return find(name) != nil }
+
+// find is the device of a name, nil when there is none.
+func find(name string) *device {
+	for i := range devices {
+		if devices[i].name == name {
+			return &devices[i]
+		}
+	}
+	return nil
+}
+
+// A bench is a run under way.
+type bench struct {
+	ctx    context.Context
+	o      options
+	w      *world
+	kernel *kernelRouter
+	daemon *daemon
+	tables tables
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"router/internal/testnet"
+)
+
+// TestEveryDeviceForwards runs the smallest scenarios of each kind once, on every
+// device, in namespaces of its own, and makes a report of them.
+func TestEveryDeviceForwards(t *testing.T) {
+	testnet.Require(t)
+	dir := t.TempDir()
+	build := exec.Command("go", "build", "-trimpath", "-o", dir+"/", "router/cmd/routerd")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	doc := filepath.Join(dir, "performance.md")
+	if err := os.WriteFile(doc, []byte("# Before\n"+reportBegin+"\nold\n"+reportEnd+"\nAfter\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := options{
+		prefix: "bn" + filepath.Base(dir) + "-", bin: dir, rounds: 1, time: 3 * time.Minute, blast: 20 * time.Millisecond, destinations: 1000,
+		only:    regexp.MustCompile(`^(inet/(routes=1000|latency|terms=10|instances=10)|inet6/(imix|terms=10))$`),
+		results: filepath.Join(dir, "results.json"), doc: doc, plots: filepath.Join(dir, "plots"),
+	}
+	if err := do(context.Background(), o, "all"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := read(o.results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Scenarios) != 6 {
+		t.Fatalf("%d scenarios ran, want 6", len(r.Scenarios))
+	}
+	for i := range r.Scenarios {
+		out := &r.Scenarios[i]
+		for j := range devices {
+			d := &devices[j]
+			f := out.of(d.name)
+			switch {
+			case (f == nil) != (d.unfit(&out.scenario) != ""):
+				t.Errorf("%s: %s has a figure: %v", out.Name, d.name, f != nil)
+			case f == nil:
+			case out.Latency && (median(f.P50) <= 0 || median(f.P99) < median(f.P50) || f.Lost != 0):
+				t.Errorf("%s: %s took %v, %v us, %d lost", out.Name, d.name, f.P50, f.P99, f.Lost)
+			case !out.Latency && median(f.Mpps) <= 0:
+				t.Errorf("%s: %s forwarded nothing", out.Name, d.name)
+			}
+		}
+	}
+	text, err := os.ReadFile(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"# Before\n", "\nAfter\n", "| XDP: redirect only |", "| routerd, AF_XDP |", "(plots/latency-inet.svg)"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the report lacks %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(string(text), "\nold\n") {
+		t.Error("the old report is still there")
+	}
+	left, err := filepath.Glob("/run/netns/" + o.prefix + "*")
+	if err != nil || len(left) > 0 {
+		t.Errorf("namespaces are left: %v, %v", left, err)
+	}
+}
+
+func TestTables(t *testing.T) {
+	var made tables
+	for i, s := range scenarios() {
+		if s.Table == realTable {
+			continue
+		}
+		list, err := made.of(&s)
+		if err != nil {
+			t.Fatalf("%s: %v", s.Name, err)
+		}
+		seen := make(map[netip.Prefix]bool, len(list))
+		for _, r := range list {
+			if r.prefix.Addr().Is6() != s.V6 || r.prefix != r.prefix.Masked() || seen[r.prefix] || r.gateway < 0 || r.gateway >= gateways {
+				t.Fatalf("%s: route %v, or twice", s.Name, r)
+			}
+			seen[r.prefix] = true
+		}
+		for j, other := range scenarios() {
+			if i != j && other.Name == s.Name {
+				t.Errorf("two scenarios are called %s", s.Name)
+			}
+		}
+	}
+	if _, err := made.of(&scenario{Table: "2000000"}); err == nil {
+		t.Error("a table was cut from a smaller one")
+	}
+}
+
+func TestPlotsAreXML(t *testing.T) {
+	for name, p := range map[string]*plot{
+		"empty":       {title: "a < b", logX: true, logY: true},
+		"one point":   {curves: []curve{{name: "x & y", points: []point{{1, 1}}}}},
+		"logarithmic": {logX: true, logY: true, curves: []curve{{points: []point{{1, 0.01}, {1e6, 18}}}, {points: []point{{10, 0}}}}},
+	} {
+		text := p.svg()
+		for d := xml.NewDecoder(strings.NewReader(text)); ; {
+			if _, err := d.Token(); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatalf("%s: %v\n%s", name, err, text)
+			}
+		}
+		if strings.Contains(text, "NaN") || strings.Contains(text, "Inf") {
+			t.Errorf("%s: a coordinate is no number:\n%s", name, text)
+		}
+	}
+}
+
+func TestAxes(t *testing.T) {
+	a := newAxis([]float64{3, 700}, true, 0, 300)
+	if a.lo != 1 || a.hi != 1000 || a.at(1) != 0 || a.at(1000) != 300 || len(a.ticks()) != 4 {
+		t.Errorf("axis %+v has ticks %v", a, a.ticks())
+	}
+	a = newAxis([]float64{0.2, 1}, false, 100, 0)
+	if a.lo != 0 || a.at(0) != 100 || a.at(1) != 0 {
+		t.Errorf("axis %+v", a)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		in   []float64
+		want float64
+	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 2, 9}, 3}} {
+		if got := median(c.in); got != c.want {
+			t.Errorf("median of %v is %v, want %v", c.in, got, c.want)
+		}
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for _, bad := range [][]string{{}, {"dance", "all"}, {"-rounds", "0", "run"}, {"-only", "(", "run"}, {"-devices", "linux,juniper", "run"}, {"-blast", "1ms", "run"}} {
+		if _, _, err := parse(bad); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+	o, verb, err := parse([]string{"-rounds", "3", "-time", "1m", "-devices", "linux,redirect", "run"})
+	if err != nil || verb != "run" || o.rounds != 3 || !o.devices["linux"] || len(o.devices) != 2 {
+		t.Errorf("%+v %q %v", o, verb, err)
+	}
+	if err := do(context.Background(), o, "dance"); err == nil {
+		t.Error("an unknown verb did something")
+	}
+}
