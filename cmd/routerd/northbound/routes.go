@@ -135,9 +135,8 @@ func (v *stateService) routes(ctx context.Context, q routesQuery, f intf.Family,
 	case configpb.RoutesRequest_ALL:
 		return v.walk(ctx, q, ask, out)
 	case configpb.RoutesRequest_OR_LONGER:
-		ask.After = q.prefix
 		exact := ask
-		exact.Prefix = q.prefix
+		exact.Prefix, ask.After = q.prefix, q.prefix
 		if _, err := out.take(q, v.s.source.state.Routes(nil, exact)); err != nil {
 			return err
 		}
