@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -359,14 +358,6 @@ func (r jsonRoute) tree() (routeTree, error) {
 	return t, err
 }
 
-type summaryTree struct {
-	Name string `json:"name"`
-	Rib  []struct {
-		AFI   string         `json:"afi"`
-		State map[string]any `json:"state"`
-	} `json:"rib"`
-}
-
 // showRouteSummary counts routes by instance, family and source.
 func (o *options) showRouteSummary(ctx context.Context, c *client, instance string) error {
 	if instance == "" {
@@ -404,13 +395,4 @@ func (o *options) showRouteSummary(ctx context.Context, c *client, instance stri
 		}
 	}
 	return o.table(columns, rows)
-}
-
-// isPrefixOrAddress reports whether the text can be asked for.
-func isPrefixOrAddress(text string) bool {
-	if _, err := netip.ParsePrefix(text); err == nil {
-		return true
-	}
-	a, err := netip.ParseAddr(text)
-	return err == nil && a.Zone() == ""
 }

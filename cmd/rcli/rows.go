@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"router/cmd/rcli/command"
+	"router/cmd/rcli/render"
 )
 
 var (
@@ -35,12 +36,14 @@ func rows() []*command.Command {
 		showRows(),
 		configRows(),
 		toolRows(),
+		routeTableRows(),
+		outputRows(),
 	)
 }
 
 // stages are what may stand behind a pipe.
 func stages() []*command.PipeStage {
-	return nil
+	return outputStages()
 }
 
 // of finds what a command has around it: its options write to where env says.
@@ -51,6 +54,10 @@ func of(env *command.Env) *options {
 	}
 	own := *o
 	own.in, own.out, own.json = env.In, env.Out, env.JSON
+	own.view = view{form: env.Form, fields: env.Fields, basic: env.Basic}
+	if env.Terminal && !env.Basic && env.Width != nil {
+		own.view.screen = render.ForTerminal(env.Width())
+	}
 	return &own
 }
 

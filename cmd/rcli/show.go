@@ -139,11 +139,6 @@ type neighborTree struct {
 	} `json:"state"`
 }
 
-type ribTree struct {
-	AFI   string      `json:"afi"`
-	Route []routeTree `json:"route"`
-}
-
 type routeTree struct {
 	Prefix string      `json:"prefix"`
 	Entry  []entryTree `json:"entry"`

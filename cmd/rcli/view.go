@@ -139,8 +139,3 @@ func (o *options) say(style render.Style, format string, args ...any) error {
 	_, err := io.WriteString(o.out, o.view.screen.Paint(style, render.Clean(fmt.Sprintf(format, args...)))+"\n")
 	return err
 }
-
-// statusCell is a status word in its colour.
-func statusCell(word string) render.Cell {
-	return render.Cell{Text: dash(word), Style: render.StatusStyle(word)}
-}

@@ -66,6 +66,7 @@ type Pager struct {
 	wanted  int    // lines that the writer may go up to without waiting
 	ended   bool   // nothing more comes
 	quit    bool
+	left    bool // before the end
 
 	keys    chan Key
 	waits   bool          // the conversation waits for text
@@ -135,6 +136,13 @@ func (p *Pager) add() error {
 		p.more.Wait()
 	}
 	return nil
+}
+
+// Left reports whether the person left before the end had come.
+func (p *Pager) Left() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.left
 }
 
 // page is how many lines are shown: the last row is the prompt's.
@@ -210,6 +218,7 @@ func (p *Pager) interact(restore func() error) {
 	}
 	p.quit = true
 	early := !p.ended
+	p.left = early
 	p.more.Broadcast()
 	p.mu.Unlock()
 	close(p.stop)
