@@ -45,6 +45,7 @@ type options struct {
 	in       io.Reader
 	errOut   io.Writer
 
+	typed  bool    // commands are typed at a terminal, and so are answers
 	shared *client // of a session; nil where each command makes its own
 }
 

@@ -92,7 +92,7 @@ func (o *options) hashPassword() error {
 
 // newPassword asks twice at a terminal, and reads a line elsewhere.
 func (o *options) newPassword() (string, error) {
-	if o.in != os.Stdin || !term.IsTerminal(int(os.Stdin.Fd())) {
+	if !o.typed && o.in != os.Stdin || !term.IsTerminal(int(os.Stdin.Fd())) {
 		return firstLine(o.in)
 	}
 	password, err := ask("New password: ")

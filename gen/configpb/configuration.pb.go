@@ -175,6 +175,55 @@ func (Edit_Load_Format) EnumDescriptor() ([]byte, []int) {
 	return file_configuration_proto_rawDescGZIP(), []int{7, 5, 0}
 }
 
+type Difference_Aspect int32
+
+const (
+	Difference_VALUE    Difference_Aspect = 0 // of an active or an inactive leaf
+	Difference_INACTIVE Difference_Aspect = 1 // whether the node is inactive: "true", or absent
+	Difference_COMMENT  Difference_Aspect = 2 // what is noted of the node, as a JSON string
+)
+
+// Enum value maps for Difference_Aspect.
+var (
+	Difference_Aspect_name = map[int32]string{
+		0: "VALUE",
+		1: "INACTIVE",
+		2: "COMMENT",
+	}
+	Difference_Aspect_value = map[string]int32{
+		"VALUE":    0,
+		"INACTIVE": 1,
+		"COMMENT":  2,
+	}
+)
+
+func (x Difference_Aspect) Enum() *Difference_Aspect {
+	p := new(Difference_Aspect)
+	*p = x
+	return p
+}
+
+func (x Difference_Aspect) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Difference_Aspect) Descriptor() protoreflect.EnumDescriptor {
+	return file_configuration_proto_enumTypes[3].Descriptor()
+}
+
+func (Difference_Aspect) Type() protoreflect.EnumType {
+	return &file_configuration_proto_enumTypes[3]
+}
+
+func (x Difference_Aspect) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Difference_Aspect.Descriptor instead.
+func (Difference_Aspect) EnumDescriptor() ([]byte, []int) {
+	return file_configuration_proto_rawDescGZIP(), []int{11, 0}
+}
+
 type UpdateRequest_Resolution int32
 
 const (
@@ -208,11 +257,11 @@ func (x UpdateRequest_Resolution) String() string {
 }
 
 func (UpdateRequest_Resolution) Descriptor() protoreflect.EnumDescriptor {
-	return file_configuration_proto_enumTypes[3].Descriptor()
+	return file_configuration_proto_enumTypes[4].Descriptor()
 }
 
 func (UpdateRequest_Resolution) Type() protoreflect.EnumType {
-	return &file_configuration_proto_enumTypes[3]
+	return &file_configuration_proto_enumTypes[4]
 }
 
 func (x UpdateRequest_Resolution) Number() protoreflect.EnumNumber {
@@ -348,6 +397,7 @@ type Candidate struct {
 	Behind        uint64                 `protobuf:"varint,8,opt,name=behind,proto3" json:"behind,omitempty"`        // commits since
 	Changes       uint64                 `protobuf:"varint,9,opt,name=changes,proto3" json:"changes,omitempty"`      // leaves that it changes; of a large one, without the last edits
 	Conflicts     uint64                 `protobuf:"varint,10,opt,name=conflicts,proto3" json:"conflicts,omitempty"` // of them, those that somebody's commit changed too
+	Pending       *Pending               `protobuf:"bytes,11,opt,name=pending,proto3" json:"pending,omitempty"`      // the confirmed commit that waits, absent for none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -450,6 +500,13 @@ func (x *Candidate) GetConflicts() uint64 {
 		return x.Conflicts
 	}
 	return 0
+}
+
+func (x *Candidate) GetPending() *Pending {
+	if x != nil {
+		return x.Pending
+	}
+	return nil
 }
 
 type ListRequest struct {
@@ -614,6 +671,9 @@ func (*CloseResponse) Descriptor() ([]byte, []int) {
 
 type Edit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// Paths of set and replace, delete, deactivate and activate may be patterns in a
+	// candidate: names '*', and keys with '*' for any characters and '?' for one.
+	//
 	// Types that are valid to be assigned to Edit:
 	//
 	//	*Edit_Set_
@@ -623,6 +683,10 @@ type Edit struct {
 	//	*Edit_Rename_
 	//	*Edit_Insert_
 	//	*Edit_Load_
+	//	*Edit_Deactivate
+	//	*Edit_Activate
+	//	*Edit_Annotate_
+	//	*Edit_Rollback_
 	Edit          isEdit_Edit `protobuf_oneof:"edit"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -728,6 +792,42 @@ func (x *Edit) GetLoad() *Edit_Load {
 	return nil
 }
 
+func (x *Edit) GetDeactivate() string {
+	if x != nil {
+		if x, ok := x.Edit.(*Edit_Deactivate); ok {
+			return x.Deactivate
+		}
+	}
+	return ""
+}
+
+func (x *Edit) GetActivate() string {
+	if x != nil {
+		if x, ok := x.Edit.(*Edit_Activate); ok {
+			return x.Activate
+		}
+	}
+	return ""
+}
+
+func (x *Edit) GetAnnotate() *Edit_Annotate {
+	if x != nil {
+		if x, ok := x.Edit.(*Edit_Annotate_); ok {
+			return x.Annotate
+		}
+	}
+	return nil
+}
+
+func (x *Edit) GetRollback() *Edit_Rollback {
+	if x != nil {
+		if x, ok := x.Edit.(*Edit_Rollback_); ok {
+			return x.Rollback
+		}
+	}
+	return nil
+}
+
 type isEdit_Edit interface {
 	isEdit_Edit()
 }
@@ -760,6 +860,22 @@ type Edit_Load_ struct {
 	Load *Edit_Load `protobuf:"bytes,7,opt,name=load,proto3,oneof"`
 }
 
+type Edit_Deactivate struct {
+	Deactivate string `protobuf:"bytes,8,opt,name=deactivate,proto3,oneof"` // takes what stands there out of use and keeps it
+}
+
+type Edit_Activate struct {
+	Activate string `protobuf:"bytes,9,opt,name=activate,proto3,oneof"`
+}
+
+type Edit_Annotate_ struct {
+	Annotate *Edit_Annotate `protobuf:"bytes,10,opt,name=annotate,proto3,oneof"`
+}
+
+type Edit_Rollback_ struct {
+	Rollback *Edit_Rollback `protobuf:"bytes,11,opt,name=rollback,proto3,oneof"`
+}
+
 func (*Edit_Set_) isEdit_Edit() {}
 
 func (*Edit_Delete) isEdit_Edit() {}
@@ -773,6 +889,14 @@ func (*Edit_Rename_) isEdit_Edit() {}
 func (*Edit_Insert_) isEdit_Edit() {}
 
 func (*Edit_Load_) isEdit_Edit() {}
+
+func (*Edit_Deactivate) isEdit_Edit() {}
+
+func (*Edit_Activate) isEdit_Edit() {}
+
+func (*Edit_Annotate_) isEdit_Edit() {}
+
+func (*Edit_Rollback_) isEdit_Edit() {}
 
 type EditRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -827,10 +951,14 @@ func (x *EditRequest) GetEdit() []*Edit {
 }
 
 type ReadRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`     // a candidate's; "" for running
-	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"` // concrete or a pattern; "" for everything
-	Format        Edit_Load_Format       `protobuf:"varint,3,opt,name=format,proto3,enum=routerd.v1.Edit_Load_Format" json:"format,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`     // a candidate's; "" for running
+	Path   string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"` // concrete or a pattern; "" for everything
+	Format Edit_Load_Format       `protobuf:"varint,3,opt,name=format,proto3,enum=routerd.v1.Edit_Load_Format" json:"format,omitempty"`
+	// Commands are also of inactive parts, each in its place, and then say what is
+	// inactive, and the comments. The list of marks that these stand in is left out. JSON
+	// has no words for this, and is of what is active.
+	Whole         bool `protobuf:"varint,4,opt,name=whole,proto3" json:"whole,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -884,6 +1012,13 @@ func (x *ReadRequest) GetFormat() Edit_Load_Format {
 		return x.Format
 	}
 	return Edit_Load_JSON
+}
+
+func (x *ReadRequest) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
 }
 
 type ReadResponse struct {
@@ -943,8 +1078,9 @@ type Difference struct {
 	Path  string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
 	// Values as JSON, "" for absent. Of the order of a list, whose path has no keys
 	// at its end, the keys in their order.
-	Old           string `protobuf:"bytes,2,opt,name=old,proto3" json:"old,omitempty"`
-	New           string `protobuf:"bytes,3,opt,name=new,proto3" json:"new,omitempty"`
+	Old           string            `protobuf:"bytes,2,opt,name=old,proto3" json:"old,omitempty"`
+	New           string            `protobuf:"bytes,3,opt,name=new,proto3" json:"new,omitempty"`
+	Aspect        Difference_Aspect `protobuf:"varint,4,opt,name=aspect,proto3,enum=routerd.v1.Difference_Aspect" json:"aspect,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1000,6 +1136,13 @@ func (x *Difference) GetNew() string {
 	return ""
 }
 
+func (x *Difference) GetAspect() Difference_Aspect {
+	if x != nil {
+		return x.Aspect
+	}
+	return Difference_VALUE
+}
+
 type Differences struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Difference    []*Difference          `protobuf:"bytes,1,rep,name=difference,proto3" json:"difference,omitempty"`
@@ -1050,6 +1193,7 @@ type Plan struct {
 	Difference    []*Difference          `protobuf:"bytes,2,rep,name=difference,proto3" json:"difference,omitempty"` // what changes in the configuration
 	Step          []string               `protobuf:"bytes,3,rep,name=step,proto3" json:"step,omitempty"`             // what is done, in this order
 	Disturbs      []string               `protobuf:"bytes,4,rep,name=disturbs,proto3" json:"disturbs,omitempty"`     // what is interrupted meanwhile
+	Cuts          []string               `protobuf:"bytes,5,rep,name=cuts,proto3" json:"cuts,omitempty"`             // why the connection that asks for the plan may not outlive it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1108,6 +1252,13 @@ func (x *Plan) GetStep() []string {
 func (x *Plan) GetDisturbs() []string {
 	if x != nil {
 		return x.Disturbs
+	}
+	return nil
+}
+
+func (x *Plan) GetCuts() []string {
+	if x != nil {
+		return x.Cuts
 	}
 	return nil
 }
@@ -2649,6 +2800,113 @@ func (x *Edit_Load) GetText() string {
 	return ""
 }
 
+// Annotate puts a comment on a node, or takes it away with "".
+type Edit_Annotate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Comment       string                 `protobuf:"bytes,2,opt,name=comment,proto3" json:"comment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Edit_Annotate) Reset() {
+	*x = Edit_Annotate{}
+	mi := &file_configuration_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Edit_Annotate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Edit_Annotate) ProtoMessage() {}
+
+func (x *Edit_Annotate) ProtoReflect() protoreflect.Message {
+	mi := &file_configuration_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Edit_Annotate.ProtoReflect.Descriptor instead.
+func (*Edit_Annotate) Descriptor() ([]byte, []int) {
+	return file_configuration_proto_rawDescGZIP(), []int{7, 6}
+}
+
+func (x *Edit_Annotate) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Edit_Annotate) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+// Rollback makes the candidate, whatever it has changed, the configuration after a
+// commit of the log, or the rescue configuration.
+type Edit_Rollback struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Rescue        bool                   `protobuf:"varint,2,opt,name=rescue,proto3" json:"rescue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Edit_Rollback) Reset() {
+	*x = Edit_Rollback{}
+	mi := &file_configuration_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Edit_Rollback) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Edit_Rollback) ProtoMessage() {}
+
+func (x *Edit_Rollback) ProtoReflect() protoreflect.Message {
+	mi := &file_configuration_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Edit_Rollback.ProtoReflect.Descriptor instead.
+func (*Edit_Rollback) Descriptor() ([]byte, []int) {
+	return file_configuration_proto_rawDescGZIP(), []int{7, 7}
+}
+
+func (x *Edit_Rollback) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Edit_Rollback) GetRescue() bool {
+	if x != nil {
+		return x.Rescue
+	}
+	return false
+}
+
 var File_configuration_proto protoreflect.FileDescriptor
 
 const file_configuration_proto_rawDesc = "" +
@@ -2661,7 +2919,7 @@ const file_configuration_proto_rawDesc = "" +
 	"\x06Editor\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x14\n" +
-	"\x05since\x18\x03 \x01(\x03R\x05since\"\xa9\x02\n" +
+	"\x05since\x18\x03 \x01(\x03R\x05since\"\xd8\x02\n" +
 	"\tCandidate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x10.routerd.v1.KindR\x04kind\x12\x12\n" +
@@ -2673,13 +2931,14 @@ const file_configuration_proto_rawDesc = "" +
 	"\x06behind\x18\b \x01(\x04R\x06behind\x12\x18\n" +
 	"\achanges\x18\t \x01(\x04R\achanges\x12\x1c\n" +
 	"\tconflicts\x18\n" +
-	" \x01(\x04R\tconflicts\"\r\n" +
+	" \x01(\x04R\tconflicts\x12-\n" +
+	"\apending\x18\v \x01(\v2\x13.routerd.v1.PendingR\apending\"\r\n" +
 	"\vListRequest\"C\n" +
 	"\fListResponse\x123\n" +
 	"\tcandidate\x18\x01 \x03(\v2\x15.routerd.v1.CandidateR\tcandidate\"\"\n" +
 	"\x10CandidateRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x0f\n" +
-	"\rCloseResponse\"\xae\x06\n" +
+	"\rCloseResponse\"\xd6\b\n" +
 	"\x04Edit\x12(\n" +
 	"\x03set\x18\x01 \x01(\v2\x14.routerd.v1.Edit.SetH\x00R\x03set\x12\x18\n" +
 	"\x06delete\x18\x02 \x01(\tH\x00R\x06delete\x124\n" +
@@ -2687,7 +2946,14 @@ const file_configuration_proto_rawDesc = "" +
 	"\x04copy\x18\x04 \x01(\v2\x15.routerd.v1.Edit.CopyH\x00R\x04copy\x121\n" +
 	"\x06rename\x18\x05 \x01(\v2\x17.routerd.v1.Edit.RenameH\x00R\x06rename\x121\n" +
 	"\x06insert\x18\x06 \x01(\v2\x17.routerd.v1.Edit.InsertH\x00R\x06insert\x12+\n" +
-	"\x04load\x18\a \x01(\v2\x15.routerd.v1.Edit.LoadH\x00R\x04load\x1a-\n" +
+	"\x04load\x18\a \x01(\v2\x15.routerd.v1.Edit.LoadH\x00R\x04load\x12 \n" +
+	"\n" +
+	"deactivate\x18\b \x01(\tH\x00R\n" +
+	"deactivate\x12\x1c\n" +
+	"\bactivate\x18\t \x01(\tH\x00R\bactivate\x127\n" +
+	"\bannotate\x18\n" +
+	" \x01(\v2\x19.routerd.v1.Edit.AnnotateH\x00R\bannotate\x127\n" +
+	"\brollback\x18\v \x01(\v2\x19.routerd.v1.Edit.RollbackH\x00R\brollback\x1a-\n" +
 	"\x03Set\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04json\x18\x02 \x01(\tR\x04json\x1a1\n" +
@@ -2716,34 +2982,47 @@ const file_configuration_proto_rawDesc = "" +
 	"\x04text\x18\x03 \x01(\tR\x04text\" \n" +
 	"\x06Format\x12\b\n" +
 	"\x04JSON\x10\x00\x12\f\n" +
-	"\bCOMMANDS\x10\x01B\x06\n" +
+	"\bCOMMANDS\x10\x01\x1a8\n" +
+	"\bAnnotate\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
+	"\acomment\x18\x02 \x01(\tR\acomment\x1a:\n" +
+	"\bRollback\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x16\n" +
+	"\x06rescue\x18\x02 \x01(\bR\x06rescueB\x06\n" +
 	"\x04edit\"C\n" +
 	"\vEditRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
-	"\x04edit\x18\x02 \x03(\v2\x10.routerd.v1.EditR\x04edit\"g\n" +
+	"\x04edit\x18\x02 \x03(\v2\x10.routerd.v1.EditR\x04edit\"}\n" +
 	"\vReadRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x124\n" +
-	"\x06format\x18\x03 \x01(\x0e2\x1c.routerd.v1.Edit.Load.FormatR\x06format\"8\n" +
+	"\x06format\x18\x03 \x01(\x0e2\x1c.routerd.v1.Edit.Load.FormatR\x06format\x12\x14\n" +
+	"\x05whole\x18\x04 \x01(\bR\x05whole\"8\n" +
 	"\fReadResponse\x12\x14\n" +
 	"\x05found\x18\x01 \x01(\bR\x05found\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"D\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\xab\x01\n" +
 	"\n" +
 	"Difference\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x10\n" +
 	"\x03old\x18\x02 \x01(\tR\x03old\x12\x10\n" +
-	"\x03new\x18\x03 \x01(\tR\x03new\"E\n" +
+	"\x03new\x18\x03 \x01(\tR\x03new\x125\n" +
+	"\x06aspect\x18\x04 \x01(\x0e2\x1d.routerd.v1.Difference.AspectR\x06aspect\".\n" +
+	"\x06Aspect\x12\t\n" +
+	"\x05VALUE\x10\x00\x12\f\n" +
+	"\bINACTIVE\x10\x01\x12\v\n" +
+	"\aCOMMENT\x10\x02\"E\n" +
 	"\vDifferences\x126\n" +
 	"\n" +
 	"difference\x18\x01 \x03(\v2\x16.routerd.v1.DifferenceR\n" +
-	"difference\"\x82\x01\n" +
+	"difference\"\x96\x01\n" +
 	"\x04Plan\x12\x12\n" +
 	"\x04base\x18\x01 \x01(\x04R\x04base\x126\n" +
 	"\n" +
 	"difference\x18\x02 \x03(\v2\x16.routerd.v1.DifferenceR\n" +
 	"difference\x12\x12\n" +
 	"\x04step\x18\x03 \x03(\tR\x04step\x12\x1a\n" +
-	"\bdisturbs\x18\x04 \x03(\tR\bdisturbs\"\xa6\x01\n" +
+	"\bdisturbs\x18\x04 \x03(\tR\bdisturbs\x12\x12\n" +
+	"\x04cuts\x18\x05 \x03(\tR\x04cuts\"\xa6\x01\n" +
 	"\bConflict\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12*\n" +
 	"\x04mine\x18\x02 \x01(\v2\x16.routerd.v1.DifferenceR\x04mine\x12.\n" +
@@ -2871,128 +3150,135 @@ func file_configuration_proto_rawDescGZIP() []byte {
 	return file_configuration_proto_rawDescData
 }
 
-var file_configuration_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_configuration_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_configuration_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_configuration_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_configuration_proto_goTypes = []any{
 	(Kind)(0),                     // 0: routerd.v1.Kind
 	(Edit_Insert_Place)(0),        // 1: routerd.v1.Edit.Insert.Place
 	(Edit_Load_Format)(0),         // 2: routerd.v1.Edit.Load.Format
-	(UpdateRequest_Resolution)(0), // 3: routerd.v1.UpdateRequest.Resolution
-	(*OpenRequest)(nil),           // 4: routerd.v1.OpenRequest
-	(*Editor)(nil),                // 5: routerd.v1.Editor
-	(*Candidate)(nil),             // 6: routerd.v1.Candidate
-	(*ListRequest)(nil),           // 7: routerd.v1.ListRequest
-	(*ListResponse)(nil),          // 8: routerd.v1.ListResponse
-	(*CandidateRequest)(nil),      // 9: routerd.v1.CandidateRequest
-	(*CloseResponse)(nil),         // 10: routerd.v1.CloseResponse
-	(*Edit)(nil),                  // 11: routerd.v1.Edit
-	(*EditRequest)(nil),           // 12: routerd.v1.EditRequest
-	(*ReadRequest)(nil),           // 13: routerd.v1.ReadRequest
-	(*ReadResponse)(nil),          // 14: routerd.v1.ReadResponse
-	(*Difference)(nil),            // 15: routerd.v1.Difference
-	(*Differences)(nil),           // 16: routerd.v1.Differences
-	(*Plan)(nil),                  // 17: routerd.v1.Plan
-	(*Conflict)(nil),              // 18: routerd.v1.Conflict
-	(*Conflicts)(nil),             // 19: routerd.v1.Conflicts
-	(*UpdateRequest)(nil),         // 20: routerd.v1.UpdateRequest
-	(*UpdateResponse)(nil),        // 21: routerd.v1.UpdateResponse
-	(*DiscardRequest)(nil),        // 22: routerd.v1.DiscardRequest
-	(*CommitRequest)(nil),         // 23: routerd.v1.CommitRequest
-	(*Commit)(nil),                // 24: routerd.v1.Commit
-	(*CommitResponse)(nil),        // 25: routerd.v1.CommitResponse
-	(*SetOptions)(nil),            // 26: routerd.v1.SetOptions
-	(*SetResult)(nil),             // 27: routerd.v1.SetResult
-	(*Unapplied)(nil),             // 28: routerd.v1.Unapplied
-	(*ConfirmRequest)(nil),        // 29: routerd.v1.ConfirmRequest
-	(*SetWaitRequest)(nil),        // 30: routerd.v1.SetWaitRequest
-	(*SetWaitResponse)(nil),       // 31: routerd.v1.SetWaitResponse
-	(*LogRequest)(nil),            // 32: routerd.v1.LogRequest
-	(*LogResponse)(nil),           // 33: routerd.v1.LogResponse
-	(*Pending)(nil),               // 34: routerd.v1.Pending
-	(*DiffRequest)(nil),           // 35: routerd.v1.DiffRequest
-	(*RollbackRequest)(nil),       // 36: routerd.v1.RollbackRequest
-	(*SaveRescueRequest)(nil),     // 37: routerd.v1.SaveRescueRequest
-	(*SaveRescueResponse)(nil),    // 38: routerd.v1.SaveRescueResponse
-	(*Edit_Set)(nil),              // 39: routerd.v1.Edit.Set
-	(*Edit_Replace)(nil),          // 40: routerd.v1.Edit.Replace
-	(*Edit_Copy)(nil),             // 41: routerd.v1.Edit.Copy
-	(*Edit_Rename)(nil),           // 42: routerd.v1.Edit.Rename
-	(*Edit_Insert)(nil),           // 43: routerd.v1.Edit.Insert
-	(*Edit_Load)(nil),             // 44: routerd.v1.Edit.Load
+	(Difference_Aspect)(0),        // 3: routerd.v1.Difference.Aspect
+	(UpdateRequest_Resolution)(0), // 4: routerd.v1.UpdateRequest.Resolution
+	(*OpenRequest)(nil),           // 5: routerd.v1.OpenRequest
+	(*Editor)(nil),                // 6: routerd.v1.Editor
+	(*Candidate)(nil),             // 7: routerd.v1.Candidate
+	(*ListRequest)(nil),           // 8: routerd.v1.ListRequest
+	(*ListResponse)(nil),          // 9: routerd.v1.ListResponse
+	(*CandidateRequest)(nil),      // 10: routerd.v1.CandidateRequest
+	(*CloseResponse)(nil),         // 11: routerd.v1.CloseResponse
+	(*Edit)(nil),                  // 12: routerd.v1.Edit
+	(*EditRequest)(nil),           // 13: routerd.v1.EditRequest
+	(*ReadRequest)(nil),           // 14: routerd.v1.ReadRequest
+	(*ReadResponse)(nil),          // 15: routerd.v1.ReadResponse
+	(*Difference)(nil),            // 16: routerd.v1.Difference
+	(*Differences)(nil),           // 17: routerd.v1.Differences
+	(*Plan)(nil),                  // 18: routerd.v1.Plan
+	(*Conflict)(nil),              // 19: routerd.v1.Conflict
+	(*Conflicts)(nil),             // 20: routerd.v1.Conflicts
+	(*UpdateRequest)(nil),         // 21: routerd.v1.UpdateRequest
+	(*UpdateResponse)(nil),        // 22: routerd.v1.UpdateResponse
+	(*DiscardRequest)(nil),        // 23: routerd.v1.DiscardRequest
+	(*CommitRequest)(nil),         // 24: routerd.v1.CommitRequest
+	(*Commit)(nil),                // 25: routerd.v1.Commit
+	(*CommitResponse)(nil),        // 26: routerd.v1.CommitResponse
+	(*SetOptions)(nil),            // 27: routerd.v1.SetOptions
+	(*SetResult)(nil),             // 28: routerd.v1.SetResult
+	(*Unapplied)(nil),             // 29: routerd.v1.Unapplied
+	(*ConfirmRequest)(nil),        // 30: routerd.v1.ConfirmRequest
+	(*SetWaitRequest)(nil),        // 31: routerd.v1.SetWaitRequest
+	(*SetWaitResponse)(nil),       // 32: routerd.v1.SetWaitResponse
+	(*LogRequest)(nil),            // 33: routerd.v1.LogRequest
+	(*LogResponse)(nil),           // 34: routerd.v1.LogResponse
+	(*Pending)(nil),               // 35: routerd.v1.Pending
+	(*DiffRequest)(nil),           // 36: routerd.v1.DiffRequest
+	(*RollbackRequest)(nil),       // 37: routerd.v1.RollbackRequest
+	(*SaveRescueRequest)(nil),     // 38: routerd.v1.SaveRescueRequest
+	(*SaveRescueResponse)(nil),    // 39: routerd.v1.SaveRescueResponse
+	(*Edit_Set)(nil),              // 40: routerd.v1.Edit.Set
+	(*Edit_Replace)(nil),          // 41: routerd.v1.Edit.Replace
+	(*Edit_Copy)(nil),             // 42: routerd.v1.Edit.Copy
+	(*Edit_Rename)(nil),           // 43: routerd.v1.Edit.Rename
+	(*Edit_Insert)(nil),           // 44: routerd.v1.Edit.Insert
+	(*Edit_Load)(nil),             // 45: routerd.v1.Edit.Load
+	(*Edit_Annotate)(nil),         // 46: routerd.v1.Edit.Annotate
+	(*Edit_Rollback)(nil),         // 47: routerd.v1.Edit.Rollback
 }
 var file_configuration_proto_depIdxs = []int32{
 	0,  // 0: routerd.v1.OpenRequest.kind:type_name -> routerd.v1.Kind
 	0,  // 1: routerd.v1.Candidate.kind:type_name -> routerd.v1.Kind
-	5,  // 2: routerd.v1.Candidate.owner:type_name -> routerd.v1.Editor
-	5,  // 3: routerd.v1.Candidate.editors:type_name -> routerd.v1.Editor
-	6,  // 4: routerd.v1.ListResponse.candidate:type_name -> routerd.v1.Candidate
-	39, // 5: routerd.v1.Edit.set:type_name -> routerd.v1.Edit.Set
-	40, // 6: routerd.v1.Edit.replace:type_name -> routerd.v1.Edit.Replace
-	41, // 7: routerd.v1.Edit.copy:type_name -> routerd.v1.Edit.Copy
-	42, // 8: routerd.v1.Edit.rename:type_name -> routerd.v1.Edit.Rename
-	43, // 9: routerd.v1.Edit.insert:type_name -> routerd.v1.Edit.Insert
-	44, // 10: routerd.v1.Edit.load:type_name -> routerd.v1.Edit.Load
-	11, // 11: routerd.v1.EditRequest.edit:type_name -> routerd.v1.Edit
-	2,  // 12: routerd.v1.ReadRequest.format:type_name -> routerd.v1.Edit.Load.Format
-	15, // 13: routerd.v1.Differences.difference:type_name -> routerd.v1.Difference
-	15, // 14: routerd.v1.Plan.difference:type_name -> routerd.v1.Difference
-	15, // 15: routerd.v1.Conflict.mine:type_name -> routerd.v1.Difference
-	15, // 16: routerd.v1.Conflict.theirs:type_name -> routerd.v1.Difference
-	18, // 17: routerd.v1.Conflicts.conflict:type_name -> routerd.v1.Conflict
-	3,  // 18: routerd.v1.UpdateRequest.resolution:type_name -> routerd.v1.UpdateRequest.Resolution
-	6,  // 19: routerd.v1.UpdateResponse.candidate:type_name -> routerd.v1.Candidate
-	18, // 20: routerd.v1.UpdateResponse.settled:type_name -> routerd.v1.Conflict
-	11, // 21: routerd.v1.CommitRequest.edit:type_name -> routerd.v1.Edit
-	24, // 22: routerd.v1.CommitResponse.commit:type_name -> routerd.v1.Commit
-	17, // 23: routerd.v1.CommitResponse.plan:type_name -> routerd.v1.Plan
-	28, // 24: routerd.v1.CommitResponse.unapplied:type_name -> routerd.v1.Unapplied
-	17, // 25: routerd.v1.SetResult.plan:type_name -> routerd.v1.Plan
-	28, // 26: routerd.v1.SetResult.unapplied:type_name -> routerd.v1.Unapplied
-	24, // 27: routerd.v1.LogResponse.commit:type_name -> routerd.v1.Commit
-	34, // 28: routerd.v1.LogResponse.pending:type_name -> routerd.v1.Pending
-	1,  // 29: routerd.v1.Edit.Insert.place:type_name -> routerd.v1.Edit.Insert.Place
-	2,  // 30: routerd.v1.Edit.Load.format:type_name -> routerd.v1.Edit.Load.Format
-	4,  // 31: routerd.v1.Configuration.Open:input_type -> routerd.v1.OpenRequest
-	7,  // 32: routerd.v1.Configuration.List:input_type -> routerd.v1.ListRequest
-	9,  // 33: routerd.v1.Configuration.Close:input_type -> routerd.v1.CandidateRequest
-	12, // 34: routerd.v1.Configuration.Edit:input_type -> routerd.v1.EditRequest
-	13, // 35: routerd.v1.Configuration.Read:input_type -> routerd.v1.ReadRequest
-	9,  // 36: routerd.v1.Configuration.Compare:input_type -> routerd.v1.CandidateRequest
-	9,  // 37: routerd.v1.Configuration.Check:input_type -> routerd.v1.CandidateRequest
-	20, // 38: routerd.v1.Configuration.Update:input_type -> routerd.v1.UpdateRequest
-	22, // 39: routerd.v1.Configuration.Discard:input_type -> routerd.v1.DiscardRequest
-	23, // 40: routerd.v1.Configuration.Commit:input_type -> routerd.v1.CommitRequest
-	29, // 41: routerd.v1.Configuration.Confirm:input_type -> routerd.v1.ConfirmRequest
-	29, // 42: routerd.v1.Configuration.Cancel:input_type -> routerd.v1.ConfirmRequest
-	30, // 43: routerd.v1.Configuration.SetWait:input_type -> routerd.v1.SetWaitRequest
-	32, // 44: routerd.v1.Configuration.Log:input_type -> routerd.v1.LogRequest
-	35, // 45: routerd.v1.Configuration.Diff:input_type -> routerd.v1.DiffRequest
-	36, // 46: routerd.v1.Configuration.Rollback:input_type -> routerd.v1.RollbackRequest
-	37, // 47: routerd.v1.Configuration.SaveRescue:input_type -> routerd.v1.SaveRescueRequest
-	36, // 48: routerd.v1.Configuration.LoadRescue:input_type -> routerd.v1.RollbackRequest
-	6,  // 49: routerd.v1.Configuration.Open:output_type -> routerd.v1.Candidate
-	8,  // 50: routerd.v1.Configuration.List:output_type -> routerd.v1.ListResponse
-	10, // 51: routerd.v1.Configuration.Close:output_type -> routerd.v1.CloseResponse
-	6,  // 52: routerd.v1.Configuration.Edit:output_type -> routerd.v1.Candidate
-	14, // 53: routerd.v1.Configuration.Read:output_type -> routerd.v1.ReadResponse
-	16, // 54: routerd.v1.Configuration.Compare:output_type -> routerd.v1.Differences
-	17, // 55: routerd.v1.Configuration.Check:output_type -> routerd.v1.Plan
-	21, // 56: routerd.v1.Configuration.Update:output_type -> routerd.v1.UpdateResponse
-	6,  // 57: routerd.v1.Configuration.Discard:output_type -> routerd.v1.Candidate
-	25, // 58: routerd.v1.Configuration.Commit:output_type -> routerd.v1.CommitResponse
-	25, // 59: routerd.v1.Configuration.Confirm:output_type -> routerd.v1.CommitResponse
-	25, // 60: routerd.v1.Configuration.Cancel:output_type -> routerd.v1.CommitResponse
-	31, // 61: routerd.v1.Configuration.SetWait:output_type -> routerd.v1.SetWaitResponse
-	33, // 62: routerd.v1.Configuration.Log:output_type -> routerd.v1.LogResponse
-	16, // 63: routerd.v1.Configuration.Diff:output_type -> routerd.v1.Differences
-	25, // 64: routerd.v1.Configuration.Rollback:output_type -> routerd.v1.CommitResponse
-	38, // 65: routerd.v1.Configuration.SaveRescue:output_type -> routerd.v1.SaveRescueResponse
-	25, // 66: routerd.v1.Configuration.LoadRescue:output_type -> routerd.v1.CommitResponse
-	49, // [49:67] is the sub-list for method output_type
-	31, // [31:49] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	6,  // 2: routerd.v1.Candidate.owner:type_name -> routerd.v1.Editor
+	6,  // 3: routerd.v1.Candidate.editors:type_name -> routerd.v1.Editor
+	35, // 4: routerd.v1.Candidate.pending:type_name -> routerd.v1.Pending
+	7,  // 5: routerd.v1.ListResponse.candidate:type_name -> routerd.v1.Candidate
+	40, // 6: routerd.v1.Edit.set:type_name -> routerd.v1.Edit.Set
+	41, // 7: routerd.v1.Edit.replace:type_name -> routerd.v1.Edit.Replace
+	42, // 8: routerd.v1.Edit.copy:type_name -> routerd.v1.Edit.Copy
+	43, // 9: routerd.v1.Edit.rename:type_name -> routerd.v1.Edit.Rename
+	44, // 10: routerd.v1.Edit.insert:type_name -> routerd.v1.Edit.Insert
+	45, // 11: routerd.v1.Edit.load:type_name -> routerd.v1.Edit.Load
+	46, // 12: routerd.v1.Edit.annotate:type_name -> routerd.v1.Edit.Annotate
+	47, // 13: routerd.v1.Edit.rollback:type_name -> routerd.v1.Edit.Rollback
+	12, // 14: routerd.v1.EditRequest.edit:type_name -> routerd.v1.Edit
+	2,  // 15: routerd.v1.ReadRequest.format:type_name -> routerd.v1.Edit.Load.Format
+	3,  // 16: routerd.v1.Difference.aspect:type_name -> routerd.v1.Difference.Aspect
+	16, // 17: routerd.v1.Differences.difference:type_name -> routerd.v1.Difference
+	16, // 18: routerd.v1.Plan.difference:type_name -> routerd.v1.Difference
+	16, // 19: routerd.v1.Conflict.mine:type_name -> routerd.v1.Difference
+	16, // 20: routerd.v1.Conflict.theirs:type_name -> routerd.v1.Difference
+	19, // 21: routerd.v1.Conflicts.conflict:type_name -> routerd.v1.Conflict
+	4,  // 22: routerd.v1.UpdateRequest.resolution:type_name -> routerd.v1.UpdateRequest.Resolution
+	7,  // 23: routerd.v1.UpdateResponse.candidate:type_name -> routerd.v1.Candidate
+	19, // 24: routerd.v1.UpdateResponse.settled:type_name -> routerd.v1.Conflict
+	12, // 25: routerd.v1.CommitRequest.edit:type_name -> routerd.v1.Edit
+	25, // 26: routerd.v1.CommitResponse.commit:type_name -> routerd.v1.Commit
+	18, // 27: routerd.v1.CommitResponse.plan:type_name -> routerd.v1.Plan
+	29, // 28: routerd.v1.CommitResponse.unapplied:type_name -> routerd.v1.Unapplied
+	18, // 29: routerd.v1.SetResult.plan:type_name -> routerd.v1.Plan
+	29, // 30: routerd.v1.SetResult.unapplied:type_name -> routerd.v1.Unapplied
+	25, // 31: routerd.v1.LogResponse.commit:type_name -> routerd.v1.Commit
+	35, // 32: routerd.v1.LogResponse.pending:type_name -> routerd.v1.Pending
+	1,  // 33: routerd.v1.Edit.Insert.place:type_name -> routerd.v1.Edit.Insert.Place
+	2,  // 34: routerd.v1.Edit.Load.format:type_name -> routerd.v1.Edit.Load.Format
+	5,  // 35: routerd.v1.Configuration.Open:input_type -> routerd.v1.OpenRequest
+	8,  // 36: routerd.v1.Configuration.List:input_type -> routerd.v1.ListRequest
+	10, // 37: routerd.v1.Configuration.Close:input_type -> routerd.v1.CandidateRequest
+	13, // 38: routerd.v1.Configuration.Edit:input_type -> routerd.v1.EditRequest
+	14, // 39: routerd.v1.Configuration.Read:input_type -> routerd.v1.ReadRequest
+	10, // 40: routerd.v1.Configuration.Compare:input_type -> routerd.v1.CandidateRequest
+	10, // 41: routerd.v1.Configuration.Check:input_type -> routerd.v1.CandidateRequest
+	21, // 42: routerd.v1.Configuration.Update:input_type -> routerd.v1.UpdateRequest
+	23, // 43: routerd.v1.Configuration.Discard:input_type -> routerd.v1.DiscardRequest
+	24, // 44: routerd.v1.Configuration.Commit:input_type -> routerd.v1.CommitRequest
+	30, // 45: routerd.v1.Configuration.Confirm:input_type -> routerd.v1.ConfirmRequest
+	30, // 46: routerd.v1.Configuration.Cancel:input_type -> routerd.v1.ConfirmRequest
+	31, // 47: routerd.v1.Configuration.SetWait:input_type -> routerd.v1.SetWaitRequest
+	33, // 48: routerd.v1.Configuration.Log:input_type -> routerd.v1.LogRequest
+	36, // 49: routerd.v1.Configuration.Diff:input_type -> routerd.v1.DiffRequest
+	37, // 50: routerd.v1.Configuration.Rollback:input_type -> routerd.v1.RollbackRequest
+	38, // 51: routerd.v1.Configuration.SaveRescue:input_type -> routerd.v1.SaveRescueRequest
+	37, // 52: routerd.v1.Configuration.LoadRescue:input_type -> routerd.v1.RollbackRequest
+	7,  // 53: routerd.v1.Configuration.Open:output_type -> routerd.v1.Candidate
+	9,  // 54: routerd.v1.Configuration.List:output_type -> routerd.v1.ListResponse
+	11, // 55: routerd.v1.Configuration.Close:output_type -> routerd.v1.CloseResponse
+	7,  // 56: routerd.v1.Configuration.Edit:output_type -> routerd.v1.Candidate
+	15, // 57: routerd.v1.Configuration.Read:output_type -> routerd.v1.ReadResponse
+	17, // 58: routerd.v1.Configuration.Compare:output_type -> routerd.v1.Differences
+	18, // 59: routerd.v1.Configuration.Check:output_type -> routerd.v1.Plan
+	22, // 60: routerd.v1.Configuration.Update:output_type -> routerd.v1.UpdateResponse
+	7,  // 61: routerd.v1.Configuration.Discard:output_type -> routerd.v1.Candidate
+	26, // 62: routerd.v1.Configuration.Commit:output_type -> routerd.v1.CommitResponse
+	26, // 63: routerd.v1.Configuration.Confirm:output_type -> routerd.v1.CommitResponse
+	26, // 64: routerd.v1.Configuration.Cancel:output_type -> routerd.v1.CommitResponse
+	32, // 65: routerd.v1.Configuration.SetWait:output_type -> routerd.v1.SetWaitResponse
+	34, // 66: routerd.v1.Configuration.Log:output_type -> routerd.v1.LogResponse
+	17, // 67: routerd.v1.Configuration.Diff:output_type -> routerd.v1.Differences
+	26, // 68: routerd.v1.Configuration.Rollback:output_type -> routerd.v1.CommitResponse
+	39, // 69: routerd.v1.Configuration.SaveRescue:output_type -> routerd.v1.SaveRescueResponse
+	26, // 70: routerd.v1.Configuration.LoadRescue:output_type -> routerd.v1.CommitResponse
+	53, // [53:71] is the sub-list for method output_type
+	35, // [35:53] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_configuration_proto_init() }
@@ -3008,14 +3294,18 @@ func file_configuration_proto_init() {
 		(*Edit_Rename_)(nil),
 		(*Edit_Insert_)(nil),
 		(*Edit_Load_)(nil),
+		(*Edit_Deactivate)(nil),
+		(*Edit_Activate)(nil),
+		(*Edit_Annotate_)(nil),
+		(*Edit_Rollback_)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_configuration_proto_rawDesc), len(file_configuration_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   41,
+			NumEnums:      5,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

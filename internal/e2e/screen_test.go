@@ -13,6 +13,7 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/hinshun/vt10x"
+	"golang.org/x/sys/unix"
 )
 
 // patience is how long a screen is waited for: far longer than it takes, for the
@@ -221,6 +222,16 @@ func (s *screen) Resize(cols, rows uint16) {
 	}
 }
 
+// Cooked reports whether the terminal edits lines and echoes them itself.
+func (s *screen) Cooked() bool {
+	s.t.Helper()
+	m, err := unix.IoctlGetTermios(int(s.pty.Fd()), unix.TCGETS)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return m.Lflag&unix.ECHO != 0 && m.Lflag&unix.ICANON != 0
+}
+
 // Signal sends the program a signal.
 func (s *screen) Signal(sig syscall.Signal) { _ = s.cmd.Process.Signal(sig) }
 
@@ -235,4 +246,11 @@ func (s *screen) Exit() int {
 		s.t.Fatalf("the program has not ended within %v; the screen is\n%s", patience, s.Text())
 		return -1
 	}
+}
+
+// Fresh drops the line and clears the screen.
+func (s *screen) Fresh() {
+	s.t.Helper()
+	s.Type(ctrl('G') + ctrl('E') + ctrl('U'))
+	s.Clear()
 }

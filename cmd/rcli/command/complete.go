@@ -283,6 +283,9 @@ func (r *reader) expectPath(ctx context.Context, env *Env, c *Completion) {
 		return
 	}
 	for _, n := range w.Children() {
+		if r.walked.Inner && (n.Kind == schema.Leaf || n.Kind == schema.LeafList) {
+			continue
+		}
 		if strings.HasPrefix(n.Name, c.Prefix) {
 			c.Candidates = append(c.Candidates, childCandidate(n))
 		}
