@@ -21,7 +21,7 @@ var (
 
 // nodeArg is an optional node of the model.
 func nodeArg(v schema.View) command.Arg {
-	return command.Arg{Name: "path", Kind: command.Path, Optional: true, View: v, Help: "a node of the model; all of it when left out"}
+	return command.Arg{Name: "path", Kind: command.Path, Optional: true, Whole: true, View: v, Help: "a node of the model; all of it when left out"}
 }
 
 // outputRows are the commands that look: at the router as a whole, at any node, at
