@@ -52,8 +52,9 @@ gribi: ## gribigo's compliance tests against a routerd (as root; takes the netwo
 	REQUIRE_PRIVILEGED=1 $(GO) test -count=1 -v ./internal/e2e -run TestGRIBICompliance
 
 .PHONY: soak
-soak: ## ten million packets against Linux (as root), and 10^8 fuzzed frames that must be accounted for (minutes)
+soak: ## ten million packets against Linux and through both paths (as root), and 10^8 fuzzed frames that must be accounted for (minutes)
 	DIFFERENTIAL_PACKETS=10000000 ACCOUNTING_FRAMES=100000000 $(GO) test -count=1 -v -timeout 120m ./internal/differential
+	EQUIVALENCE_PACKETS=10000000 $(GO) test -count=1 -v -timeout 120m -run TestEquivalence ./dataplane/bpf
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (60s)
@@ -63,8 +64,9 @@ fuzz: ## each fuzz target for FUZZTIME (60s)
 	  done; done
 
 .PHONY: generate
-generate: ## remake gen/ and the BPF objects (needs clang, llvm-strip and protoc)
+generate: ## remake gen/, the BPF objects, the manual pages and completions (needs clang, llvm-strip and protoc)
 	$(GO) generate ./gen ./gen/openconfig ./gen/configpb ./dataplane/bpf ./internal/testnet/traffic ./internal/bench/net/peers
+	$(GO) test -count=1 ./cmd/rcli ./cmd/routerd/boot -run '^TestManual$$' -update
 
 .PHONY: drift
 drift: ## fail when generated files differ from what generate makes
@@ -80,6 +82,22 @@ lint: ## gofmt, vet, staticcheck, errorlint, exhaustive, misspell, layering
 
 .PHONY: check
 check: drift yang lint ## everything but the tests
+
+PREFIX ?= /usr/local
+AT      = $(DESTDIR)$(PREFIX)
+
+.PHONY: install
+install: build ## programs, manual pages, completions and systemd unit into PREFIX (/usr/local), below DESTDIR
+	install -D -m 755 -t $(AT)/sbin $(BIN)/routerd
+	install -D -m 755 -t $(AT)/bin $(BIN)/rcli
+	install -D -m 644 -t $(AT)/share/man/man1 docs/man/rcli.1
+	install -D -m 644 -t $(AT)/share/man/man5 docs/man/routerd.yaml.5
+	install -D -m 644 -t $(AT)/share/man/man8 docs/man/routerd.8
+	install -D -m 644 -t $(AT)/share/bash-completion/completions docs/completions/bash/*
+	install -D -m 644 -t $(AT)/share/zsh/site-functions docs/completions/zsh/*
+	install -D -m 644 -t $(AT)/share/fish/vendor_completions.d docs/completions/fish/*
+	install -d $(AT)/lib/systemd/system
+	sed 's|/usr/local|$(PREFIX)|' examples/routerd.service > $(AT)/lib/systemd/system/routerd.service
 
 .PHONY: clean
 clean: ## remove what build made

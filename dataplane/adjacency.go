@@ -17,6 +17,7 @@ type adjacency struct {
 	key     adjacencyKey
 	rewrite atomic.Pointer[rewrite] // nil while the link-layer address is unknown
 
+	record  uint32   // of a mirror; 0 for none
 	mac     intf.MAC // zero while unknown
 	stale   bool
 	holders int // Forward next hops
@@ -92,6 +93,14 @@ func (a *adjacency) publish(u *unit, renew bool) {
 	a.rewrite.Store(r)
 }
 
+// publishAdjacency is publish, for the readers of a mirror too.
+func (e *Engine) publishAdjacency(a *adjacency, u *unit, renew bool) {
+	a.publish(u, renew)
+	if e.mirror != nil {
+		e.mirror.setNeighbor(a, u)
+	}
+}
+
 // put writes the L2 header in front of offset at of mem and returns where it
 // starts. mem has at least maxHeader octets before at, and the EtherType follows
 // the packet.
@@ -118,7 +127,7 @@ func (e *Engine) SetAdjacency(i intf.Index, addr netip.Addr, mac intf.MAC, stale
 	defer e.mu.Unlock()
 	a := e.adjacency(i, addr)
 	a.mac, a.stale = mac, stale
-	a.publish(e.snapshot.Load().units.at(uint32(i)), true)
+	e.publishAdjacency(a, e.snapshot.Load().units.at(uint32(i)), true)
 	e.dropAdjacency(a)
 }
 
@@ -129,7 +138,7 @@ func (e *Engine) ClearAdjacency(i intf.Index, addr netip.Addr) {
 	defer e.mu.Unlock()
 	if a := e.topology.adjacencies[i][addr]; a != nil {
 		a.mac, a.stale = intf.MAC{}, false
-		a.publish(nil, true)
+		e.publishAdjacency(a, nil, true)
 		e.dropAdjacency(a)
 	}
 }

@@ -137,7 +137,9 @@ func (e *Engine) UnitCounters(i intf.Index) (c Counters, ok bool) {
 	if u == nil {
 		return Counters{}, false
 	}
-	return sum(u.stats.blocks), true
+	c = sum(u.stats.counted())
+	c.add(e.unitTally(u))
+	return c, true
 }
 
 // PortCounters returns the counters of a port; ok is false when there is none.
@@ -147,7 +149,9 @@ func (e *Engine) PortCounters(id PortID) (c Counters, ok bool) {
 	if p == nil {
 		return Counters{}, false
 	}
-	return sum(p.stats.blocks), true
+	c = sum(p.stats.blocks)
+	c.add(e.portTally(p))
+	return c, true
 }
 
 // Drops returns, by reason, how many frames that came in by the port were
@@ -158,7 +162,14 @@ func (e *Engine) Drops(id PortID) map[Reason]uint64 {
 	if p == nil {
 		return nil
 	}
-	return sumDrops(p.stats.drops)
+	drops := sumDrops(p.stats.drops)
+	t := e.portTally(p)
+	for place, r := range tallyDrops {
+		if n := t[place]; n != 0 {
+			drops[r] += n
+		}
+	}
+	return drops
 }
 
 // OwnDrops returns the drops of packets that came from no port: those of the

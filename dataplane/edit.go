@@ -117,11 +117,18 @@ func (x *Edit) Commit() {
 // neighbours up to date.
 func (e *Engine) publish(s *snapshot, changed map[intf.Index]struct{}) {
 	e.snapshot.Store(s)
+	var gone []*mirrorUnit
+	if e.mirror != nil {
+		gone = e.mirror.setUnits(s, changed)
+	}
 	for i := range changed {
 		u := s.units.at(uint32(i))
 		for _, a := range e.topology.adjacencies[i] {
-			a.publish(u, false)
+			e.publishAdjacency(a, u, false)
 		}
+	}
+	if e.mirror != nil {
+		e.mirror.part(gone)
 	}
 }
 
@@ -145,6 +152,9 @@ func (e *Engine) editInstance(s *snapshot, c instanceEdit, changed map[intf.Inde
 		}
 	}
 	s.instances = s.instances.with(c.index, next)
+	if e.mirror != nil && !c.feasible {
+		e.mirror.setInstance(c.index, c.table)
+	}
 	for i := range e.topology.instanceUnits[c.index] {
 		e.editUnit(s, s.units.at(uint32(i)).spec, false)
 		changed[i] = struct{}{}
@@ -163,7 +173,7 @@ func (e *Engine) editUnit(s *snapshot, spec Unit, gone bool) {
 		s.units = s.units.with(key, nil)
 	} else {
 		if stats == nil {
-			stats = &unitStats{blocks: make([]counterBlock, len(e.workers))}
+			stats = newUnitStats(len(e.workers))
 		}
 		u := e.newUnit(s, spec, stats)
 		s.units = s.units.with(key, u)

@@ -123,6 +123,9 @@ func (t *nexthopTable) refresh(id routing.NextHopID) {
 		}
 		if set := t.egressOf(nh); !slices.Equal(set, nh.units()) {
 			nh.egress.Store(&set)
+			if t.mirror != nil {
+				t.mirror.egress(user, nh)
+			}
 			t.refresh(user)
 		}
 	}

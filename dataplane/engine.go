@@ -15,6 +15,7 @@ import (
 	"router/dataplane/port"
 	"router/intf"
 	"router/vrf/epoch"
+	"router/vrf/fib"
 )
 
 // Config says how an Engine works. Zero fields get the default named.
@@ -50,6 +51,11 @@ type Config struct {
 	// FlowSeed decides, with a packet's flow, which member of a group it goes
 	// by. Routers in a row need different ones; 0 draws one at random.
 	FlowSeed uint64
+
+	// Arena is where the route tables are, and where records of package layout are
+	// kept beside them for a faster path, which counts in Tallies; nil for none.
+	Arena   *fib.Arena
+	Tallies Tallies
 }
 
 func (c *Config) setDefaults() {
@@ -114,6 +120,8 @@ type Engine struct {
 	filters     *filter.Table
 	filterLog   consumer
 	probes      probes
+	mirror      *mirror    // nil for none
+	tracing     sync.Mutex // a packet is traced: one at a time
 
 	mu          sync.Mutex // the one writer's turn: all below, and changes to the tables
 	topology    topology
@@ -168,6 +176,10 @@ func newEngine(c Config) (*Engine, error) {
 	}
 	e.puntRates = [numPunts]Rate{PuntUnresolved: c.Unresolved, PuntStaleUse: c.StaleUse, PuntFlow: c.Flow}
 	e.snapshot.Store(&snapshot{})
+	if c.Arena != nil {
+		e.mirror = newMirror(c)
+		e.nexthops.mirror = e.mirror
+	}
 	for i := range c.Workers {
 		w, err := newWorker(e, i)
 		if err != nil {
@@ -208,6 +220,8 @@ type PortOptions struct {
 	// to a device that does not exist (veth, virtio, TAP): frames whose TCP or
 	// UDP checksum is only the pseudo-header's are completed.
 	CompleteChecksums bool
+	// Polling says how workers wait for frames of the port.
+	Polling intf.Polling
 }
 
 // AddPort gives a port to the workers: queue i is served by worker i modulo the
@@ -237,6 +251,9 @@ func (e *Engine) AddPort(name string, queues []port.Queue, opts PortOptions) (Po
 	s := *e.snapshot.Load()
 	s.ports = s.ports.with(uint32(id), &portView{id: id, name: name, stats: stats})
 	e.snapshot.Store(&s)
+	if e.mirror != nil {
+		e.mirror.addPort(id, stats)
+	}
 	e.portQueues[id] = slices.Clone(queues)
 	for _, w := range e.workers {
 		w.wake()
@@ -269,6 +286,9 @@ func (e *Engine) RemovePort(id PortID) error {
 		e.attachUnit(&s, u)
 	}
 	e.publish(&s, changed)
+	if e.mirror != nil {
+		e.mirror.removePort(id)
+	}
 	var errs []error
 	for _, w := range e.workers {
 		w.call(func() { errs = append(errs, w.detach(id)) })

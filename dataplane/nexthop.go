@@ -44,6 +44,7 @@ type nexthopTable struct {
 	waiting map[routing.NextHopID]struct{}
 	domain  *epoch.Domain
 	users   map[routing.NextHopID]map[routing.NextHopID]struct{} // who goes on by an id
+	mirror  *mirror                                              // nil for none
 }
 
 func newNexthopTable(d *epoch.Domain) *nexthopTable {
@@ -75,6 +76,9 @@ func (t *nexthopTable) set(id routing.NextHopID, nh *nexthop) {
 		chunks = grown
 	}
 	chunks[id/nexthopChunk][id%nexthopChunk].Store(nh)
+	if t.mirror != nil {
+		t.mirror.nexthop(id, nh)
+	}
 }
 
 // reclaim drops the records whose grace period is over.

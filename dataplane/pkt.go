@@ -85,6 +85,14 @@ func (p *pkt) lookup() uint32 {
 	return p.table.Lookup6(p.hi, p.lo)
 }
 
+// lookup is p.lookup where it decides about the packet.
+func (w *worker) lookup(p *pkt) uint32 {
+	if w.trace != nil {
+		w.trace.looksUp(p)
+	}
+	return p.lookup()
+}
+
 // l3 is the packet's octets from the network-layer header on.
 func (w *worker) l3(p *pkt) []byte {
 	end := p.at + uint32(p.n)
@@ -99,6 +107,9 @@ func (w *worker) drop(p *pkt, r Reason) {
 
 // countDrop counts a packet whose buffer is already in other hands.
 func (w *worker) countDrop(p *pkt, r Reason) {
+	if w.trace != nil {
+		w.trace.add(TraceStep{Kind: TraceDropped, Reason: r})
+	}
 	w.totals.pend[totalDropped]++
 	if p.rx == nil {
 		w.ownDrops[r].Add(1)

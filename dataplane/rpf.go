@@ -3,6 +3,7 @@ package dataplane
 import (
 	"encoding/binary"
 
+	"router/dataplane/layout"
 	"router/intf"
 	"router/routing"
 	"router/vrf/fib"
@@ -53,7 +54,11 @@ func (w *worker) checkSources(b *batch, f intf.Family) {
 	for i := range r.n {
 		at := int(r.at[i])
 		p := &b.pkts[at]
-		if w.leadsBack(p, r.ids[i]) {
+		back := w.leadsBack(p, r.ids[i])
+		if w.trace != nil {
+			w.trace.checked(p, back)
+		}
+		if back {
 			continue
 		}
 		p.in.stats.blocks[w.id].rpf[f].Add(1)
@@ -139,10 +144,14 @@ func (e *Engine) RPFDrops(i intf.Index) (drops [2]uint64) {
 	if u == nil {
 		return drops
 	}
-	for j := range u.stats.blocks {
+	counted := u.stats.counted()
+	for j := range counted {
 		for _, f := range intf.Families {
-			drops[f] += u.stats.blocks[j].rpf[f].Load()
+			drops[f] += counted[j].rpf[f].Load()
 		}
 	}
+	t := e.unitTally(u)
+	drops[intf.Inet] += t[layout.TallyRPF4]
+	drops[intf.Inet6] += t[layout.TallyRPF6]
 	return drops
 }

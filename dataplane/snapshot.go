@@ -3,6 +3,7 @@ package dataplane
 import (
 	"net/netip"
 
+	"router/dataplane/layout"
 	"router/dataplane/packet"
 	"router/intf"
 	"router/vrf/fib"
@@ -30,6 +31,7 @@ type portView struct {
 type portStats struct {
 	blocks []counterBlock // a block for each worker
 	drops  []dropCounts
+	past   [layout.TallyWords]uint64 // as of unitStats
 }
 
 // An instanceView is a routing instance.

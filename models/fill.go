@@ -41,6 +41,12 @@ func FillSystem(dst *gen.Device, s SystemState) {
 			PendingObjects: ygot.Uint32(s.PendingObjects),
 		},
 	}
+	if s.Applied != nil {
+		st.FastPath = gen.Routerd_FastPath_auto
+		if s.Applied.NoFastPath {
+			st.FastPath = gen.Routerd_FastPath_off
+		}
+	}
 	for reason, n := range s.Drops {
 		st.Dataplane.GetOrCreateDrops(reason).Count = ygot.Uint64(n)
 	}
@@ -84,6 +90,7 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 			st.Mru = ygot.Uint16(a.MRU)
 			st.Attach = attach(a.Attach)
 			st.Driver = driver(a.Driver)
+			st.Polling = polling(a.Polling)
 		}
 		if a.Queues != 0 {
 			st.Queues = ygot.Uint16(a.Queues)
@@ -100,6 +107,12 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		st.QueuesInUse = ygot.Uint16(s.QueuesInUse)
 		st.XdpMode = xdpMode(s.XDPMode)
 		st.ZeroCopy = ygot.Bool(s.ZeroCopy)
+		st.FastPath = &gen.Routerd_Interface_State_FastPath{
+			Receives: ygot.Bool(s.FastPath.Receives == ""), ReceivesReason: text(s.FastPath.Receives),
+			Packets: ygot.Uint64(s.FastPath.Packets),
+			Sends:   ygot.Bool(s.FastPath.Sends == ""), SendsReason: text(s.FastPath.Sends),
+		}
+		st.KernelPolls = ygot.Bool(s.KernelPolls)
 		st.TxChecksum = gen.Routerd_TxChecksum_trusted
 		if s.CompletesChecksums {
 			st.TxChecksum = gen.Routerd_TxChecksum_complete

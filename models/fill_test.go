@@ -30,7 +30,7 @@ func filled() *gen.Device {
 	counters := Counters{InOctets: 640, InUnicast: 7, InMulticast: 2, InBroadcast: 1}
 	device := intf.DeviceSpec{
 		Name: "ge0", Description: "uplink", Enabled: true, MRU: 1518,
-		Attach: intf.Shared, Driver: intf.DriverAFXDP, Queues: 2, MAC: intf.MAC{2, 0, 0, 0, 0, 1},
+		Attach: intf.Shared, Driver: intf.DriverAFXDP, Queues: 2, MAC: intf.MAC{2, 0, 0, 0, 0, 1}, Polling: intf.PollBusy,
 	}
 	address := intf.AddressSpec{Prefix: netip.MustParsePrefix("2001:db8::1/128"), Primary: true, Preferred: true, Ignore: true, Peer: someIP}
 	family := intf.FamilySpec{Family: intf.Inet6, Enabled: true, Instance: "red", Unnumbered: intf.UnitKey{Device: "lo0", ID: "0"}, RPF: intf.RPFFeasible,
@@ -65,7 +65,7 @@ func filled() *gen.Device {
 	FillDevice(dst, DeviceState{
 		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2},
 		Driver: intf.DriverAFXDP, DriverReason: "native zero-copy: not supported", OffloadsOff: []string{"rx-vlan-hw-parse"}, QueuesInUse: 2,
-		XDPMode: XDPNative, ZeroCopy: true, CompletesChecksums: true,
+		XDPMode: XDPNative, ZeroCopy: true, CompletesChecksums: true, KernelPolls: true, FastPath: FastPathState{Receives: "switched off", Sends: "no driver", Packets: 9},
 		Speed: 10e9, LinkMTU: 1500, Counters: counters, Rates: rates, Cleared: now, Drops: map[string]uint64{"ttl-exceeded": 4},
 	})
 	FillUnit(dst, UnitState{
@@ -311,6 +311,9 @@ func TestEnumerationsBearTheSameNames(t *testing.T) {
 		if d != intf.DriverAuto {
 			check(d.String(), driverInUse(d))
 		}
+	}
+	for p := intf.PollAdaptive; p <= intf.PollSleep; p++ {
+		check(p.String(), polling(p))
 	}
 	for m := XDPNone; m <= XDPGeneric; m++ {
 		check(m.String(), xdpMode(m))

@@ -37,6 +37,8 @@ type Intent struct {
 // A SystemSpec is what is declared of the router as a whole. It is comparable.
 type SystemSpec struct {
 	Hostname string // empty: the machine's name is shown
+	// NoFastPath says that all packets take the user path.
+	NoFastPath bool
 }
 
 // An InstanceSpec is the intended state of a routing instance. It is comparable.

@@ -85,6 +85,14 @@ func (m XDPMode) String() string {
 	return "xdp-mode(" + uintText(uint64(m)) + ")"
 }
 
+// A FastPathState says why a device has no part in the fast path; a part that it
+// has, has no reason.
+type FastPathState struct {
+	Receives string // why packets that arrive there are not forwarded by it
+	Sends    string // why none can leave there by it
+	Packets  uint64 // that arrived there and whose way ended in it
+}
+
 // A DeviceState is the state of a device.
 type DeviceState struct {
 	Name       string
@@ -102,6 +110,8 @@ type DeviceState struct {
 	XDPMode            XDPMode
 	ZeroCopy           bool
 	CompletesChecksums bool // tx-checksum is "complete", else "trusted"
+	FastPath           FastPathState
+	KernelPolls        bool // whenever a worker looks for frames
 
 	MAC      intf.MAC // observed; zero leaves the applied one
 	Speed    uint64   // bits per second, 0 when not known

@@ -542,8 +542,13 @@ func (w *ifScreen) onScreen(ctx context.Context, c *client, list *gpb.Subscripti
 				w.scroll(t, -10)
 			case pager.PageDown, " ":
 				w.scroll(t, 10)
+			case pager.Home:
+				w.scroll(t, -1<<20)
+			case pager.End:
+				w.scroll(t, 1<<20)
 			case pager.Resized:
 				w.scroll(t, 0)
+			case pager.Enter, pager.Back:
 			}
 		}
 	})

@@ -35,15 +35,20 @@ func rows() []*command.Command {
 		shellRows(),
 		showRows(),
 		configRows(),
+		editRows(),
 		toolRows(),
 		routeTableRows(),
 		outputRows(),
+		pathRows(),
 	)
 }
 
 // stages are what may stand behind a pipe.
 func stages() []*command.PipeStage {
-	return outputStages()
+	return slices.Concat(
+		editStages(),
+		outputStages(),
+	)
 }
 
 // of finds what a command has around it: its options write to where env says.

@@ -47,25 +47,30 @@ type dropTree struct {
 type interfaceTree struct {
 	Name  string `json:"name"`
 	State struct {
-		Type         string       `json:"type"`
-		OperStatus   string       `json:"oper-status"`
-		OperReason   string       `json:"oper-reason"`
-		DriverInUse  string       `json:"driver-in-use"`
-		DriverReason string       `json:"driver-reason"`
-		XDPMode      string       `json:"xdp-mode"`
-		ZeroCopy     bool         `json:"zero-copy"`
-		MAC          string       `json:"mac-address"`
-		Counters     countersTree `json:"counters"`
-		Rates        ratesTree    `json:"rates"`
-		Drops        []dropTree   `json:"drops"`
-		Enabled      *bool        `json:"enabled"`
-		Description  string       `json:"description"`
-		Speed        string       `json:"speed"`
-		MRU          int          `json:"mru"`
-		LinkMTU      int          `json:"link-mtu"`
-		Queues       int          `json:"queues-in-use"`
-		IfIndex      int          `json:"if-index"`
-		LastChange   string       `json:"last-change"`
+		Type         string `json:"type"`
+		OperStatus   string `json:"oper-status"`
+		OperReason   string `json:"oper-reason"`
+		DriverInUse  string `json:"driver-in-use"`
+		DriverReason string `json:"driver-reason"`
+		Polling      string `json:"polling"`
+		XDPMode      string `json:"xdp-mode"`
+		ZeroCopy     bool   `json:"zero-copy"`
+		FastPath     struct {
+			Receives bool `json:"receives"`
+			Sends    bool `json:"sends"`
+		} `json:"fast-path"`
+		MAC         string       `json:"mac-address"`
+		Counters    countersTree `json:"counters"`
+		Rates       ratesTree    `json:"rates"`
+		Drops       []dropTree   `json:"drops"`
+		Enabled     *bool        `json:"enabled"`
+		Description string       `json:"description"`
+		Speed       string       `json:"speed"`
+		MRU         int          `json:"mru"`
+		LinkMTU     int          `json:"link-mtu"`
+		Queues      int          `json:"queues-in-use"`
+		IfIndex     int          `json:"if-index"`
+		LastChange  string       `json:"last-change"`
 	} `json:"state"`
 }
 

@@ -234,6 +234,12 @@ func (i interfaceTree) driver() string {
 	if i.State.ZeroCopy {
 		driver += "/zero-copy"
 	}
+	if fast := i.State.FastPath; fast.Receives || fast.Sends {
+		driver += "/fast"
+	}
+	if i.State.DriverInUse != "" && i.State.Polling != "" && i.State.Polling != "adaptive" {
+		driver += "/" + i.State.Polling
+	}
 	return driver
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"router/cmd/routerd/restart"
 	"router/dataplane"
 	"router/dataplane/bpf"
+	"router/dataplane/driver"
 	"router/dataplane/host"
 	"router/intf"
 	"router/intf/kernel"
@@ -126,16 +128,16 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 
 // startDataplane makes the packet path and the control plane that drives it.
 func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.Logger) error {
-	words, err := dataplane.ReserveTables(tableSpace)
-	if err != nil {
-		return err
-	}
 	domain := epoch.New()
-	arena, err := fib.NewArena(words, domain)
+	fast, arena, err := d.makeTables(domain, log)
 	if err != nil {
 		return err
 	}
-	d.engine, err = dataplane.New(dataplane.Config{Workers: s.Workers, Buffers: s.Buffers, Log: log, Domain: domain})
+	config := dataplane.Config{Workers: s.Workers, Buffers: s.Buffers, CPUs: s.CPUs, Log: log, Domain: domain}
+	if fast != nil {
+		config.Arena, config.Tallies, config.FlowSeed = arena, fast, fast.FlowSeed()
+	}
+	d.engine, err = dataplane.New(config)
 	if err != nil {
 		return err
 	}
@@ -181,7 +183,7 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 	d.router, err = control.New(control.Config{
 		Memory: memory, Adopting: true,
 		Log: log, StateDir: s.StateDir, Engine: d.engine, Domain: domain, Arena: arena,
-		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices, d.pins), Host: d.host, Now: time.Now, Access: d.access.guard,
+		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices, d.pins, fast), Host: d.host, Now: time.Now, Access: d.access.guard,
 	})
 	if err != nil {
 		return err
@@ -197,7 +199,42 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 			log.Error("links are not watched any more", "err", err)
 		}
 	})
+	d.task(func() {
+		if err := driver.WatchEgress(run, d.router.EgressChanged); err != nil {
+			log.Error("what devices can do in the fast path is not watched any more", "err", err)
+		}
+	})
 	return nil
+}
+
+// makeTables makes the memory of the route tables, which programs in the kernel
+// read too; fast is nil where the kernel refuses them.
+func (d *daemon) makeTables(domain *epoch.Domain, log *slog.Logger) (fast *bpf.Fast, arena *fib.Arena, err error) {
+	fast, err = bpf.NewFast(bpf.FastConfig{Space: tableSpace, FlowSeed: rand.Uint64(), Log: log})
+	if err != nil {
+		log.Warn("there is no fast path", "err", err)
+		words, err := dataplane.ReserveTables(tableSpace)
+		if err != nil {
+			return nil, nil, err
+		}
+		arena, err = fib.NewArena(words, domain)
+		return nil, arena, err
+	}
+	// Devices are closed before it ends.
+	ctx, cancel := context.WithCancel(context.Background())
+	var follow sync.WaitGroup
+	follow.Go(func() {
+		if err := fast.Follow(ctx, domain); err != nil {
+			log.Error("fast path", "err", err)
+		}
+	})
+	d.closing(func() error {
+		cancel()
+		follow.Wait()
+		return fast.Close()
+	})
+	arena, err = fib.NewGrowingArena(fast.Words(), fast.First(), fast.Grow, domain)
+	return fast, arena, err
 }
 
 // cleanup gives back what an earlier run took and this configuration doesn't want.

@@ -21,10 +21,11 @@ type drivers struct {
 	memories []*driver.Memory
 	devices  *kernel.Devices
 	pins     *bpf.Pins
+	fast     *bpf.Fast // nil: none
 }
 
-func newDrivers(pools []*port.Pool, devices *kernel.Devices, pins *bpf.Pins) *drivers {
-	d := &drivers{devices: devices, pins: pins}
+func newDrivers(pools []*port.Pool, devices *kernel.Devices, pins *bpf.Pins, fast *bpf.Fast) *drivers {
+	d := &drivers{devices: devices, pins: pins, fast: fast}
 	for _, p := range pools {
 		d.memories = append(d.memories, driver.UseMemory(p))
 	}
@@ -42,14 +43,52 @@ func (d *drivers) Open(_ context.Context, s control.DriverSpec) (control.Opened,
 		return nil, err
 	}
 	o := opened{dev: dev, name: s.Name, devices: d.devices}
+	var result control.Opened = o
+	if d.fast != nil {
+		result = forwarder{o, d.fast}
+	}
 	if err := d.devices.RememberFeatures(s.Name, dev.Changed); err != nil {
 		for _, q := range o.Queues() {
 			err = errors.Join(err, q.Close())
 		}
 		return nil, errors.Join(err, o.Close())
 	}
-	return o, nil
+	return result, nil
 }
+
+// forwarder is a device that may have a part in the fast path.
+type forwarder struct {
+	opened
+	fast *bpf.Fast
+}
+
+var _ control.Forwarder = forwarder{}
+
+func (f forwarder) Forward(record uint32) error { return f.dev.Forward(f.fast, record) }
+
+func (f forwarder) StopForwarding() error { return f.dev.StopForwarding() }
+
+func (f forwarder) Forwarding() error {
+	if f.dev.Forwards(f.fast) {
+		return nil
+	}
+	if err := f.fast.Off(); err != nil {
+		return err
+	}
+	return errors.New("the program could not be exchanged: see the log")
+}
+
+func (f forwarder) OpenEgress(id uint32) (int, error) {
+	if err := f.dev.CheckEgress(); err != nil {
+		return 0, err
+	}
+	if err := f.fast.SetEgress(id, f.dev.Index); err != nil {
+		return 0, err
+	}
+	return f.dev.Index, nil
+}
+
+func (f forwarder) CloseEgress(id uint32) error { return f.fast.ClearEgress(id) }
 
 // restoreFeatures gives a device the offloads back that a run which was killed
 // had changed.

@@ -82,9 +82,13 @@ func (s *Set) prepare(a adoption) error {
 		prog, err := s.program(w.name, w.frags, w.edit)
 		a.ways = a.ways[1:]
 		if err == nil {
+			own, err := prog.Clone()
+			if err != nil {
+				return errors.Join(err, prog.Close())
+			}
 			a.prog = prog
 			s.xdp = &attachment{adoption: &a}
-			return nil
+			return s.chose(w, a.mode, own)
 		}
 		if first == nil {
 			first = err
@@ -122,6 +126,7 @@ func (s *Set) Activate() error {
 		a.ways = a.ways[1:]
 		// One that does not load is not the one.
 		prog, _ = s.program(w.name, w.frags, w.edit)
+		s.way = w
 	}
 	if endErr := a.left.end(); endErr != nil {
 		return fmt.Errorf("replace the XDP program that was left: %w", errors.Join(err, endErr))

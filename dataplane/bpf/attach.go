@@ -113,11 +113,11 @@ func (s *Set) attachXDP(ways []way, ifindex int, mode Mode) error {
 			if err != nil {
 				err = refusal(ifindex, prog, mode, err)
 			}
-			_ = prog.Close() // the link holds it
 			if err == nil {
 				s.keepXDP(ifindex, l, w.name != "pass")
-				return nil
+				return s.chose(w, mode, prog)
 			}
+			_ = prog.Close()
 		}
 		if first == nil {
 			first = err

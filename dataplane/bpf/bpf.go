@@ -17,7 +17,9 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -45,7 +47,13 @@ type Set struct {
 	config Config
 	maps   map[string]*ebpf.Map
 
-	xdp *attachment // nil while there is none
+	xdp   *attachment   // nil while there is none
+	way   way           // of xdp, and the mode
+	mode  Mode          //
+	plain *ebpf.Program // of that way without fast path, for when another can't be loaded
+
+	fast   *fastPort            // nil: no fast path; under Fast.mu
+	shared atomic.Pointer[Fast] // of fast, once there was one
 
 	mu     sync.Mutex
 	claims table
@@ -129,8 +137,20 @@ func (s *Set) program(name string, frags bool, edit func(*ebpf.ProgramSpec)) (*e
 	if edit != nil {
 		edit(spec.Programs[name])
 	}
+	all := maps.Clone(s.maps)
+	if s.fast != nil {
+		shared, err := s.fast.prepare(spec, frags)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, shared)
+		putMasks(spec.Programs[name].Instructions, s.fast.masks())
+		if s.fast.noPorts {
+			dropMap(spec.Programs[name].Instructions, mapTxPorts)
+		}
+	}
 	spec.Programs = map[string]*ebpf.ProgramSpec{name: spec.Programs[name]}
-	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: s.maps})
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: all})
 	if err != nil {
 		// A verifier's refusal carries the end of its log here.
 		return nil, fmt.Errorf("load program %s: %w", name, explain(err))
@@ -200,7 +220,7 @@ func (s *Set) Counters(queue int) (Counters, error) {
 // Close detaches every program and frees the maps. What an earlier process left
 // and Activate has not replaced stays, for another Set to adopt.
 func (s *Set) Close() error {
-	return s.close(detacher.Close)
+	return errors.Join(s.Retire(), s.close(detacher.Close))
 }
 
 // Leave frees what is the process's, and leaves what is pinned at the device:
@@ -218,6 +238,10 @@ func (s *Set) close(detach func(detacher) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
+	if s.plain != nil {
+		errs = append(errs, s.plain.Close())
+		s.plain = nil
+	}
 	if s.xdp != nil {
 		if a := s.xdp.take(); a != nil {
 			errs = append(errs, a.prog.Close())

@@ -1,7 +1,7 @@
 //go:build ignore
 
-/* The router's programs at a device: `take` brings frames to the AF_XDP
- * sockets; `hide` and `claimed` do the same sorting for AF_PACKET. */
+/* The router's programs at a device: `take` forwards what the fast path can
+ * (fast.h) and brings all other frames to the AF_XDP sockets; `hide` and `claimed` do the same sorting for AF_PACKET. */
 #include "classify.h"
 
 /* Set before loading. */
@@ -29,6 +29,8 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } counters SEC(".maps");
+
+#include "fast.h"
 
 static __always_inline void count(__u32 queue, enum outcome outcome)
 {
@@ -61,6 +63,12 @@ int take(struct xdp_md *ctx)
 		count(ctx->rx_queue_index, PASSED);
 		return XDP_PASS;
 	}
+	if (fast_port) {
+		int act = fast_path(ctx, 0, 0);
+
+		if (act != HAND_UP)
+			return act;
+	}
 	return deliver(ctx);
 }
 
@@ -81,6 +89,12 @@ int take_tagged(struct xdp_md *ctx)
 	if (shared && !ours(ctx, IN_XDP, bpf_ntohs(tpid), tci)) {
 		count(ctx->rx_queue_index, PASSED);
 		return XDP_PASS;
+	}
+	if (fast_port) {
+		int act = fast_path(ctx, tpid, tci);
+
+		if (act != HAND_UP)
+			return act;
 	}
 	if (tpid) {
 		if (bpf_xdp_adjust_head(ctx, -TAG)) {

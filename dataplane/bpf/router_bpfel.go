@@ -32,6 +32,12 @@ type routerKey6 struct {
 	Address [16]uint8
 }
 
+type routerRecord struct {
+	_    structs.HostLayout
+	Word uint64
+	_    [120]byte
+}
+
 type routerSessionKey struct {
 	_     structs.HostLayout
 	Claim uint32
@@ -51,6 +57,22 @@ type routerStack struct {
 	OuterId   uint16
 	InnerTpid uint16
 	InnerId   uint16
+}
+
+type routerTally struct {
+	_           structs.HostLayout
+	InPackets   uint64
+	InOctets    uint64
+	OutPackets  uint64
+	OutOctets   uint64
+	Discarded   uint64
+	Rpf         [2]uint64
+	Filtered    uint64
+	Policed     uint64
+	OutFiltered uint64
+	OutPoliced  uint64
+	Lost        uint64
+	Spare       [4]uint64
 }
 
 // loadRouter returns the embedded CollectionSpec for router.
@@ -113,15 +135,23 @@ type routerMapSpecs struct {
 	Sessions *ebpf.MapSpec `ebpf:"sessions"`
 	Shapes   *ebpf.MapSpec `ebpf:"shapes"`
 	Sockets  *ebpf.MapSpec `ebpf:"sockets"`
+	TxPorts  *ebpf.MapSpec `ebpf:"tx_ports"`
 }
 
 // routerVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type routerVariableSpecs struct {
-	Frags    *ebpf.VariableSpec `ebpf:"frags"`
-	MaxFrame *ebpf.VariableSpec `ebpf:"max_frame"`
-	Shared   *ebpf.VariableSpec `ebpf:"shared"`
+	Completes   *ebpf.VariableSpec `ebpf:"completes"`
+	FastPort    *ebpf.VariableSpec `ebpf:"fast_port"`
+	FlowSeed    *ebpf.VariableSpec `ebpf:"flow_seed"`
+	Frags       *ebpf.VariableSpec `ebpf:"frags"`
+	MaxFrame    *ebpf.VariableSpec `ebpf:"max_frame"`
+	NoPorts     *ebpf.VariableSpec `ebpf:"no_ports"`
+	Shared      *ebpf.VariableSpec `ebpf:"shared"`
+	Tables      *ebpf.VariableSpec `ebpf:"tables"`
+	Tallies     *ebpf.VariableSpec `ebpf:"tallies"`
+	TallyStride *ebpf.VariableSpec `ebpf:"tally_stride"`
 }
 
 // routerObjects contains all objects after they have been loaded into the kernel.
@@ -151,6 +181,7 @@ type routerMaps struct {
 	Sessions *ebpf.Map `ebpf:"sessions"`
 	Shapes   *ebpf.Map `ebpf:"shapes"`
 	Sockets  *ebpf.Map `ebpf:"sockets"`
+	TxPorts  *ebpf.Map `ebpf:"tx_ports"`
 }
 
 func (m *routerMaps) Close() error {
@@ -162,6 +193,7 @@ func (m *routerMaps) Close() error {
 		m.Sessions,
 		m.Shapes,
 		m.Sockets,
+		m.TxPorts,
 	)
 }
 
@@ -169,9 +201,16 @@ func (m *routerMaps) Close() error {
 //
 // It can be passed to loadRouterObjects or ebpf.CollectionSpec.LoadAndAssign.
 type routerVariables struct {
-	Frags    *ebpf.Variable `ebpf:"frags"`
-	MaxFrame *ebpf.Variable `ebpf:"max_frame"`
-	Shared   *ebpf.Variable `ebpf:"shared"`
+	Completes   *ebpf.Variable `ebpf:"completes"`
+	FastPort    *ebpf.Variable `ebpf:"fast_port"`
+	FlowSeed    *ebpf.Variable `ebpf:"flow_seed"`
+	Frags       *ebpf.Variable `ebpf:"frags"`
+	MaxFrame    *ebpf.Variable `ebpf:"max_frame"`
+	NoPorts     *ebpf.Variable `ebpf:"no_ports"`
+	Shared      *ebpf.Variable `ebpf:"shared"`
+	Tables      *ebpf.Variable `ebpf:"tables"`
+	Tallies     *ebpf.Variable `ebpf:"tallies"`
+	TallyStride *ebpf.Variable `ebpf:"tally_stride"`
 }
 
 // routerPrograms contains all programs after they have been loaded into the kernel.

@@ -69,12 +69,13 @@ type Device struct {
 	Index  int // the kernel's
 	Queues []Served
 
-	name       string
-	asked      map[string]struct{} // features that were to be off
-	tool       *ethtool.Conn
-	set        *bpf.Set
-	membership int               // a packet socket, or -1
-	channels   *ethtool.Channels // to restore
+	name         string
+	kernelDriver string
+	asked        map[string]struct{} // features that were to be off
+	tool         *ethtool.Conn
+	set          *bpf.Set
+	membership   int               // a packet socket, or -1
+	channels     *ethtool.Channels // to restore
 }
 
 // Open takes a device into service. The device must be up. No queue touches
@@ -126,6 +127,7 @@ func open(spec Spec) (_ *Device, err error) {
 	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
 		return nil, err
 	}
+	d.kernelDriver = kernelDriver
 	if handsOverPartialChecksums(kernelDriver) {
 		d.Checksum = Complete
 	}

@@ -101,6 +101,10 @@ func (n *node) run(b *Bound, w *Worker, now int64, m *Meta, v *Verdict) *node {
 
 // count counts a packet for a term, or for the end of the filter.
 func (n *node) count(w *Worker, t int32) {
+	if w.dry != nil {
+		w.dry.meets(n, t)
+		return
+	}
 	w.hit(n.slots[w.id][t].hit, w.key.octets)
 	if n.own != nil {
 		if s := n.own[w.id][t]; s != nil {
@@ -117,13 +121,23 @@ func (n *node) modify(w *Worker, now int64, a *action, t int32, m *Meta, v *Verd
 		m.Mark, w.key.value[fieldMark] = a.mark, uint64(a.mark)
 		changed |= 1 << fieldMark
 	}
-	if a.does&doesLog != 0 && n.slots[w.id][t].hit.sample(a.logEvery) {
-		v.Log, v.Term = true, n.base+TermID(t)
+	if a.does&doesLog != 0 {
+		if w.dry != nil {
+			w.dry.samples(a.logEvery)
+		} else if n.slots[w.id][t].hit.sample(a.logEvery) {
+			v.Log, v.Term = true, n.base+TermID(t)
+		}
 	}
 	if a.does&doesPolice != 0 {
 		p := n.policers[a.police]
-		c := p.colour(now, w.key.octets, m.LossPriority)
-		w.hit(p.tallies[c].shares[w.id], w.key.octets)
+		var c Colour
+		if w.dry != nil {
+			c = w.dry.colour(p, now, w.key.octets, m.LossPriority)
+			w.dry.asks(p.spec.Name, c)
+		} else {
+			c = p.colour(now, w.key.octets, m.LossPriority)
+			w.hit(p.tallies[c].shares[w.id], w.key.octets)
+		}
 		act := &p.act[c]
 		if act.kind == Discard {
 			return changed, false

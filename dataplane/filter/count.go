@@ -60,6 +60,7 @@ type Worker struct {
 	key    Key
 	search search
 	dirty  []*share
+	dry    *dryRun // of a DryWorker
 }
 
 // hit counts a packet.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"router/dataplane/ethtool"
 	"router/internal/probe"
 	"router/internal/testnet"
 )
@@ -60,6 +61,7 @@ func cmdNet(ts *testscript.TestScript, neg bool, args []string) {
 //	host h1 say NAME                             sends a word over it and gets it back
 //	host h1 overhear; host h1 heard              prints the packets that came to it since
 //	host h1 mac                                  prints its MAC address
+//	host h1 gro on|off                           its end takes what programs redirect to it
 //	host h1 down|up [DEVICE]                     its wire (or a device) goes down, up
 //	host h1 unplug [DEVICE]; host h1 plug DEVICE its wire (or a device) is taken away; it gets one
 //	host router devices                          prints what the kernel knows of its devices
@@ -157,6 +159,8 @@ func cmdHost(ts *testscript.TestScript, neg bool, args []string) {
 		say(ts, heard(ns))
 	case verb == "mac" && len(rest) == 0:
 		say(ts, ns.MAC(l, device).String())
+	case verb == "gro" && len(rest) == 1:
+		ns.Offload(l, device, map[string]bool{ethtool.RxGRO: rest[0] == "on"})
 	case verb == "down" && len(rest) < 2:
 		ns.Down(l, device)
 	case verb == "up" && len(rest) < 2:

@@ -171,6 +171,8 @@ func (l *lab) run(program string, args ...string) (out string, code int) {
 	var text strings.Builder
 	cmd.Stdout, cmd.Stderr = &text, &text
 	cmd.Dir = l.dir
+	// What rcli keeps of its user is the lab's.
+	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+filepath.Join(l.dir, "config"))
 	l.check(l.space("router").Start(cmd))
 	err := cmd.Wait()
 	var exit *exec.ExitError

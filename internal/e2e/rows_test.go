@@ -23,6 +23,7 @@ func TestRows(t *testing.T) {
 	w := &world{lab: l}
 	for _, r := range slices.Concat(
 		rowsShell(),
+		rowsEdit(),
 	) {
 		t.Run(r.name, func(t *testing.T) {
 			l.fatalf = t.Fatalf

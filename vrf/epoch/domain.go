@@ -41,6 +41,7 @@ type Domain struct {
 
 	mu      sync.Mutex // guards the list against concurrent registration
 	readers atomic.Pointer[[]*Reader]
+	advance atomic.Pointer[func()]
 }
 
 // New returns a Domain without readers, in which everything retired can be
@@ -71,7 +72,17 @@ func (d *Domain) Readers() int { return len(*d.readers.Load()) }
 
 // Advance starts a new epoch and returns it. What was unlinked before the
 // call may be used again once Passed returns at least the result.
-func (d *Domain) Advance() uint64 { return d.epoch.Add(1) }
+func (d *Domain) Advance() uint64 {
+	e := d.epoch.Add(1)
+	if f := d.advance.Load(); f != nil {
+		(*f)()
+	}
+	return e
+}
+
+// OnAdvance has f called, which must not wait, whenever an epoch begins: for a
+// reader that stands for others, whose grace period somebody has to ask for.
+func (d *Domain) OnAdvance(f func()) { d.advance.Store(&f) }
 
 // Passed returns the oldest epoch that some reader may still be in; with no
 // reader at work that is the current epoch. Whatever was unlinked in an

@@ -29,6 +29,9 @@ type Limbo[T any] struct {
 // NewLimbo returns an empty Limbo that follows d.
 func NewLimbo[T any](d *Domain) *Limbo[T] { return &Limbo[T]{domain: d} }
 
+// Domain returns the domain that l follows.
+func (l *Limbo[T]) Domain() *Domain { return l.domain }
+
 // Len returns how many items wait.
 func (l *Limbo[T]) Len() int { return l.length }
 

@@ -14,9 +14,10 @@ import (
 var ErrFull = errors.New("fib: arena is full")
 
 const (
-	// reservedWords stand at the start of the arena and stay zero: they are
-	// the empty block that the zero reference names.
-	reservedWords = 8
+	// reservedWords stand at the start of the arena. The first ones stay zero:
+	// they are the empty block that the zero reference names. The directory
+	// (record.go) follows.
+	reservedWords = 64
 
 	// maxBlock is the size in words of the largest block: 1+64 leaves, two
 	// bitmaps, skipped bits, 1+64 children.
@@ -43,6 +44,8 @@ type Arena struct {
 	mem []uint64 // never moves, never grows
 
 	mu      sync.Mutex
+	limit   uint32 // how many words of mem may be used; the rest is for grow
+	grow    func(words int) error
 	fresh   extent               // what the rising mark cuts from
 	free    [maxClass + 1]uint32 // heads of the lists of free blocks, by words
 	large   []extent             // free roots
@@ -56,6 +59,7 @@ type Arena struct {
 // ArenaStats says where an arena's memory is, in bytes.
 type ArenaStats struct {
 	Size   uint64 // all of the memory that the caller gave
+	Room   uint64 // of Size, what may be used before the arena has to grow
 	Used   uint64 // in what readers can reach
 	Free   uint64 // given back by its users, not yet used again
 	Limbo  uint64 // unlinked, waiting for readers to pass
@@ -67,20 +71,39 @@ type ArenaStats struct {
 // NewArena returns an arena in words, which are zero and belong to it from now
 // on; mapped memory may lie behind them, and is touched only as far as it is
 // used. Readers of all its tables take part in domain. It fails when there are
-// fewer than 64 words, or more than 2^31.
+// fewer than 128 words, or more than 2^31.
 func NewArena(words []uint64, domain *epoch.Domain) (*Arena, error) {
-	if len(words) < 64 || len(words) > maxWords {
-		return nil, fmt.Errorf("fib: arena of %d words: give 64 to 2^31", len(words))
+	if len(words) < 2*reservedWords || len(words) > maxWords {
+		return nil, fmt.Errorf("fib: arena of %d words: give %d to 2^31", len(words), 2*reservedWords)
 	}
+	return newArena(words, len(words), nil, domain), nil
+}
+
+// NewGrowingArena is NewArena for words of which only the first ones may be used
+// as yet. When they are full, grow is asked for more: once it returns without an
+// error, as many words from the start as it was asked for may be used, and hold
+// what stood there. It is called with the arena's lock held, so that nothing in
+// the memory changes meanwhile, and must not call the arena. Its error makes a
+// change fail with ErrFull, and is asked for again with the next change.
+func NewGrowingArena(words []uint64, first int, grow func(words int) error, domain *epoch.Domain) (*Arena, error) {
+	if first < 2*reservedWords || first > len(words) || len(words) > maxWords {
+		return nil, fmt.Errorf("fib: arena that starts with %d of %d words: give %d to 2^31", first, len(words), 2*reservedWords)
+	}
+	return newArena(words, first, grow, domain), nil
+}
+
+func newArena(words []uint64, first int, grow func(words int) error, domain *epoch.Domain) *Arena {
 	a := &Arena{
 		mem:   words,
-		fresh: extent{reservedWords, uint32(len(words)) - reservedWords},
+		limit: uint32(first),
+		grow:  grow,
+		fresh: extent{reservedWords, uint32(first) - reservedWords},
 		limbo: epoch.NewLimbo[extent](domain),
 	}
 	a.w.a = a
 	a.stats.Size = 8 * uint64(len(words))
 	a.stats.Used = 8 * reservedWords
-	return a, nil
+	return a
 }
 
 // NewHeapArena returns an arena of about size bytes in Go's heap.
@@ -97,7 +120,7 @@ func (a *Arena) Stats() ArenaStats {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.stats
-	s.Rest = 8 * uint64(a.fresh.words)
+	s.Room, s.Rest = 8*uint64(a.limit), 8*uint64(a.fresh.words)
 	s.Shadow = a.shadow.bytes()
 	return s
 }
@@ -145,7 +168,7 @@ func (a *Arena) alloc(n uint32) uint32 {
 		if at := a.split(n); at != 0 {
 			return at
 		}
-		if !a.refresh(n) {
+		if !a.refresh(n) && !a.extend(n) {
 			return 0
 		}
 	}
@@ -203,6 +226,38 @@ func (a *Arena) refresh(n uint32) bool {
 	a.large = slices.Delete(a.large, i, i+1)
 	a.stats.Free -= 8 * uint64(a.fresh.words)
 	a.scatter(rest)
+	return true
+}
+
+// steepUntil is up to how many words the arena quadruples, and beyond which it
+// doubles: growing costs readers' programs a change of tables.
+const steepUntil = 1 << 19
+
+// extend asks for more memory, until n words are fresh, and reports whether there
+// is enough.
+func (a *Arena) extend(n uint32) bool {
+	if a.grow == nil {
+		return false
+	}
+	limit := uint64(a.limit)
+	for limit < uint64(a.limit)+uint64(n) {
+		if limit *= 2; limit < steepUntil {
+			limit *= 2
+		}
+	}
+	limit = min(limit, uint64(len(a.mem)))
+	if limit < uint64(a.limit)+uint64(n) || a.grow(int(limit)) != nil {
+		return false
+	}
+	more := extent{a.limit, uint32(limit) - a.limit}
+	if a.fresh.start+a.fresh.words == a.limit {
+		a.fresh.words += more.words
+	} else {
+		rest := a.fresh
+		a.fresh = more
+		a.scatter(rest)
+	}
+	a.limit = uint32(limit)
 	return true
 }
 

@@ -66,8 +66,8 @@ func check(a *Arena, tables ...*Table) error {
 		}
 		next += e.words
 	}
-	if int(next) != len(a.mem) {
-		return fmt.Errorf("%d of %d words are accounted for", next, len(a.mem))
+	if int(next) != int(a.limit) {
+		return fmt.Errorf("%d of %d words are accounted for", next, int(a.limit))
 	}
 	return c.shadow()
 }

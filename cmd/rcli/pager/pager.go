@@ -316,6 +316,7 @@ func (p *Pager) press(k Key) error {
 	case Resized:
 		p.columns, p.rows = p.term.Size()
 		return p.show(p.top, false)
+	case Back:
 	}
 	p.notice = last
 	return nil

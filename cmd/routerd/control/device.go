@@ -95,6 +95,7 @@ type device struct {
 	// declared last.
 	failures uint32
 	claims   []bpf.Claim
+	fast     fastPart
 	changed  time.Time // of the last change of its state
 	status   intf.OperStatus
 	meter    meter
@@ -163,6 +164,7 @@ func (r *Router) buildDevice(ctx context.Context, name string, strict bool) erro
 			d.failures++
 		} else {
 			d.retry, d.backoff, d.failures = time.Time{}, 0, 0
+			r.joinFastPath(d)
 		}
 	}
 	if !l.Present || !d.want.Enabled {
@@ -192,8 +194,12 @@ func (r *Router) openDevice(ctx context.Context, d *device, l kernel.Link) error
 		r.log.Warn("interface needs attention", "ifd", d.name, "warning", warning)
 	}
 	d.warning = warning
+	polling := d.spec.Polling
 	d.spec = w
 	if d.open != nil {
+		if w.Polling != polling {
+			r.engine.SetPolling(d.port, w.Polling)
+		}
 		// The kernel may have got or lost addresses on it.
 		return r.reclaim(d.name)
 	}
@@ -203,7 +209,7 @@ func (r *Router) openDevice(ctx context.Context, d *device, l kernel.Link) error
 		return err
 	}
 	report := open.Report()
-	id, err := r.engine.AddPort(d.name, open.Queues(), dataplane.PortOptions{CompleteChecksums: report.Completes && !report.Marked})
+	id, err := r.engine.AddPort(d.name, open.Queues(), dataplane.PortOptions{CompleteChecksums: report.Completes && !report.Marked, Polling: w.Polling})
 	if err != nil {
 		return errors.Join(err, closeUnused(open))
 	}
@@ -242,6 +248,7 @@ func (r *Router) closeDevice(d *device) {
 		return
 	}
 	r.leaveDevice(d.name)
+	r.leaveFastPath(d)
 	delete(r.ports, d.port)
 	err := errors.Join(r.engine.RemovePort(d.port), d.open.Close())
 	if err != nil {

@@ -235,6 +235,9 @@ func (r *Router) note(s reconcile.Step) error {
 		} else {
 			r.system = models.SystemSpec{}
 		}
+		for name := range r.devices {
+			r.dirty.devices[name] = struct{}{}
+		}
 		r.events.changed(models.Object{Kind: models.System})
 	case reconcile.GRIBI:
 		return r.wantGRIBI(s.New.GRIBI)

@@ -136,7 +136,10 @@ func (r *Router) deviceState(name string) (s models.DeviceState, ok bool) {
 	report := d.open.Report()
 	s.Driver, s.DriverReason, s.ZeroCopy, s.CompletesChecksums = report.Driver, report.Reason, report.ZeroCopy, report.Completes
 	s.OffloadsOff = report.OffloadsOff
+	s.FastPath = d.fastState()
+	s.FastPath.Packets = r.engine.FastPackets(d.port)
 	s.XDPMode, s.QueuesInUse = report.XDPMode, uint16(report.Queues)
+	s.KernelPolls = r.engine.KernelPolls(d.port)
 	if c, ok := r.engine.PortCounters(d.port); ok {
 		s.Counters = models.Counters(c)
 	}

@@ -267,6 +267,17 @@ func (s *Server) mayRead(ctx context.Context, paths []tree.Path) error {
 	return nil
 }
 
+// MayReadAll refuses who may not read everything: for calls whose answers may tell
+// of anything.
+func (s *Server) MayReadAll(ctx context.Context) error {
+	r, everything := rights(ctx)
+	if everything || r.Everything(access.Read) {
+		return nil
+	}
+	s.denied()
+	return failf(codes.PermissionDenied, "your roles don't permit to read all of the router, which this tells of")
+}
+
 // behindView are the native subtrees that the OpenConfig view shows below each of
 // its roots.
 var behindView = map[string][]string{

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"router/cmd/routerd/datastore"
@@ -460,6 +462,9 @@ func commandErrors(bad []*command.Error) []error {
 // request is the datastore's request of a commit; plan is set for a check.
 func request(ctx context.Context, comment string, check bool, id string, seconds uint32) (req datastore.Request, plan *datastore.Plan) {
 	req.User, req.Source = Caller(ctx)
+	if md, ok := metadata.FromIncomingContext(ctx); ok && strings.HasPrefix(first(md, "user-agent"), "rcli") {
+		req.Source = "rcli"
+	}
 	req.Comment, req.Touched = comment, new([]tree.Path)
 	if id != "" {
 		req.Confirm = &datastore.Confirm{ID: id, Wait: time.Duration(seconds) * time.Second}

@@ -1,0 +1,88 @@
+package dataplane
+
+import "router/dataplane/layout"
+
+// This file is what a faster path has to do with the engine beside its tables.
+
+// FastPort is the offset in the arena of the record by which a program finds the
+// units of a port; ok is false where there is none. It stays valid for the port's
+// id when the port has gone, and is empty then.
+func (e *Engine) FastPort(id PortID) (record uint32, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.mirror == nil || e.mirror.ports[id] == nil {
+		return 0, false
+	}
+	return e.mirror.ports[id].record, true
+}
+
+// SetFastEgress says that a faster path may send by a port itself, which is the
+// kernel's device of that index; 0 for not. Packets to other ports are the user
+// path's.
+func (e *Engine) SetFastEgress(id PortID, device int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.mirror == nil || e.mirror.ports[id] == nil || e.mirror.ports[id].device == uint32(device) {
+		return
+	}
+	e.mirror.ports[id].device = uint32(device)
+	s := e.snapshot.Load()
+	for i := range e.topology.portUnits[id] {
+		u := s.units.at(uint32(i))
+		for _, a := range e.topology.adjacencies[i] {
+			e.mirror.setNeighbor(a, u)
+		}
+	}
+}
+
+// FastPackets is how many packets that came in by a port a faster path has
+// forwarded or dropped.
+func (e *Engine) FastPackets(id PortID) uint64 {
+	p := e.snapshot.Load().ports.at(uint32(id))
+	if p == nil {
+		return 0
+	}
+	t := e.portTally(p)
+	return t[layout.TallyInPackets]
+}
+
+// FlowSeed is the seed that the engine spreads flows by ([Config]).
+func (e *Engine) FlowSeed() uint64 { return e.config.FlowSeed }
+
+func (e *Engine) unitTally(u *unit) (t [layout.TallyWords]uint64) {
+	if e.mirror == nil {
+		return t
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.mirror.reclaim()
+	return e.mirror.unitTally(u.index, u.stats)
+}
+
+func (e *Engine) portTally(p *portView) (t [layout.TallyWords]uint64) {
+	if e.mirror == nil {
+		return t
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.mirror.reclaim()
+	return e.mirror.portTally(p.id, p.stats, e.topology.portUnits[p.id])
+}
+
+// tallyDrops are the places of a tally that count drops of what came in.
+var tallyDrops = map[int]Reason{
+	layout.TallyDiscarded: DropDiscarded, layout.TallyRPF4: DropRPF, layout.TallyRPF6: DropRPF,
+	layout.TallyFiltered: DropFiltered, layout.TallyPoliced: DropPoliced,
+	layout.TallyOutFiltered: DropFiltered, layout.TallyOutPoliced: DropPoliced, layout.TallyLost: DropPortGone,
+}
+
+// add adds what a faster path has counted. It takes unicast frames only.
+func (c *Counters) add(t [layout.TallyWords]uint64) {
+	c.InUnicast += t[layout.TallyInPackets]
+	c.InOctets += t[layout.TallyInOctets]
+	c.OutUnicast += t[layout.TallyOutPackets]
+	c.OutOctets += t[layout.TallyOutOctets]
+	for place := range tallyDrops {
+		c.InDiscards += t[place]
+	}
+}
