@@ -20,6 +20,7 @@ type SystemState struct {
 	Hostname string // shown when the applied spec has none: the machine's
 	Version  string
 	BootTime time.Time
+	Takeover *TakeoverState // nil for none
 
 	Process ProcessState
 	Access  *AccessState // nil for none
@@ -45,6 +46,12 @@ type ProcessState struct {
 	Resident, Heap uint64 // octets
 	CPUTime        time.Duration
 	Goroutines     uint32
+}
+
+// A TakeoverState is what the router has taken over from a former run.
+type TakeoverState struct {
+	Time               time.Time
+	Devices, Neighbors uint32
 }
 
 // Counters count packets and octets (RFC 8343). What passed in all, in-pkts and
@@ -109,7 +116,9 @@ type DeviceState struct {
 	QueuesInUse        uint16
 	XDPMode            XDPMode
 	ZeroCopy           bool
-	CompletesChecksums bool // tx-checksum is "complete", else "trusted"
+	KeepsForwarding    bool
+	KeepsReason        string // why it doesn't
+	CompletesChecksums bool   // tx-checksum is "complete", else "trusted"
 	FastPath           FastPathState
 	KernelPolls        bool // whenever a worker looks for frames
 
