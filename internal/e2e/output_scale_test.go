@@ -90,7 +90,7 @@ func TestShowsOfALargeRouter(t *testing.T) {
 		}
 	}
 	l.load(`{"routerd:gribi":{"config":{"enabled":true,"entry-limit":2000000}}}`)
-	l.program(t, routes)
+	l.programRoutes(t, routes)
 	before := l.resident()
 	for _, c := range []struct {
 		args  []string
@@ -121,8 +121,8 @@ func TestShowsOfALargeRouter(t *testing.T) {
 	}
 }
 
-// program has a controller add routes, and leave them there.
-func (l *lab) program(t *testing.T, routes int) {
+// programRoutes has a controller add routes, and leave them there.
+func (l *lab) programRoutes(t *testing.T, routes int) {
 	t.Helper()
 	c := l.gribi(t, 1, true)
 	c.do(rib.AFTResult_RIB_PROGRAMMED, nextHopOp(1, "10.0.0.2"), groupOp(1, 0, 1))
