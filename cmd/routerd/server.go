@@ -57,7 +57,7 @@ func serve(s boot.Settings, store *datastore.Store, st state, a *accessState, op
 		ops:    ops,
 		failed: make(chan error, 3),
 	}
-	paths.Guard(srv.gnmi.MayReadAll)
+	paths.Guard(srv.gnmi.MayRead)
 	limited := srv.gnmi.Limited
 	a.limited.Store(&limited)
 	a.warn(log, s.Listen)
