@@ -248,7 +248,7 @@ func rowSecrets(t *testing.T, w *world) {
 	s := w.rcliShell(t)
 	file := filepath.Join(t.TempDir(), "support.txt")
 	for _, command := range []string{"info user ann", "info user ann | display set", "info user ann | as yaml", "info user ann | as json", "request support information " + file} {
-		text := show(s, command + " | no-more")
+		text := show(s, command+" | no-more")
 		if !strings.HasPrefix(command, "request") {
 			contains(t, text, `hidden`)
 		}
