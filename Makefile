@@ -62,6 +62,10 @@ TIME   ?= 15m
 bench-net: build ## what the router forwards, beside others, as root: ROUNDS=5 TIME=15m; writes docs/performance.md and docs/plots
 	$(GO) run ./internal/bench/net -rounds $(ROUNDS) -time $(TIME) $(if $(ONLY),-only '$(ONLY)') $(if $(DEVICES),-devices $(DEVICES)) $(if $(NOTE),-note '$(NOTE)') $(VERB)
 
+.PHONY: instructions
+instructions: ## instructions a packet takes in the user path, counted by callgrind (Debian's valgrind)
+	./internal/bench/instructions '^BenchmarkForward$$/^inet$$/^routes=1$$' '^BenchmarkForward$$/^inet6$$/^routes=1$$'
+
 .PHONY: gribi
 gribi: ## gribigo's compliance tests against a routerd (as root; takes the network to build)
 	REQUIRE_PRIVILEGED=1 $(GO) test -count=1 -v ./internal/e2e -run TestGRIBICompliance
