@@ -41,6 +41,11 @@ func FillSystem(dst *gen.Device, s SystemState) {
 			PendingObjects: ygot.Uint32(s.PendingObjects),
 		},
 	}
+	if t := s.Takeover; t != nil {
+		st.Takeover = &gen.Routerd_System_State_Takeover{
+			Time: moment(t.Time), Devices: ygot.Uint32(t.Devices), Neighbors: ygot.Uint32(t.Neighbors),
+		}
+	}
 	if s.Applied != nil {
 		st.FastPath = gen.Routerd_FastPath_auto
 		if s.Applied.NoFastPath {
@@ -49,6 +54,10 @@ func FillSystem(dst *gen.Device, s SystemState) {
 	}
 	for reason, n := range s.Drops {
 		st.Dataplane.GetOrCreateDrops(reason).Count = ygot.Uint64(n)
+	}
+	if p := s.Process; p != (ProcessState{}) {
+		st.Process = &gen.Routerd_System_State_Process{ResidentOctets: ygot.Uint64(p.Resident), HeapOctets: ygot.Uint64(p.Heap),
+			CpuTime: ygot.Uint64(uint64(p.CPUTime)), Goroutines: ygot.Uint32(p.Goroutines)}
 	}
 	fillAccess(st, s.Access)
 	fillTLS(st, s.TLS)
@@ -72,6 +81,11 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		OffloadsOff:  s.OffloadsOff,
 		Speed:        count(s.Speed),
 		Counters:     deviceCounters(s.Counters),
+	}
+	st.Counters.LastClear = moment(s.Cleared)
+	if r := s.Rates; r.Known {
+		st.Rates = &gen.Routerd_Interface_State_Rates{InBitRate: ygot.Uint64(r.InBits), InPacketRate: ygot.Uint64(r.InPackets),
+			OutBitRate: ygot.Uint64(r.OutBits), OutPacketRate: ygot.Uint64(r.OutPackets)}
 	}
 	if a := s.Applied; a != nil {
 		st.Description = text(a.Description)
@@ -98,6 +112,8 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		st.QueuesInUse = ygot.Uint16(s.QueuesInUse)
 		st.XdpMode = xdpMode(s.XDPMode)
 		st.ZeroCopy = ygot.Bool(s.ZeroCopy)
+		st.KeepsForwarding = ygot.Bool(s.KeepsForwarding)
+		st.KeepsForwardingReason = text(s.KeepsReason)
 		st.FastPath = &gen.Routerd_Interface_State_FastPath{
 			Receives: ygot.Bool(s.FastPath.Receives == ""), ReceivesReason: text(s.FastPath.Receives),
 			Packets: ygot.Uint64(s.FastPath.Packets),
@@ -129,6 +145,11 @@ func FillUnit(dst *gen.Device, s UnitState) {
 		ApplyReason: text(s.Apply.Reason),
 		LastChange:  moment(s.LastChange),
 		Counters:    unitCounters(s.Counters),
+	}
+	st.Counters.LastClear = moment(s.Cleared)
+	if r := s.Rates; r.Known {
+		st.Rates = &gen.Routerd_Interface_Unit_State_Rates{InBitRate: ygot.Uint64(r.InBits), InPacketRate: ygot.Uint64(r.InPackets),
+			OutBitRate: ygot.Uint64(r.OutBits), OutPacketRate: ygot.Uint64(r.OutPackets)}
 	}
 	if a := s.Applied; a != nil {
 		st.Description = text(a.Description)

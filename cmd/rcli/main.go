@@ -24,6 +24,7 @@ const (
 	exitRefused      = 1
 	exitUsage        = 2
 	exitNoConnection = 3
+	exitInterrupted  = 130 // as shells have it: 128 and the signal's number
 )
 
 // A usageError is a mistake in how rcli was called.
@@ -40,6 +41,7 @@ type options struct {
 	json     bool
 	basic    bool // no escapes, no pager, whatever the terminal is
 	commands []string
+	view     view
 	out      io.Writer
 	in       io.Reader
 	errOut   io.Writer

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"router/cmd/rcli/command"
 	"router/cmd/rcli/editor"
@@ -234,7 +236,9 @@ func (o *options) shellIn(ctx context.Context, first string) error {
 	}
 	defer s.close()
 	s.ctx = ctx
-	s.identify(ctx)
+	if err := s.identify(ctx); err != nil {
+		return err
+	}
 	interactive := isTerminal(o.in) && isTerminal(o.out)
 	s.session.Interactive = interactive
 	end, err := s.attach()
@@ -309,8 +313,9 @@ func (s *shell) complain(err error, prompt string) {
 	fmt.Fprintf(s.o.errOut, "error: %s\n", strings.Join(lines, "\n"))
 }
 
-// identify finds the names for the prompt.
-func (s *shell) identify(ctx context.Context) {
+// identify finds the names for the prompt. It fails where no command could do better:
+// there is no router, or it doesn't know the user.
+func (s *shell) identify(ctx context.Context) error {
 	s.user, s.host = s.o.target.user, "router"
 	if s.user == "" {
 		if u, err := user.Current(); err == nil {
@@ -323,12 +328,16 @@ func (s *shell) identify(ctx context.Context) {
 	ctx, done := context.WithTimeout(ctx, 2*time.Second)
 	defer done()
 	notes, err := s.client.get(ctx, gpb.GetRequest_STATE, &gpb.Path{Elem: []*gpb.PathElem{{Name: "system"}, {Name: "state"}, {Name: "hostname"}}})
+	if _, code := explain(s.o.target, err); err != nil && (code == exitNoConnection || status.Code(err) == codes.Unauthenticated) {
+		return err
+	}
 	if err != nil || len(notes) == 0 || len(notes[0].GetUpdate()) == 0 {
-		return
+		return nil
 	}
 	if name := strings.Trim(string(rawValue(notes[0].GetUpdate()[0].GetVal())), `"`); name != "" && !strings.ContainsFunc(name, func(r rune) bool { return r < '!' || r > '~' }) {
 		s.host = name
 	}
+	return nil
 }
 
 // prompt is user@host> or, below a line that says where configuration mode stands,

@@ -119,6 +119,7 @@ type Router struct {
 	// oldNamespaces are to be let go once nothing is in them.
 	oldNamespaces []string
 	wake          chan struct{}              // the timers have changed
+	measured      time.Time                  // when rates were taken last
 	waiting       map[models.Object]struct{} // devices and units that are pending
 	booted        time.Time
 	started       time.Time // when the clock read zero
@@ -127,7 +128,8 @@ type Router struct {
 	recalled  map[intf.Index][]recollection // of the former run, until Adopt
 	adopting  bool
 	leaving   bool
-	forgetful bool // the memory has failed, and it was said
+	takeover  *models.TakeoverState // nil: there was nothing to take over
+	forgetful bool                  // the memory has failed, and it was said
 }
 
 // dirty is what Publish has to look at.

@@ -25,6 +25,10 @@ func (r *Router) SystemState() models.SystemState {
 	defer r.mu.Unlock()
 	system := r.system
 	s := models.SystemState{Applied: &system, Version: version.Version, BootTime: r.booted, PendingObjects: uint32(len(r.waiting))}
+	if t := r.takeover; t != nil {
+		c := *t
+		s.Takeover = &c
+	}
 	if name, err := os.Hostname(); err == nil {
 		s.Hostname = name
 	}
@@ -108,6 +112,10 @@ func (r *Router) Instances() []string {
 func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.deviceState(name)
+}
+
+func (r *Router) deviceState(name string) (s models.DeviceState, ok bool) {
 	d, t := r.devices[name], r.tree.Device(name)
 	if d == nil || t == nil {
 		return s, false
@@ -132,6 +140,10 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 	report := d.open.Report()
 	s.Driver, s.DriverReason, s.ZeroCopy, s.CompletesChecksums = report.Driver, report.Reason, report.ZeroCopy, report.Completes
 	s.OffloadsOff = report.OffloadsOff
+	keeps, why := d.open.Outlives()
+	if s.KeepsForwarding = keeps; why != nil {
+		s.KeepsReason = why.Error()
+	}
 	s.FastPath = d.fastState()
 	s.FastPath.Packets = r.engine.FastPackets(d.port)
 	s.XDPMode, s.QueuesInUse = report.XDPMode, uint16(report.Queues)
@@ -154,6 +166,8 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 		s.Drops[reason] += n
 		s.Counters.InDiscards += n
 	}
+	s.Counters, s.Cleared, s.Rates = d.meter.shown(s.Counters), d.meter.cleared, d.meter.rates
+	d.meter.shownDrops(s.Drops)
 	return s, true
 }
 
@@ -176,7 +190,7 @@ func (r *Router) UnitState(key intf.UnitKey) (s models.UnitState, ok bool) {
 	spec := t.Spec
 	s = models.UnitState{Key: key, Applied: &spec, IfIndex: t.Index, Oper: t.Down.Status(), OperReason: t.Reason, LastChange: u.changed, Apply: r.unitApply(t)}
 	if c, ok := r.engine.UnitCounters(t.Index); ok {
-		s.Counters = models.Counters(c)
+		s.Counters, s.Cleared, s.Rates = u.meter.shown(models.Counters(c)), u.meter.cleared, u.meter.rates
 	}
 	for _, f := range intf.Families {
 		if tf := t.Family(f); tf != nil {
