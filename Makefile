@@ -54,7 +54,7 @@ bench: ## benchmarks: tables, pipeline, commits, and (as root) packets per secon
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
 # make bench-net VERB=setup, run, report or teardown does one part of it alone;
-# ONLY=inet6/ chooses scenarios, DEVICES=redirect,linux what is measured.
+# ONLY=inet6/ chooses scenarios (a $ is written $$), DEVICES=redirect,linux what is measured.
 VERB   ?= all
 ROUNDS ?= 5
 TIME   ?= 15m
