@@ -115,7 +115,8 @@ func TestShowsOfALargeRouter(t *testing.T) {
 		if s.memory > 120<<20 {
 			t.Errorf("%v: rcli took %d MB", c.args, s.memory>>20)
 		}
-		if after.all > before.all+40<<20 {
+		// The garbage of a stream is bounded by the collector: half of what is live.
+		if after.all > before.all+40<<20+before.all/2 {
 			t.Errorf("%v: routerd took %d MB more", c.args, (after.all-before.all)>>20)
 		}
 	}
