@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -173,10 +172,4 @@ func explain(t target, err error) (lines []string, code int) {
 		}
 	}
 	return lines, code
-}
-
-// isUsage reports whether err is about how rcli was called.
-func isUsage(err error) bool {
-	var u *usageError
-	return errors.As(err, &u)
 }

@@ -12,10 +12,10 @@ import (
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
 	"github.com/openconfig/gnmi/proto/gnmi_ext"
-	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"router/cmd/rcli/command"
 	"router/gen/configpb"
 )
 
@@ -32,13 +32,6 @@ type commitOptions struct {
 	comment   string
 	confirmed int // minutes; 0 for an ordinary commit
 	id        string
-}
-
-func (f *commitOptions) flags(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.check, "check", false, "validate and say what would be done; change nothing")
-	cmd.Flags().StringVar(&f.comment, "comment", "", "words for the log of commits")
-	cmd.Flags().IntVar(&f.confirmed, "confirmed", 0, "take the commit back after so many minutes unless it is confirmed")
-	cmd.Flags().StringVar(&f.id, "id", "", "name of the confirmed commit (default: made up)")
 }
 
 // given reports whether any of the flags asks for something.
@@ -211,234 +204,83 @@ func differenceLines(list []*configpb.Difference) []string {
 	return lines
 }
 
-// oneID is the optional id of a confirmed commit.
-func oneID(args []string) string {
-	if len(args) > 0 {
-		return args[0]
-	}
-	return ""
-}
-
-func commitCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "commit confirm|cancel|wait|confirmed ...",
-		Short: "confirm or cancel a confirmed commit, move its deadline, or make one",
-		Args: func(_ *cobra.Command, args []string) error {
-			return fmt.Errorf("unknown command %q: want confirm, cancel, wait or confirmed", strings.Join(args, " "))
-		},
-		RunE: func(*cobra.Command, []string) error { return nil },
-	}
-	end := func(use, short, done string, call func(context.Context, *client, string) error) *cobra.Command {
-		return &cobra.Command{Use: use, Short: short, Args: cobra.MaximumNArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-			return o.with(func(c *client) error {
-				if err := call(c.context(cmd.Context()), c, oneID(args)); err != nil {
-					return err
-				}
-				_, err := fmt.Fprintln(o.out, done)
-				return err
-			})
-		}}
-	}
-	var f commitOptions
-	confirmed := &cobra.Command{
-		Use:   "confirmed MINUTES [merge|replace] FILE",
-		Short: "load a file as a commit that is taken back unless it is confirmed in time",
-		Args:  cobra.RangeArgs(2, 3),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			minutes, err := strconv.Atoi(args[0])
-			if err != nil || minutes == 0 {
-				return usagef("commit confirmed %s: want a number of minutes", args[0])
-			}
-			f.confirmed = minutes
-			mode := "merge"
-			if len(args) == 3 {
-				mode = args[1]
-			}
-			return o.commitFile(cmd.Context(), mode, args[len(args)-1], &f)
-		},
-	}
-	confirmed.Flags().StringVar(&f.comment, "comment", "", "words for the log of commits")
-	confirmed.Flags().StringVar(&f.id, "id", "", "name of the confirmed commit (default: made up)")
-	cmd.AddCommand(confirmed,
-		end("confirm [ID]", "make the confirmed commit that waits last", "confirmed", func(ctx context.Context, c *client, id string) error {
-			_, err := c.configuration().Confirm(ctx, &configpb.ConfirmRequest{Id: id})
-			return err
-		}),
-		end("cancel [ID]", "take the confirmed commit that waits back now", "taken back", func(ctx context.Context, c *client, id string) error {
-			_, err := c.configuration().Cancel(ctx, &configpb.ConfirmRequest{Id: id})
-			return err
-		}),
-		&cobra.Command{Use: "wait MINUTES [ID]", Short: "move the deadline of the confirmed commit that waits", Args: cobra.RangeArgs(1, 2),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				minutes, err := strconv.ParseUint(args[0], 10, 16)
-				if err != nil {
-					return usagef("commit wait %s: want a number of minutes", args[0])
-				}
-				return o.with(func(c *client) error {
-					_, err = c.configuration().SetWait(c.context(cmd.Context()), &configpb.SetWaitRequest{Id: oneID(args[1:]), Seconds: uint32(minutes) * 60})
-					return err
-				})
-			}})
-	for _, c := range cmd.Commands() {
-		usageArgs(c)
-	}
-	return cmd
-}
-
-func rollbackCommand(o *options) *cobra.Command {
-	var f commitOptions
-	cmd := &cobra.Command{
-		Use:   "rollback N",
-		Short: "make the configuration what it was after commit N, as a new commit (show commits lists them)",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			n, err := strconv.ParseUint(args[0], 10, 64)
-			if err != nil {
-				return usagef("rollback %s: want the number of a commit", args[0])
-			}
-			id, seconds, err := f.confirm()
-			if err != nil {
-				return err
-			}
-			return o.with(func(c *client) error {
-				resp, err := c.configuration().Rollback(c.context(cmd.Context()), &configpb.RollbackRequest{
-					Number: n, Comment: f.comment, Check: f.check, ConfirmId: id, ConfirmSeconds: seconds})
-				if err != nil {
-					return err
-				}
-				return o.printCommit(resp, id, f.confirmed)
-			})
-		},
-	}
-	f.flags(cmd)
-	return cmd
-}
-
-func rescueCommand(o *options) *cobra.Command {
-	var f commitOptions
-	cmd := &cobra.Command{
-		Use:       "rescue save|load",
-		Short:     "keep running as the configuration to go back to when all else fails, or go back to it",
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []string{"save", "load"},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, seconds, err := f.confirm()
-			if err != nil {
-				return err
-			}
-			if args[0] == "save" && f.given() {
-				return usagef("rescue save takes no flags: it makes no commit")
-			}
-			return o.with(func(c *client) error {
-				ctx := c.context(cmd.Context())
-				if args[0] == "save" {
-					_, err := c.configuration().SaveRescue(ctx, &configpb.SaveRescueRequest{})
-					return err
-				}
-				resp, err := c.configuration().LoadRescue(ctx, &configpb.RollbackRequest{Comment: f.comment, Check: f.check, ConfirmId: id, ConfirmSeconds: seconds})
-				if err != nil {
-					return err
-				}
-				return o.printCommit(resp, id, f.confirmed)
-			})
-		},
-	}
-	f.flags(cmd)
-	return cmd
-}
-
-func compareCommand(o *options) *cobra.Command {
-	return &cobra.Command{
-		Use:   "compare FROM [TO]",
-		Short: "what turns the configuration after commit FROM into that after TO (default: the newest)",
-		Args:  cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			req := &configpb.DiffRequest{}
-			for i, to := range []*uint64{&req.From, &req.To}[:len(args)] {
-				n, err := strconv.ParseUint(args[i], 10, 64)
-				if err != nil {
-					return usagef("compare %s: want the number of a commit", args[i])
-				}
-				*to = n
-			}
-			return o.with(func(c *client) error {
-				ctx := c.context(cmd.Context())
-				if len(args) == 1 {
-					log, err := c.configuration().Log(ctx, &configpb.LogRequest{Limit: 1})
-					if err != nil {
-						return err
-					}
-					if len(log.GetCommit()) > 0 {
-						req.To = log.GetCommit()[0].GetNumber()
-					}
-				}
-				resp, err := c.configuration().Diff(ctx, req)
-				if err != nil {
-					return err
-				}
-				if o.json {
-					return o.printAnswer(resp)
-				}
-				for _, l := range differenceLines(resp.GetDifference()) {
-					if _, err := fmt.Fprintln(o.out, l); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-		},
-	}
-}
-
-func planCommand(o *options) *cobra.Command {
-	return &cobra.Command{
-		Use:   "plan [merge|replace] FILE",
-		Short: "say what loading a file would do; change nothing",
-		Args:  cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			mode := "merge"
-			if len(args) == 2 {
-				mode = args[0]
-			}
-			return o.commitFile(cmd.Context(), mode, args[len(args)-1], &commitOptions{check: true})
-		},
-	}
-}
-
-func candidatesCommand(o *options) *cobra.Command {
-	return &cobra.Command{
-		Use:   "candidates",
-		Short: "list the open candidates: who edits what since when",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return o.with(func(c *client) error {
-				resp, err := c.configuration().List(c.context(cmd.Context()), &configpb.ListRequest{})
-				if err != nil {
-					return err
-				}
-				if o.json {
-					return o.printAnswer(resp)
-				}
-				var rows [][]string
-				for _, m := range resp.GetCandidate() {
-					var editors []string
-					for _, e := range m.GetEditors() {
-						editors = append(editors, e.GetUser())
-					}
-					rows = append(rows, []string{m.GetId(), dash(m.GetName()), dash(m.GetOwner().GetUser()), clock(m.GetOwner().GetSince()), dash(strings.Join(editors, ",")),
-						clock(m.GetEdited()), strconv.FormatUint(m.GetBase(), 10), strconv.FormatUint(m.GetBehind(), 10),
-						strconv.FormatUint(m.GetChanges(), 10), strconv.FormatUint(m.GetConflicts(), 10)})
-				}
-				return table(o.out, "Candidate Name Owner Since Editors Edited Base Behind Changes Conflicts", rows)
-			})
-		},
-	}
-}
-
 // clock is a time in nanoseconds since 1970, a dash for none.
 func clock(ns int64) string {
 	if ns == 0 {
 		return "-"
 	}
 	return time.Unix(0, ns).Format(time.DateTime)
+}
+
+// rollback makes the commit that call asks for with the options of f.
+func (o *options) rollback(ctx context.Context, c *client, f *commitOptions, call func(context.Context, *configpb.RollbackRequest) (*configpb.CommitResponse, error)) error {
+	id, seconds, err := f.confirm()
+	if err != nil {
+		return err
+	}
+	resp, err := call(c.context(ctx), &configpb.RollbackRequest{Comment: f.comment, Check: f.check, ConfirmId: id, ConfirmSeconds: seconds})
+	if err != nil {
+		return err
+	}
+	return o.printCommit(resp, id, f.confirmed)
+}
+
+// compareCommits prints what turns one commit's configuration into another's.
+func compareCommits(ctx context.Context, o *options, c *client, in *command.Input) error {
+	req := &configpb.DiffRequest{}
+	ctx = c.context(ctx)
+	for name, to := range map[string]*uint64{"from": &req.From, "to": &req.To} {
+		if !in.Has(name) {
+			continue
+		}
+		n, err := strconv.ParseUint(in.Value(name), 10, 64)
+		if err != nil {
+			return usagef("compare %s: want the number of a commit", in.Value(name))
+		}
+		*to = n
+	}
+	if !in.Has("to") {
+		log, err := c.configuration().Log(ctx, &configpb.LogRequest{Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(log.GetCommit()) > 0 {
+			req.To = log.GetCommit()[0].GetNumber()
+		}
+	}
+	resp, err := c.configuration().Diff(ctx, req)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return o.printAnswer(resp)
+	}
+	for _, l := range differenceLines(resp.GetDifference()) {
+		if _, err := fmt.Fprintln(o.out, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// showCandidates prints the open candidates: who edits what since when.
+func showCandidates(ctx context.Context, o *options, c *client, _ *command.Input) error {
+	resp, err := c.configuration().List(c.context(ctx), &configpb.ListRequest{})
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return o.printAnswer(resp)
+	}
+	var rows [][]string
+	for _, m := range resp.GetCandidate() {
+		var editors []string
+		for _, e := range m.GetEditors() {
+			editors = append(editors, e.GetUser())
+		}
+		rows = append(rows, []string{m.GetId(), dash(m.GetName()), dash(m.GetOwner().GetUser()), clock(m.GetOwner().GetSince()), dash(strings.Join(editors, ",")),
+			clock(m.GetEdited()), strconv.FormatUint(m.GetBase(), 10), strconv.FormatUint(m.GetBehind(), 10),
+			strconv.FormatUint(m.GetChanges(), 10), strconv.FormatUint(m.GetConflicts(), 10)})
+	}
+	return table(o.out, "Candidate Name Owner Since Editors Edited Base Behind Changes Conflicts", rows)
 }

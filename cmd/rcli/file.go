@@ -12,46 +12,7 @@ import (
 	"time"
 
 	gfile "github.com/openconfig/gnoi/file"
-	"github.com/spf13/cobra"
 )
-
-func fileCommand(o *options) *cobra.Command {
-	c := &cobra.Command{
-		Use: "file list|get|remove", Short: "files that the router has for its clients, such as the audit log",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return errors.New("want list, get or remove")
-			}
-			return fmt.Errorf("unknown: %s; want list, get or remove", args[0])
-		},
-		RunE: func(*cobra.Command, []string) error { return nil },
-	}
-	sub := func(use, short string, args cobra.PositionalArgs, do func(ctx context.Context, f gfile.FileClient, args []string) error) *cobra.Command {
-		s := &cobra.Command{Use: use, Short: short}
-		s.Args = func(cmd *cobra.Command, a []string) error {
-			if err := args(cmd, a); err != nil {
-				return usagef("file %s: %w; usage: %s", cmd.Name(), err, cmd.UseLine())
-			}
-			return nil
-		}
-		s.RunE = func(cmd *cobra.Command, a []string) error {
-			return o.with(func(c *client) error { return do(c.context(cmd.Context()), gfile.NewFileClient(c.conn), a) })
-		}
-		c.AddCommand(s)
-		return s
-	}
-	sub("list [PATH]", "what is in a directory", cobra.MaximumNArgs(1), o.listFiles)
-	var to string
-	get := sub("get PATH [--output FILE]", "fetch a file", cobra.ExactArgs(1), func(ctx context.Context, f gfile.FileClient, args []string) error {
-		return o.getFile(ctx, f, args[0], to)
-	})
-	get.Flags().StringVarP(&to, "output", "o", "", `where to put it; "-" prints it (default: the file's name, here)`)
-	sub("remove PATH", "remove a file", cobra.ExactArgs(1), func(ctx context.Context, f gfile.FileClient, args []string) error {
-		_, err := f.Remove(ctx, &gfile.RemoveRequest{RemoteFile: args[0]})
-		return err
-	})
-	return c
-}
 
 func (o *options) listFiles(ctx context.Context, f gfile.FileClient, args []string) error {
 	at := "/"

@@ -13,7 +13,6 @@ import (
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
 	"github.com/openconfig/ygot/ygot"
-	"github.com/spf13/cobra"
 )
 
 // parsePath reads a path such as /interface[name=ge0]/unit[id=0].
@@ -37,8 +36,11 @@ func pathText(p *gpb.Path) string {
 	return s
 }
 
-// with runs do on a connection that it makes and closes.
+// with runs do on the session's connection, or on one that it makes and closes.
 func (o *options) with(do func(*client) error) error {
+	if o.shared != nil {
+		return do(o.shared)
+	}
 	c, err := dial(o.target)
 	if err != nil {
 		return err
@@ -48,50 +50,6 @@ func (o *options) with(do func(*client) error) error {
 		err = cerr
 	}
 	return err
-}
-
-func getCommand(o *options) *cobra.Command {
-	var kind string
-	var commands bool
-	cmd := &cobra.Command{
-		Use:   "get [--type all|config|state] [--set] PATH...",
-		Short: "print what stands at a path, as RFC 7951 JSON or as set-commands",
-		Args:  cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			kinds := map[string]gpb.GetRequest_DataType{"all": gpb.GetRequest_ALL, "config": gpb.GetRequest_CONFIG, "state": gpb.GetRequest_STATE}
-			t, ok := kinds[kind]
-			if !ok {
-				return usagef("--type %s: want all, config or state", kind)
-			}
-			var paths []*gpb.Path
-			for _, a := range args {
-				p, err := parsePath(a)
-				if err != nil {
-					return err
-				}
-				paths = append(paths, p)
-			}
-			if commands && o.json {
-				return usagef("--set and --json are two forms: choose one")
-			}
-			if commands && !cmd.Flags().Changed("type") {
-				t = gpb.GetRequest_CONFIG
-			}
-			return o.with(func(c *client) error {
-				if commands {
-					return printCommands(cmd.Context(), o, c, t, paths)
-				}
-				notes, err := c.get(cmd.Context(), t, paths...)
-				if err != nil {
-					return err
-				}
-				return printNotifications(o, notes)
-			})
-		},
-	}
-	cmd.Flags().StringVar(&kind, "type", "all", "all, config or state")
-	cmd.Flags().BoolVar(&commands, "set", false, "print set-commands, which load takes: of configuration, or with --type of state too, as comments")
-	return cmd
 }
 
 // printCommands prints what stands at the paths as set-commands, a leaf as its
@@ -181,80 +139,6 @@ func mustJSON(v any) json.RawMessage {
 		return json.RawMessage("null")
 	}
 	return b
-}
-
-func setCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "set PATH VALUE [PATH VALUE]...",
-		Short: "set leaves, or merge JSON into containers; one commit",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 || len(args)%2 != 0 {
-				return fmt.Errorf("want pairs of a path and a value, have %d words", len(args))
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			req := &gpb.SetRequest{}
-			for i := 0; i < len(args); i += 2 {
-				p, err := parsePath(args[i])
-				if err != nil {
-					return err
-				}
-				v, err := encodeValue(p, args[i+1])
-				if err != nil {
-					return err
-				}
-				req.Update = append(req.Update, &gpb.Update{Path: p, Val: v})
-			}
-			return o.with(func(c *client) error { return c.set(cmd.Context(), req, o.quiet()) })
-		},
-	}
-	// A value may begin with a minus sign.
-	cmd.Flags().SetInterspersed(false)
-	return cmd
-}
-
-func deleteCommand(o *options) *cobra.Command {
-	return &cobra.Command{
-		Use:   "delete PATH...",
-		Short: "delete what stands at the paths; one commit",
-		Args:  cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			req := &gpb.SetRequest{}
-			for _, a := range args {
-				p, err := parsePath(a)
-				if err != nil {
-					return err
-				}
-				req.Delete = append(req.Delete, p)
-			}
-			return o.with(func(c *client) error { return c.set(cmd.Context(), req, o.quiet()) })
-		},
-	}
-}
-
-func loadCommand(o *options) *cobra.Command {
-	var f commitOptions
-	cmd := &cobra.Command{
-		Use:   "load [merge|replace] FILE",
-		Short: "commit RFC 7951 JSON of the whole tree, or set-commands, from a file (- is standard input); merge is the default",
-		Args:  cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			mode, file := "merge", args[len(args)-1]
-			if len(args) == 2 {
-				mode = args[0]
-			}
-			if mode != "merge" && mode != "replace" {
-				return usagef("load %s: want merge or replace", mode)
-			}
-			if f.given() {
-				return o.commitFile(cmd.Context(), mode, file, &f)
-			}
-			return load(cmd.Context(), o, mode, file)
-		},
-	}
-	f.flags(cmd)
-	return cmd
 }
 
 func load(ctx context.Context, o *options, mode, file string) error {

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
-	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -29,13 +28,6 @@ type groupTree struct {
 		Packets           string   `json:"packets"`
 		Octets            string   `json:"octets"`
 	} `json:"state"`
-}
-
-func multicastCommand(o *options) (*cobra.Command, func(ctx context.Context, c *client, args []string) error) {
-	var instance string
-	cmd := &cobra.Command{Use: "multicast [--instance NAME]", Short: "routes of groups, and the flows that follow them", Args: cobra.NoArgs}
-	cmd.Flags().StringVar(&instance, "instance", "default", "routing instance")
-	return cmd, func(ctx context.Context, c *client, _ []string) error { return showMulticast(ctx, o, c, instance) }
 }
 
 // showMulticast prints the declared routes of groups and the flows in the cache.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/term"
 )
@@ -74,29 +73,21 @@ const hashCost = 10
 // longestPassword is what bcrypt looks at, in octets.
 const longestPassword = 72
 
-func hashCommand(o *options) *cobra.Command {
-	return &cobra.Command{
-		Use:   "hash-password",
-		Short: "print the bcrypt hash of a password, for /user/config/password-hash; asks for it, or reads a line",
-		Example: `  rcli hash-password
-  rcli set '/user[name=ann]/config/password-hash' "$(rcli hash-password < file)"`,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			password, err := o.newPassword()
-			if err != nil {
-				return err
-			}
-			if len(password) > longestPassword {
-				return usagef("the password has %d octets: choose one of at most %d", len(password), longestPassword)
-			}
-			hash, err := bcrypt.GenerateFromPassword([]byte(password), hashCost)
-			if err != nil {
-				return fmt.Errorf("hash-password: %w", err)
-			}
-			_, err = fmt.Fprintf(o.out, "%s\n", hash)
-			return err
-		},
+// hashPassword asks for a password, or reads one, and prints its hash.
+func (o *options) hashPassword() error {
+	password, err := o.newPassword()
+	if err != nil {
+		return err
 	}
+	if len(password) > longestPassword {
+		return usagef("the password has %d octets: choose one of at most %d", len(password), longestPassword)
+	}
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), hashCost)
+	if err != nil {
+		return fmt.Errorf("hash-password: %w", err)
+	}
+	_, err = fmt.Fprintf(o.out, "%s\n", hash)
+	return err
 }
 
 // newPassword asks twice at a terminal, and reads a line elsewhere.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/openconfig/gnoi/system"
 	"github.com/openconfig/gnoi/types"
-	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -25,18 +24,8 @@ import (
 // A probeFlags are what ping and traceroute have in common.
 type probeFlags struct {
 	source, instance, unit string
-	df, four, six, names   bool
+	df, four, six          bool
 	wait                   time.Duration
-}
-
-func (f *probeFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.source, "source", "", "address of the router's to send from")
-	c.Flags().StringVar(&f.instance, "instance", "default", "routing instance that the destination is looked up in")
-	c.Flags().StringVar(&f.unit, "interface", "", "unit: of a link-local destination, its link; else whose address to send from")
-	c.Flags().BoolVar(&f.df, "df", false, "forbid routers to fragment (IPv4)")
-	c.Flags().BoolVarP(&f.four, "ipv4", "4", false, "of a name, the IPv4 address")
-	c.Flags().BoolVarP(&f.six, "ipv6", "6", false, "of a name, the IPv6 address")
-	c.Flags().DurationVar(&f.wait, "wait", 0, "how long to wait for an answer (default: the router's choice)")
 }
 
 // place puts the flags into the words of gNOI.
@@ -61,40 +50,6 @@ func (f *probeFlags) place(destination string) (to, from string, protocol types.
 		return to, from, protocol, usagef("--interface chooses the source address, and so does --source: give one of them")
 	}
 	return to, f.unit, protocol, nil
-}
-
-func pingCommand(o *options) *cobra.Command {
-	var f probeFlags
-	var count, size int32
-	var interval time.Duration
-	var flood bool
-	c := &cobra.Command{
-		Use: "ping DESTINATION [--instance NAME] [--source ADDRESS] [--count N] [--size N] [--interval TIME] [--df] [--interface UNIT]", Args: cobra.ExactArgs(1),
-		Short: "send echo requests through the dataplane and print the answers",
-	}
-	f.register(c)
-	c.Flags().Int32VarP(&count, "count", "n", 5, "packets to send; 0 for no end")
-	c.Flags().Int32Var(&size, "size", 56, "octets of data in each packet")
-	c.Flags().DurationVar(&interval, "interval", time.Second, "time between packets")
-	c.Flags().BoolVar(&flood, "flood", false, "send the next packet when the last is answered")
-	c.RunE = func(cmd *cobra.Command, args []string) error {
-		req := &system.PingRequest{Count: count, Size: size, Interval: int64(interval), Wait: int64(f.wait), DoNotFragment: f.df, DoNotResolve: true, NetworkInstance: f.instance}
-		switch {
-		case count < 0 || size < 1:
-			return usagef("ping: --count wants 0 or more, --size 1 or more")
-		case count == 0:
-			req.Count = -1
-		}
-		if flood {
-			req.Interval = -1
-		}
-		var err error
-		if req.Destination, req.Source, req.L3Protocol, err = f.place(args[0]); err != nil {
-			return err
-		}
-		return o.with(func(c *client) error { return o.ping(cmd.Context(), c, req) })
-	}
-	return c
 }
 
 // errNoAnswer is how a ping ends that nobody has answered: like ping(8), with exit

@@ -171,33 +171,3 @@ func TestTables(t *testing.T) {
 		})
 	}
 }
-
-func TestSplitWords(t *testing.T) {
-	for _, c := range []struct {
-		line string
-		want []string
-	}{
-		{"get /system", []string{"get", "/system"}},
-		{`set /system/config/hostname "a b"`, []string{"set", "/system/config/hostname", "a b"}},
-		{`set /x ''`, []string{"set", "/x", ""}},
-		{"get /interface[name=a b]/config", []string{"get", "/interface[name=a b]/config"}},
-		{"  ", nil},
-	} {
-		if got, err := splitWords(c.line); err != nil || !slices.Equal(got, c.want) {
-			t.Errorf("%q: %q %v, want %q", c.line, got, err, c.want)
-		}
-	}
-	if _, err := splitWords(`get "x`); err == nil {
-		t.Error("an open quote was accepted")
-	}
-}
-
-func FuzzSplitWords(f *testing.F) {
-	f.Add(`set /interface[name=a b]/config/description "x y"`)
-	f.Fuzz(func(t *testing.T, line string) {
-		words, err := splitWords(line)
-		if err == nil && len(words) > len(line) {
-			t.Errorf("%q: more words than letters: %q", line, words)
-		}
-	})
-}

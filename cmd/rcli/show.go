@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -14,7 +13,6 @@ import (
 	"text/tabwriter"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
-	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -148,92 +146,6 @@ type memberTree struct {
 	Backup   bool   `json:"backup"`
 	Active   bool   `json:"active"`
 	Reason   string `json:"reason"`
-}
-
-// tables are what show has, in the order in which it names them.
-var tables = []string{
-	"interfaces",
-	"routes",
-	"neighbors",
-	"sessions",
-	"local-policy",
-	"filters",
-	"policers",
-	"filter-log",
-	"multicast",
-	"gribi",
-	"commits",
-	"health",
-	"users",
-	"roles",
-	"audit",
-	"certificate",
-	"log-servers",
-}
-
-func showCommand(o *options) *cobra.Command {
-	show := &cobra.Command{
-		Use:   "show " + strings.Join(tables, "|"),
-		Short: "print tables of what the router has and does",
-		Args: func(cmd *cobra.Command, args []string) error {
-			last := len(tables) - 1
-			want := "want " + strings.Join(tables[:last], ", ") + " or " + tables[last]
-			if len(args) == 0 {
-				return errors.New(want)
-			}
-			return fmt.Errorf("unknown: %s; %s", args[0], want)
-		},
-		RunE: func(*cobra.Command, []string) error { return nil },
-	}
-	sub := func(c *cobra.Command, do func(ctx context.Context, c *client, args []string) error) {
-		args := c.Args
-		c.Args = func(cmd *cobra.Command, a []string) error {
-			if err := args(cmd, a); err != nil {
-				return usagef("show %s: %w", cmd.Name(), err)
-			}
-			return nil
-		}
-		c.RunE = func(cmd *cobra.Command, a []string) error {
-			return o.with(func(c *client) error { return do(cmd.Context(), c, a) })
-		}
-		show.AddCommand(c)
-	}
-	sub(&cobra.Command{Use: "interfaces [NAME]", Aliases: []string{"interface"}, Short: "devices, units, addresses, counters", Args: cobra.MaximumNArgs(1)},
-		func(ctx context.Context, c *client, args []string) error { return showInterfaces(ctx, o, c, args) })
-	sub(&cobra.Command{Use: "neighbors [INTERFACE]", Aliases: []string{"neighbor"}, Short: "neighbours and their link-layer addresses", Args: cobra.MaximumNArgs(1)},
-		func(ctx context.Context, c *client, args []string) error { return showNeighbors(ctx, o, c, args) })
-	sub(&cobra.Command{Use: "sessions [NAME]", Aliases: []string{"session"}, Short: "who gets the packets for the router itself, the most specific first", Args: cobra.MaximumNArgs(1)},
-		func(ctx context.Context, c *client, args []string) error { return showSessions(ctx, o, c, args) })
-	sub(&cobra.Command{Use: "local-policy", Short: "classes of packets for the router itself with their rates, and the sessions", Args: cobra.NoArgs},
-		func(ctx context.Context, c *client, _ []string) error { return showLocalPolicy(ctx, o, c) })
-	var instance string
-	var all bool
-	var query routeQuery
-	routes := &cobra.Command{
-		Use: "routes [--instance NAME] [--all] [CONDITIONS] [PREFIX|ADDRESS]", Aliases: []string{"route"}, Args: cobra.MaximumNArgs(1),
-		Short: "routes of an instance; of an address, the one that packets follow, or that meets the conditions",
-	}
-	routes.Flags().StringVar(&query.unit, "interface", "", "condition: leads out of this unit")
-	routes.Flags().StringVar(&query.source, "source", "", "condition: from this source")
-	routes.Flags().StringVar(&query.notSource, "not-source", "", "condition: from another source than this")
-	routes.Flags().StringVar(&query.protocol, "protocol", "", "condition: of this protocol")
-	routes.Flags().StringVar(&query.tag, "tag", "", "condition: with this tag")
-	routes.Flags().BoolVar(&query.direct, "direct", false, "condition: what it leads to is on the unit's link")
-	routes.Flags().BoolVar(&query.covering, "covering", false, "of an address: the routes of all prefixes that cover it")
-	routes.Flags().StringVar(&instance, "instance", "default", "routing instance")
-	routes.Flags().BoolVar(&all, "all", false, "permanent routes too")
-	sub(routes, func(ctx context.Context, c *client, args []string) error {
-		return showRoutes(ctx, o, c, instance, all, query, args)
-	})
-	filterCommands(o, sub)
-	accessCommands(o, sub)
-	sub(multicastCommand(o))
-	sub(healthCommand(o))
-	commitCommands(o, sub)
-	sub(logServersCommand(o))
-	sub(&cobra.Command{Use: "gribi", Short: "what controllers program over gRIBI, and who they are", Args: cobra.NoArgs},
-		func(ctx context.Context, c *client, _ []string) error { return showGRIBI(ctx, o, c) })
-	return show
 }
 
 // fetch reads what stands at path and hands each value to take; absent is true

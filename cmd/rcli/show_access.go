@@ -9,7 +9,6 @@ import (
 	"time"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
-	"github.com/spf13/cobra"
 )
 
 type userTree struct {
@@ -66,20 +65,6 @@ type certificateTree struct {
 	Loaded            string `json:"loaded"`
 	ClientAuthorities int    `json:"client-authorities"`
 	Error             string `json:"error"`
-}
-
-// accessCommands adds the tables of users, roles and what they called.
-func accessCommands(o *options, sub func(*cobra.Command, func(context.Context, *client, []string) error)) {
-	sub(&cobra.Command{Use: "users [NAME]", Aliases: []string{"user"}, Short: "users of the management plane, with their roles and logins", Args: cobra.MaximumNArgs(1)},
-		func(ctx context.Context, c *client, args []string) error { return showUsers(ctx, o, c, args) })
-	sub(&cobra.Command{Use: "roles [NAME]", Aliases: []string{"role"}, Short: "roles, or the rules of one", Args: cobra.MaximumNArgs(1)},
-		func(ctx context.Context, c *client, args []string) error { return showRoles(ctx, o, c, args) })
-	var last int
-	audit := &cobra.Command{Use: "audit [--last N]", Short: "calls of the management plane, the newest last", Args: cobra.NoArgs}
-	audit.Flags().IntVar(&last, "last", 0, "only the newest N")
-	sub(audit, func(ctx context.Context, c *client, _ []string) error { return showAudit(ctx, o, c, last) })
-	sub(&cobra.Command{Use: "certificate", Short: "the certificate that the router shows to clients", Args: cobra.NoArgs},
-		func(ctx context.Context, c *client, _ []string) error { return showCertificate(ctx, o, c) })
 }
 
 func oneOrAll(args []string) string {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
-	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -43,13 +42,6 @@ type datastoreTree struct {
 		User   string `json:"user"`
 	} `json:"rescue"`
 	Damage []string `json:"damage"`
-}
-
-func commitCommands(o *options, sub func(*cobra.Command, func(context.Context, *client, []string) error)) {
-	sub(&cobra.Command{Use: "commits", Short: "the log of commits, the newest first, and the one that waits to be confirmed", Args: cobra.NoArgs},
-		func(ctx context.Context, c *client, _ []string) error { return showCommits(ctx, o, c) })
-	sub(&cobra.Command{Use: "commit NUMBER", Short: "a commit, and where it changed something", Args: cobra.ExactArgs(1)},
-		func(ctx context.Context, c *client, args []string) error { return showCommit(ctx, o, c, args[0]) })
 }
 
 func commitPath(number string) *gpb.Path {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
-	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -99,18 +98,6 @@ type logTree struct {
 	SourcePort      *int   `json:"source-port"`
 	DestinationPort *int   `json:"destination-port"`
 	Length          int    `json:"length"`
-}
-
-// filterCommands adds the tables of filters.
-func filterCommands(o *options, sub func(*cobra.Command, func(context.Context, *client, []string) error)) {
-	sub(&cobra.Command{Use: "filters [NAME]", Aliases: []string{"filter"}, Short: "filters, or the terms of one, with what they matched", Args: cobra.MaximumNArgs(1)},
-		func(ctx context.Context, c *client, args []string) error { return showFilters(ctx, o, c, args) })
-	sub(&cobra.Command{Use: "policers [NAME]", Aliases: []string{"policer"}, Short: "policers, with what they coloured", Args: cobra.MaximumNArgs(1)},
-		func(ctx context.Context, c *client, args []string) error { return showPolicers(ctx, o, c, args) })
-	var last int
-	log := &cobra.Command{Use: "filter-log [--last N]", Short: "packets that filters logged, the newest last", Args: cobra.NoArgs}
-	log.Flags().IntVar(&last, "last", 0, "only the newest N")
-	sub(log, func(ctx context.Context, c *client, _ []string) error { return showFilterLog(ctx, o, c, last) })
 }
 
 // rootEntry is the path of an entry of a list at the root.

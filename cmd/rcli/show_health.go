@@ -9,7 +9,6 @@ import (
 	"time"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
-	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -22,11 +21,6 @@ type healthTree struct {
 		LastChange string `json:"last-change"`
 		Events     string `json:"unhealthy-events"`
 	} `json:"state"`
-}
-
-func healthCommand(o *options) (*cobra.Command, func(ctx context.Context, c *client, args []string) error) {
-	return &cobra.Command{Use: "health [COMPONENT]", Short: "whether the parts of the router do what they are there for", Args: cobra.MaximumNArgs(1)},
-		func(ctx context.Context, c *client, args []string) error { return showHealth(ctx, o, c, args) }
 }
 
 func showHealth(ctx context.Context, o *options, c *client, args []string) error {

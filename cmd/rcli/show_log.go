@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
-	"github.com/spf13/cobra"
 )
 
 type logServerTree struct {
@@ -21,11 +20,6 @@ type logServerTree struct {
 		Sent      string `json:"sent"`
 		Dropped   string `json:"dropped"`
 	} `json:"state"`
-}
-
-func logServersCommand(o *options) (*cobra.Command, func(ctx context.Context, c *client, args []string) error) {
-	return &cobra.Command{Use: "log-servers", Aliases: []string{"log-server"}, Short: "syslog servers, whether they are reached, and what they were sent", Args: cobra.NoArgs},
-		func(ctx context.Context, c *client, _ []string) error { return showLogServers(ctx, o, c) }
 }
 
 func showLogServers(ctx context.Context, o *options, c *client) error {

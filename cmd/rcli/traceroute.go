@@ -5,45 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/openconfig/gnoi/system"
-	"github.com/spf13/cobra"
 
 	"router/cmd/routerd/northbound/gnoi/note"
 )
-
-func tracerouteCommand(o *options) *cobra.Command {
-	var f probeFlags
-	var from uint32
-	var to int32
-	var protocol string
-	c := &cobra.Command{
-		Use: "traceroute DESTINATION [--instance NAME] [--source ADDRESS] [--protocol udp|icmp|tcp] [--max-ttl N] [--interface UNIT]", Args: cobra.ExactArgs(1),
-		Aliases: []string{"trace"}, Short: "print the routers on the way to a destination, as the dataplane sees it",
-	}
-	f.register(c)
-	c.Flags().Uint32Var(&from, "first-ttl", 1, "where to begin")
-	c.Flags().Int32Var(&to, "max-ttl", 30, "where to end")
-	c.Flags().StringVar(&protocol, "protocol", "udp", "what to send: udp, icmp or tcp")
-	c.Flags().BoolVar(&f.names, "resolve", false, "print the names of routers too")
-	c.RunE = func(cmd *cobra.Command, args []string) error {
-		req := &system.TracerouteRequest{
-			InitialTtl: from, MaxTtl: to, Wait: int64(f.wait), DoNotFragment: f.df, DoNotResolve: !f.names, DoNotLookupAsn: true, NetworkInstance: f.instance,
-		}
-		l4, ok := system.TracerouteRequest_L4Protocol_value[strings.ToUpper(protocol)]
-		if !ok {
-			return usagef("traceroute: --protocol %s: want udp, icmp or tcp", protocol)
-		}
-		req.L4Protocol = system.TracerouteRequest_L4Protocol(l4)
-		var err error
-		if req.Destination, req.Source, req.L3Protocol, err = f.place(args[0]); err != nil {
-			return err
-		}
-		return o.with(func(c *client) error { return o.traceroute(cmd.Context(), c, req) })
-	}
-	return c
-}
 
 // traceroute prints as traceroute(8) does: a line a hop, an address where it
 // changes, a star for no answer.

@@ -9,35 +9,7 @@ import (
 	"time"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
-	"github.com/spf13/cobra"
 )
-
-func watchCommand(o *options) *cobra.Command {
-	var every time.Duration
-	cmd := &cobra.Command{
-		Use:   "watch [--every INTERVAL] PATH...",
-		Short: "print values as they change (or, with --every, regularly) until interrupted",
-		Args:  cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			list := &gpb.SubscriptionList{Mode: gpb.SubscriptionList_STREAM, Encoding: gpb.Encoding_JSON_IETF}
-			for _, a := range args {
-				p, err := parsePath(a)
-				if err != nil {
-					return err
-				}
-				sub := &gpb.Subscription{Path: p, Mode: gpb.SubscriptionMode_ON_CHANGE}
-				if every > 0 {
-					sub.Mode = gpb.SubscriptionMode_SAMPLE
-					sub.SampleInterval = uint64(every.Nanoseconds())
-				}
-				list.Subscription = append(list.Subscription, sub)
-			}
-			return o.with(func(c *client) error { return watch(cmd.Context(), o, c, list) })
-		},
-	}
-	cmd.Flags().DurationVar(&every, "every", 0, "sample at this interval, such as 1s")
-	return cmd
-}
 
 // watch prints the stream's notifications until ctx ends.
 func watch(ctx context.Context, o *options, c *client, list *gpb.SubscriptionList) error {

@@ -26,7 +26,12 @@ func operations(d *daemon, s boot.Settings, log *slog.Logger) *gnoi.Services {
 // directories are those whose files clients may get: what the router writes for
 // people to read. Nothing there holds a secret.
 func directories(s boot.Settings) []gnoi.Directory {
-	return []gnoi.Directory{{Name: "audit", Path: filepath.Join(s.StateDir, "audit")}}
+	list := []gnoi.Directory{{Name: "audit", Path: filepath.Join(s.StateDir, "audit")}}
+	if s.LogFile != "" {
+		// The log's own file and what rotation made of it, not what lies beside them.
+		list = append(list, gnoi.Directory{Name: "log", Path: filepath.Dir(s.LogFile), Prefix: filepath.Base(s.LogFile)})
+	}
+	return list
 }
 
 // prober is the router as gNOI's Ping and Traceroute want it.

@@ -183,7 +183,7 @@ func (c *Candidate) sync() {
 func (c *Candidate) take() {
 	start := time.Now()
 	defer func() { c.took = time.Since(start) }()
-	delta := c.s.schema.Compare(c.s.running, c.s.candidate, c.touched...)
+	delta := c.s.schema.Compare(c.s.running, c.s.candidate, tree.Outermost(c.touched)...)
 	list, err := c.s.schema.Differences(delta)
 	if err != nil {
 		// The delta was made from trees of this schema.

@@ -145,7 +145,7 @@ func (s *Store) Diff(ctx context.Context, from, to uint64) ([]tree.Difference, e
 // the paths, which are those of containers, lists or entries; none is the whole.
 func (s *Store) DiffRunning(other *gen.Device, at ...tree.Path) ([]tree.Difference, error) {
 	var delta tree.Delta
-	s.View(func(running *gen.Device, _ Commit) { delta = s.schema.Compare(running, other, at...) })
+	s.View(func(running *gen.Device, _ Commit) { delta = s.schema.Compare(running, other, tree.Outermost(at)...) })
 	return s.schema.Differences(delta)
 }
 

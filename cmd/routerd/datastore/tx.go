@@ -53,8 +53,14 @@ type tx struct {
 	s       *Store
 	touched []tree.Path
 	seen    map[string]bool
+	apart   []tree.Path     // the touched paths that lie at or below no other one; known once edited
+	compare chan tree.Delta // gets the delta, where that is made beside the validation
 	objects map[models.Object]bool
 }
+
+// compareAside is from how many touched subtrees on another goroutine makes the delta:
+// so many take longer to compare than it takes to start one.
+const compareAside = 64
 
 func newTx(s *Store) *tx {
 	return &tx{s: s, seen: make(map[string]bool), objects: make(map[models.Object]bool)}
@@ -101,12 +107,16 @@ func (t *tx) patch(d tree.Delta, backward bool) []Violation {
 	return list
 }
 
-// delta is what the candidate differs by from running.
+// delta is what the candidate differs by from running. It is called once, after
+// prepare.
 func (t *tx) delta() tree.Delta {
-	if len(t.touched) == 0 {
+	switch {
+	case len(t.apart) == 0:
 		return tree.Delta{}
+	case t.compare != nil:
+		return <-t.compare
 	}
-	return t.s.schema.Compare(t.s.running, t.s.candidate, t.touched...)
+	return t.s.schema.Compare(t.s.running, t.s.candidate, t.apart...)
 }
 
 // paths are the touched paths that the log shows: in order, the first few, and
@@ -114,7 +124,7 @@ func (t *tx) delta() tree.Delta {
 func (t *tx) paths() []string {
 	const shown, longest = 20, 256
 	list := make([]string, 0, len(t.touched))
-	for _, p := range tree.Outermost(t.touched) {
+	for _, p := range t.apart {
 		if text := p.String(); len(text) <= longest {
 			list = append(list, text)
 		}
@@ -136,11 +146,17 @@ func (t *tx) prepare(ctx context.Context, edit func(*tx) []Violation) (_ models.
 	}
 	_, span = trace.Start(ctx, "validate")
 	defer func() { span.Done(err) }()
-	for _, p := range t.touched {
+	t.apart = tree.Outermost(t.touched)
+	if len(t.apart) >= compareAside {
+		t.compare = make(chan tree.Delta, 1)
+		go func() { t.compare <- t.s.schema.Compare(t.s.running, t.s.candidate, t.apart...) }()
+	}
+	for _, p := range t.apart {
 		t.addObjects(p)
 	}
 	change, broken := t.compile()
 	if broken != nil {
+		t.delta() // the trees are not to change while they are compared
 		return models.Change{}, broken
 	}
 	return change, nil

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,6 +76,7 @@ type Server struct {
 	source *source
 	now    func() time.Time
 	calls  *callStats
+	turns  chan struct{} // of the streams that look at changes
 
 	masters masters  // of Set
 	conns   sync.Map // of connKey to *markedConn
@@ -108,7 +110,7 @@ func New(opt Options) *Server {
 	}
 	opt.Limits = opt.Limits.withDefaults()
 	s := &Server{opt: opt, log: opt.Log, store: opt.Store, schema: opt.Store.Schema(), now: opt.now,
-		source: newSource(opt.Store, opt.State), calls: newCallStats(), done: make(chan struct{}),
+		source: newSource(opt.Store, opt.State), calls: newCallStats(), turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)), done: make(chan struct{}),
 		rate: newRateLimit(opt.Limits.Rate), open: map[string]bool{}, health: health.NewServer()}
 	for _, name := range openServices {
 		s.open[name] = true

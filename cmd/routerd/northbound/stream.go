@@ -29,6 +29,7 @@ type stream struct {
 	filter      tree.Filter
 	asks        *gnmi_ext.History // nil for the present
 	updatesOnly bool
+	working     bool // the stream has one of the Server's turns
 }
 
 // batch is how many updates a notification takes. One update holds one leaf.
@@ -69,6 +70,12 @@ func (s *sender) update(p tree.Path, v *gnmi.TypedValue) error {
 }
 
 func (s *sender) delete(p tree.Path) error {
+	if s.n != nil && len(s.n.Update) > 0 {
+		// Within a notification deletes are done before updates.
+		if err := s.flush(); err != nil {
+			return err
+		}
+	}
 	n := s.notification()
 	n.Delete = append(n.Delete, &gnmi.Path{Origin: s.origin, Elem: asAsked(p, s.annotation)})
 	if len(n.Delete) < batch {
@@ -85,8 +92,23 @@ func (s *sender) flush() error {
 	s.n = nil
 	s.c.calls.updates.Add(uint64(len(n.GetUpdate())))
 	s.c.calls.coalesced.Add(uint64(s.duplicates))
-	return s.c.out.Send(&gnmi.SubscribeResponse{Response: &gnmi.SubscribeResponse_Update{Update: n}})
+	return s.c.send(&gnmi.SubscribeResponse{Response: &gnmi.SubscribeResponse_Update{Update: n}})
 }
+
+// send waits for the client, and lets others have the turn meanwhile.
+func (c *stream) send(r *gnmi.SubscribeResponse) error {
+	if !c.working {
+		return c.out.Send(r)
+	}
+	c.rest()
+	defer c.work()
+	return c.out.Send(r)
+}
+
+// work takes a turn, rest gives it back. There are fewer turns than processors, so
+// that a change that many streams tell of leaves one for the commits that follow it.
+func (c *stream) work() { c.turns <- struct{}{}; c.working = true }
+func (c *stream) rest() { <-c.turns; c.working = false }
 
 func (c *stream) sync() error {
 	return c.out.Send(&gnmi.SubscribeResponse{Response: &gnmi.SubscribeResponse_SyncResponse{SyncResponse: true}})
@@ -171,6 +193,7 @@ func (c *stream) learn(sub *subscription, mem *seen) error {
 // A watch is a subscription of a STREAM with its timers. A zero time is never.
 type watch struct {
 	*subscription
+	out      *sender // of what has not been sent yet
 	mem      *seen
 	sample   time.Time
 	beat     time.Time
@@ -351,8 +374,11 @@ func (c *stream) eachVolatile(sub *subscription, visit func(tree.LeafValue) erro
 	return nil
 }
 
-// deliver sends the differences in what changed since the last look.
+// deliver sends the differences in what changed since the last look. What changed
+// at one time goes into one notification.
 func (c *stream) deliver(watches []*watch, changes *dirty) error {
+	c.work()
+	defer c.rest()
 	marks, more, ends := changes.take(marksAtOnce)
 	for _, m := range marks {
 		for _, w := range watches {
@@ -365,6 +391,15 @@ func (c *stream) deliver(watches []*watch, changes *dirty) error {
 				}
 			}
 		}
+	}
+	for _, w := range watches {
+		if w.out == nil {
+			continue
+		}
+		if err := w.out.flush(); err != nil {
+			return err
+		}
+		w.out = nil
 	}
 	if err := c.syncDone(ends); err != nil {
 		return err
@@ -386,15 +421,17 @@ func (c *stream) differences(w *watch, m *mark, p tree.Path) error {
 	if !ok {
 		return nil
 	}
-	s := c.sender(w.subscription, m.last)
-	s.duplicates = m.times - 1
+	s, err := c.senderFor(w, m)
+	if err != nil {
+		return err
+	}
 	w.mem.begin()
 	var news []batchOf
 	g := gatherer{emit: func(b batchOf) error {
 		news = append(news, b)
 		return nil
 	}}
-	err := c.eachOf(w.subscription, q, func(l tree.LeafValue) error {
+	err = c.eachOf(w.subscription, q, func(l tree.LeafValue) error {
 		if filter && !matches(w.pattern, l.Path) {
 			return nil
 		}
@@ -422,8 +459,21 @@ func (c *stream) differences(w *watch, m *mark, p tree.Path) error {
 			return err
 		}
 	}
-	if err := c.whole(s, w.subscription, changed); err != nil {
-		return err
+	return c.whole(s, w.subscription, changed)
+}
+
+// senderFor is the watch's sender, for what happened when the mark was made.
+func (c *stream) senderFor(w *watch, m *mark) (*sender, error) {
+	s := w.out
+	if s != nil && s.stamp == m.last.UnixNano() && s.duplicates == m.times-1 {
+		return s, nil
 	}
-	return s.flush()
+	if s != nil {
+		if err := s.flush(); err != nil {
+			return nil, err
+		}
+	}
+	s = c.sender(w.subscription, m.last)
+	s.duplicates, w.out = m.times-1, s
+	return s, nil
 }

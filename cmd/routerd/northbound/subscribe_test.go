@@ -25,6 +25,7 @@ type call struct {
 	t      testing.TB
 	cancel context.CancelFunc
 	stream gnmi.GNMI_SubscribeClient
+	told   []string // what expect has read and not asked for yet
 }
 
 func (b *bed) subscribe(list *gnmi.SubscriptionList) *call {

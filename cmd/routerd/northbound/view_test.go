@@ -272,30 +272,33 @@ func TestViewSubscribe(t *testing.T) {
 }
 
 // expect reads until the update or the delete of that path has come: a delete
-// of the path itself, or of each leaf that was below it.
+// of the path itself, or of each leaf that was below it. What came with it is left for
+// the next call.
 func (c *call) expect(t *testing.T, what, path, want string) {
 	t.Helper()
 	end := time.Now().Add(10 * time.Second)
 	var seen []string
-	for time.Now().Before(end) {
+	for {
+		for i, text := range c.told {
+			seen = append(seen, text)
+			if what == "delete" && text == "-"+path || what == "update" && text == "+"+path+" "+want {
+				c.told = c.told[i+1:]
+				return
+			}
+		}
+		c.told = nil
+		if time.Now().After(end) {
+			t.Fatalf("no %s of %s to %s; there were\n%s", what, path, want, strings.Join(seen, "\n"))
+		}
 		r, err := c.stream.Recv()
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, d := range r.GetUpdate().GetDelete() {
-			text := tree.Path(d.GetElem()).String()
-			seen = append(seen, "-"+text)
-			if what == "delete" && text == path {
-				return
-			}
+			c.told = append(c.told, "-"+tree.Path(d.GetElem()).String())
 		}
 		for _, u := range r.GetUpdate().GetUpdate() {
-			text := tree.Path(u.GetPath().GetElem()).String()
-			seen = append(seen, "+"+text)
-			if what == "update" && text == path && valueText(u.GetVal()) == want {
-				return
-			}
+			c.told = append(c.told, "+"+tree.Path(u.GetPath().GetElem()).String()+" "+valueText(u.GetVal()))
 		}
 	}
-	t.Fatalf("no %s of %s to %s; there were\n%s", what, path, want, strings.Join(seen, "\n"))
 }

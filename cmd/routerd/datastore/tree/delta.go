@@ -279,14 +279,15 @@ func (r *deltaReader) value(depth int) (any, error) {
 }
 
 // Compare is what turns the configuration old into new at and below the paths,
-// which are concrete and of containers, lists or entries; no path is the whole. The cost follows what
-// stands there. Entries of lists come in no particular order.
+// which are concrete, of containers, lists or entries, and none at or below another
+// (see [Outermost]); no path is the whole. The cost follows what stands there. Entries
+// of lists come in no particular order.
 func (s *Schema) Compare(old, new ygot.GoStruct, at ...Path) Delta {
 	if len(at) == 0 {
 		at = []Path{nil}
 	}
 	c := comparer{path: make(Path, 0, 16)}
-	for _, p := range Outermost(at) {
+	for _, p := range at {
 		c.descend(s.Root, reflect.ValueOf(old), reflect.ValueOf(new), p)
 	}
 	return Delta{c.out.data, c.out.n}
@@ -297,27 +298,36 @@ func Outermost(at []Path) []Path {
 	if len(at) < 2 {
 		return at
 	}
-	ids := make(map[string]bool, len(at))
-	for _, p := range at {
-		ids[p.String()] = true
+	texts := make([]string, len(at))
+	told := make(map[string]bool, len(at)) // the paths; true once they are in the result
+	for i, p := range at {
+		texts[i] = p.String()
+		told[texts[i]] = false
 	}
-	covered := func(p Path) bool {
+	_, all := told[Path(nil).String()]
+	covered := func(p Path, text string) bool {
+		// Each path above p is the beginning of its text.
+		end := 0
 		for i, e := range p {
-			if i > 0 && ids[p[:i].String()] {
-				return true
+			if i > 0 {
+				if _, ok := told[text[:end]]; ok {
+					return true
+				}
 			}
-			// An entry lies below its list as well.
-			if len(e.GetKey()) > 0 && ids[p[:i].Named(e.GetName()).String()] {
-				return true
+			if len(e.GetKey()) > 0 {
+				// An entry lies below its list as well.
+				if _, ok := told[text[:end+1+len(e.GetName())]]; ok {
+					return true
+				}
 			}
+			end += elemLen(e)
 		}
-		return len(p) > 0 && ids[Path(nil).String()]
+		return all && len(p) > 0
 	}
 	out := make([]Path, 0, len(at))
-	told := make(map[string]bool, len(at))
-	for _, p := range at {
-		if id := p.String(); !told[id] && !covered(p) {
-			told[id] = true
+	for i, p := range at {
+		if text := texts[i]; !told[text] && !covered(p, text) {
+			told[text] = true
 			out = append(out, p)
 		}
 	}

@@ -45,6 +45,15 @@ func writeElem(b *strings.Builder, e *gnmi.PathElem) {
 	}
 }
 
+// elemLen is how many octets of a path's text e is, with the slash before it.
+func elemLen(e *gnmi.PathElem) int {
+	n := 1 + len(e.GetName())
+	for k, v := range e.GetKey() {
+		n += len(k) + len(v) + len("[=]") + strings.Count(v, `\`) + strings.Count(v, "]")
+	}
+	return n
+}
+
 var keyEscaper = strings.NewReplacer(`\`, `\\`, `]`, `\]`)
 
 func writeKey(b *strings.Builder, k, v string) {

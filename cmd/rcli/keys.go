@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	gpb "github.com/openconfig/gnmi/proto/gnmi"
+
+	"router/cmd/rcli/command"
+)
+
+const (
+	// keysAge is how long live values are offered again without asking.
+	keysAge = 2 * time.Second
+	// keysBound is how long the router is waited for: help must not stall.
+	keysBound = 250 * time.Millisecond
+	// keysMost bounds the cache.
+	keysMost = 64
+)
+
+// A keyCache asks the router for keys of lists, and remembers the answers for a
+// moment. It is safe for concurrent use.
+type keyCache struct {
+	s  *shell
+	mu sync.Mutex
+	m  map[keyQuery]keyAnswer
+}
+
+type keyQuery struct {
+	candidate, path, key, prefix string
+	limit                        int
+}
+
+type keyAnswer struct {
+	at   time.Time
+	list []command.Candidate
+}
+
+func newKeyCache(s *shell) *keyCache { return &keyCache{s: s, m: map[keyQuery]keyAnswer{}} }
+
+// forget drops all answers: something was changed.
+func (k *keyCache) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.m)
+}
+
+// find is command.Env's Keys.
+func (k *keyCache) find(ctx context.Context, path, key, prefix string, limit int) []command.Candidate {
+	q := keyQuery{k.s.session.Candidate, path, key, prefix, limit}
+	k.mu.Lock()
+	a, ok := k.m[q]
+	k.mu.Unlock()
+	if ok && time.Since(a.at) < keysAge {
+		return slices.Clone(a.list)
+	}
+	ctx, done := context.WithTimeout(ctx, keysBound)
+	defer done()
+	names, err := k.s.client.keys(ctx, q)
+	if err != nil {
+		return nil // completion goes on without them
+	}
+	list := make([]command.Candidate, len(names))
+	for i, n := range names {
+		list[i] = command.Candidate{Text: n}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.m) >= keysMost {
+		clear(k.m)
+	}
+	k.m[q] = keyAnswer{time.Now(), list}
+	return slices.Clone(list)
+}
+
+// keys asks for the keys of a list that begin with a prefix.
+func (c *client) keys(ctx context.Context, q keyQuery) ([]string, error) {
+	p, err := parsePath(q.path)
+	if err != nil {
+		return nil, err
+	}
+	p.Elem = append(p.Elem, &gpb.PathElem{Name: q.key})
+	last := p.Elem[len(p.Elem)-2]
+	last.Key = map[string]string{q.key: "*"}
+	notes, err := c.get(ctx, gpb.GetRequest_ALL, p)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, n := range notes {
+		for _, u := range n.GetUpdate() {
+			if name := strings.Trim(string(rawValue(u.GetVal())), `"`); strings.HasPrefix(name, q.prefix) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	return names[:min(len(names), q.limit)], nil
+}

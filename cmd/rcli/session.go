@@ -1,0 +1,325 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"os/user"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	gpb "github.com/openconfig/gnmi/proto/gnmi"
+
+	"router/cmd/rcli/command"
+	"router/gen/configpb"
+)
+
+// A shell is a session with a router: one connection, one place in the configuration,
+// one candidate at most. It is used by one goroutine; what the router tells meanwhile
+// waits in news.
+type shell struct {
+	o       *options
+	env     *command.Env
+	session *command.Session
+	client  *client
+	input   lineReader // nil where nobody types
+	keys    *keyCache
+	aliases *aliases
+	last    error // of the command before
+
+	user, host string
+
+	editing func() // ends the candidate's session; nil for none
+	news    *news
+}
+
+// A lineReader reads the lines that somebody types. ReadLine fails with io.EOF at the
+// end of the input or Ctrl-D, and with errInterrupt at Ctrl-C.
+type lineReader interface {
+	ReadLine(ctx context.Context, prompt func() string) (string, error)
+}
+
+// errInterrupt is Ctrl-C at a prompt.
+var errInterrupt = errors.New("interrupted")
+
+// news is what the router has told of the candidate. It is safe for concurrent use.
+type news struct {
+	mu        sync.Mutex
+	candidate *configpb.Candidate
+	pending   bool
+	lost      error // the candidate's session ended by itself
+}
+
+// open begins a session.
+func (o *options) open(mode command.Mode) (*shell, error) {
+	c, err := dial(o.target)
+	if err != nil {
+		return nil, err
+	}
+	own := *o
+	own.shared = c
+	own.target = c.target // with the password, which is asked for once
+	s := &shell{o: &own, client: c, session: &command.Session{Mode: mode}, news: &news{}}
+	s.env = own.environment(s.session)
+	s.env.Client = &own
+	s.keys = newKeyCache(s)
+	s.env.Keys = s.keys.find
+	s.env.Shell = s
+	s.aliases = loadAliases()
+	return s, nil
+}
+
+func (s *shell) close() error {
+	s.leave()
+	return s.client.close()
+}
+
+// leave ends the candidate's session: a private or exclusive candidate is gone.
+func (s *shell) leave() {
+	if s.editing != nil {
+		s.editing()
+		s.editing = nil
+	}
+	s.session.Candidate, s.session.Status, s.session.Edit = "", command.Status{}, noPath
+	if s.session.Mode == command.Configuration {
+		s.session.Mode = command.Operational
+	}
+}
+
+// enter opens a candidate and goes to configuration mode.
+func (s *shell) enter(ctx context.Context, kind configpb.Kind, name string) error {
+	streamCtx, cancel := context.WithCancel(s.client.context(context.WithoutCancel(ctx)))
+	stop := context.AfterFunc(ctx, cancel) // until it is open
+	stream, err := s.client.configuration().Open(streamCtx, &configpb.OpenRequest{Kind: kind, Name: name})
+	if err != nil {
+		cancel()
+		return err
+	}
+	first, err := stream.Recv()
+	stop()
+	if err != nil {
+		cancel()
+		return err
+	}
+	n := &news{candidate: first}
+	s.news = n
+	s.editing = cancel
+	s.session.Mode, s.session.Candidate, s.session.Edit = command.Configuration, first.GetId(), noPath
+	go func() {
+		for {
+			m, err := stream.Recv()
+			n.mu.Lock()
+			if err == nil {
+				n.candidate = m
+			} else if streamCtx.Err() == nil {
+				n.lost = err
+			}
+			n.mu.Unlock()
+			if err != nil {
+				return
+			}
+			s.wake()
+		}
+	}()
+	return nil
+}
+
+// Note takes what an edit answered of the candidate.
+func (s *shell) Note(c *configpb.Candidate) {
+	s.news.mu.Lock()
+	s.news.candidate = c
+	s.news.mu.Unlock()
+	s.session.Status.Changed = c.GetChanges() > 0
+}
+
+// wake makes a prompt that is shown show the news.
+func (s *shell) wake() {
+	if w, ok := s.input.(interface{ Wake() }); ok {
+		w.Wake()
+	}
+}
+
+// refresh asks how the candidate and the commits stand, within a bound: what the
+// router does not say in time stays as it was.
+func (s *shell) refresh(ctx context.Context) {
+	if s.session.Mode != command.Configuration {
+		return
+	}
+	ctx, done := context.WithTimeout(s.client.context(ctx), 300*time.Millisecond)
+	defer done()
+	log, err := s.client.configuration().Log(ctx, &configpb.LogRequest{Limit: 1})
+	list, lerr := s.client.configuration().List(ctx, &configpb.ListRequest{})
+	s.news.mu.Lock()
+	defer s.news.mu.Unlock()
+	if err == nil {
+		s.news.pending = log.GetPending() != nil
+	}
+	if lerr == nil {
+		for _, c := range list.GetCandidate() {
+			if c.GetId() == s.session.Candidate {
+				s.news.candidate = c
+			}
+		}
+	}
+	c := s.news.candidate
+	s.session.Status = command.Status{Changed: c.GetChanges() > 0, Waiting: s.news.pending, Behind: c.GetBehind(), Conflicts: c.GetConflicts()}
+}
+
+// gone reports, once, that the candidate's session has ended by itself.
+func (s *shell) gone() error {
+	s.news.mu.Lock()
+	defer s.news.mu.Unlock()
+	err := s.news.lost
+	s.news.lost = nil
+	return err
+}
+
+// run runs one line.
+func (s *shell) run(ctx context.Context, line string) error {
+	line = s.aliases.expand(line, s.session.Mode)
+	in, err := commandTable().Parse(line, s.session.Mode, s.session.Edit)
+	if err != nil || in == nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	err = execute(ctx, s.env, in)
+	if in.Command.Effect != command.Reads {
+		s.keys.forget()
+	}
+	return err
+}
+
+// shellIn reads commands until the input ends, or somebody leaves; first is its
+// first line, "" for none.
+func (o *options) shellIn(ctx context.Context, first string) error {
+	s, err := o.open(command.Operational)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	s.identify(ctx)
+	interactive := isTerminal(o.in) && isTerminal(o.out)
+	s.session.Interactive = interactive
+	end, err := s.attach()
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := s.run(ctx, first); err != nil {
+		return err
+	}
+	for !s.session.Quit {
+		s.refresh(ctx)
+		if err := s.gone(); err != nil {
+			s.leave()
+			s.complain(fmt.Errorf("the candidate is gone, with the changes in it: %w", err), "")
+		}
+		s.banner()
+		line, err := s.input.ReadLine(ctx, s.prompt)
+		switch {
+		case errors.Is(err, errInterrupt):
+			continue
+		case errors.Is(err, io.EOF):
+			if line, err = "exit", nil; s.session.Interactive {
+				fmt.Fprintln(o.out)
+			} else {
+				line = "quit"
+			}
+		case err != nil:
+			return err
+		}
+		before := s.prompt()
+		s.last = s.run(ctx, line)
+		if s.last != nil {
+			s.complain(s.last, before)
+		}
+		if ctx.Err() != nil {
+			return &exitError{exitRefused}
+		}
+	}
+	if !interactive && s.last != nil {
+		_, code := s.judge(s.last)
+		return &exitError{code}
+	}
+	return nil
+}
+
+// judge turns an error into lines and an exit code.
+func (s *shell) judge(err error) ([]string, int) {
+	if isUsage(err) {
+		return []string{err.Error()}, exitUsage
+	}
+	return explain(s.o.target, err)
+}
+
+// complain says what went wrong. Where the line is still on the screen, the caret
+// stands under it.
+func (s *shell) complain(err error, prompt string) {
+	if errors.Is(err, context.Canceled) && !isUsage(err) {
+		fmt.Fprintln(s.o.errOut, "interrupted")
+		return
+	}
+	if e, ok := command.AsError(err); ok {
+		if s.session.Interactive && prompt != "" {
+			fmt.Fprint(s.o.errOut, e.Mark(len([]rune(prompt))))
+		} else {
+			fmt.Fprint(s.o.errOut, e.Caret("  "))
+		}
+	}
+	lines, _ := s.judge(err)
+	fmt.Fprintf(s.o.errOut, "error: %s\n", strings.Join(lines, "\n"))
+}
+
+// identify finds the names for the prompt.
+func (s *shell) identify(ctx context.Context) {
+	s.user, s.host = s.o.target.user, "router"
+	if s.user == "" {
+		if u, err := user.Current(); err == nil {
+			s.user = u.Username
+		}
+	}
+	if s.o.target.address != "" {
+		s.host = s.o.target.address
+	}
+	ctx, done := context.WithTimeout(ctx, 2*time.Second)
+	defer done()
+	notes, err := s.client.get(ctx, gpb.GetRequest_STATE, &gpb.Path{Elem: []*gpb.PathElem{{Name: "system"}, {Name: "state"}, {Name: "hostname"}}})
+	if err != nil || len(notes) == 0 || len(notes[0].GetUpdate()) == 0 {
+		return
+	}
+	if name := strings.Trim(string(rawValue(notes[0].GetUpdate()[0].GetVal())), `"`); name != "" && !strings.ContainsFunc(name, func(r rune) bool { return r < '!' || r > '~' }) {
+		s.host = name
+	}
+}
+
+// prompt is user@host> or user@host# .
+func (s *shell) prompt() string {
+	sign := "> "
+	if s.session.Mode == command.Configuration {
+		sign = "# "
+	}
+	return s.user + "@" + s.host + sign
+}
+
+// banner prints where configuration mode stands: '*' where the candidate differs from
+// running, '!' while a confirmed commit waits.
+func (s *shell) banner() {
+	if s.session.Mode != command.Configuration {
+		return
+	}
+	parts := []string{"edit", s.session.Edit.Words()}
+	text := "[" + strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " ") + "]"
+	if s.session.Status.Changed {
+		text += "*"
+	}
+	if s.session.Status.Waiting {
+		text += "!"
+	}
+	fmt.Fprintf(s.o.out, "\n%s\n", text)
+}
