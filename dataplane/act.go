@@ -16,6 +16,9 @@ func (w *worker) act(p *pkt, id uint32) {
 	var flow uint64 // of the packet, once a group needs it
 	for range maxLookups {
 		nh := w.engine.nexthops.at(id)
+		if w.trace != nil {
+			w.trace.comesTo(p, id, nh)
+		}
 		if nh == nil {
 			w.drop(p, DropNoRoute)
 			return
@@ -53,7 +56,7 @@ func (w *worker) act(p *pkt, id uint32) {
 				return
 			}
 			p.instance, p.table = nh.instance, r.table
-			id = p.lookup()
+			id = w.lookup(p)
 		case routing.Indirect:
 			id = uint32(nh.via)
 		case routing.Multicast, routing.Flood:
@@ -63,7 +66,7 @@ func (w *worker) act(p *pkt, id uint32) {
 			// The group's routes are going away when there is no answer: the group
 			// itself has another by now.
 			if id = w.groupSource(p, nh.sources); id == 0 {
-				id = p.lookup()
+				id = w.lookup(p)
 			}
 		case routing.Group:
 			switch n := uint64(len(nh.buckets)); n {
@@ -79,6 +82,9 @@ func (w *worker) act(p *pkt, id uint32) {
 					flow = nextFlow(flow)
 				}
 				id = uint32(nh.buckets[flow>>32&(n-1)])
+				if w.trace != nil {
+					w.trace.chose(flow>>32&(n-1), n)
+				}
 			}
 		case routing.Choice:
 			if id = w.chooseBranch(p, nh); id == 0 {
@@ -192,6 +198,9 @@ func (w *worker) mayForward(p *pkt, to intf.Index) bool {
 func (w *worker) resolve(p *pkt, i intf.Index) {
 	key := p.dstKey(i)
 	if a := w.engine.adjacencies.find(key); a != nil {
+		if w.trace != nil {
+			w.trace.neighbor(a)
+		}
 		w.forward(p, a)
 		return
 	}
@@ -282,6 +291,10 @@ func (w *worker) deliver(p *pkt, owner intf.Index) {
 // puntNeighbor gives an ARP packet or a message of neighbour discovery to the
 // control plane.
 func (w *worker) puntNeighbor(p *pkt, etherType uint16, e *localEntry) {
+	if w.trace != nil {
+		w.trace.toControl(p)
+		return
+	}
 	s := w.puntSlot(p, PuntNeighbor)
 	if s == nil {
 		w.dropLocal(p, e, DropPuntFull)
@@ -327,6 +340,9 @@ func (w *worker) puntPacket(p *pkt, s *puntSlot, k PuntKind) {
 
 // reportStale tells the control plane, once, that a stale neighbour is in use.
 func (w *worker) reportStale(rw *rewrite) {
+	if w.trace != nil {
+		return
+	}
 	s := w.punts[PuntStaleUse].next(0)
 	if s == nil || !w.policers[PuntStaleUse].take(w.instant(), w.engine.puntRates[PuntStaleUse]) {
 		return // the next packet reports it

@@ -137,7 +137,7 @@ func (e *Engine) UnitCounters(i intf.Index) (c Counters, ok bool) {
 	if u == nil {
 		return Counters{}, false
 	}
-	c = sum(u.stats.blocks)
+	c = sum(u.stats.counted())
 	c.add(e.unitTally(u))
 	return c, true
 }

@@ -173,7 +173,7 @@ func (e *Engine) editUnit(s *snapshot, spec Unit, gone bool) {
 		s.units = s.units.with(key, nil)
 	} else {
 		if stats == nil {
-			stats = &unitStats{blocks: make([]counterBlock, len(e.workers))}
+			stats = newUnitStats(len(e.workers))
 		}
 		u := e.newUnit(s, spec, stats)
 		s.units = s.units.with(key, u)

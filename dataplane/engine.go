@@ -56,6 +56,8 @@ type Config struct {
 	// kept beside them for a faster path, which counts in Tallies; nil for none.
 	Arena   *fib.Arena
 	Tallies Tallies
+	// Filters are where it reads filters; nil where the user path alone can judge.
+	Filters FastFilters
 }
 
 func (c *Config) setDefaults() {
@@ -114,13 +116,15 @@ type Engine struct {
 	adjacencies *adjacencyTable
 	sessions    *sessions
 	base        time.Time // of the workers' clocks
+	boot        int64     // base by the clock that policers go by, which programs in the kernel read, too
 	control     consumer
 	host        consumer
 	undelivered atomic.Uint64
 	filters     *filter.Table
 	filterLog   consumer
 	probes      probes
-	mirror      *mirror // nil for none
+	mirror      *mirror    // nil for none
+	tracing     sync.Mutex // a packet is traced: one at a time
 
 	mu          sync.Mutex // the one writer's turn: all below, and changes to the tables
 	topology    topology
@@ -173,6 +177,10 @@ func newEngine(c Config) (*Engine, error) {
 		portQueues:  make(map[PortID][]port.Queue),
 		nextPort:    1,
 	}
+	e.boot = monotonic()
+	if c.Filters != nil {
+		e.filters.SetWords(c.Filters.FilterWord)
+	}
 	e.puntRates = [numPunts]Rate{PuntUnresolved: c.Unresolved, PuntStaleUse: c.StaleUse, PuntFlow: c.Flow}
 	e.snapshot.Store(&snapshot{})
 	if c.Arena != nil {
@@ -219,6 +227,8 @@ type PortOptions struct {
 	// to a device that does not exist (veth, virtio, TAP): frames whose TCP or
 	// UDP checksum is only the pseudo-header's are completed.
 	CompleteChecksums bool
+	// Polling says how workers wait for frames of the port.
+	Polling intf.Polling
 }
 
 // AddPort gives a port to the workers: queue i is served by worker i modulo the

@@ -126,7 +126,10 @@ func (w *worker) filter(p *pkt, h filter.Hook, u *unit, to *egress) (via uint32,
 		}
 	}
 	w.filtered = true
-	v := b.Run(w.filters, w.instant(), w.l3(p), &meta)
+	v := b.Run(w.filters, w.engine.boot+w.instant(), w.l3(p), &meta)
+	if w.trace != nil {
+		w.trace.filtered(p, h, u, &v)
+	}
 	p.label = label{mark: meta.Mark, loss: meta.LossPriority, class: meta.ForwardingClass}
 	if v.Log {
 		w.logVerdict(p, h, u, b, &v)
@@ -197,6 +200,9 @@ func (w *worker) mirror(p *pkt, i intf.Index, to *egress) {
 	}
 	c := pkt{at: room + port.Headroom, n: p.n}
 	copy(w.pool.Room(room)[port.Headroom:], w.l3(p))
+	if w.trace != nil {
+		defer w.trace.subject(TraceMirror, i)()
+	}
 	dst, src := w.stations(p, to)
 	start := c.at - uint32(packet.EthernetLen(u.spec.VLAN))
 	packet.PutEthernet(w.mem[start:c.at], dst, src, u.spec.VLAN, etherTypes[p.fam])

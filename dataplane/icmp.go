@@ -70,6 +70,9 @@ func (w *worker) icmpErrorFrom(p *pkt, typ, code uint8, rest uint32, src netip.A
 		r.n = uint16(packet.PutICMPv6Error(dst, typ, code, rest, src, l3))
 		r.hi, r.lo = packet.IPv6(dst).Dst64()
 	}
+	if w.trace != nil {
+		w.trace.answered(&r, typ, code, rest, src)
+	}
 	w.reply(&r)
 }
 
@@ -109,6 +112,9 @@ func (w *worker) errorSource(p *pkt) netip.Addr {
 func (w *worker) sendReplies() {
 	for i := range w.replies {
 		p := &w.replies[i]
+		if w.trace != nil {
+			w.trace.subject(TraceAnswer, 0)
+		}
 		if !w.filterOwn(p) {
 			continue
 		}
@@ -116,7 +122,7 @@ func (w *worker) sendReplies() {
 			w.drop(p, DropNoInstance)
 			continue
 		}
-		w.act(p, p.lookup())
+		w.act(p, w.lookup(p))
 	}
 	w.replies = w.replies[:0]
 }

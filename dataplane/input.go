@@ -43,6 +43,9 @@ func (w *worker) receive(q *rxQueue) int {
 			w.checkSources(batch, f)
 		}
 		batch.lookup(f)
+		if w.trace != nil {
+			w.trace.lookedUp(batch)
+		}
 		if batch.steered {
 			batch.steer()
 		}
@@ -328,6 +331,6 @@ func (w *worker) originate(p *pkt) {
 	case p.table == nil:
 		w.drop(p, DropNoInstance)
 	default:
-		w.act(p, p.lookup())
+		w.act(p, w.lookup(p))
 	}
 }

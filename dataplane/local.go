@@ -39,6 +39,9 @@ func (w *worker) local(p *pkt, to intf.Index, cast castClass) {
 			l.entry = s.neighbor
 		}
 	}
+	if w.trace != nil {
+		w.trace.session(l.entry)
+	}
 	if !w.admit(p, l.entry) {
 		return
 	}
@@ -91,6 +94,13 @@ func (w *worker) localARP(p *pkt) {
 // admit counts a packet for its session, and drops it where the class's rate is
 // exceeded. What nobody gets takes no part in the rate.
 func (w *worker) admit(p *pkt, e *localEntry) bool {
+	if w.trace != nil {
+		if e.consumer == session.ToDiscard || e.class.policer.Conforms(w.instant()) {
+			return true
+		}
+		w.drop(p, DropLocalPoliced)
+		return false
+	}
 	own, class := &e.stats[w.id], &e.class.stats[w.id]
 	bump(&own.packets, 1)
 	bump(&own.octets, uint64(p.n))
@@ -107,8 +117,10 @@ func (w *worker) admit(p *pkt, e *localEntry) bool {
 
 // dropLocal drops a packet that admit has counted.
 func (w *worker) dropLocal(p *pkt, e *localEntry, r Reason) {
-	bump(&e.stats[w.id].dropped, 1)
-	bump(&e.class.stats[w.id].dropped, 1)
+	if w.trace == nil {
+		bump(&e.stats[w.id].dropped, 1)
+		bump(&e.class.stats[w.id].dropped, 1)
+	}
 	w.drop(p, r)
 }
 
@@ -117,6 +129,10 @@ func (w *worker) dropLocal(p *pkt, e *localEntry, r Reason) {
 func (w *worker) toHost(l *localPacket) {
 	if l.nd {
 		w.puntNeighbor(l.p, packet.EtherTypeIPv6, l.entry)
+		return
+	}
+	if w.trace != nil {
+		w.trace.delivered(l.p, l.to)
 		return
 	}
 	if t := w.engine.probes.table.Load(); t != nil && w.answersProbe(t, l.p) {

@@ -27,6 +27,9 @@ func (w *worker) echo(l *localPacket) {
 		w.dropLocal(p, l.entry, DropNoBuffer)
 		return
 	}
+	if w.trace != nil {
+		w.trace.add(TraceStep{Kind: TraceEcho})
+	}
 	r := *p
 	r.flags, r.label, r.rx = flagOriginated|flagReply, label{}, nil
 	w.replies = append(w.replies, r)
@@ -140,6 +143,9 @@ func (w *worker) reset(p *pkt) {
 		r.lo = uint64(packet.IPv4(b[:n]).Dst32())
 	} else {
 		r.hi, r.lo = packet.IPv6(b[:n]).Dst64()
+	}
+	if w.trace != nil {
+		w.trace.add(TraceStep{Kind: TraceReset})
 	}
 	w.reply(&r)
 }

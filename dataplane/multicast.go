@@ -148,6 +148,9 @@ func (w *worker) emitCopy(p *pkt, to egress) {
 	c.at = start + port.Headroom
 	c.buf = port.Buf{Addr: c.at - head, Len: uint16(head) + c.n}
 	copy(w.mem[c.buf.Addr:], w.mem[p.buf.Addr:p.at+uint32(p.n)])
+	if w.trace != nil {
+		defer w.trace.subject(TraceCopy, to.unit.index)()
+	}
 	w.emit(&c, to)
 }
 
@@ -208,6 +211,10 @@ func (w *worker) isMembership(p *pkt) bool {
 // reportFlow tells the control plane of a packet's source and group. If it can't
 // now, a later packet does.
 func (w *worker) reportFlow(p *pkt) {
+	if w.trace != nil {
+		w.trace.add(TraceStep{Kind: TraceReported})
+		return
+	}
 	n := packet.IPv4MinHeaderLen
 	if p.fam == intf.Inet6 {
 		n = packet.IPv6HeaderLen

@@ -77,6 +77,10 @@ func (w *worker) emitFitting(p *pkt, to egress) {
 	case !to.mac.IsZero():
 		w.sendLink(p, to.unit, to.mac, etherTypes[p.fam])
 	default:
+		if w.trace != nil {
+			w.trace.unresolved(p, to.key)
+			return
+		}
 		s := w.punt(p, PuntUnresolved)
 		if s == nil {
 			return
@@ -93,6 +97,9 @@ func (w *worker) fragment(p *pkt, to egress, mtu int) {
 	if fault != packet.FaultNone {
 		w.drop(p, Reason(fault))
 		return
+	}
+	if w.trace != nil {
+		w.trace.add(TraceStep{Kind: TraceFragmented, MTU: uint16(mtu)})
 	}
 	for {
 		start, ok := w.pool.GetFor(mtu)
@@ -156,6 +163,10 @@ func (w *worker) output(p *pkt, u *unit, id PortID, start uint32) {
 // port.
 func (w *worker) enqueue(id PortID, b port.Buf) {
 	if int(id) >= len(w.tx) {
+		if w.trace != nil {
+			w.trace.sent(id, b)
+			return
+		}
 		w.drop(&pkt{buf: b}, DropPortGone)
 		return
 	}

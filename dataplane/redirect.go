@@ -62,6 +62,9 @@ func (w *worker) redirect(p *pkt, rw *rewrite) {
 		w.drop(&r, DropNoBuffer)
 		return
 	}
+	if w.trace != nil {
+		w.trace.add(TraceStep{Kind: TraceRedirect, Addr: target, IfIndex: p.in.index})
+	}
 	w.replies = append(w.replies, r)
 }
 

@@ -54,7 +54,11 @@ func (w *worker) checkSources(b *batch, f intf.Family) {
 	for i := range r.n {
 		at := int(r.at[i])
 		p := &b.pkts[at]
-		if w.leadsBack(p, r.ids[i]) {
+		back := w.leadsBack(p, r.ids[i])
+		if w.trace != nil {
+			w.trace.checked(p, back)
+		}
+		if back {
 			continue
 		}
 		p.in.stats.blocks[w.id].rpf[f].Add(1)
@@ -140,9 +144,10 @@ func (e *Engine) RPFDrops(i intf.Index) (drops [2]uint64) {
 	if u == nil {
 		return drops
 	}
-	for j := range u.stats.blocks {
+	counted := u.stats.counted()
+	for j := range counted {
 		for _, f := range intf.Families {
-			drops[f] += u.stats.blocks[j].rpf[f].Load()
+			drops[f] += counted[j].rpf[f].Load()
 		}
 	}
 	t := e.unitTally(u)

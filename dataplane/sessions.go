@@ -69,6 +69,7 @@ type localClass struct {
 
 // A localEntry is a session as workers use it: immutable.
 type localEntry struct {
+	id       SessionID // 0 for what no session matches
 	consumer session.Consumer
 	class    *localClass
 	stats    localStats
@@ -135,7 +136,7 @@ func (e *Engine) SetSession(id SessionID, s Session) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	x := e.sessions
-	next := &sessionEntry{match: s.Match, entry: &localEntry{consumer: s.Consumer, class: x.class(s.Class, len(e.workers))}}
+	next := &sessionEntry{match: s.Match, entry: &localEntry{id: id, consumer: s.Consumer, class: x.class(s.Class, len(e.workers))}}
 	old := x.entries[id]
 	if old != nil {
 		next.entry.stats = old.entry.stats

@@ -16,9 +16,9 @@ type tallyShare struct {
 }
 
 // count adds a packet of n octets to the share of a worker, which is the only
-// one to write there. A nil tally counts nothing.
+// one to write there. A nil tally counts nothing, and what is traced counts nowhere.
 func (t *tally) count(worker int, n uint16) {
-	if t == nil {
+	if t == nil || worker == len(t.shares) { // a traced packet's
 		return
 	}
 	s := &t.shares[worker]

@@ -70,11 +70,17 @@ type family struct {
 	redirects []netip.Prefix
 }
 
-// unitStats has a block for each worker.
+// unitStats has a block for each worker, and one for packets that are traced,
+// which nobody counts.
 type unitStats struct {
 	blocks []counterBlock
 	past   [layout.TallyWords]uint64 // of a faster path, at places that it has left; under Engine.mu
 }
+
+func newUnitStats(workers int) *unitStats { return &unitStats{blocks: make([]counterBlock, workers+1)} }
+
+// counted are the blocks of the workers.
+func (s *unitStats) counted() []counterBlock { return s.blocks[:len(s.blocks)-1] }
 
 // addressSet is the addresses of a unit, mostly few. A filter of 64 bits spares
 // nearly every foreign address the search.

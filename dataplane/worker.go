@@ -10,6 +10,7 @@ import (
 
 	"router/dataplane/filter"
 	"router/dataplane/port"
+	"router/intf"
 	"router/vrf/epoch"
 )
 
@@ -27,15 +28,20 @@ type worker struct {
 	waker  *waker
 	base   time.Time
 
-	rx    []rxQueue
-	tx    []txPort // by PortID
-	dirty []PortID // ports with frames in tx
-	snap  *snapshot
+	rx []rxQueue
+	// How long to look for work after the last, and whether for ever: choosePace. left
+	// is what remains of patience after looking in vain.
+	patience, left time.Duration
+	busy           bool
+	tx             []txPort // by PortID
+	dirty          []PortID // ports with frames in tx
+	snap           *snapshot
 
 	bufs    [batchSize]port.Buf
 	batch   [2]batch
 	rpf     rpfBatch
-	replies []pkt // ICMP errors, resets and echo replies that wait for their turn
+	trace   *tracing // of a worker that only tries a packet out; else nil
+	replies []pkt    // ICMP errors, resets and echo replies that wait for their turn
 
 	filters  *filter.Worker
 	filtered bool // some filter has run in this batch
@@ -82,6 +88,7 @@ type rxQueue struct {
 	sends    bool // it is the worker's txPort.queue, too
 	block    *counterBlock
 	drops    *dropCounts
+	polling  intf.Polling
 }
 
 // A txPort is a port as a sender sees it. The zero txPort is no port.
@@ -126,6 +133,7 @@ func newWorker(e *Engine, id int) (*worker, error) {
 		return nil, errors.Join(fmt.Errorf("worker %d: %w", id, err), unmapFrames(mem))
 	}
 	w.reader = e.config.Domain.Reader()
+	w.choosePace()
 	return w, nil
 }
 
@@ -214,26 +222,21 @@ func (w *worker) loop(ready chan<- error) {
 	defer adjustProcs(-1)
 	ready <- nil
 	w.reader.Unpark()
-	patience := w.engine.config.Spin
 	for !w.stopping.Load() {
-		if w.runOnce() > 0 {
-			patience = w.engine.config.Spin
+		if w.runOnce() > 0 || w.busy || w.spin() {
+			w.left = w.patience
 			continue
 		}
-		if w.spin(patience) {
-			patience = w.engine.config.Spin
-			continue
-		}
-		patience /= 2
+		w.left /= 2
 		w.park()
 	}
 	w.reader.Park()
 }
 
-// spin looks for work for as long as patience lasts, and reports whether it
-// found some.
-func (w *worker) spin(patience time.Duration) bool {
-	for end := w.clock() + int64(patience); w.clock() < end; {
+// spin looks for work for as long as patience lasts, which may change meanwhile,
+// and reports whether it found some.
+func (w *worker) spin() bool {
+	for start := w.clock(); w.clock()-start < int64(w.left); {
 		for range 8 {
 			if w.runOnce() > 0 {
 				return true
@@ -361,6 +364,7 @@ func (w *worker) attach(id PortID, own []port.Queue, peer *worker, stats *portSt
 			port: id, queue: q, complete: o.CompleteChecksums, sends: i == 0, block: block, drops: drops,
 		})
 	}
+	w.setPolling(id, o.Polling)
 }
 
 // detach closes the worker's queues of a port.
@@ -376,6 +380,7 @@ func (w *worker) detach(id PortID) error {
 	}
 	clear(w.rx[len(kept):])
 	w.rx = kept
+	w.choosePace()
 	w.tx[id] = txPort{}
 	return errors.Join(errs...)
 }
@@ -391,6 +396,7 @@ func (w *worker) drainPeers() {
 // fail takes a queue that reports err out of service.
 func (w *worker) fail(q *rxQueue, err error) {
 	q.failed = true
+	w.choosePace()
 	if q.sends {
 		w.tx[q.port].queue, w.tx[q.port].peer = nil, nil
 	}

@@ -107,6 +107,27 @@ func (d Driver) String() string {
 	return fmt.Sprintf("driver(%d)", uint8(d))
 }
 
+// A Polling says how a worker waits for frames of a device.
+type Polling uint8
+
+const (
+	PollAdaptive Polling = iota // look for a while after the last frame, then sleep until the next one
+	PollBusy                    // look all the time, and have the kernel look at the device
+	PollSleep                   // sleep at once
+)
+
+func (p Polling) String() string {
+	switch p {
+	case PollAdaptive:
+		return "adaptive"
+	case PollBusy:
+		return "busy"
+	case PollSleep:
+		return "sleep"
+	}
+	return fmt.Sprintf("polling(%d)", uint8(p))
+}
+
 // A DeviceType says what kind of device it is.
 type DeviceType uint8
 
@@ -138,6 +159,7 @@ type DeviceSpec struct {
 	Driver      Driver
 	Queues      uint16 // receive and transmit queues to use; 0 is all that the device has
 	MAC         MAC    // zero keeps the hardware's own
+	Polling     Polling
 }
 
 // MaxPlainMRU is the largest MRU, in octets, of frames that stay in one buffer.

@@ -72,6 +72,14 @@ func compileDevice(name string, g *gen.Routerd_Interface, v *violations) intf.De
 	case gen.Routerd_Driver_af_packet:
 		s.Driver = intf.DriverAFPacket
 	}
+	switch c.Polling {
+	case gen.Routerd_Polling_UNSET, gen.Routerd_Polling_adaptive:
+		s.Polling = intf.PollAdaptive
+	case gen.Routerd_Polling_busy:
+		s.Polling = intf.PollBusy
+	case gen.Routerd_Polling_sleep:
+		s.Polling = intf.PollSleep
+	}
 	if c.MacAddress != nil {
 		mac, err := parseMAC(*c.MacAddress)
 		if err == nil {
@@ -85,7 +93,7 @@ func compileDevice(name string, g *gen.Routerd_Interface, v *violations) intf.De
 	}
 	if s.Type == intf.Loopback && s != (intf.DeviceSpec{Name: name, Type: s.Type, Description: s.Description, Enabled: s.Enabled, MRU: defaultMRU}) {
 		v.add(path+"/config", ruleLoopbackLink,
-			"a loopback has no link to receive frames from: delete mru, attach, driver, queues and mac-address, or use another type")
+			"a loopback has no link to receive frames from: delete mru, attach, driver, queues, polling and mac-address, or use another type")
 	}
 	return s
 }

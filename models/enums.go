@@ -86,6 +86,18 @@ func driver(d intf.Driver) gen.E_Routerd_Driver {
 	return gen.Routerd_Driver_UNSET
 }
 
+func polling(p intf.Polling) gen.E_Routerd_Polling {
+	switch p {
+	case intf.PollAdaptive:
+		return gen.Routerd_Polling_adaptive
+	case intf.PollBusy:
+		return gen.Routerd_Polling_busy
+	case intf.PollSleep:
+		return gen.Routerd_Polling_sleep
+	}
+	return gen.Routerd_Polling_UNSET
+}
+
 func driverInUse(d intf.Driver) gen.E_Routerd_DriverInUse {
 	switch d {
 	case intf.DriverAuto:

@@ -64,6 +64,7 @@ func TestDefaultsAreThoseOfTheModel(t *testing.T) {
 		{"interface/config/mru", uintText(defaultMRU)},
 		{"interface/config/attach", "exclusive"},
 		{"interface/config/driver", "auto"},
+		{"interface/config/polling", intf.PollAdaptive.String()},
 		{"interface/unit/config/enabled", "true"},
 		{"interface/unit/vlan/config/outer-tpid", "0x8100"},
 		{"interface/unit/vlan/config/inner-tpid", "0x8100"},

@@ -590,6 +590,8 @@ var ruleCases = []ruleCase{
 
 	{name: "loopback with a driver", rule: ruleLoopbackLink, xpath: true, path: "/interface[name=lo0]/config",
 		spoil: func(w world) { w.loopback().Config.Driver = gen.Routerd_Driver_af_packet }},
+	{name: "loopback that is polled", rule: ruleLoopbackLink, xpath: true, path: "/interface[name=lo0]/config",
+		spoil: func(w world) { w.loopback().Config.Polling = gen.Routerd_Polling_busy }},
 	{name: "loopback with a MAC", rule: ruleLoopbackLink, xpath: true, path: "/interface[name=lo0]/config",
 		spoil: func(w world) { w.loopback().Config.MacAddress = ygot.String("02:00:00:00:00:01") }},
 	{name: "loopback with an MRU", rule: ruleLoopbackLink, xpath: true, path: "/interface[name=lo0]/config",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,6 +21,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"router/cmd/rcli/knownhosts"
 )
 
 // maxMessage is the largest answer that is taken, in octets.
@@ -37,6 +40,37 @@ type target struct {
 
 	passwordFile string
 	password     string // once it is known
+
+	knownHosts  string // file of the routers that are known; empty: the user's
+	fingerprint string // of the one certificate to accept; empty: whoever is known
+	trust       *knownhosts.Verifier
+}
+
+// defaultPort is that of gNMI (IANA).
+const defaultPort = "9339"
+
+// normalize cuts the user off an address such as ann@192.0.2.1, and adds the port that
+// it leaves out.
+func (t *target) normalize() error {
+	if t.address == "" {
+		return nil
+	}
+	if i := strings.LastIndexByte(t.address, '@'); i >= 0 {
+		name := t.address[:i]
+		if t.user != "" && t.user != name {
+			return usagef("--user %s and --target %s name two users: give one of them", t.user, t.address)
+		}
+		t.user, t.address = name, t.address[i+1:]
+	}
+	host, port, err := net.SplitHostPort(t.address)
+	if err != nil {
+		host, port = strings.Trim(t.address, "[]"), defaultPort
+	}
+	if host == "" || port == "" {
+		return usagef("--target %q: want an address or a name, with :PORT where it is not %s", t.address, defaultPort)
+	}
+	t.address = net.JoinHostPort(host, port)
+	return nil
 }
 
 func (t target) String() string {
@@ -46,13 +80,12 @@ func (t target) String() string {
 	return t.socket
 }
 
-// credentials are those of the transport.
-func (t target) credentials() (credentials.TransportCredentials, error) {
-	if t.address == "" || t.insecure {
-		return insecure.NewCredentials(), nil
-	}
+// tlsConfig says how the router's certificate is checked, and which is ours.
+func (t *target) tlsConfig() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if t.ca != "" {
+	if t.ca == "" {
+		conf = t.trust.Config(conf)
+	} else {
 		pem, err := os.ReadFile(t.ca)
 		if err != nil {
 			return nil, fmt.Errorf("--ca: %w", err)
@@ -69,7 +102,7 @@ func (t target) credentials() (credentials.TransportCredentials, error) {
 		}
 		conf.Certificates = []tls.Certificate{pair}
 	}
-	return credentials.NewTLS(conf), nil
+	return conf, nil
 }
 
 // A client is a connection to a router.
@@ -81,20 +114,26 @@ type client struct {
 
 // dial prepares the connection; it is made by the first call.
 func dial(t target) (*client, error) {
-	creds, err := t.credentials()
-	if err != nil {
+	if err := t.normalize(); err != nil {
 		return nil, err
 	}
+	creds, address := insecure.NewCredentials(), t.address
+	if address == "" {
+		address = "unix:" + t.socket
+	} else if !t.insecure {
+		conf, err := t.secure()
+		if err != nil {
+			return nil, err
+		}
+		creds = credentials.NewTLS(conf)
+	}
+	// Only now: a password is typed for a router that is known.
+	var err error
 	if t.password, err = t.findPassword(); err != nil {
 		return nil, err
 	}
-	address := t.address
-	if address == "" {
-		address = "unix:" + t.socket
-	} else if _, _, err := net.SplitHostPort(address); err != nil {
-		address = net.JoinHostPort(address, "9339")
-	}
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(creds),
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(creds), grpc.WithUserAgent("rcli"),
+		grpc.WithUnaryInterceptor(t.distrust), grpc.WithStreamInterceptor(t.distrustStream),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)))
 	if err != nil {
 		return nil, err
@@ -141,6 +180,14 @@ func (c *client) set(ctx context.Context, req *gpb.SetRequest, out io.Writer) er
 
 // explain turns a gRPC error into lines for people and an exit code.
 func explain(t target, err error) (lines []string, code int) {
+	var changed *knownhosts.ChangedError
+	var unknown *knownhosts.UnknownError
+	if errors.As(err, &changed) || errors.As(err, &unknown) {
+		return []string{err.Error()}, exitNoConnection
+	}
+	if errors.Is(err, errNoConnection) {
+		return []string{err.Error()}, exitNoConnection
+	}
 	st, ok := status.FromError(err)
 	if !ok {
 		return []string{err.Error()}, exitRefused

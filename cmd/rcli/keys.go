@@ -10,6 +10,7 @@ import (
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
 
 	"router/cmd/rcli/command"
+	"router/gen/configpb"
 )
 
 const (
@@ -76,15 +77,21 @@ func (k *keyCache) find(ctx context.Context, path, key, prefix string, limit int
 	return slices.Clone(list)
 }
 
-// keys asks for the keys of a list that begin with a prefix.
+// keys asks for the keys of a list that begin with a prefix: of the configuration,
+// and where that has none, of state.
 func (c *client) keys(ctx context.Context, q keyQuery) ([]string, error) {
+	ask := c.context(ctx)
+	resp, err := c.configuration().Keys(ask, &configpb.KeysRequest{Id: q.candidate, Path: q.path, Key: q.key, Prefix: q.prefix, Limit: uint32(q.limit)})
+	if err == nil && len(resp.GetKey()) > 0 {
+		return resp.GetKey(), nil
+	}
 	p, err := parsePath(q.path)
 	if err != nil {
 		return nil, err
 	}
-	p.Elem = append(p.Elem, &gpb.PathElem{Name: q.key})
-	last := p.Elem[len(p.Elem)-2]
+	last := p.Elem[len(p.Elem)-1]
 	last.Key = map[string]string{q.key: "*"}
+	p.Elem = append(p.Elem, &gpb.PathElem{Name: q.key})
 	notes, err := c.get(ctx, gpb.GetRequest_ALL, p)
 	if err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ const (
 	exitRefused      = 1
 	exitUsage        = 2
 	exitNoConnection = 3
+	exitInterrupted  = 130 // as shells have it: 128 and the signal's number
 )
 
 // A usageError is a mistake in how rcli was called.
@@ -44,6 +45,7 @@ type options struct {
 	in       io.Reader
 	errOut   io.Writer
 
+	typed  bool    // commands are typed at a terminal, and so are answers
 	shared *client // of a session; nil where each command makes its own
 }
 

@@ -34,13 +34,17 @@ func rows() []*command.Command {
 		shellRows(),
 		showRows(),
 		configRows(),
+		editRows(),
 		toolRows(),
+		pathRows(),
 	)
 }
 
 // stages are what may stand behind a pipe.
 func stages() []*command.PipeStage {
-	return nil
+	return slices.Concat(
+		editStages(),
+	)
 }
 
 // of finds what a command has around it: its options write to where env says.

@@ -103,17 +103,17 @@ func configRows() []*command.Command {
 				f.confirmed = numberOf(in, "minutes", 0)
 				return of(env).commitFile(ctx, mode, file, f)
 			}},
-		{Words: "commit confirm", Modes: command.Operational, Effect: command.Commits, Help: "make the confirmed commit that waits last", Args: []command.Arg{confirmIDArg},
+		{Words: "commit confirm", Modes: command.Everywhere, Effect: command.Commits, Help: "make the confirmed commit that waits last", Args: []command.Arg{confirmIDArg},
 			Run: endCommit("confirmed", func(ctx context.Context, c *client, id string) error {
 				_, err := c.configuration().Confirm(ctx, &configpb.ConfirmRequest{Id: id})
 				return err
 			})},
-		{Words: "commit cancel", Modes: command.Operational, Effect: command.Commits, Help: "take the confirmed commit that waits back now", Args: []command.Arg{confirmIDArg},
+		{Words: "commit cancel", Modes: command.Everywhere, Effect: command.Commits, Help: "take the confirmed commit that waits back now", Args: []command.Arg{confirmIDArg},
 			Run: endCommit("taken back", func(ctx context.Context, c *client, id string) error {
 				_, err := c.configuration().Cancel(ctx, &configpb.ConfirmRequest{Id: id})
 				return err
 			})},
-		{Words: "commit wait", Modes: command.Operational, Effect: command.Commits, Help: "move the deadline of the confirmed commit that waits",
+		{Words: "commit wait", Modes: command.Everywhere, Effect: command.Commits, Help: "move the deadline of the confirmed commit that waits",
 			Args: []command.Arg{{Name: "minutes", Type: command.Integer(1, longestWait, "minutes"), Help: "how long it waits from now"}, confirmIDArg},
 			Run: online(func(ctx context.Context, _ *options, c *client, in *command.Input) error {
 				_, err := c.configuration().SetWait(c.context(ctx), &configpb.SetWaitRequest{Id: in.Value("id"), Seconds: uint32(numberOf(in, "minutes", 0)) * 60})

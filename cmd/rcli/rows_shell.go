@@ -45,7 +45,7 @@ func shellRows() []*command.Command {
 		{Words: "configure shared", Modes: command.Operational, Effect: command.Edits, Help: "edit in a candidate with others, which stays when they leave", Run: configure(configpb.Kind_KIND_SHARED),
 			Args: []command.Arg{{Name: "name", Optional: true, Help: "the candidate's name", Place: "NAME"}}},
 		{Words: "edit", Modes: config, Effect: command.Edits, Help: "go to a place in the configuration",
-			Args: []command.Arg{{Name: "path", Kind: command.Path, Optional: true, Help: "a container or a list entry, in words or as /path"}}, Run: inShell(edit)},
+			Args: []command.Arg{{Name: "path", Kind: command.Path, Optional: true, Inner: true, Help: "a container or a list entry, in words or as /path"}}, Run: inShell(edit)},
 		{Words: "up", Modes: config, Effect: command.Edits, Help: "go up, one step or several",
 			Args: []command.Arg{{Name: "steps", Optional: true, Type: command.Integer(1, 100, "steps"), Help: "how far", Default: "1"}},
 			Run: inShell(func(_ context.Context, s *shell, _ *command.Env, in *command.Input) error {

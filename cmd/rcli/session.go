@@ -14,8 +14,11 @@ import (
 	"time"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"router/cmd/rcli/command"
+	"router/cmd/rcli/editor"
 	"router/gen/configpb"
 )
 
@@ -30,22 +33,23 @@ type shell struct {
 	input   lineReader // nil where nobody types
 	keys    *keyCache
 	aliases *aliases
-	last    error // of the command before
+	last    error           // of the command before
+	ctx     context.Context // of the shell, for what is asked inside a command
 
 	user, host string
+	outside    command.Mode // where configuration mode leads back to
 
 	editing func() // ends the candidate's session; nil for none
 	news    *news
 }
 
 // A lineReader reads the lines that somebody types. ReadLine fails with io.EOF at the
-// end of the input or Ctrl-D, and with errInterrupt at Ctrl-C.
+// end of the input or Ctrl-D, and with editor.ErrInterrupt at Ctrl-C. Ask reads what is
+// no command: it has no completion and is not remembered.
 type lineReader interface {
 	ReadLine(ctx context.Context, prompt func() string) (string, error)
+	Ask(ctx context.Context, prompt func() string) (string, error)
 }
-
-// errInterrupt is Ctrl-C at a prompt.
-var errInterrupt = errors.New("interrupted")
 
 // news is what the router has told of the candidate. It is safe for concurrent use.
 type news struct {
@@ -64,7 +68,7 @@ func (o *options) open(mode command.Mode) (*shell, error) {
 	own := *o
 	own.shared = c
 	own.target = c.target // with the password, which is asked for once
-	s := &shell{o: &own, client: c, session: &command.Session{Mode: mode}, news: &news{}}
+	s := &shell{o: &own, client: c, session: &command.Session{Mode: mode}, news: &news{}, ctx: context.Background(), outside: mode}
 	s.env = own.environment(s.session)
 	s.env.Client = &own
 	s.keys = newKeyCache(s)
@@ -87,7 +91,7 @@ func (s *shell) leave() {
 	}
 	s.session.Candidate, s.session.Status, s.session.Edit = "", command.Status{}, noPath
 	if s.session.Mode == command.Configuration {
-		s.session.Mode = command.Operational
+		s.session.Mode = s.outside
 	}
 }
 
@@ -110,12 +114,17 @@ func (s *shell) enter(ctx context.Context, kind configpb.Kind, name string) erro
 	s.news = n
 	s.editing = cancel
 	s.session.Mode, s.session.Candidate, s.session.Edit = command.Configuration, first.GetId(), noPath
+	wake := func() {}
+	if w, ok := s.input.(interface{ Wake() }); ok {
+		wake = w.Wake
+	}
 	go func() {
 		for {
 			m, err := stream.Recv()
+			waits := s.waiting(streamCtx)
 			n.mu.Lock()
 			if err == nil {
-				n.candidate = m
+				n.candidate, n.pending = m, waits
 			} else if streamCtx.Err() == nil {
 				n.lost = err
 			}
@@ -123,7 +132,7 @@ func (s *shell) enter(ctx context.Context, kind configpb.Kind, name string) erro
 			if err != nil {
 				return
 			}
-			s.wake()
+			wake()
 		}
 	}()
 	return nil
@@ -137,35 +146,47 @@ func (s *shell) Note(c *configpb.Candidate) {
 	s.session.Status.Changed = c.GetChanges() > 0
 }
 
-// wake makes a prompt that is shown show the news.
-func (s *shell) wake() {
-	if w, ok := s.input.(interface{ Wake() }); ok {
-		w.Wake()
-	}
+// waiting reports whether a confirmed commit waits.
+func (s *shell) waiting(ctx context.Context) bool {
+	ctx, done := context.WithTimeout(ctx, refreshBound)
+	defer done()
+	log, err := s.client.configuration().Log(ctx, &configpb.LogRequest{Limit: 1})
+	return err == nil && log.GetPending() != nil
 }
 
-// refresh asks how the candidate and the commits stand, within a bound: what the
-// router does not say in time stays as it was.
+// refreshBound is how long a prompt waits for the router to say how the candidate
+// stands: what it does not say in time stays as it was.
+const refreshBound = 300 * time.Millisecond
+
+// refresh asks how the candidate and the commits stand.
 func (s *shell) refresh(ctx context.Context) {
 	if s.session.Mode != command.Configuration {
 		return
 	}
-	ctx, done := context.WithTimeout(s.client.context(ctx), 300*time.Millisecond)
+	ctx, done := context.WithTimeout(s.client.context(ctx), refreshBound)
 	defer done()
-	log, err := s.client.configuration().Log(ctx, &configpb.LogRequest{Limit: 1})
-	list, lerr := s.client.configuration().List(ctx, &configpb.ListRequest{})
+	waits := s.waiting(ctx)
+	list, err := s.client.configuration().List(ctx, &configpb.ListRequest{})
 	s.news.mu.Lock()
-	defer s.news.mu.Unlock()
+	s.news.pending = waits
 	if err == nil {
-		s.news.pending = log.GetPending() != nil
-	}
-	if lerr == nil {
 		for _, c := range list.GetCandidate() {
 			if c.GetId() == s.session.Candidate {
 				s.news.candidate = c
 			}
 		}
 	}
+	s.news.mu.Unlock()
+	s.learn()
+}
+
+// learn takes over what the router has told.
+func (s *shell) learn() {
+	if s.session.Mode != command.Configuration {
+		return
+	}
+	s.news.mu.Lock()
+	defer s.news.mu.Unlock()
 	c := s.news.candidate
 	s.session.Status = command.Status{Changed: c.GetChanges() > 0, Waiting: s.news.pending, Behind: c.GetBehind(), Conflicts: c.GetConflicts()}
 }
@@ -179,8 +200,15 @@ func (s *shell) gone() error {
 	return err
 }
 
-// run runs one line.
+// run runs one line. Without a line editor, which takes it at once, a '?' at the end
+// asks for help.
 func (s *shell) run(ctx context.Context, line string) error {
+	if text, asks := strings.CutSuffix(strings.TrimRight(line, " "), "?"); asks {
+		if _, err := command.Split(text); err == nil {
+			_, err := io.WriteString(s.env.Out, s.explain(ctx, text, strings.HasSuffix(text, "?")))
+			return err
+		}
+	}
 	line = s.aliases.expand(line, s.session.Mode)
 	in, err := commandTable().Parse(line, s.session.Mode, s.session.Edit)
 	if err != nil || in == nil {
@@ -195,6 +223,10 @@ func (s *shell) run(ctx context.Context, line string) error {
 	return err
 }
 
+// mostEnds is how often in a row the input may end: a terminal that is gone never
+// answers whether changes may be lost.
+const mostEnds = 3
+
 // shellIn reads commands until the input ends, or somebody leaves; first is its
 // first line, "" for none.
 func (o *options) shellIn(ctx context.Context, first string) error {
@@ -203,7 +235,10 @@ func (o *options) shellIn(ctx context.Context, first string) error {
 		return err
 	}
 	defer s.close()
-	s.identify(ctx)
+	s.ctx = ctx
+	if err := s.identify(ctx); err != nil {
+		return err
+	}
 	interactive := isTerminal(o.in) && isTerminal(o.out)
 	s.session.Interactive = interactive
 	end, err := s.attach()
@@ -214,18 +249,18 @@ func (o *options) shellIn(ctx context.Context, first string) error {
 	if err := s.run(ctx, first); err != nil {
 		return err
 	}
-	for !s.session.Quit {
+	for ends := 0; !s.session.Quit && ends < mostEnds; {
 		s.refresh(ctx)
 		if err := s.gone(); err != nil {
 			s.leave()
 			s.complain(fmt.Errorf("the candidate is gone, with the changes in it: %w", err), "")
 		}
-		s.banner()
 		line, err := s.input.ReadLine(ctx, s.prompt)
 		switch {
-		case errors.Is(err, errInterrupt):
+		case errors.Is(err, editor.ErrInterrupt):
 			continue
 		case errors.Is(err, io.EOF):
+			ends++
 			if line, err = "exit", nil; s.session.Interactive {
 				fmt.Fprintln(o.out)
 			} else {
@@ -233,8 +268,10 @@ func (o *options) shellIn(ctx context.Context, first string) error {
 			}
 		case err != nil:
 			return err
+		default:
+			ends = 0
 		}
-		before := s.prompt()
+		before := lastLine(s.prompt())
 		s.last = s.run(ctx, line)
 		if s.last != nil {
 			s.complain(s.last, before)
@@ -276,8 +313,9 @@ func (s *shell) complain(err error, prompt string) {
 	fmt.Fprintf(s.o.errOut, "error: %s\n", strings.Join(lines, "\n"))
 }
 
-// identify finds the names for the prompt.
-func (s *shell) identify(ctx context.Context) {
+// identify finds the names for the prompt. It fails where no command could do better:
+// there is no router, or it doesn't know the user.
+func (s *shell) identify(ctx context.Context) error {
 	s.user, s.host = s.o.target.user, "router"
 	if s.user == "" {
 		if u, err := user.Current(); err == nil {
@@ -290,36 +328,36 @@ func (s *shell) identify(ctx context.Context) {
 	ctx, done := context.WithTimeout(ctx, 2*time.Second)
 	defer done()
 	notes, err := s.client.get(ctx, gpb.GetRequest_STATE, &gpb.Path{Elem: []*gpb.PathElem{{Name: "system"}, {Name: "state"}, {Name: "hostname"}}})
+	if _, code := explain(s.o.target, err); err != nil && (code == exitNoConnection || status.Code(err) == codes.Unauthenticated) {
+		return err
+	}
 	if err != nil || len(notes) == 0 || len(notes[0].GetUpdate()) == 0 {
-		return
+		return nil
 	}
 	if name := strings.Trim(string(rawValue(notes[0].GetUpdate()[0].GetVal())), `"`); name != "" && !strings.ContainsFunc(name, func(r rune) bool { return r < '!' || r > '~' }) {
 		s.host = name
 	}
+	return nil
 }
 
-// prompt is user@host> or user@host# .
+// prompt is user@host> or, below a line that says where configuration mode stands,
+// user@host# : '*' where the candidate differs from running, '!' while a confirmed
+// commit waits.
 func (s *shell) prompt() string {
-	sign := "> "
-	if s.session.Mode == command.Configuration {
-		sign = "# "
-	}
-	return s.user + "@" + s.host + sign
-}
-
-// banner prints where configuration mode stands: '*' where the candidate differs from
-// running, '!' while a confirmed commit waits.
-func (s *shell) banner() {
+	name := s.user + "@" + s.host
 	if s.session.Mode != command.Configuration {
-		return
+		return name + "> "
 	}
+	s.learn()
 	parts := []string{"edit", s.session.Edit.Words()}
-	text := "[" + strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " ") + "]"
+	text := "\n[" + strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " ") + "]"
 	if s.session.Status.Changed {
 		text += "*"
 	}
 	if s.session.Status.Waiting {
 		text += "!"
 	}
-	fmt.Fprintf(s.o.out, "\n%s\n", text)
+	return text + "\n" + name + "# "
 }
+
+func lastLine(text string) string { return text[strings.LastIndexByte(text, '\n')+1:] }

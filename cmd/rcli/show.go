@@ -37,6 +37,7 @@ type interfaceTree struct {
 		OperReason   string `json:"oper-reason"`
 		DriverInUse  string `json:"driver-in-use"`
 		DriverReason string `json:"driver-reason"`
+		Polling      string `json:"polling"`
 		XDPMode      string `json:"xdp-mode"`
 		ZeroCopy     bool   `json:"zero-copy"`
 		FastPath     struct {
@@ -282,6 +283,9 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 		}
 		if fast := i.State.FastPath; fast.Receives || fast.Sends {
 			driver += "/fast"
+		}
+		if i.State.DriverInUse != "" && i.State.Polling != "" && i.State.Polling != "adaptive" {
+			driver += "/" + i.State.Polling
 		}
 		add(i.Name, i.State.OperStatus, i.State.OperReason, strings.TrimSpace(i.State.MAC+" "+driver), i.State.Counters)
 		for _, u := range i.Unit {

@@ -15,6 +15,7 @@ import (
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/gribi"
 	"router/cmd/routerd/northbound"
+	"router/cmd/routerd/northbound/forwarding"
 	"router/cmd/routerd/northbound/gnoi"
 	"router/cmd/routerd/northbound/gnsi"
 )
@@ -41,10 +42,11 @@ func serve(s boot.Settings, store *datastore.Store, st state, a *accessState, op
 	if err != nil {
 		return nil, err
 	}
+	paths := forwarding.New(st.router)
 	srv := &server{
 		gnmi: northbound.New(northbound.Options{
 			Store: store, State: st, Log: log, MaxMessage: s.MaxMessage,
-			Register: []func(grpc.ServiceRegistrar){st.gribi.Register, ops.Register, policies.Register},
+			Register: []func(grpc.ServiceRegistrar){st.gribi.Register, ops.Register, policies.Register, paths.Register},
 			Guard:    a.guard, Trusted: a.trusted, Audit: a.audit,
 			Limits: northbound.Limits{Streams: s.MaxStreams, Connections: s.MaxConnections, Rate: float64(s.RateLimit)},
 		}),
@@ -54,6 +56,7 @@ func serve(s boot.Settings, store *datastore.Store, st state, a *accessState, op
 		ops:    ops,
 		failed: make(chan error, 3),
 	}
+	paths.Guard(srv.gnmi.MayReadAll)
 	limited := srv.gnmi.Limited
 	a.limited.Store(&limited)
 	a.warn(log, s.Listen)

@@ -16,9 +16,39 @@ type node struct {
 	base     TermID     // of its first term
 	slots    [][]slot   // by worker and term; the end of the filter stands last
 	own      [][]*share // likewise: what is counted for the place; nil where nothing is
-	policers []*policer // by place in Program.policerNames
+	policers []*Policer // by place in Program.policerNames
 	next     []int32    // nodes by place in Program.filterNames
+
+	counts, ownCounts []*Tally // by term, the end last; ownCounts where own is
 }
+
+// A Node is one of the filters that a Bound can reach, as the fast path has to know
+// it. Its slices must not be changed.
+type Node struct {
+	Program *Program
+	Base    TermID // of its first term
+	// Tallies are by term, that of the end of the filter last; Own are what is counted for the
+	// place besides: nil where nothing is.
+	Tallies, Own []*Tally
+	// Next are the nodes, by their index, that the terms' next filters name by place.
+	Next []int32
+	// Policers are those that the terms name by place.
+	Policers []*Policer
+}
+
+// Nodes lists the filters that can be reached, the filter itself first.
+func (b *Bound) Nodes() []Node {
+	list := make([]Node, len(b.nodes))
+	for i := range b.nodes {
+		n := &b.nodes[i]
+		list[i] = Node{n.program, n.base, n.counts, n.ownCounts, n.next, n.policers}
+	}
+	return list
+}
+
+// Needs is the fields, a bit each in the order of enum filter_field, that the filters of
+// the Bound look at.
+func (b *Bound) Needs() uint32 { return uint32(b.need) }
 
 // A slot is what a worker needs of a term that matched, side by side.
 type slot struct {
@@ -101,6 +131,10 @@ func (n *node) run(b *Bound, w *Worker, now int64, m *Meta, v *Verdict) *node {
 
 // count counts a packet for a term, or for the end of the filter.
 func (n *node) count(w *Worker, t int32) {
+	if w.dry != nil {
+		w.dry.meets(n, t)
+		return
+	}
 	w.hit(n.slots[w.id][t].hit, w.key.octets)
 	if n.own != nil {
 		if s := n.own[w.id][t]; s != nil {
@@ -117,13 +151,23 @@ func (n *node) modify(w *Worker, now int64, a *action, t int32, m *Meta, v *Verd
 		m.Mark, w.key.value[fieldMark] = a.mark, uint64(a.mark)
 		changed |= 1 << fieldMark
 	}
-	if a.does&doesLog != 0 && n.slots[w.id][t].hit.sample(a.logEvery) {
-		v.Log, v.Term = true, n.base+TermID(t)
+	if a.does&doesLog != 0 {
+		if w.dry != nil {
+			w.dry.samples(a.logEvery)
+		} else if n.slots[w.id][t].hit.sample(a.logEvery) {
+			v.Log, v.Term = true, n.base+TermID(t)
+		}
 	}
 	if a.does&doesPolice != 0 {
 		p := n.policers[a.police]
-		c := p.colour(now, w.key.octets, m.LossPriority)
-		w.hit(p.tallies[c].shares[w.id], w.key.octets)
+		var c Colour
+		if w.dry != nil {
+			c = w.dry.colour(p, now, w.key.octets, m.LossPriority)
+			w.dry.asks(p.spec.Name, c)
+		} else {
+			c = p.colour(now, w.key.octets, m.LossPriority)
+			w.hit(p.tallies[c].shares[w.id], w.key.octets)
+		}
 		act := &p.act[c]
 		if act.kind == Discard {
 			return changed, false

@@ -180,6 +180,17 @@ type Stats struct {
 	WakeupsTaken uint64 // system calls made to wake the kernel
 }
 
+// A Poller is a Queue that can have the kernel look at the device in place of the
+// device's interrupts.
+type Poller interface {
+	// BusyPoll has the kernel look at the device in every Receive that finds no
+	// frame, or no longer. It is called from the worker's thread.
+	BusyPoll(on bool)
+	// KernelPolls reports whether it does, which the device must be made for. It
+	// may be called from any goroutine.
+	KernelPolls() bool
+}
+
 // A Queue is one receive and transmit queue of a device, owned by one worker.
 // Every method except Stats and Err is called from that worker's thread; no
 // method blocks, none allocates.

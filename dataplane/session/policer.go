@@ -34,6 +34,13 @@ func (p *Policer) SetRate(r Rate) {
 	p.depth.Store(cost * (int64(r.Burst) - 1))
 }
 
+// Conforms reports whether Take would let a packet pass at the instant now. It
+// takes nothing.
+func (p *Policer) Conforms(now int64) bool {
+	cost, depth := p.cost.Load(), p.depth.Load()
+	return (cost != 0 || depth != 0) && max(p.full.Load(), now)-now <= depth
+}
+
 // Take lets one packet pass at the instant now, in nanoseconds of a clock that
 // all callers share, if the limit allows it.
 func (p *Policer) Take(now int64) bool {

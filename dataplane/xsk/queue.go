@@ -30,6 +30,8 @@ type Queue struct {
 	filled, target, sending int32
 	zeroCopy                bool
 	empty                   uint32 // Receives in a row without a frame
+	busy                    bool   // BusyPoll is on
+	napi                    atomic.Bool
 
 	jumbo bool
 	// spans says how many descriptors of a span the kernel has not completed.
@@ -108,6 +110,9 @@ func (q *Queue) Receive(bufs []port.Buf) int {
 func (q *Queue) idle() {
 	if q.tx.waiting() > 0 {
 		q.wakeTx()
+	}
+	if q.busy {
+		q.pollDevice()
 	}
 	if q.empty++; q.empty%checkEvery != 0 || q.gone.Load() {
 		return

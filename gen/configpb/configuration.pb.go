@@ -175,6 +175,55 @@ func (Edit_Load_Format) EnumDescriptor() ([]byte, []int) {
 	return file_configuration_proto_rawDescGZIP(), []int{7, 5, 0}
 }
 
+type Difference_Aspect int32
+
+const (
+	Difference_VALUE    Difference_Aspect = 0 // of an active or an inactive leaf
+	Difference_INACTIVE Difference_Aspect = 1 // whether the node is inactive: "true", or absent
+	Difference_COMMENT  Difference_Aspect = 2 // what is noted of the node, as a JSON string
+)
+
+// Enum value maps for Difference_Aspect.
+var (
+	Difference_Aspect_name = map[int32]string{
+		0: "VALUE",
+		1: "INACTIVE",
+		2: "COMMENT",
+	}
+	Difference_Aspect_value = map[string]int32{
+		"VALUE":    0,
+		"INACTIVE": 1,
+		"COMMENT":  2,
+	}
+)
+
+func (x Difference_Aspect) Enum() *Difference_Aspect {
+	p := new(Difference_Aspect)
+	*p = x
+	return p
+}
+
+func (x Difference_Aspect) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Difference_Aspect) Descriptor() protoreflect.EnumDescriptor {
+	return file_configuration_proto_enumTypes[3].Descriptor()
+}
+
+func (Difference_Aspect) Type() protoreflect.EnumType {
+	return &file_configuration_proto_enumTypes[3]
+}
+
+func (x Difference_Aspect) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Difference_Aspect.Descriptor instead.
+func (Difference_Aspect) EnumDescriptor() ([]byte, []int) {
+	return file_configuration_proto_rawDescGZIP(), []int{13, 0}
+}
+
 type UpdateRequest_Resolution int32
 
 const (
@@ -208,11 +257,11 @@ func (x UpdateRequest_Resolution) String() string {
 }
 
 func (UpdateRequest_Resolution) Descriptor() protoreflect.EnumDescriptor {
-	return file_configuration_proto_enumTypes[3].Descriptor()
+	return file_configuration_proto_enumTypes[4].Descriptor()
 }
 
 func (UpdateRequest_Resolution) Type() protoreflect.EnumType {
-	return &file_configuration_proto_enumTypes[3]
+	return &file_configuration_proto_enumTypes[4]
 }
 
 func (x UpdateRequest_Resolution) Number() protoreflect.EnumNumber {
@@ -221,7 +270,7 @@ func (x UpdateRequest_Resolution) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UpdateRequest_Resolution.Descriptor instead.
 func (UpdateRequest_Resolution) EnumDescriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{16, 0}
+	return file_configuration_proto_rawDescGZIP(), []int{18, 0}
 }
 
 type OpenRequest struct {
@@ -348,6 +397,7 @@ type Candidate struct {
 	Behind        uint64                 `protobuf:"varint,8,opt,name=behind,proto3" json:"behind,omitempty"`        // commits since
 	Changes       uint64                 `protobuf:"varint,9,opt,name=changes,proto3" json:"changes,omitempty"`      // leaves that it changes; of a large one, without the last edits
 	Conflicts     uint64                 `protobuf:"varint,10,opt,name=conflicts,proto3" json:"conflicts,omitempty"` // of them, those that somebody's commit changed too
+	Pending       *Pending               `protobuf:"bytes,11,opt,name=pending,proto3" json:"pending,omitempty"`      // the confirmed commit that waits, absent for none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -450,6 +500,13 @@ func (x *Candidate) GetConflicts() uint64 {
 		return x.Conflicts
 	}
 	return 0
+}
+
+func (x *Candidate) GetPending() *Pending {
+	if x != nil {
+		return x.Pending
+	}
+	return nil
 }
 
 type ListRequest struct {
@@ -614,6 +671,9 @@ func (*CloseResponse) Descriptor() ([]byte, []int) {
 
 type Edit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// Paths of set and replace, delete, deactivate and activate may be patterns in a
+	// candidate: names '*', and keys with '*' for any characters and '?' for one.
+	//
 	// Types that are valid to be assigned to Edit:
 	//
 	//	*Edit_Set_
@@ -623,6 +683,10 @@ type Edit struct {
 	//	*Edit_Rename_
 	//	*Edit_Insert_
 	//	*Edit_Load_
+	//	*Edit_Deactivate
+	//	*Edit_Activate
+	//	*Edit_Annotate_
+	//	*Edit_Rollback_
 	Edit          isEdit_Edit `protobuf_oneof:"edit"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -728,6 +792,42 @@ func (x *Edit) GetLoad() *Edit_Load {
 	return nil
 }
 
+func (x *Edit) GetDeactivate() string {
+	if x != nil {
+		if x, ok := x.Edit.(*Edit_Deactivate); ok {
+			return x.Deactivate
+		}
+	}
+	return ""
+}
+
+func (x *Edit) GetActivate() string {
+	if x != nil {
+		if x, ok := x.Edit.(*Edit_Activate); ok {
+			return x.Activate
+		}
+	}
+	return ""
+}
+
+func (x *Edit) GetAnnotate() *Edit_Annotate {
+	if x != nil {
+		if x, ok := x.Edit.(*Edit_Annotate_); ok {
+			return x.Annotate
+		}
+	}
+	return nil
+}
+
+func (x *Edit) GetRollback() *Edit_Rollback {
+	if x != nil {
+		if x, ok := x.Edit.(*Edit_Rollback_); ok {
+			return x.Rollback
+		}
+	}
+	return nil
+}
+
 type isEdit_Edit interface {
 	isEdit_Edit()
 }
@@ -760,6 +860,22 @@ type Edit_Load_ struct {
 	Load *Edit_Load `protobuf:"bytes,7,opt,name=load,proto3,oneof"`
 }
 
+type Edit_Deactivate struct {
+	Deactivate string `protobuf:"bytes,8,opt,name=deactivate,proto3,oneof"` // takes what stands there out of use and keeps it
+}
+
+type Edit_Activate struct {
+	Activate string `protobuf:"bytes,9,opt,name=activate,proto3,oneof"`
+}
+
+type Edit_Annotate_ struct {
+	Annotate *Edit_Annotate `protobuf:"bytes,10,opt,name=annotate,proto3,oneof"`
+}
+
+type Edit_Rollback_ struct {
+	Rollback *Edit_Rollback `protobuf:"bytes,11,opt,name=rollback,proto3,oneof"`
+}
+
 func (*Edit_Set_) isEdit_Edit() {}
 
 func (*Edit_Delete) isEdit_Edit() {}
@@ -773,6 +889,14 @@ func (*Edit_Rename_) isEdit_Edit() {}
 func (*Edit_Insert_) isEdit_Edit() {}
 
 func (*Edit_Load_) isEdit_Edit() {}
+
+func (*Edit_Deactivate) isEdit_Edit() {}
+
+func (*Edit_Activate) isEdit_Edit() {}
+
+func (*Edit_Annotate_) isEdit_Edit() {}
+
+func (*Edit_Rollback_) isEdit_Edit() {}
 
 type EditRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -827,10 +951,14 @@ func (x *EditRequest) GetEdit() []*Edit {
 }
 
 type ReadRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`     // a candidate's; "" for running
-	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"` // concrete or a pattern; "" for everything
-	Format        Edit_Load_Format       `protobuf:"varint,3,opt,name=format,proto3,enum=routerd.v1.Edit_Load_Format" json:"format,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`     // a candidate's; "" for running
+	Path   string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"` // concrete or a pattern; "" for everything
+	Format Edit_Load_Format       `protobuf:"varint,3,opt,name=format,proto3,enum=routerd.v1.Edit_Load_Format" json:"format,omitempty"`
+	// Commands are also of inactive parts, each in its place, and then say what is
+	// inactive, and the comments. The list of marks that these stand in is left out. JSON
+	// has no words for this, and is of what is active.
+	Whole         bool `protobuf:"varint,4,opt,name=whole,proto3" json:"whole,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -886,6 +1014,13 @@ func (x *ReadRequest) GetFormat() Edit_Load_Format {
 	return Edit_Load_JSON
 }
 
+func (x *ReadRequest) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
 type ReadResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Found         bool                   `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"` // whether anything stands there
@@ -938,20 +1073,149 @@ func (x *ReadResponse) GetText() string {
 	return ""
 }
 
+type KeysRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`         // a candidate's; "" for running
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`     // of the list, its last element without keys; keys before it may be "*"
+	Key           string                 `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`       // which key; may be left out where the list has one
+	Prefix        string                 `protobuf:"bytes,4,opt,name=prefix,proto3" json:"prefix,omitempty"` // of the values that are wanted
+	Limit         uint32                 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`  // 0 for 256; 10,000 at most
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeysRequest) Reset() {
+	*x = KeysRequest{}
+	mi := &file_configuration_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeysRequest) ProtoMessage() {}
+
+func (x *KeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_configuration_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeysRequest.ProtoReflect.Descriptor instead.
+func (*KeysRequest) Descriptor() ([]byte, []int) {
+	return file_configuration_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *KeysRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *KeysRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *KeysRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *KeysRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *KeysRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type KeysResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           []string               `protobuf:"bytes,1,rep,name=key,proto3" json:"key,omitempty"`    // each once, numbers in them ordered by value
+	More          bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"` // there are others
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeysResponse) Reset() {
+	*x = KeysResponse{}
+	mi := &file_configuration_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeysResponse) ProtoMessage() {}
+
+func (x *KeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_configuration_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeysResponse.ProtoReflect.Descriptor instead.
+func (*KeysResponse) Descriptor() ([]byte, []int) {
+	return file_configuration_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *KeysResponse) GetKey() []string {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *KeysResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 type Difference struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Path  string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
 	// Values as JSON, "" for absent. Of the order of a list, whose path has no keys
 	// at its end, the keys in their order.
-	Old           string `protobuf:"bytes,2,opt,name=old,proto3" json:"old,omitempty"`
-	New           string `protobuf:"bytes,3,opt,name=new,proto3" json:"new,omitempty"`
+	Old           string            `protobuf:"bytes,2,opt,name=old,proto3" json:"old,omitempty"`
+	New           string            `protobuf:"bytes,3,opt,name=new,proto3" json:"new,omitempty"`
+	Aspect        Difference_Aspect `protobuf:"varint,4,opt,name=aspect,proto3,enum=routerd.v1.Difference_Aspect" json:"aspect,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_configuration_proto_msgTypes[11]
+	mi := &file_configuration_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1227,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[11]
+	mi := &file_configuration_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1240,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{11}
+	return file_configuration_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Difference) GetPath() string {
@@ -1000,6 +1264,13 @@ func (x *Difference) GetNew() string {
 	return ""
 }
 
+func (x *Difference) GetAspect() Difference_Aspect {
+	if x != nil {
+		return x.Aspect
+	}
+	return Difference_VALUE
+}
+
 type Differences struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Difference    []*Difference          `protobuf:"bytes,1,rep,name=difference,proto3" json:"difference,omitempty"`
@@ -1009,7 +1280,7 @@ type Differences struct {
 
 func (x *Differences) Reset() {
 	*x = Differences{}
-	mi := &file_configuration_proto_msgTypes[12]
+	mi := &file_configuration_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1021,7 +1292,7 @@ func (x *Differences) String() string {
 func (*Differences) ProtoMessage() {}
 
 func (x *Differences) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[12]
+	mi := &file_configuration_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1034,7 +1305,7 @@ func (x *Differences) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Differences.ProtoReflect.Descriptor instead.
 func (*Differences) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{12}
+	return file_configuration_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Differences) GetDifference() []*Difference {
@@ -1050,13 +1321,14 @@ type Plan struct {
 	Difference    []*Difference          `protobuf:"bytes,2,rep,name=difference,proto3" json:"difference,omitempty"` // what changes in the configuration
 	Step          []string               `protobuf:"bytes,3,rep,name=step,proto3" json:"step,omitempty"`             // what is done, in this order
 	Disturbs      []string               `protobuf:"bytes,4,rep,name=disturbs,proto3" json:"disturbs,omitempty"`     // what is interrupted meanwhile
+	Cuts          []string               `protobuf:"bytes,5,rep,name=cuts,proto3" json:"cuts,omitempty"`             // why the connection that asks for the plan may not outlive it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_configuration_proto_msgTypes[13]
+	mi := &file_configuration_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1340,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[13]
+	mi := &file_configuration_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1353,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{13}
+	return file_configuration_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Plan) GetBase() uint64 {
@@ -1112,6 +1384,13 @@ func (x *Plan) GetDisturbs() []string {
 	return nil
 }
 
+func (x *Plan) GetCuts() []string {
+	if x != nil {
+		return x.Cuts
+	}
+	return nil
+}
+
 type Conflict struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
@@ -1125,7 +1404,7 @@ type Conflict struct {
 
 func (x *Conflict) Reset() {
 	*x = Conflict{}
-	mi := &file_configuration_proto_msgTypes[14]
+	mi := &file_configuration_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +1416,7 @@ func (x *Conflict) String() string {
 func (*Conflict) ProtoMessage() {}
 
 func (x *Conflict) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[14]
+	mi := &file_configuration_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +1429,7 @@ func (x *Conflict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Conflict.ProtoReflect.Descriptor instead.
 func (*Conflict) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{14}
+	return file_configuration_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Conflict) GetPath() string {
@@ -1198,7 +1477,7 @@ type Conflicts struct {
 
 func (x *Conflicts) Reset() {
 	*x = Conflicts{}
-	mi := &file_configuration_proto_msgTypes[15]
+	mi := &file_configuration_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1210,7 +1489,7 @@ func (x *Conflicts) String() string {
 func (*Conflicts) ProtoMessage() {}
 
 func (x *Conflicts) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[15]
+	mi := &file_configuration_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1223,7 +1502,7 @@ func (x *Conflicts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Conflicts.ProtoReflect.Descriptor instead.
 func (*Conflicts) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{15}
+	return file_configuration_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Conflicts) GetConflict() []*Conflict {
@@ -1243,7 +1522,7 @@ type UpdateRequest struct {
 
 func (x *UpdateRequest) Reset() {
 	*x = UpdateRequest{}
-	mi := &file_configuration_proto_msgTypes[16]
+	mi := &file_configuration_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1255,7 +1534,7 @@ func (x *UpdateRequest) String() string {
 func (*UpdateRequest) ProtoMessage() {}
 
 func (x *UpdateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[16]
+	mi := &file_configuration_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1268,7 +1547,7 @@ func (x *UpdateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateRequest.ProtoReflect.Descriptor instead.
 func (*UpdateRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{16}
+	return file_configuration_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *UpdateRequest) GetId() string {
@@ -1295,7 +1574,7 @@ type UpdateResponse struct {
 
 func (x *UpdateResponse) Reset() {
 	*x = UpdateResponse{}
-	mi := &file_configuration_proto_msgTypes[17]
+	mi := &file_configuration_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1307,7 +1586,7 @@ func (x *UpdateResponse) String() string {
 func (*UpdateResponse) ProtoMessage() {}
 
 func (x *UpdateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[17]
+	mi := &file_configuration_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1320,7 +1599,7 @@ func (x *UpdateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateResponse.ProtoReflect.Descriptor instead.
 func (*UpdateResponse) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{17}
+	return file_configuration_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *UpdateResponse) GetCandidate() *Candidate {
@@ -1347,7 +1626,7 @@ type DiscardRequest struct {
 
 func (x *DiscardRequest) Reset() {
 	*x = DiscardRequest{}
-	mi := &file_configuration_proto_msgTypes[18]
+	mi := &file_configuration_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1359,7 +1638,7 @@ func (x *DiscardRequest) String() string {
 func (*DiscardRequest) ProtoMessage() {}
 
 func (x *DiscardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[18]
+	mi := &file_configuration_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1372,7 +1651,7 @@ func (x *DiscardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardRequest.ProtoReflect.Descriptor instead.
 func (*DiscardRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{18}
+	return file_configuration_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DiscardRequest) GetId() string {
@@ -1403,7 +1682,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_configuration_proto_msgTypes[19]
+	mi := &file_configuration_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1415,7 +1694,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[19]
+	mi := &file_configuration_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1428,7 +1707,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{19}
+	return file_configuration_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CommitRequest) GetId() string {
@@ -1486,7 +1765,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_configuration_proto_msgTypes[20]
+	mi := &file_configuration_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1498,7 +1777,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[20]
+	mi := &file_configuration_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1511,7 +1790,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{20}
+	return file_configuration_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Commit) GetNumber() uint64 {
@@ -1562,7 +1841,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_configuration_proto_msgTypes[21]
+	mi := &file_configuration_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1574,7 +1853,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[21]
+	mi := &file_configuration_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1587,7 +1866,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{21}
+	return file_configuration_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CommitResponse) GetCommit() *Commit {
@@ -1633,7 +1912,7 @@ type SetOptions struct {
 
 func (x *SetOptions) Reset() {
 	*x = SetOptions{}
-	mi := &file_configuration_proto_msgTypes[22]
+	mi := &file_configuration_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1645,7 +1924,7 @@ func (x *SetOptions) String() string {
 func (*SetOptions) ProtoMessage() {}
 
 func (x *SetOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[22]
+	mi := &file_configuration_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1658,7 +1937,7 @@ func (x *SetOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetOptions.ProtoReflect.Descriptor instead.
 func (*SetOptions) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{22}
+	return file_configuration_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SetOptions) GetDryRun() bool {
@@ -1687,7 +1966,7 @@ type SetResult struct {
 
 func (x *SetResult) Reset() {
 	*x = SetResult{}
-	mi := &file_configuration_proto_msgTypes[23]
+	mi := &file_configuration_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +1978,7 @@ func (x *SetResult) String() string {
 func (*SetResult) ProtoMessage() {}
 
 func (x *SetResult) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[23]
+	mi := &file_configuration_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +1991,7 @@ func (x *SetResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetResult.ProtoReflect.Descriptor instead.
 func (*SetResult) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{23}
+	return file_configuration_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SetResult) GetCommit() uint64 {
@@ -1755,7 +2034,7 @@ type Unapplied struct {
 
 func (x *Unapplied) Reset() {
 	*x = Unapplied{}
-	mi := &file_configuration_proto_msgTypes[24]
+	mi := &file_configuration_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +2046,7 @@ func (x *Unapplied) String() string {
 func (*Unapplied) ProtoMessage() {}
 
 func (x *Unapplied) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[24]
+	mi := &file_configuration_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1780,7 +2059,7 @@ func (x *Unapplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unapplied.ProtoReflect.Descriptor instead.
 func (*Unapplied) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{24}
+	return file_configuration_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Unapplied) GetPath() string {
@@ -1820,7 +2099,7 @@ type ConfirmRequest struct {
 
 func (x *ConfirmRequest) Reset() {
 	*x = ConfirmRequest{}
-	mi := &file_configuration_proto_msgTypes[25]
+	mi := &file_configuration_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +2111,7 @@ func (x *ConfirmRequest) String() string {
 func (*ConfirmRequest) ProtoMessage() {}
 
 func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[25]
+	mi := &file_configuration_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +2124,7 @@ func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{25}
+	return file_configuration_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ConfirmRequest) GetId() string {
@@ -1865,7 +2144,7 @@ type SetWaitRequest struct {
 
 func (x *SetWaitRequest) Reset() {
 	*x = SetWaitRequest{}
-	mi := &file_configuration_proto_msgTypes[26]
+	mi := &file_configuration_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +2156,7 @@ func (x *SetWaitRequest) String() string {
 func (*SetWaitRequest) ProtoMessage() {}
 
 func (x *SetWaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[26]
+	mi := &file_configuration_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +2169,7 @@ func (x *SetWaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetWaitRequest.ProtoReflect.Descriptor instead.
 func (*SetWaitRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{26}
+	return file_configuration_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SetWaitRequest) GetId() string {
@@ -1915,7 +2194,7 @@ type SetWaitResponse struct {
 
 func (x *SetWaitResponse) Reset() {
 	*x = SetWaitResponse{}
-	mi := &file_configuration_proto_msgTypes[27]
+	mi := &file_configuration_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +2206,7 @@ func (x *SetWaitResponse) String() string {
 func (*SetWaitResponse) ProtoMessage() {}
 
 func (x *SetWaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[27]
+	mi := &file_configuration_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2219,7 @@ func (x *SetWaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetWaitResponse.ProtoReflect.Descriptor instead.
 func (*SetWaitResponse) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{27}
+	return file_configuration_proto_rawDescGZIP(), []int{29}
 }
 
 type LogRequest struct {
@@ -1952,7 +2231,7 @@ type LogRequest struct {
 
 func (x *LogRequest) Reset() {
 	*x = LogRequest{}
-	mi := &file_configuration_proto_msgTypes[28]
+	mi := &file_configuration_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1964,7 +2243,7 @@ func (x *LogRequest) String() string {
 func (*LogRequest) ProtoMessage() {}
 
 func (x *LogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[28]
+	mi := &file_configuration_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1977,7 +2256,7 @@ func (x *LogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRequest.ProtoReflect.Descriptor instead.
 func (*LogRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{28}
+	return file_configuration_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *LogRequest) GetLimit() uint32 {
@@ -1997,7 +2276,7 @@ type LogResponse struct {
 
 func (x *LogResponse) Reset() {
 	*x = LogResponse{}
-	mi := &file_configuration_proto_msgTypes[29]
+	mi := &file_configuration_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2009,7 +2288,7 @@ func (x *LogResponse) String() string {
 func (*LogResponse) ProtoMessage() {}
 
 func (x *LogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[29]
+	mi := &file_configuration_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2022,7 +2301,7 @@ func (x *LogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogResponse.ProtoReflect.Descriptor instead.
 func (*LogResponse) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{29}
+	return file_configuration_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *LogResponse) GetCommit() []*Commit {
@@ -2052,7 +2331,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_configuration_proto_msgTypes[30]
+	mi := &file_configuration_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2064,7 +2343,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[30]
+	mi := &file_configuration_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2077,7 +2356,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{30}
+	return file_configuration_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Pending) GetId() string {
@@ -2125,7 +2404,7 @@ type DiffRequest struct {
 
 func (x *DiffRequest) Reset() {
 	*x = DiffRequest{}
-	mi := &file_configuration_proto_msgTypes[31]
+	mi := &file_configuration_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2137,7 +2416,7 @@ func (x *DiffRequest) String() string {
 func (*DiffRequest) ProtoMessage() {}
 
 func (x *DiffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[31]
+	mi := &file_configuration_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2150,7 +2429,7 @@ func (x *DiffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffRequest.ProtoReflect.Descriptor instead.
 func (*DiffRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{31}
+	return file_configuration_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DiffRequest) GetFrom() uint64 {
@@ -2180,7 +2459,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_configuration_proto_msgTypes[32]
+	mi := &file_configuration_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2192,7 +2471,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[32]
+	mi := &file_configuration_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2205,7 +2484,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{32}
+	return file_configuration_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RollbackRequest) GetNumber() uint64 {
@@ -2251,7 +2530,7 @@ type SaveRescueRequest struct {
 
 func (x *SaveRescueRequest) Reset() {
 	*x = SaveRescueRequest{}
-	mi := &file_configuration_proto_msgTypes[33]
+	mi := &file_configuration_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2263,7 +2542,7 @@ func (x *SaveRescueRequest) String() string {
 func (*SaveRescueRequest) ProtoMessage() {}
 
 func (x *SaveRescueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[33]
+	mi := &file_configuration_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2276,7 +2555,7 @@ func (x *SaveRescueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveRescueRequest.ProtoReflect.Descriptor instead.
 func (*SaveRescueRequest) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{33}
+	return file_configuration_proto_rawDescGZIP(), []int{35}
 }
 
 type SaveRescueResponse struct {
@@ -2287,7 +2566,7 @@ type SaveRescueResponse struct {
 
 func (x *SaveRescueResponse) Reset() {
 	*x = SaveRescueResponse{}
-	mi := &file_configuration_proto_msgTypes[34]
+	mi := &file_configuration_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2299,7 +2578,7 @@ func (x *SaveRescueResponse) String() string {
 func (*SaveRescueResponse) ProtoMessage() {}
 
 func (x *SaveRescueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[34]
+	mi := &file_configuration_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2312,7 +2591,7 @@ func (x *SaveRescueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveRescueResponse.ProtoReflect.Descriptor instead.
 func (*SaveRescueResponse) Descriptor() ([]byte, []int) {
-	return file_configuration_proto_rawDescGZIP(), []int{34}
+	return file_configuration_proto_rawDescGZIP(), []int{36}
 }
 
 // Set merges the value into the node at the path; without a value it makes a
@@ -2327,7 +2606,7 @@ type Edit_Set struct {
 
 func (x *Edit_Set) Reset() {
 	*x = Edit_Set{}
-	mi := &file_configuration_proto_msgTypes[35]
+	mi := &file_configuration_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +2618,7 @@ func (x *Edit_Set) String() string {
 func (*Edit_Set) ProtoMessage() {}
 
 func (x *Edit_Set) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[35]
+	mi := &file_configuration_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2380,7 +2659,7 @@ type Edit_Replace struct {
 
 func (x *Edit_Replace) Reset() {
 	*x = Edit_Replace{}
-	mi := &file_configuration_proto_msgTypes[36]
+	mi := &file_configuration_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2392,7 +2671,7 @@ func (x *Edit_Replace) String() string {
 func (*Edit_Replace) ProtoMessage() {}
 
 func (x *Edit_Replace) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[36]
+	mi := &file_configuration_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2433,7 +2712,7 @@ type Edit_Copy struct {
 
 func (x *Edit_Copy) Reset() {
 	*x = Edit_Copy{}
-	mi := &file_configuration_proto_msgTypes[37]
+	mi := &file_configuration_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2445,7 +2724,7 @@ func (x *Edit_Copy) String() string {
 func (*Edit_Copy) ProtoMessage() {}
 
 func (x *Edit_Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[37]
+	mi := &file_configuration_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2485,7 +2764,7 @@ type Edit_Rename struct {
 
 func (x *Edit_Rename) Reset() {
 	*x = Edit_Rename{}
-	mi := &file_configuration_proto_msgTypes[38]
+	mi := &file_configuration_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +2776,7 @@ func (x *Edit_Rename) String() string {
 func (*Edit_Rename) ProtoMessage() {}
 
 func (x *Edit_Rename) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[38]
+	mi := &file_configuration_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2539,7 +2818,7 @@ type Edit_Insert struct {
 
 func (x *Edit_Insert) Reset() {
 	*x = Edit_Insert{}
-	mi := &file_configuration_proto_msgTypes[39]
+	mi := &file_configuration_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2551,7 +2830,7 @@ func (x *Edit_Insert) String() string {
 func (*Edit_Insert) ProtoMessage() {}
 
 func (x *Edit_Insert) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[39]
+	mi := &file_configuration_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2600,7 +2879,7 @@ type Edit_Load struct {
 
 func (x *Edit_Load) Reset() {
 	*x = Edit_Load{}
-	mi := &file_configuration_proto_msgTypes[40]
+	mi := &file_configuration_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2612,7 +2891,7 @@ func (x *Edit_Load) String() string {
 func (*Edit_Load) ProtoMessage() {}
 
 func (x *Edit_Load) ProtoReflect() protoreflect.Message {
-	mi := &file_configuration_proto_msgTypes[40]
+	mi := &file_configuration_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2649,6 +2928,113 @@ func (x *Edit_Load) GetText() string {
 	return ""
 }
 
+// Annotate puts a comment on a node, or takes it away with "".
+type Edit_Annotate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Comment       string                 `protobuf:"bytes,2,opt,name=comment,proto3" json:"comment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Edit_Annotate) Reset() {
+	*x = Edit_Annotate{}
+	mi := &file_configuration_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Edit_Annotate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Edit_Annotate) ProtoMessage() {}
+
+func (x *Edit_Annotate) ProtoReflect() protoreflect.Message {
+	mi := &file_configuration_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Edit_Annotate.ProtoReflect.Descriptor instead.
+func (*Edit_Annotate) Descriptor() ([]byte, []int) {
+	return file_configuration_proto_rawDescGZIP(), []int{7, 6}
+}
+
+func (x *Edit_Annotate) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Edit_Annotate) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+// Rollback makes the candidate, whatever it has changed, the configuration after a
+// commit of the log, or the rescue configuration.
+type Edit_Rollback struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Rescue        bool                   `protobuf:"varint,2,opt,name=rescue,proto3" json:"rescue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Edit_Rollback) Reset() {
+	*x = Edit_Rollback{}
+	mi := &file_configuration_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Edit_Rollback) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Edit_Rollback) ProtoMessage() {}
+
+func (x *Edit_Rollback) ProtoReflect() protoreflect.Message {
+	mi := &file_configuration_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Edit_Rollback.ProtoReflect.Descriptor instead.
+func (*Edit_Rollback) Descriptor() ([]byte, []int) {
+	return file_configuration_proto_rawDescGZIP(), []int{7, 7}
+}
+
+func (x *Edit_Rollback) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Edit_Rollback) GetRescue() bool {
+	if x != nil {
+		return x.Rescue
+	}
+	return false
+}
+
 var File_configuration_proto protoreflect.FileDescriptor
 
 const file_configuration_proto_rawDesc = "" +
@@ -2661,7 +3047,7 @@ const file_configuration_proto_rawDesc = "" +
 	"\x06Editor\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x14\n" +
-	"\x05since\x18\x03 \x01(\x03R\x05since\"\xa9\x02\n" +
+	"\x05since\x18\x03 \x01(\x03R\x05since\"\xd8\x02\n" +
 	"\tCandidate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x10.routerd.v1.KindR\x04kind\x12\x12\n" +
@@ -2673,13 +3059,14 @@ const file_configuration_proto_rawDesc = "" +
 	"\x06behind\x18\b \x01(\x04R\x06behind\x12\x18\n" +
 	"\achanges\x18\t \x01(\x04R\achanges\x12\x1c\n" +
 	"\tconflicts\x18\n" +
-	" \x01(\x04R\tconflicts\"\r\n" +
+	" \x01(\x04R\tconflicts\x12-\n" +
+	"\apending\x18\v \x01(\v2\x13.routerd.v1.PendingR\apending\"\r\n" +
 	"\vListRequest\"C\n" +
 	"\fListResponse\x123\n" +
 	"\tcandidate\x18\x01 \x03(\v2\x15.routerd.v1.CandidateR\tcandidate\"\"\n" +
 	"\x10CandidateRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x0f\n" +
-	"\rCloseResponse\"\xae\x06\n" +
+	"\rCloseResponse\"\xd6\b\n" +
 	"\x04Edit\x12(\n" +
 	"\x03set\x18\x01 \x01(\v2\x14.routerd.v1.Edit.SetH\x00R\x03set\x12\x18\n" +
 	"\x06delete\x18\x02 \x01(\tH\x00R\x06delete\x124\n" +
@@ -2687,7 +3074,14 @@ const file_configuration_proto_rawDesc = "" +
 	"\x04copy\x18\x04 \x01(\v2\x15.routerd.v1.Edit.CopyH\x00R\x04copy\x121\n" +
 	"\x06rename\x18\x05 \x01(\v2\x17.routerd.v1.Edit.RenameH\x00R\x06rename\x121\n" +
 	"\x06insert\x18\x06 \x01(\v2\x17.routerd.v1.Edit.InsertH\x00R\x06insert\x12+\n" +
-	"\x04load\x18\a \x01(\v2\x15.routerd.v1.Edit.LoadH\x00R\x04load\x1a-\n" +
+	"\x04load\x18\a \x01(\v2\x15.routerd.v1.Edit.LoadH\x00R\x04load\x12 \n" +
+	"\n" +
+	"deactivate\x18\b \x01(\tH\x00R\n" +
+	"deactivate\x12\x1c\n" +
+	"\bactivate\x18\t \x01(\tH\x00R\bactivate\x127\n" +
+	"\bannotate\x18\n" +
+	" \x01(\v2\x19.routerd.v1.Edit.AnnotateH\x00R\bannotate\x127\n" +
+	"\brollback\x18\v \x01(\v2\x19.routerd.v1.Edit.RollbackH\x00R\brollback\x1a-\n" +
 	"\x03Set\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04json\x18\x02 \x01(\tR\x04json\x1a1\n" +
@@ -2716,34 +3110,56 @@ const file_configuration_proto_rawDesc = "" +
 	"\x04text\x18\x03 \x01(\tR\x04text\" \n" +
 	"\x06Format\x12\b\n" +
 	"\x04JSON\x10\x00\x12\f\n" +
-	"\bCOMMANDS\x10\x01B\x06\n" +
+	"\bCOMMANDS\x10\x01\x1a8\n" +
+	"\bAnnotate\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
+	"\acomment\x18\x02 \x01(\tR\acomment\x1a:\n" +
+	"\bRollback\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x16\n" +
+	"\x06rescue\x18\x02 \x01(\bR\x06rescueB\x06\n" +
 	"\x04edit\"C\n" +
 	"\vEditRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
-	"\x04edit\x18\x02 \x03(\v2\x10.routerd.v1.EditR\x04edit\"g\n" +
+	"\x04edit\x18\x02 \x03(\v2\x10.routerd.v1.EditR\x04edit\"}\n" +
 	"\vReadRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x124\n" +
-	"\x06format\x18\x03 \x01(\x0e2\x1c.routerd.v1.Edit.Load.FormatR\x06format\"8\n" +
+	"\x06format\x18\x03 \x01(\x0e2\x1c.routerd.v1.Edit.Load.FormatR\x06format\x12\x14\n" +
+	"\x05whole\x18\x04 \x01(\bR\x05whole\"8\n" +
 	"\fReadResponse\x12\x14\n" +
 	"\x05found\x18\x01 \x01(\bR\x05found\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"D\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"q\n" +
+	"\vKeysRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\x12\x16\n" +
+	"\x06prefix\x18\x04 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05limit\x18\x05 \x01(\rR\x05limit\"4\n" +
+	"\fKeysResponse\x12\x10\n" +
+	"\x03key\x18\x01 \x03(\tR\x03key\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"\xab\x01\n" +
 	"\n" +
 	"Difference\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x10\n" +
 	"\x03old\x18\x02 \x01(\tR\x03old\x12\x10\n" +
-	"\x03new\x18\x03 \x01(\tR\x03new\"E\n" +
+	"\x03new\x18\x03 \x01(\tR\x03new\x125\n" +
+	"\x06aspect\x18\x04 \x01(\x0e2\x1d.routerd.v1.Difference.AspectR\x06aspect\".\n" +
+	"\x06Aspect\x12\t\n" +
+	"\x05VALUE\x10\x00\x12\f\n" +
+	"\bINACTIVE\x10\x01\x12\v\n" +
+	"\aCOMMENT\x10\x02\"E\n" +
 	"\vDifferences\x126\n" +
 	"\n" +
 	"difference\x18\x01 \x03(\v2\x16.routerd.v1.DifferenceR\n" +
-	"difference\"\x82\x01\n" +
+	"difference\"\x96\x01\n" +
 	"\x04Plan\x12\x12\n" +
 	"\x04base\x18\x01 \x01(\x04R\x04base\x126\n" +
 	"\n" +
 	"difference\x18\x02 \x03(\v2\x16.routerd.v1.DifferenceR\n" +
 	"difference\x12\x12\n" +
 	"\x04step\x18\x03 \x03(\tR\x04step\x12\x1a\n" +
-	"\bdisturbs\x18\x04 \x03(\tR\bdisturbs\"\xa6\x01\n" +
+	"\bdisturbs\x18\x04 \x03(\tR\bdisturbs\x12\x12\n" +
+	"\x04cuts\x18\x05 \x03(\tR\x04cuts\"\xa6\x01\n" +
 	"\bConflict\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12*\n" +
 	"\x04mine\x18\x02 \x01(\v2\x16.routerd.v1.DifferenceR\x04mine\x12.\n" +
@@ -2836,13 +3252,14 @@ const file_configuration_proto_rawDesc = "" +
 	"\x04Kind\x12\x10\n" +
 	"\fKIND_PRIVATE\x10\x00\x12\x0f\n" +
 	"\vKIND_SHARED\x10\x01\x12\x12\n" +
-	"\x0eKIND_EXCLUSIVE\x10\x022\x88\t\n" +
+	"\x0eKIND_EXCLUSIVE\x10\x022\xc3\t\n" +
 	"\rConfiguration\x128\n" +
 	"\x04Open\x12\x17.routerd.v1.OpenRequest\x1a\x15.routerd.v1.Candidate0\x01\x129\n" +
 	"\x04List\x12\x17.routerd.v1.ListRequest\x1a\x18.routerd.v1.ListResponse\x12@\n" +
 	"\x05Close\x12\x1c.routerd.v1.CandidateRequest\x1a\x19.routerd.v1.CloseResponse\x126\n" +
 	"\x04Edit\x12\x17.routerd.v1.EditRequest\x1a\x15.routerd.v1.Candidate\x129\n" +
-	"\x04Read\x12\x17.routerd.v1.ReadRequest\x1a\x18.routerd.v1.ReadResponse\x12@\n" +
+	"\x04Read\x12\x17.routerd.v1.ReadRequest\x1a\x18.routerd.v1.ReadResponse\x129\n" +
+	"\x04Keys\x12\x17.routerd.v1.KeysRequest\x1a\x18.routerd.v1.KeysResponse\x12@\n" +
 	"\aCompare\x12\x1c.routerd.v1.CandidateRequest\x1a\x17.routerd.v1.Differences\x127\n" +
 	"\x05Check\x12\x1c.routerd.v1.CandidateRequest\x1a\x10.routerd.v1.Plan\x12?\n" +
 	"\x06Update\x12\x19.routerd.v1.UpdateRequest\x1a\x1a.routerd.v1.UpdateResponse\x12<\n" +
@@ -2871,128 +3288,139 @@ func file_configuration_proto_rawDescGZIP() []byte {
 	return file_configuration_proto_rawDescData
 }
 
-var file_configuration_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_configuration_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_configuration_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_configuration_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_configuration_proto_goTypes = []any{
 	(Kind)(0),                     // 0: routerd.v1.Kind
 	(Edit_Insert_Place)(0),        // 1: routerd.v1.Edit.Insert.Place
 	(Edit_Load_Format)(0),         // 2: routerd.v1.Edit.Load.Format
-	(UpdateRequest_Resolution)(0), // 3: routerd.v1.UpdateRequest.Resolution
-	(*OpenRequest)(nil),           // 4: routerd.v1.OpenRequest
-	(*Editor)(nil),                // 5: routerd.v1.Editor
-	(*Candidate)(nil),             // 6: routerd.v1.Candidate
-	(*ListRequest)(nil),           // 7: routerd.v1.ListRequest
-	(*ListResponse)(nil),          // 8: routerd.v1.ListResponse
-	(*CandidateRequest)(nil),      // 9: routerd.v1.CandidateRequest
-	(*CloseResponse)(nil),         // 10: routerd.v1.CloseResponse
-	(*Edit)(nil),                  // 11: routerd.v1.Edit
-	(*EditRequest)(nil),           // 12: routerd.v1.EditRequest
-	(*ReadRequest)(nil),           // 13: routerd.v1.ReadRequest
-	(*ReadResponse)(nil),          // 14: routerd.v1.ReadResponse
-	(*Difference)(nil),            // 15: routerd.v1.Difference
-	(*Differences)(nil),           // 16: routerd.v1.Differences
-	(*Plan)(nil),                  // 17: routerd.v1.Plan
-	(*Conflict)(nil),              // 18: routerd.v1.Conflict
-	(*Conflicts)(nil),             // 19: routerd.v1.Conflicts
-	(*UpdateRequest)(nil),         // 20: routerd.v1.UpdateRequest
-	(*UpdateResponse)(nil),        // 21: routerd.v1.UpdateResponse
-	(*DiscardRequest)(nil),        // 22: routerd.v1.DiscardRequest
-	(*CommitRequest)(nil),         // 23: routerd.v1.CommitRequest
-	(*Commit)(nil),                // 24: routerd.v1.Commit
-	(*CommitResponse)(nil),        // 25: routerd.v1.CommitResponse
-	(*SetOptions)(nil),            // 26: routerd.v1.SetOptions
-	(*SetResult)(nil),             // 27: routerd.v1.SetResult
-	(*Unapplied)(nil),             // 28: routerd.v1.Unapplied
-	(*ConfirmRequest)(nil),        // 29: routerd.v1.ConfirmRequest
-	(*SetWaitRequest)(nil),        // 30: routerd.v1.SetWaitRequest
-	(*SetWaitResponse)(nil),       // 31: routerd.v1.SetWaitResponse
-	(*LogRequest)(nil),            // 32: routerd.v1.LogRequest
-	(*LogResponse)(nil),           // 33: routerd.v1.LogResponse
-	(*Pending)(nil),               // 34: routerd.v1.Pending
-	(*DiffRequest)(nil),           // 35: routerd.v1.DiffRequest
-	(*RollbackRequest)(nil),       // 36: routerd.v1.RollbackRequest
-	(*SaveRescueRequest)(nil),     // 37: routerd.v1.SaveRescueRequest
-	(*SaveRescueResponse)(nil),    // 38: routerd.v1.SaveRescueResponse
-	(*Edit_Set)(nil),              // 39: routerd.v1.Edit.Set
-	(*Edit_Replace)(nil),          // 40: routerd.v1.Edit.Replace
-	(*Edit_Copy)(nil),             // 41: routerd.v1.Edit.Copy
-	(*Edit_Rename)(nil),           // 42: routerd.v1.Edit.Rename
-	(*Edit_Insert)(nil),           // 43: routerd.v1.Edit.Insert
-	(*Edit_Load)(nil),             // 44: routerd.v1.Edit.Load
+	(Difference_Aspect)(0),        // 3: routerd.v1.Difference.Aspect
+	(UpdateRequest_Resolution)(0), // 4: routerd.v1.UpdateRequest.Resolution
+	(*OpenRequest)(nil),           // 5: routerd.v1.OpenRequest
+	(*Editor)(nil),                // 6: routerd.v1.Editor
+	(*Candidate)(nil),             // 7: routerd.v1.Candidate
+	(*ListRequest)(nil),           // 8: routerd.v1.ListRequest
+	(*ListResponse)(nil),          // 9: routerd.v1.ListResponse
+	(*CandidateRequest)(nil),      // 10: routerd.v1.CandidateRequest
+	(*CloseResponse)(nil),         // 11: routerd.v1.CloseResponse
+	(*Edit)(nil),                  // 12: routerd.v1.Edit
+	(*EditRequest)(nil),           // 13: routerd.v1.EditRequest
+	(*ReadRequest)(nil),           // 14: routerd.v1.ReadRequest
+	(*ReadResponse)(nil),          // 15: routerd.v1.ReadResponse
+	(*KeysRequest)(nil),           // 16: routerd.v1.KeysRequest
+	(*KeysResponse)(nil),          // 17: routerd.v1.KeysResponse
+	(*Difference)(nil),            // 18: routerd.v1.Difference
+	(*Differences)(nil),           // 19: routerd.v1.Differences
+	(*Plan)(nil),                  // 20: routerd.v1.Plan
+	(*Conflict)(nil),              // 21: routerd.v1.Conflict
+	(*Conflicts)(nil),             // 22: routerd.v1.Conflicts
+	(*UpdateRequest)(nil),         // 23: routerd.v1.UpdateRequest
+	(*UpdateResponse)(nil),        // 24: routerd.v1.UpdateResponse
+	(*DiscardRequest)(nil),        // 25: routerd.v1.DiscardRequest
+	(*CommitRequest)(nil),         // 26: routerd.v1.CommitRequest
+	(*Commit)(nil),                // 27: routerd.v1.Commit
+	(*CommitResponse)(nil),        // 28: routerd.v1.CommitResponse
+	(*SetOptions)(nil),            // 29: routerd.v1.SetOptions
+	(*SetResult)(nil),             // 30: routerd.v1.SetResult
+	(*Unapplied)(nil),             // 31: routerd.v1.Unapplied
+	(*ConfirmRequest)(nil),        // 32: routerd.v1.ConfirmRequest
+	(*SetWaitRequest)(nil),        // 33: routerd.v1.SetWaitRequest
+	(*SetWaitResponse)(nil),       // 34: routerd.v1.SetWaitResponse
+	(*LogRequest)(nil),            // 35: routerd.v1.LogRequest
+	(*LogResponse)(nil),           // 36: routerd.v1.LogResponse
+	(*Pending)(nil),               // 37: routerd.v1.Pending
+	(*DiffRequest)(nil),           // 38: routerd.v1.DiffRequest
+	(*RollbackRequest)(nil),       // 39: routerd.v1.RollbackRequest
+	(*SaveRescueRequest)(nil),     // 40: routerd.v1.SaveRescueRequest
+	(*SaveRescueResponse)(nil),    // 41: routerd.v1.SaveRescueResponse
+	(*Edit_Set)(nil),              // 42: routerd.v1.Edit.Set
+	(*Edit_Replace)(nil),          // 43: routerd.v1.Edit.Replace
+	(*Edit_Copy)(nil),             // 44: routerd.v1.Edit.Copy
+	(*Edit_Rename)(nil),           // 45: routerd.v1.Edit.Rename
+	(*Edit_Insert)(nil),           // 46: routerd.v1.Edit.Insert
+	(*Edit_Load)(nil),             // 47: routerd.v1.Edit.Load
+	(*Edit_Annotate)(nil),         // 48: routerd.v1.Edit.Annotate
+	(*Edit_Rollback)(nil),         // 49: routerd.v1.Edit.Rollback
 }
 var file_configuration_proto_depIdxs = []int32{
 	0,  // 0: routerd.v1.OpenRequest.kind:type_name -> routerd.v1.Kind
 	0,  // 1: routerd.v1.Candidate.kind:type_name -> routerd.v1.Kind
-	5,  // 2: routerd.v1.Candidate.owner:type_name -> routerd.v1.Editor
-	5,  // 3: routerd.v1.Candidate.editors:type_name -> routerd.v1.Editor
-	6,  // 4: routerd.v1.ListResponse.candidate:type_name -> routerd.v1.Candidate
-	39, // 5: routerd.v1.Edit.set:type_name -> routerd.v1.Edit.Set
-	40, // 6: routerd.v1.Edit.replace:type_name -> routerd.v1.Edit.Replace
-	41, // 7: routerd.v1.Edit.copy:type_name -> routerd.v1.Edit.Copy
-	42, // 8: routerd.v1.Edit.rename:type_name -> routerd.v1.Edit.Rename
-	43, // 9: routerd.v1.Edit.insert:type_name -> routerd.v1.Edit.Insert
-	44, // 10: routerd.v1.Edit.load:type_name -> routerd.v1.Edit.Load
-	11, // 11: routerd.v1.EditRequest.edit:type_name -> routerd.v1.Edit
-	2,  // 12: routerd.v1.ReadRequest.format:type_name -> routerd.v1.Edit.Load.Format
-	15, // 13: routerd.v1.Differences.difference:type_name -> routerd.v1.Difference
-	15, // 14: routerd.v1.Plan.difference:type_name -> routerd.v1.Difference
-	15, // 15: routerd.v1.Conflict.mine:type_name -> routerd.v1.Difference
-	15, // 16: routerd.v1.Conflict.theirs:type_name -> routerd.v1.Difference
-	18, // 17: routerd.v1.Conflicts.conflict:type_name -> routerd.v1.Conflict
-	3,  // 18: routerd.v1.UpdateRequest.resolution:type_name -> routerd.v1.UpdateRequest.Resolution
-	6,  // 19: routerd.v1.UpdateResponse.candidate:type_name -> routerd.v1.Candidate
-	18, // 20: routerd.v1.UpdateResponse.settled:type_name -> routerd.v1.Conflict
-	11, // 21: routerd.v1.CommitRequest.edit:type_name -> routerd.v1.Edit
-	24, // 22: routerd.v1.CommitResponse.commit:type_name -> routerd.v1.Commit
-	17, // 23: routerd.v1.CommitResponse.plan:type_name -> routerd.v1.Plan
-	28, // 24: routerd.v1.CommitResponse.unapplied:type_name -> routerd.v1.Unapplied
-	17, // 25: routerd.v1.SetResult.plan:type_name -> routerd.v1.Plan
-	28, // 26: routerd.v1.SetResult.unapplied:type_name -> routerd.v1.Unapplied
-	24, // 27: routerd.v1.LogResponse.commit:type_name -> routerd.v1.Commit
-	34, // 28: routerd.v1.LogResponse.pending:type_name -> routerd.v1.Pending
-	1,  // 29: routerd.v1.Edit.Insert.place:type_name -> routerd.v1.Edit.Insert.Place
-	2,  // 30: routerd.v1.Edit.Load.format:type_name -> routerd.v1.Edit.Load.Format
-	4,  // 31: routerd.v1.Configuration.Open:input_type -> routerd.v1.OpenRequest
-	7,  // 32: routerd.v1.Configuration.List:input_type -> routerd.v1.ListRequest
-	9,  // 33: routerd.v1.Configuration.Close:input_type -> routerd.v1.CandidateRequest
-	12, // 34: routerd.v1.Configuration.Edit:input_type -> routerd.v1.EditRequest
-	13, // 35: routerd.v1.Configuration.Read:input_type -> routerd.v1.ReadRequest
-	9,  // 36: routerd.v1.Configuration.Compare:input_type -> routerd.v1.CandidateRequest
-	9,  // 37: routerd.v1.Configuration.Check:input_type -> routerd.v1.CandidateRequest
-	20, // 38: routerd.v1.Configuration.Update:input_type -> routerd.v1.UpdateRequest
-	22, // 39: routerd.v1.Configuration.Discard:input_type -> routerd.v1.DiscardRequest
-	23, // 40: routerd.v1.Configuration.Commit:input_type -> routerd.v1.CommitRequest
-	29, // 41: routerd.v1.Configuration.Confirm:input_type -> routerd.v1.ConfirmRequest
-	29, // 42: routerd.v1.Configuration.Cancel:input_type -> routerd.v1.ConfirmRequest
-	30, // 43: routerd.v1.Configuration.SetWait:input_type -> routerd.v1.SetWaitRequest
-	32, // 44: routerd.v1.Configuration.Log:input_type -> routerd.v1.LogRequest
-	35, // 45: routerd.v1.Configuration.Diff:input_type -> routerd.v1.DiffRequest
-	36, // 46: routerd.v1.Configuration.Rollback:input_type -> routerd.v1.RollbackRequest
-	37, // 47: routerd.v1.Configuration.SaveRescue:input_type -> routerd.v1.SaveRescueRequest
-	36, // 48: routerd.v1.Configuration.LoadRescue:input_type -> routerd.v1.RollbackRequest
-	6,  // 49: routerd.v1.Configuration.Open:output_type -> routerd.v1.Candidate
-	8,  // 50: routerd.v1.Configuration.List:output_type -> routerd.v1.ListResponse
-	10, // 51: routerd.v1.Configuration.Close:output_type -> routerd.v1.CloseResponse
-	6,  // 52: routerd.v1.Configuration.Edit:output_type -> routerd.v1.Candidate
-	14, // 53: routerd.v1.Configuration.Read:output_type -> routerd.v1.ReadResponse
-	16, // 54: routerd.v1.Configuration.Compare:output_type -> routerd.v1.Differences
-	17, // 55: routerd.v1.Configuration.Check:output_type -> routerd.v1.Plan
-	21, // 56: routerd.v1.Configuration.Update:output_type -> routerd.v1.UpdateResponse
-	6,  // 57: routerd.v1.Configuration.Discard:output_type -> routerd.v1.Candidate
-	25, // 58: routerd.v1.Configuration.Commit:output_type -> routerd.v1.CommitResponse
-	25, // 59: routerd.v1.Configuration.Confirm:output_type -> routerd.v1.CommitResponse
-	25, // 60: routerd.v1.Configuration.Cancel:output_type -> routerd.v1.CommitResponse
-	31, // 61: routerd.v1.Configuration.SetWait:output_type -> routerd.v1.SetWaitResponse
-	33, // 62: routerd.v1.Configuration.Log:output_type -> routerd.v1.LogResponse
-	16, // 63: routerd.v1.Configuration.Diff:output_type -> routerd.v1.Differences
-	25, // 64: routerd.v1.Configuration.Rollback:output_type -> routerd.v1.CommitResponse
-	38, // 65: routerd.v1.Configuration.SaveRescue:output_type -> routerd.v1.SaveRescueResponse
-	25, // 66: routerd.v1.Configuration.LoadRescue:output_type -> routerd.v1.CommitResponse
-	49, // [49:67] is the sub-list for method output_type
-	31, // [31:49] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	6,  // 2: routerd.v1.Candidate.owner:type_name -> routerd.v1.Editor
+	6,  // 3: routerd.v1.Candidate.editors:type_name -> routerd.v1.Editor
+	37, // 4: routerd.v1.Candidate.pending:type_name -> routerd.v1.Pending
+	7,  // 5: routerd.v1.ListResponse.candidate:type_name -> routerd.v1.Candidate
+	42, // 6: routerd.v1.Edit.set:type_name -> routerd.v1.Edit.Set
+	43, // 7: routerd.v1.Edit.replace:type_name -> routerd.v1.Edit.Replace
+	44, // 8: routerd.v1.Edit.copy:type_name -> routerd.v1.Edit.Copy
+	45, // 9: routerd.v1.Edit.rename:type_name -> routerd.v1.Edit.Rename
+	46, // 10: routerd.v1.Edit.insert:type_name -> routerd.v1.Edit.Insert
+	47, // 11: routerd.v1.Edit.load:type_name -> routerd.v1.Edit.Load
+	48, // 12: routerd.v1.Edit.annotate:type_name -> routerd.v1.Edit.Annotate
+	49, // 13: routerd.v1.Edit.rollback:type_name -> routerd.v1.Edit.Rollback
+	12, // 14: routerd.v1.EditRequest.edit:type_name -> routerd.v1.Edit
+	2,  // 15: routerd.v1.ReadRequest.format:type_name -> routerd.v1.Edit.Load.Format
+	3,  // 16: routerd.v1.Difference.aspect:type_name -> routerd.v1.Difference.Aspect
+	18, // 17: routerd.v1.Differences.difference:type_name -> routerd.v1.Difference
+	18, // 18: routerd.v1.Plan.difference:type_name -> routerd.v1.Difference
+	18, // 19: routerd.v1.Conflict.mine:type_name -> routerd.v1.Difference
+	18, // 20: routerd.v1.Conflict.theirs:type_name -> routerd.v1.Difference
+	21, // 21: routerd.v1.Conflicts.conflict:type_name -> routerd.v1.Conflict
+	4,  // 22: routerd.v1.UpdateRequest.resolution:type_name -> routerd.v1.UpdateRequest.Resolution
+	7,  // 23: routerd.v1.UpdateResponse.candidate:type_name -> routerd.v1.Candidate
+	21, // 24: routerd.v1.UpdateResponse.settled:type_name -> routerd.v1.Conflict
+	12, // 25: routerd.v1.CommitRequest.edit:type_name -> routerd.v1.Edit
+	27, // 26: routerd.v1.CommitResponse.commit:type_name -> routerd.v1.Commit
+	20, // 27: routerd.v1.CommitResponse.plan:type_name -> routerd.v1.Plan
+	31, // 28: routerd.v1.CommitResponse.unapplied:type_name -> routerd.v1.Unapplied
+	20, // 29: routerd.v1.SetResult.plan:type_name -> routerd.v1.Plan
+	31, // 30: routerd.v1.SetResult.unapplied:type_name -> routerd.v1.Unapplied
+	27, // 31: routerd.v1.LogResponse.commit:type_name -> routerd.v1.Commit
+	37, // 32: routerd.v1.LogResponse.pending:type_name -> routerd.v1.Pending
+	1,  // 33: routerd.v1.Edit.Insert.place:type_name -> routerd.v1.Edit.Insert.Place
+	2,  // 34: routerd.v1.Edit.Load.format:type_name -> routerd.v1.Edit.Load.Format
+	5,  // 35: routerd.v1.Configuration.Open:input_type -> routerd.v1.OpenRequest
+	8,  // 36: routerd.v1.Configuration.List:input_type -> routerd.v1.ListRequest
+	10, // 37: routerd.v1.Configuration.Close:input_type -> routerd.v1.CandidateRequest
+	13, // 38: routerd.v1.Configuration.Edit:input_type -> routerd.v1.EditRequest
+	14, // 39: routerd.v1.Configuration.Read:input_type -> routerd.v1.ReadRequest
+	16, // 40: routerd.v1.Configuration.Keys:input_type -> routerd.v1.KeysRequest
+	10, // 41: routerd.v1.Configuration.Compare:input_type -> routerd.v1.CandidateRequest
+	10, // 42: routerd.v1.Configuration.Check:input_type -> routerd.v1.CandidateRequest
+	23, // 43: routerd.v1.Configuration.Update:input_type -> routerd.v1.UpdateRequest
+	25, // 44: routerd.v1.Configuration.Discard:input_type -> routerd.v1.DiscardRequest
+	26, // 45: routerd.v1.Configuration.Commit:input_type -> routerd.v1.CommitRequest
+	32, // 46: routerd.v1.Configuration.Confirm:input_type -> routerd.v1.ConfirmRequest
+	32, // 47: routerd.v1.Configuration.Cancel:input_type -> routerd.v1.ConfirmRequest
+	33, // 48: routerd.v1.Configuration.SetWait:input_type -> routerd.v1.SetWaitRequest
+	35, // 49: routerd.v1.Configuration.Log:input_type -> routerd.v1.LogRequest
+	38, // 50: routerd.v1.Configuration.Diff:input_type -> routerd.v1.DiffRequest
+	39, // 51: routerd.v1.Configuration.Rollback:input_type -> routerd.v1.RollbackRequest
+	40, // 52: routerd.v1.Configuration.SaveRescue:input_type -> routerd.v1.SaveRescueRequest
+	39, // 53: routerd.v1.Configuration.LoadRescue:input_type -> routerd.v1.RollbackRequest
+	7,  // 54: routerd.v1.Configuration.Open:output_type -> routerd.v1.Candidate
+	9,  // 55: routerd.v1.Configuration.List:output_type -> routerd.v1.ListResponse
+	11, // 56: routerd.v1.Configuration.Close:output_type -> routerd.v1.CloseResponse
+	7,  // 57: routerd.v1.Configuration.Edit:output_type -> routerd.v1.Candidate
+	15, // 58: routerd.v1.Configuration.Read:output_type -> routerd.v1.ReadResponse
+	17, // 59: routerd.v1.Configuration.Keys:output_type -> routerd.v1.KeysResponse
+	19, // 60: routerd.v1.Configuration.Compare:output_type -> routerd.v1.Differences
+	20, // 61: routerd.v1.Configuration.Check:output_type -> routerd.v1.Plan
+	24, // 62: routerd.v1.Configuration.Update:output_type -> routerd.v1.UpdateResponse
+	7,  // 63: routerd.v1.Configuration.Discard:output_type -> routerd.v1.Candidate
+	28, // 64: routerd.v1.Configuration.Commit:output_type -> routerd.v1.CommitResponse
+	28, // 65: routerd.v1.Configuration.Confirm:output_type -> routerd.v1.CommitResponse
+	28, // 66: routerd.v1.Configuration.Cancel:output_type -> routerd.v1.CommitResponse
+	34, // 67: routerd.v1.Configuration.SetWait:output_type -> routerd.v1.SetWaitResponse
+	36, // 68: routerd.v1.Configuration.Log:output_type -> routerd.v1.LogResponse
+	19, // 69: routerd.v1.Configuration.Diff:output_type -> routerd.v1.Differences
+	28, // 70: routerd.v1.Configuration.Rollback:output_type -> routerd.v1.CommitResponse
+	41, // 71: routerd.v1.Configuration.SaveRescue:output_type -> routerd.v1.SaveRescueResponse
+	28, // 72: routerd.v1.Configuration.LoadRescue:output_type -> routerd.v1.CommitResponse
+	54, // [54:73] is the sub-list for method output_type
+	35, // [35:54] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_configuration_proto_init() }
@@ -3008,14 +3436,18 @@ func file_configuration_proto_init() {
 		(*Edit_Rename_)(nil),
 		(*Edit_Insert_)(nil),
 		(*Edit_Load_)(nil),
+		(*Edit_Deactivate)(nil),
+		(*Edit_Activate)(nil),
+		(*Edit_Annotate_)(nil),
+		(*Edit_Rollback_)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_configuration_proto_rawDesc), len(file_configuration_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   41,
+			NumEnums:      5,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

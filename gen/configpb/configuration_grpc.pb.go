@@ -31,6 +31,7 @@ const (
 	Configuration_Close_FullMethodName      = "/routerd.v1.Configuration/Close"
 	Configuration_Edit_FullMethodName       = "/routerd.v1.Configuration/Edit"
 	Configuration_Read_FullMethodName       = "/routerd.v1.Configuration/Read"
+	Configuration_Keys_FullMethodName       = "/routerd.v1.Configuration/Keys"
 	Configuration_Compare_FullMethodName    = "/routerd.v1.Configuration/Compare"
 	Configuration_Check_FullMethodName      = "/routerd.v1.Configuration/Check"
 	Configuration_Update_FullMethodName     = "/routerd.v1.Configuration/Update"
@@ -63,6 +64,9 @@ type ConfigurationClient interface {
 	Edit(ctx context.Context, in *EditRequest, opts ...grpc.CallOption) (*Candidate, error)
 	// Read gives what stands at a path, in the candidate or in running.
 	Read(ctx context.Context, in *ReadRequest, opts ...grpc.CallOption) (*ReadResponse, error)
+	// Keys lists the keys of a list's entries, for completion: quickly, however long
+	// the list is.
+	Keys(ctx context.Context, in *KeysRequest, opts ...grpc.CallOption) (*KeysResponse, error)
 	// Compare lists what the candidate changes on running.
 	Compare(ctx context.Context, in *CandidateRequest, opts ...grpc.CallOption) (*Differences, error)
 	// Check validates the candidate and says in words what its commit would do.
@@ -151,6 +155,16 @@ func (c *configurationClient) Read(ctx context.Context, in *ReadRequest, opts ..
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReadResponse)
 	err := c.cc.Invoke(ctx, Configuration_Read_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *configurationClient) Keys(ctx context.Context, in *KeysRequest, opts ...grpc.CallOption) (*KeysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(KeysResponse)
+	err := c.cc.Invoke(ctx, Configuration_Keys_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -304,6 +318,9 @@ type ConfigurationServer interface {
 	Edit(context.Context, *EditRequest) (*Candidate, error)
 	// Read gives what stands at a path, in the candidate or in running.
 	Read(context.Context, *ReadRequest) (*ReadResponse, error)
+	// Keys lists the keys of a list's entries, for completion: quickly, however long
+	// the list is.
+	Keys(context.Context, *KeysRequest) (*KeysResponse, error)
 	// Compare lists what the candidate changes on running.
 	Compare(context.Context, *CandidateRequest) (*Differences, error)
 	// Check validates the candidate and says in words what its commit would do.
@@ -353,6 +370,9 @@ func (UnimplementedConfigurationServer) Edit(context.Context, *EditRequest) (*Ca
 }
 func (UnimplementedConfigurationServer) Read(context.Context, *ReadRequest) (*ReadResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Read not implemented")
+}
+func (UnimplementedConfigurationServer) Keys(context.Context, *KeysRequest) (*KeysResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Keys not implemented")
 }
 func (UnimplementedConfigurationServer) Compare(context.Context, *CandidateRequest) (*Differences, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Compare not implemented")
@@ -493,6 +513,24 @@ func _Configuration_Read_Handler(srv interface{}, ctx context.Context, dec func(
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ConfigurationServer).Read(ctx, req.(*ReadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Configuration_Keys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(KeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConfigurationServer).Keys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Configuration_Keys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConfigurationServer).Keys(ctx, req.(*KeysRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -753,6 +791,10 @@ var Configuration_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Read",
 			Handler:    _Configuration_Read_Handler,
+		},
+		{
+			MethodName: "Keys",
+			Handler:    _Configuration_Keys_Handler,
 		},
 		{
 			MethodName: "Compare",

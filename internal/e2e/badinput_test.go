@@ -49,12 +49,13 @@ func (p *page) section(title, input string) {
 
 var (
 	addresses = regexp.MustCompile(`\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b`)
+	sums      = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 	spaces    = regexp.MustCompile(`[\s\x{a0}]+`)
 )
 
 func (p *page) row(input, answer string) {
 	cell := func(s string) string {
-		s = addresses.ReplaceAllString(p.hide.Replace(s), "MAC")
+		s = sums.ReplaceAllString(addresses.ReplaceAllString(p.hide.Replace(s), "MAC"), "SHA256")
 		return strings.ReplaceAll(spaces.ReplaceAllString(strings.TrimSpace(s), " "), "|", `\|`)
 	}
 	fmt.Fprintf(&p.text, "| `%s` | %s |\n", cell(input), cell(answer))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/hinshun/vt10x"
+	"golang.org/x/sys/unix"
 )
 
 // patience is how long a screen is waited for: far longer than it takes, for the
@@ -55,11 +56,27 @@ func ctrl(letter byte) string { return string(rune(letter & 0x1f)) }
 // variables of its environment, "TERM=dumb", changed.
 func newScreen(t *testing.T, env []string, program string, args ...string) *screen {
 	t.Helper()
+	return newScreenBy(t, (*exec.Cmd).Start, env, program, args...)
+}
+
+// newScreenBy is newScreen with what starts the program: in a network namespace, say.
+func newScreenBy(t *testing.T, start func(*exec.Cmd) error, env []string, program string, args ...string) *screen {
+	t.Helper()
 	s := &screen{t: t, vt: vt10x.New(vt10x.WithSize(80, 24)), done: make(chan error, 1)}
 	s.cmd = exec.Command(filepath.Join(bin, program), args...)
 	s.cmd.Env = append(append(os.Environ(), "TERM=xterm-256color"), env...)
-	var err error
-	s.pty, err = pty.StartWithSize(s.cmd, &pty.Winsize{Cols: 80, Rows: 24})
+	near, far, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.pty = near
+	if err := pty.Setsize(far, &pty.Winsize{Cols: 80, Rows: 24}); err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = far, far, far
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	err = start(s.cmd)
+	far.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,6 +238,16 @@ func (s *screen) Resize(cols, rows uint16) {
 	}
 }
 
+// Cooked reports whether the terminal edits lines and echoes them itself.
+func (s *screen) Cooked() bool {
+	s.t.Helper()
+	m, err := unix.IoctlGetTermios(int(s.pty.Fd()), unix.TCGETS)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return m.Lflag&unix.ECHO != 0 && m.Lflag&unix.ICANON != 0
+}
+
 // Signal sends the program a signal.
 func (s *screen) Signal(sig syscall.Signal) { _ = s.cmd.Process.Signal(sig) }
 
@@ -235,4 +262,11 @@ func (s *screen) Exit() int {
 		s.t.Fatalf("the program has not ended within %v; the screen is\n%s", patience, s.Text())
 		return -1
 	}
+}
+
+// Fresh drops the line and clears the screen.
+func (s *screen) Fresh() {
+	s.t.Helper()
+	s.Type(ctrl('G') + ctrl('E') + ctrl('U'))
+	s.Clear()
 }

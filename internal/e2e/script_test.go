@@ -30,6 +30,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("EXAMPLES", examples)
 			env.Setenv("SOCKET", l.socket())
 			env.Setenv("PATH", bin+":"+env.Getenv("PATH"))
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			env.Defer(l.remove)
 			return nil
 		},

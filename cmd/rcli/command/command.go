@@ -102,6 +102,7 @@ type Arg struct {
 	Type     Type
 	View     schema.View                                   // of Path and Set: which side of the model
 	Whole    bool                                          // of Path: a list may stand without its keys
+	Inner    bool                                          // of Path: only what has something below it is offered
 	Of       Kind                                          // of Keyword: Path when its value is one, else Value
 	Base     func(in *Input, edit schema.Path) schema.Path // of paths: where relative ones begin; nil for the edit path
 	Mode     Mode                                          // of Nested: the mode of the command
@@ -116,6 +117,7 @@ type Candidate struct {
 	Help  string
 	Mark  Mark
 	Place bool // Text stands for a value, as <address> does: shown, not put in
+	Live  bool // a value of the moment, the router's or a file's
 	Part  bool // more of the same word follows: no blank behind it
 	Pipe  bool // of a stage of the pipe
 }

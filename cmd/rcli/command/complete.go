@@ -141,11 +141,21 @@ func (r *reader) expect(ctx context.Context, env *Env, c *Completion) {
 	default:
 		r.expectArguments(ctx, env, c)
 	}
-	if c.Prefix == "" && !r.fresh && r.pending == nil && r.in.Nested == nil && len(r.table.stages) > 0 {
+	if c.Prefix == "" && !r.fresh && r.pending == nil && r.in.Nested == nil && len(r.table.stages) > 0 && r.prints() {
 		if again := *r; again.complete() {
 			c.Candidates = append(c.Candidates, Candidate{Text: "|", Help: "pipe the output through a stage", Pipe: true})
 		}
 	}
+}
+
+// prints reports whether what is read has output that a pipe is for: edits and commits
+// have none.
+func (r *reader) prints() bool {
+	c := r.in.Command
+	if own := r.own(); c == nil && own != nil {
+		c = own.cmd
+	}
+	return c == nil || c.Effect == Reads
 }
 
 // expectWords offers the words of commands.
@@ -283,6 +293,9 @@ func (r *reader) expectPath(ctx context.Context, env *Env, c *Completion) {
 		return
 	}
 	for _, n := range w.Children() {
+		if r.walked.Inner && (n.Kind == schema.Leaf || n.Kind == schema.LeafList) {
+			continue
+		}
 		if strings.HasPrefix(n.Name, c.Prefix) {
 			c.Candidates = append(c.Candidates, childCandidate(n))
 		}

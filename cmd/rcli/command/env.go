@@ -24,6 +24,9 @@ type Env struct {
 	Fields  []string // of `| fields`
 	NoPager bool     // of `| no-more`
 
+	// Rollback is the commit of `| compare rollback N`, "" for running.
+	Rollback string
+
 	// Secrets asks for secrets to be shown.
 	Secrets bool
 

@@ -207,7 +207,7 @@ func (r *reader) word(tok Token) (done bool, err error) {
 		what = "stage of a pipe"
 	}
 	if r.depth > 0 {
-		return true, r.fail(tok, offered, "%q is none of the words that follow here", tok.Text)
+		return true, r.fail(tok, offered, "there is no %q here", tok.Text)
 	}
 	return true, r.fail(tok, offered, "there is no %s %q", what, tok.Text)
 }

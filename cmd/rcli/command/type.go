@@ -233,7 +233,7 @@ func files(start string) []Candidate {
 		if !strings.HasPrefix(name, base) || strings.HasPrefix(name, ".") && base == "" {
 			continue
 		}
-		c := Candidate{Text: dir + name}
+		c := Candidate{Text: dir + name, Live: true}
 		if e.IsDir() {
 			c.Text, c.Part = c.Text+"/", true
 		}

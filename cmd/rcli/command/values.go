@@ -22,7 +22,7 @@ func keyValues(ctx context.Context, env *Env, at schema.Path, key *schema.Node, 
 	if len(found) == 0 {
 		return leafValues(ctx, env, key, at, start)
 	}
-	return found
+	return alive(found)
 }
 
 // leafValues are the values that a leaf may take of those that are there now: the
@@ -48,7 +48,15 @@ func leafValues(ctx context.Context, env *Env, n *schema.Node, at schema.Path, s
 	if n.IsKey {
 		key = n.Name
 	}
-	return env.Keys(ctx, listPath(list, at), key, start, most)
+	return alive(env.Keys(ctx, listPath(list, at), key, start, most))
+}
+
+// alive marks values of the moment.
+func alive(list []Candidate) []Candidate {
+	for i := range list {
+		list[i].Live = true
+	}
+	return list
 }
 
 // listPath is the path of a list, with the keys that at has for its ancestors and
@@ -85,14 +93,14 @@ func unitValues(ctx context.Context, env *Env, start string) []Candidate {
 			list[i].Text += "."
 			list[i].Part = true
 		}
-		return list
+		return alive(list)
 	}
 	p := schema.Path{}.Child(schema.Root().Child("interface")).WithKey(device)
 	list := env.Keys(ctx, p.Child(p.Node.Child("unit")).String(), "id", unit, most)
 	for i := range list {
 		list[i].Text = device + "." + list[i].Text
 	}
-	return list
+	return alive(list)
 }
 
 // pathCandidates completes a word that is an absolute path.

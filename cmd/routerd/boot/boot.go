@@ -42,6 +42,7 @@ type Settings struct {
 	LogLevel    slog.Level //
 	Flush       bool       // start with an empty configuration
 	Workers     int        // threads that forward packets
+	CPUs        []int      // processors that they run on, each on its own; empty: anywhere
 	Buffers     int        // frame buffers of each worker, 2048 octets each
 	MaxMessage  int        // octets of the largest gNMI message
 
@@ -94,6 +95,7 @@ func flags() *pflag.FlagSet {
 	f.String("tls-key", "", "the certificate's private key file (PEM)")
 	f.String("tls-ca", "", "file of authorities (PEM) that a client's certificate must come from; without one no certificate is asked for")
 	f.Int("workers", defaultWorkers(), "threads that forward packets")
+	f.String("cpus", "", "processors that workers run on, each on one of its own, such as 2-5 or 1,3; without, anywhere")
 	f.Int("buffers", 8192, "frame buffers of each worker, of 2048 octets")
 	f.String("auth", "", "what callers on --listen have to prove while no user is declared: required, local or none (default: local, with --insecure none)")
 	f.Int("max-streams", 256, "calls at once on one connection")
@@ -226,6 +228,12 @@ func read(v *viper.Viper) (Settings, error) {
 	}
 	if s.Workers < 1 || s.Workers > 64 {
 		return s, usage("workers %d: want 1 to 64", s.Workers)
+	}
+	if s.CPUs, err = parseCPUs(v.GetString("cpus")); err != nil {
+		return s, err
+	}
+	if n := len(s.CPUs); n > 0 && n < s.Workers {
+		return s, usage("cpus %s: %d processors for %d workers: name as many, or lower workers", v.GetString("cpus"), n, s.Workers)
 	}
 	if s.Buffers < 1024 || s.Buffers > 1<<20 {
 		return s, usage("buffers %d: want 1024 to 1048576", s.Buffers)

@@ -47,8 +47,8 @@ type Opened interface {
 	// Activate has frames brought to the queues of a device that a former run's
 	// program still serves; elsewhere it does nothing.
 	Activate() error
-	// Outlives says whether the device goes on forwarding without the process, and
-	// if not and it was to, why.
+	// Outlives says whether what its program forwards goes on being forwarded
+	// without the process, and if not why.
 	Outlives() (bool, error)
 	// Leave frees what is the process's, and leaves the device to a successor as
 	// it is.
@@ -193,8 +193,12 @@ func (r *Router) openDevice(ctx context.Context, d *device, l kernel.Link) error
 		r.log.Warn("interface needs attention", "ifd", d.name, "warning", warning)
 	}
 	d.warning = warning
+	polling := d.spec.Polling
 	d.spec = w
 	if d.open != nil {
+		if w.Polling != polling {
+			r.engine.SetPolling(d.port, w.Polling)
+		}
 		// The kernel may have got or lost addresses on it.
 		return r.reclaim(d.name)
 	}
@@ -204,7 +208,7 @@ func (r *Router) openDevice(ctx context.Context, d *device, l kernel.Link) error
 		return err
 	}
 	report := open.Report()
-	id, err := r.engine.AddPort(d.name, open.Queues(), dataplane.PortOptions{CompleteChecksums: report.Completes && !report.Marked})
+	id, err := r.engine.AddPort(d.name, open.Queues(), dataplane.PortOptions{CompleteChecksums: report.Completes && !report.Marked, Polling: w.Polling})
 	if err != nil {
 		return errors.Join(err, closeUnused(open))
 	}

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"router/cmd/routerd/datastore/marks"
 	"router/cmd/routerd/datastore/tree"
 	"router/gen"
 	"router/models"
@@ -232,6 +233,9 @@ func (c *Candidate) edit(ctx context.Context, list ...Change) error {
 		var ops []tree.Op
 		if ops, err = change(c); err == nil {
 			ops = c.s.keepSecrets(ops)
+			for j := range ops {
+				ops[j] = marks.Wild(c.s.schema, ops[j])
+			}
 			err = c.replay(ops)
 		}
 		if err != nil {
@@ -246,6 +250,11 @@ func (c *Candidate) edit(ctx context.Context, list ...Change) error {
 		done = append(done, ops...)
 		for _, op := range ops {
 			weight += 64 + proto.Size(op.Value)
+		}
+	}
+	if err == nil {
+		if prune := marks.Prune(c.s.schema, c.s.candidate, c.touched, true); len(prune) > 0 {
+			done, err = append(done, prune...), c.replay(prune)
 		}
 	}
 	if err == nil {
@@ -318,6 +327,13 @@ func (c *Candidate) Check() (Plan, error) {
 	c.sync()
 	if len(c.conflicts) > 0 {
 		return Plan{}, &ConflictError{c.conflicting()}
+	}
+	if errs := marks.Check(c.s.schema, c.s.candidate, c.touched); len(errs) > 0 {
+		rejected := &Rejected{}
+		for _, e := range errs {
+			rejected.Violations = append(rejected.Violations, Violation{Op: -1, Kind: e.Kind, Path: e.Path, Err: e.Err})
+		}
+		return Plan{}, rejected
 	}
 	change, rejected := c.s.compile(c.touched)
 	if rejected != nil {

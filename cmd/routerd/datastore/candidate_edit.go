@@ -7,6 +7,7 @@ import (
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 
+	"router/cmd/routerd/datastore/marks"
 	"router/cmd/routerd/datastore/tree"
 )
 
@@ -53,7 +54,11 @@ func RenameEntry(from, to tree.Path) Change {
 		if err != nil {
 			return nil, err
 		}
-		keys[slices.Index(keys, keyText(n, from))] = keyText(n, to)
+		i := slices.Index(keys, keyText(n, from))
+		if i < 0 {
+			return ops, nil // inactive: its mark says where it stands
+		}
+		keys[i] = keyText(n, to)
 		return append(ops, arrange(list, keys)), nil
 	}
 }
@@ -75,6 +80,9 @@ func MoveEntry(path tree.Path, place Place, key string) Change {
 			return nil, err
 		}
 		own := keyText(n, p)
+		if marks.Has(c.s.schema, c.s.candidate, p) {
+			return nil, refuse(p, "is inactive, and keeps its place: activate it to move it")
+		}
 		if !slices.Contains(keys, own) {
 			return nil, refuse(p, "there is no such entry to move: set it first")
 		}
@@ -159,18 +167,19 @@ func (c *Candidate) copyOps(from, to tree.Path) ([]tree.Op, error) {
 		return nil, err
 	case n != m:
 		return nil, refuse(to, "is an entry of another list than %s", from)
-	case !c.has(from):
+	case !c.has(from) && !marks.Has(c.s.schema, c.s.candidate, from):
 		return nil, refuse(from, "there is no such entry to take from")
-	case c.has(to):
+	case c.has(to) || marks.Has(c.s.schema, c.s.candidate, to):
 		return nil, refuse(to, "there is such an entry already: delete it first, or choose another name")
 	}
 	leaves, err := tree.Walker{Schema: c.s.schema, Config: c.s.candidate, Filter: tree.ConfigOnly}.Leaves(from)
 	if err != nil {
 		return nil, err
 	}
-	empty := &gnmi.TypedValue{Value: &gnmi.TypedValue_JsonIetfVal{JsonIetfVal: []byte("{}")}}
 	ops := make([]tree.Op, 0, len(leaves)+1)
-	ops = append(ops, tree.Op{Kind: tree.Update, Path: to, Value: empty})
+	if c.has(from) {
+		ops = append(ops, tree.Op{Kind: tree.Update, Path: to, Value: jsonObject()})
+	}
 	for _, l := range leaves {
 		rest := l.Path[len(from):]
 		if l.Node.IsKey() && l.Node.Parent == n || l.Node.KeyCopy && l.Node.Parent.Parent == n {
@@ -178,5 +187,10 @@ func (c *Candidate) copyOps(from, to tree.Path) ([]tree.Op, error) {
 		}
 		ops = append(ops, tree.Op{Kind: tree.Update, Path: slices.Concat(to, rest), Value: l.Value.Typed()})
 	}
-	return ops, nil
+	return append(ops, marks.Copy(c.s.candidate, from, to)...), nil
+}
+
+// jsonObject is the value that makes an entry of a list with nothing but its keys.
+func jsonObject() *gnmi.TypedValue {
+	return &gnmi.TypedValue{Value: &gnmi.TypedValue_JsonIetfVal{JsonIetfVal: []byte("{}")}}
 }

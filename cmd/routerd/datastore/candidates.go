@@ -39,7 +39,7 @@ func (k CandidateKind) String() string {
 // Bounds of what candidates may take. A change of one leaf takes some 300
 // octets while it waits.
 const (
-	maxCandidates = 64
+	maxCandidates = 256
 	maxEditors    = 256
 	maxChanges    = 500_000
 	// syncAt is how many octets of edits wait before they are reduced to what

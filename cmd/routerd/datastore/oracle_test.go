@@ -118,7 +118,7 @@ func (w *wanderer) path(d *gen.Device) (*tree.Node, tree.Path) {
 	for {
 		var children []*tree.Node
 		for _, c := range n.Children {
-			if c.Config && !c.IsKey() && !c.KeyCopy && c.SchemaPath() != "/annotation" {
+			if c.Config && !c.IsKey() && !c.KeyCopy && c.SchemaPath() != "/annotation" && c.SchemaPath() != "/mark" {
 				children = append(children, c)
 			}
 		}

@@ -1,6 +1,7 @@
 package datastore
 
 import (
+	"router/cmd/routerd/datastore/marks"
 	"router/cmd/routerd/datastore/tree"
 )
 
@@ -17,6 +18,9 @@ func (s *Store) keepSecrets(ops []tree.Op) []tree.Op {
 		}}
 		if err := w.Walk(p); err != nil {
 			return "", false
+		}
+		if !ok {
+			return marks.Secret(s.running, p)
 		}
 		return secret, ok
 	})

@@ -20,11 +20,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"router/cmd/routerd/datastore/journal"
+	"router/cmd/routerd/datastore/marks"
 	"router/cmd/routerd/datastore/tree"
 	"router/cmd/routerd/trace"
 	"router/gen"
@@ -81,6 +83,10 @@ type Request struct {
 	User    string
 	Source  string
 	Comment string
+
+	// Whole says that Ops are those of an editor who sees inactive parts, and edits
+	// them; for gNMI they aren't there.
+	Whole bool
 
 	// Confirm makes it a confirmed commit, which is taken back by itself unless
 	// it is confirmed in time; nil for an ordinary one.
@@ -175,6 +181,12 @@ func (s *Store) Commit(ctx context.Context, req Request) (Commit, error) {
 		return Commit{}, err
 	}
 	req.Ops = s.keepSecrets(req.Ops)
+	if req.Whole {
+		req.Ops = slices.Clone(req.Ops)
+		for i := range req.Ops {
+			req.Ops[i] = marks.Route(s.schema, req.Ops[i])
+		}
+	}
 	return s.change(ctx, req, edit{make: func(tx *tx) []Violation { return tx.apply(req.Ops) }})
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 
+	"router/cmd/routerd/datastore/marks"
 	"router/cmd/routerd/datastore/tree"
 	"router/cmd/routerd/trace"
 	"router/gen"
@@ -107,6 +108,18 @@ func (t *tx) patch(d tree.Delta, backward bool) []Violation {
 	return list
 }
 
+// marks removes the marks of what is gone, and reports what is wrong with the others.
+func (t *tx) marks() []Violation {
+	if !marks.Any(t.s.candidate) {
+		return nil
+	}
+	list := t.apply(marks.Prune(t.s.schema, t.s.candidate, t.touched, false))
+	for _, err := range marks.Check(t.s.schema, t.s.candidate, t.touched) {
+		list = append(list, Violation{Op: -1, Kind: err.Kind, Path: err.Path, Err: err.Err})
+	}
+	return list
+}
+
 // delta is what the candidate differs by from running. It is called once, after
 // prepare.
 func (t *tx) delta() tree.Delta {
@@ -138,6 +151,9 @@ func (t *tx) paths() []string {
 func (t *tx) prepare(ctx context.Context, edit func(*tx) []Violation) (_ models.Change, err error) {
 	_, span := trace.Start(ctx, "edit")
 	rejected := Rejected{Violations: edit(t)}
+	if len(rejected.Violations) == 0 {
+		rejected.Violations = t.marks()
+	}
 	span.Int("subtrees", len(t.touched))
 	span.End()
 	if len(rejected.Violations) > 0 {

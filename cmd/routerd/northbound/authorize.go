@@ -12,6 +12,7 @@ import (
 
 	"router/cmd/routerd/access"
 	"router/cmd/routerd/datastore"
+	"router/cmd/routerd/datastore/marks"
 	"router/cmd/routerd/datastore/tree"
 	"router/gen/configpb"
 )
@@ -68,6 +69,9 @@ func (s *Server) authorizedExpand(r *access.Rights, expand func(ygot.GoStruct) (
 
 func (s *Server) authorizeOp(r *access.Rights, op tree.Op) error {
 	p := s.schema.Canonical(op.Path)
+	if about, _, ok := marks.About(p); ok && len(p) > 0 {
+		p = about
+	}
 	switch r.Path(access.Write, p) {
 	case access.Permit:
 		return nil
@@ -144,7 +148,12 @@ func pathFilter(ctx context.Context) func(tree.Path) bool {
 	if everything || r.Everything(access.Read) {
 		return nil
 	}
-	return func(p tree.Path) bool { return r.Path(access.Read, p) == access.Permit }
+	return func(p tree.Path) bool {
+		if about, _, ok := marks.About(p); ok {
+			p = about
+		}
+		return r.Path(access.Read, p) == access.Permit
+	}
 }
 
 // authorizeEdits checks that the caller may do what edits do.
@@ -169,7 +178,14 @@ func (c *configuration) authorizeEdits(ctx context.Context, edits []*configpb.Ed
 		if err != nil {
 			return err
 		}
-		ops = append(ops, list...)
+		for _, op := range list {
+			op.Path = marks.Widen(op.Path)
+			if op.Expand != nil {
+				// It is about all that stands there.
+				op = tree.Op{Kind: tree.Delete, Path: op.Path}
+			}
+			ops = append(ops, op)
+		}
 		if ok {
 			continue
 		}
@@ -187,6 +203,8 @@ func (c *configuration) authorizeEdits(ctx context.Context, edits []*configpb.Ed
 			err = whole(x.Rename.GetFrom(), x.Rename.GetTo())
 		case *configpb.Edit_Insert_:
 			err = whole(x.Insert.GetPath())
+		case *configpb.Edit_Rollback_:
+			err = c.s.mayWriteAll(ctx)
 		}
 		if err != nil {
 			return err
@@ -207,7 +225,13 @@ func (c *configuration) authorizeCandidate(ctx context.Context, candidate *datas
 		return configError(err)
 	}
 	for _, d := range list {
-		p := d.Path
+		p, _, ok := marks.About(d.Path)
+		if !ok {
+			continue // comes with what is told
+		}
+		if p = c.s.schema.Canonical(p); c.s.schema.Check(p) != nil {
+			p = d.Path // the commit refuses it
+		}
 		switch n := c.s.schema.Nodes(p)[0]; {
 		case n.KeyCopy:
 			continue // it comes and goes with the key
@@ -241,6 +265,17 @@ func (s *Server) mayRead(ctx context.Context, paths []tree.Path) error {
 		}
 	}
 	return nil
+}
+
+// MayReadAll refuses who may not read everything: for calls whose answers may tell
+// of anything.
+func (s *Server) MayReadAll(ctx context.Context) error {
+	r, everything := rights(ctx)
+	if everything || r.Everything(access.Read) {
+		return nil
+	}
+	s.denied()
+	return failf(codes.PermissionDenied, "your roles don't permit to read all of the router, which this tells of")
 }
 
 // behindView are the native subtrees that the OpenConfig view shows below each of
@@ -304,6 +339,9 @@ func (s *Server) readFilter(ctx context.Context) func(tree.LeafValue) bool {
 	return func(l tree.LeafValue) bool {
 		if !s.isNative(l.Node) {
 			return true // mayReadOf has asked about all that it can show
+		}
+		if about, _, ok := marks.About(l.Path); ok && l.Path[0].GetName() == "mark" {
+			return r.Path(access.Read, s.schema.Canonical(about)) == access.Permit
 		}
 		if l.Node.IsKey() {
 			return r.Path(access.Read, l.Path[:len(l.Path)-1]) != access.Deny

@@ -5,14 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"router/cmd/routerd/datastore"
 	"router/cmd/routerd/datastore/command"
+	"router/cmd/routerd/datastore/marks"
 	"router/cmd/routerd/datastore/tree"
 	"router/gen"
 	"router/gen/configpb"
@@ -71,7 +75,11 @@ func (c *configuration) Open(req *configpb.OpenRequest, stream configpb.Configur
 	})()
 	for {
 		st := candidate.Status()
-		if err := stream.Send(candidateMessage(st)); err != nil {
+		m := candidateMessage(st)
+		if p, ok := c.s.store.Pending(); ok {
+			m.Pending = pendingMessage(p)
+		}
+		if err := stream.Send(m); err != nil {
 			return err
 		}
 		select {
@@ -121,6 +129,9 @@ func (c *configuration) Edit(ctx context.Context, req *configpb.EditRequest) (*c
 	if err != nil {
 		return nil, err
 	}
+	if len(req.GetEdit()) == 1 && req.GetEdit()[0].GetRollback() != nil {
+		return c.rollbackCandidate(ctx, candidate, req.GetEdit()[0].GetRollback())
+	}
 	list, err := c.changes(req.GetEdit())
 	if err != nil {
 		return nil, err
@@ -144,7 +155,7 @@ func (c *configuration) Compare(ctx context.Context, req *configpb.CandidateRequ
 	if err != nil {
 		return nil, configError(err)
 	}
-	return &configpb.Differences{Difference: differenceMessages(list, pathFilter(ctx))}, nil
+	return &configpb.Differences{Difference: c.differences(ctx, list)}, nil
 }
 
 // Check says what the commit of a candidate would do.
@@ -157,7 +168,7 @@ func (c *configuration) Check(ctx context.Context, req *configpb.CandidateReques
 	if err != nil {
 		return nil, configError(err)
 	}
-	return planMessage(plan, pathFilter(ctx)), nil
+	return c.plan(ctx, plan), nil
 }
 
 // resolutions are those of the service.
@@ -234,7 +245,17 @@ func (c *configuration) Read(ctx context.Context, req *configpb.ReadRequest) (*c
 			return nil
 		}}
 	var walked error
+	var notes []marks.Note
 	read := func(d *gen.Device) {
+		if req.GetWhole() && req.GetFormat() == configpb.Edit_Load_COMMANDS {
+			notes = marks.Notes(d, p)
+			merged, errs := marks.Merged(c.s.schema, d, p)
+			if len(errs) > 0 {
+				walked = errs[0]
+				return
+			}
+			d = merged
+		}
 		w.Config = d
 		walked = w.Walk(p)
 	}
@@ -260,7 +281,10 @@ func (c *configuration) Read(ctx context.Context, req *configpb.ReadRequest) (*c
 			return nil, failf(codes.Internal, "path %s: %v", p, err)
 		}
 	case configpb.Edit_Load_COMMANDS:
-		resp.Text = command.Format(all)
+		if keep := pathFilter(ctx); keep != nil {
+			notes = slices.DeleteFunc(notes, func(n marks.Note) bool { return !keep(n.Path) })
+		}
+		resp.Text = command.Format(all) + command.Notes(notes)
 	default:
 		return nil, failf(codes.InvalidArgument, "format %d is unknown: want JSON or COMMANDS", req.GetFormat())
 	}
@@ -323,6 +347,9 @@ func (c *configuration) change(e *configpb.Edit) (datastore.Change, error) {
 	if ops, ok, err := c.operations(e); ok || err != nil {
 		return datastore.Ops(ops...), err
 	}
+	if e.GetRollback() != nil {
+		return nil, failf(codes.InvalidArgument, "a rollback is an edit by itself: nothing else goes with it, and it needs a candidate")
+	}
 	two := func(from, to string, make func(from, to tree.Path) datastore.Change) (datastore.Change, error) {
 		f, err := parsePath(from)
 		if err != nil {
@@ -382,6 +409,15 @@ func (c *configuration) operations(e *configpb.Edit) (ops []tree.Op, ok bool, er
 		return []tree.Op{{Kind: tree.Replace, Path: p, Value: jsonIETF(x.Replace.GetJson())}}, true, err
 	case *configpb.Edit_Load_:
 		return c.load(x.Load)
+	case *configpb.Edit_Deactivate:
+		p, err := parsePath(x.Deactivate)
+		return []tree.Op{marks.Deactivate(c.s.schema, p)}, true, err
+	case *configpb.Edit_Activate:
+		p, err := parsePath(x.Activate)
+		return []tree.Op{marks.Activate(c.s.schema, p)}, true, err
+	case *configpb.Edit_Annotate_:
+		p, err := parsePath(x.Annotate.GetPath())
+		return []tree.Op{marks.Annotate(c.s.schema, p, x.Annotate.GetComment())}, true, err
 	}
 	return nil, false, nil
 }
@@ -426,6 +462,9 @@ func commandErrors(bad []*command.Error) []error {
 // request is the datastore's request of a commit; plan is set for a check.
 func request(ctx context.Context, comment string, check bool, id string, seconds uint32) (req datastore.Request, plan *datastore.Plan) {
 	req.User, req.Source = Caller(ctx)
+	if md, ok := metadata.FromIncomingContext(ctx); ok && strings.HasPrefix(first(md, "user-agent"), "rcli") {
+		req.Source = "rcli"
+	}
 	req.Comment, req.Touched = comment, new([]tree.Path)
 	if id != "" {
 		req.Confirm = &datastore.Confirm{ID: id, Wait: time.Duration(seconds) * time.Second}
@@ -447,7 +486,7 @@ func (c *configuration) committed(ctx context.Context, commit datastore.Commit, 
 		resp.Unapplied, resp.More = c.s.unapplied(ctx, *req.Touched, 0)
 	}
 	if plan != nil {
-		resp.Plan = planMessage(*plan, pathFilter(ctx))
+		resp.Plan = c.plan(ctx, *plan)
 	}
 	return resp, nil
 }
@@ -455,6 +494,7 @@ func (c *configuration) committed(ctx context.Context, commit datastore.Commit, 
 // Commit commits a candidate, or edits of running.
 func (c *configuration) Commit(ctx context.Context, req *configpb.CommitRequest) (*configpb.CommitResponse, error) {
 	r, plan := request(ctx, req.GetComment(), req.GetCheck(), req.GetConfirmId(), req.GetConfirmSeconds())
+	r.Whole = true
 	if req.GetId() != "" {
 		if len(req.GetEdit()) > 0 {
 			return nil, failf(codes.InvalidArgument, "edits come with a commit of running only: edit the candidate first")
@@ -552,7 +592,7 @@ func (c *configuration) Log(_ context.Context, req *configpb.LogRequest) (*confi
 		resp.Commit = append(resp.Commit, commitMessage(commit))
 	}
 	if p, ok := c.s.store.Pending(); ok {
-		resp.Pending = &configpb.Pending{Id: p.ID, Commit: p.Commit, Base: p.Base, Deadline: p.Deadline.UnixNano(), User: p.User}
+		resp.Pending = pendingMessage(p)
 	}
 	return resp, nil
 }
@@ -563,7 +603,7 @@ func (c *configuration) Diff(ctx context.Context, req *configpb.DiffRequest) (*c
 	if err != nil {
 		return nil, configError(err)
 	}
-	return &configpb.Differences{Difference: differenceMessages(list, pathFilter(ctx))}, nil
+	return &configpb.Differences{Difference: c.differences(ctx, list)}, nil
 }
 
 // Rollback goes back to a commit.

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"router/cmd/routerd/datastore"
+	"router/cmd/routerd/datastore/marks"
 	"router/cmd/routerd/datastore/tree"
 	"router/gen/configpb"
 )
@@ -39,15 +40,32 @@ func commitMessage(c datastore.Commit) *configpb.Commit {
 	return &configpb.Commit{Number: c.Number, Time: nanos(c.Time), User: c.User, Source: c.Source, Comment: c.Comment}
 }
 
-// differenceMessages leaves out what the caller may not read; nil is all.
-func differenceMessages(list []tree.Difference, readable func(tree.Path) bool) []*configpb.Difference {
+// changeMessages are differences as editors see them. They leave out what the caller
+// may not read; nil is all.
+func changeMessages(s *tree.Schema, list []tree.Difference, readable func(tree.Path) bool) []*configpb.Difference {
 	out := make([]*configpb.Difference, 0, len(list))
-	for _, d := range list {
-		if readable == nil || readable(d.Path) {
-			out = append(out, differenceMessage(d))
+	for _, c := range marks.Present(s, list) {
+		if readable == nil || readable(c.Path) {
+			out = append(out, changeMessage(c))
 		}
 	}
 	return out
+}
+
+func changeMessage(c marks.Change) *configpb.Difference {
+	m := differenceMessage(c.Difference)
+	switch c.Aspect {
+	case marks.Value:
+	case marks.Inactive:
+		m.Aspect, m.Old, m.New = configpb.Difference_INACTIVE, c.Text(c.Old), c.Text(c.New)
+	case marks.Comment:
+		m.Aspect = configpb.Difference_COMMENT
+	}
+	return m
+}
+
+func pendingMessage(p datastore.Pending) *configpb.Pending {
+	return &configpb.Pending{Id: p.ID, Commit: p.Commit, Base: p.Base, Deadline: nanos(p.Deadline), User: p.User}
 }
 
 func differenceMessage(d tree.Difference) *configpb.Difference {
@@ -93,8 +111,8 @@ func plainScalar(v *gnmi.TypedValue) any {
 	return tree.Text(v)
 }
 
-func planMessage(p datastore.Plan, readable func(tree.Path) bool) *configpb.Plan {
-	return &configpb.Plan{Base: p.Base, Difference: differenceMessages(p.Changes, readable), Step: p.Steps, Disturbs: p.Disturbs}
+func planMessage(s *tree.Schema, p datastore.Plan, readable func(tree.Path) bool) *configpb.Plan {
+	return &configpb.Plan{Base: p.Base, Difference: changeMessages(s, p.Changes, readable), Step: p.Steps, Disturbs: p.Disturbs}
 }
 
 func conflictMessages(list []datastore.Conflict) []*configpb.Conflict {

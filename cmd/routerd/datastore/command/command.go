@@ -6,6 +6,8 @@
 //	set /filter[name=f]/term[name=a]/from/config/protocol tcp udp
 //	replace /prefix-list[name=p]/config/prefix 192.0.2.0/24
 //	delete /interface[name=ge1]
+//	deactivate /interface[name=ge0]/unit[id=0]
+//	annotate /interface[name=ge0] "to the core"
 //
 // It is the ASCII encoding of gNMI's Get, the text of origin routerd_cli in its
 // Set, and what rcli shows and loads as set-commands.
@@ -23,6 +25,8 @@
 //     set of a container or a list entry, without values, makes it.
 //   - replace gives a leaf or a leaf-list exactly the values.
 //   - delete removes what the path matches, wildcards included.
+//   - deactivate takes what the path matches out of use and keeps it, activate brings it
+//     back; annotate puts a comment on a node, or takes it away with "".
 package command
 
 import (
@@ -36,6 +40,10 @@ const (
 	verbSet     = "set"
 	verbReplace = "replace"
 	verbDelete  = "delete"
+
+	verbDeactivate = "deactivate"
+	verbActivate   = "activate"
+	verbAnnotate   = "annotate"
 )
 
 // Quote is a value as a command has it: bare where that is unambiguous, else

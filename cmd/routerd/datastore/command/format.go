@@ -1,8 +1,10 @@
 package command
 
 import (
+	"slices"
 	"strings"
 
+	"router/cmd/routerd/datastore/marks"
 	"router/cmd/routerd/datastore/tree"
 )
 
@@ -98,4 +100,22 @@ func Value(v tree.Value) string {
 		words[i] = Quote(e.Text())
 	}
 	return strings.Join(words, " ")
+}
+
+// Notes writes what marks say of nodes as commands, which follow those that make
+// the nodes.
+func Notes(list []marks.Note) string {
+	var b strings.Builder
+	for _, n := range list {
+		if n.Comment != "" {
+			b.WriteString(verbAnnotate + " " + pathWord(n.Path.String()) + " " + quoted(n.Comment) + "\n")
+		}
+	}
+	// Inner parts come first: an inactive node's own stay as they are.
+	for _, n := range slices.Backward(list) {
+		if n.Inactive {
+			b.WriteString(verbDeactivate + " " + pathWord(n.Path.String()) + "\n")
+		}
+	}
+	return b.String()
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 
+	"router/cmd/routerd/datastore/marks"
 	"router/cmd/routerd/datastore/tree"
 )
 
@@ -75,8 +76,9 @@ func parseLine(s *tree.Schema, line string) (op tree.Op, ok bool, err error) {
 		op.Kind = tree.Replace
 	case verbDelete:
 		op.Kind = tree.Delete
+	case verbDeactivate, verbActivate, verbAnnotate:
 	default:
-		return op, false, fmt.Errorf("%q is no command: want set, replace or delete", *verb)
+		return op, false, fmt.Errorf("%q is no command: want set, replace, delete, deactivate, activate or annotate", *verb)
 	}
 	path, rest, err := word(rest, true)
 	if err != nil {
@@ -101,6 +103,21 @@ func parseLine(s *tree.Schema, line string) (op tree.Op, ok bool, err error) {
 			break
 		}
 		values = append(values, *v)
+	}
+	switch *verb {
+	case verbDeactivate, verbActivate:
+		if len(values) > 0 {
+			return op, false, fmt.Errorf("%s takes a path alone, not the value %q", *verb, values[0])
+		}
+		if *verb == verbActivate {
+			return marks.Activate(s, op.Path), true, nil
+		}
+		return marks.Deactivate(s, op.Path), true, nil
+	case verbAnnotate:
+		if len(values) != 1 {
+			return op, false, fmt.Errorf("%s: annotate takes one comment, not %d words: quote it", op.Path, len(values))
+		}
+		return marks.Annotate(s, op.Path, values[0]), true, nil
 	}
 	if op.Kind == tree.Delete {
 		if len(values) > 0 {

@@ -1,0 +1,186 @@
+package marks
+
+import (
+	"slices"
+
+	"github.com/openconfig/ygot/ygot"
+
+	"router/cmd/routerd/datastore/tree"
+	"router/gen"
+)
+
+// Route makes an operation reach inactive parts as well: what it sets in one is kept
+// there, and what it deletes or replaces goes there, too. It is for editors of the whole
+// configuration, inactive parts included; an operation of gNMI is about what is active.
+func Route(s *tree.Schema, op tree.Op) tree.Op {
+	if op.Expand != nil {
+		return op
+	}
+	routed := op
+	routed.Expand = func(root ygot.GoStruct) ([]tree.Op, []*tree.Error) {
+		list := parts(root)
+		if len(list) == 0 || len(op.Path) > 0 && op.Path[0].GetName() == name {
+			return []tree.Op{op}, nil
+		}
+		switch op.Kind {
+		case tree.Delete:
+			return append([]tree.Op{op}, deletes(s, list, op.Path)...), nil
+		case tree.Replace, tree.Update, tree.Arrange:
+		}
+		n, p, err := s.Concrete(op.Path)
+		if err != nil {
+			return []tree.Op{op}, nil // whose error is the editor's to tell
+		}
+		if x, ok := inside(list, p); ok && (op.Kind != tree.Arrange || len(p) > len(x.path)) {
+			return editPart(s, x, op)
+		}
+		if op.Kind == tree.Arrange || n.IsLeaf() {
+			return []tree.Op{op}, nil
+		}
+		below := slices.DeleteFunc(slices.Clone(list), func(x part) bool { return !x.path.HasPrefix(prefixOf(n, p)) })
+		switch {
+		case len(below) == 0:
+			return []tree.Op{op}, nil
+		case op.Kind == tree.Replace && len(p) > 0:
+			var ops []tree.Op
+			for _, x := range below {
+				ops = append(ops, tree.Op{Kind: tree.Delete, Path: markPath(x.text())})
+			}
+			return append(ops, op), nil
+		case op.Kind == tree.Replace:
+			return []tree.Op{op}, nil // the list of marks is a part of the root
+		}
+		return spread(s, list, below, op)
+	}
+	return routed
+}
+
+// prefixOf is p as a prefix of what stands below it: for a list without keys
+// its parent, which is more than needed and never less.
+func prefixOf(n *tree.Node, p tree.Path) tree.Path {
+	if n.Kind == tree.List && len(p[len(p)-1].GetKey()) == 0 {
+		return p[:len(p)-1]
+	}
+	return p
+}
+
+// editPart carries out an operation in an inactive part.
+func editPart(s *tree.Schema, x part, op tree.Op) ([]tree.Op, []*tree.Error) {
+	before := x.rows()
+	d, errs := scratch(s, before)
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	if errs := s.Editor(d, func(tree.Path) {}).Apply(op); len(errs) > 0 {
+		return nil, errs
+	}
+	after, err := rowsOf(s, d, x.path)
+	if err != nil {
+		return nil, []*tree.Error{errorAt(tree.Invalid, x.path, "%w", err)}
+	}
+	return restate(x.text(), before, after), nil
+}
+
+// deletes takes what a pattern matches out of inactive parts.
+func deletes(s *tree.Schema, list []part, pattern tree.Path) []tree.Op {
+	var ops []tree.Op
+	for _, x := range list {
+		if covers(pattern, x.path) {
+			ops = append(ops, tree.Op{Kind: tree.Delete, Path: markPath(x.text())})
+			continue
+		}
+		for _, r := range x.rows() {
+			if covers(pattern, r.path) {
+				ops = append(ops, r.drop(x.text()))
+			}
+		}
+	}
+	return ops
+}
+
+// covers reports whether p is, or lies below, something that the pattern matches.
+func covers(pattern, p tree.Path) bool {
+	if len(pattern) == 0 {
+		return true
+	}
+	el := pattern[0]
+	if el.GetName() == "..." {
+		for i := range p {
+			if covers(pattern[1:], p[i:]) {
+				return true
+			}
+		}
+		return false
+	}
+	if len(p) == 0 || el.GetName() != "*" && el.GetName() != p[0].GetName() {
+		return false
+	}
+	for k, v := range el.GetKey() {
+		if v != "*" && p[0].GetKey()[k] != v {
+			return false
+		}
+	}
+	return covers(pattern[1:], p[1:])
+}
+
+// spread carries out an update of a node around inactive parts: what its value
+// has for these goes there, the rest into the tree.
+func spread(s *tree.Schema, all, below []part, op tree.Op) ([]tree.Op, []*tree.Error) {
+	d := &gen.Device{}
+	if errs := s.Editor(d, func(tree.Path) {}).Apply(op); len(errs) > 0 {
+		return nil, errs
+	}
+	rows, err := rowsOf(s, d, nil)
+	if err != nil {
+		return nil, []*tree.Error{errorAt(tree.Invalid, op.Path, "%w", err)}
+	}
+	var outside []row
+	within := make(map[string][]row)
+	for _, r := range rows {
+		x, ok := inside(all, r.path)
+		if !ok {
+			outside = append(outside, r)
+			continue
+		}
+		within[x.text()] = append(within[x.text()], r)
+	}
+	if len(within) == 0 {
+		return []tree.Op{op}, nil
+	}
+	ops := updates(s, outside)
+	for _, x := range below {
+		list := within[x.text()]
+		if len(list) == 0 {
+			continue
+		}
+		before := x.rows()
+		d, errs := scratch(s, before)
+		if len(errs) > 0 {
+			return nil, errs
+		}
+		e := s.Editor(d, func(tree.Path) {})
+		for _, o := range updates(s, list) {
+			if errs := e.Apply(o); len(errs) > 0 {
+				return nil, errs
+			}
+		}
+		after, err := rowsOf(s, d, x.path)
+		if err != nil {
+			return nil, []*tree.Error{errorAt(tree.Invalid, x.path, "%w", err)}
+		}
+		ops = append(ops, restate(x.text(), before, after)...)
+	}
+	return ops, nil
+}
+
+// updates merges rows into a tree: unlike what makes a part whole again, it takes
+// nothing away, and changes no order that there is.
+func updates(s *tree.Schema, list []row) []tree.Op {
+	ops := apply(s, list)
+	for i := range ops {
+		if ops[i].Kind == tree.Replace {
+			ops[i].Kind = tree.Update
+		}
+	}
+	return slices.DeleteFunc(ops, func(op tree.Op) bool { return op.Kind == tree.Arrange })
+}

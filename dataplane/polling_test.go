@@ -1,0 +1,122 @@
+package dataplane
+
+import (
+	"testing"
+	"time"
+
+	"router/dataplane/memport"
+	"router/dataplane/port"
+	"router/intf"
+)
+
+// A poller is a queue that notes what is asked of it.
+type poller struct {
+	*memport.Queue
+	busy []bool
+}
+
+func (p *poller) BusyPoll(on bool)  { p.busy = append(p.busy, on) }
+func (p *poller) KernelPolls() bool { return len(p.busy) > 0 && p.busy[len(p.busy)-1] }
+
+// TestPollingDecidesWhenAWorkerSleeps has two ports on one worker: the more
+// demanding one decides.
+func TestPollingDecidesWhenAWorkerSleeps(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		spin   time.Duration
+		ports  [2]intf.Polling
+		sleeps bool
+	}{
+		{"adaptive looks on", time.Hour, [2]intf.Polling{intf.PollAdaptive, intf.PollAdaptive}, false},
+		{"adaptive gives up", -1, [2]intf.Polling{intf.PollAdaptive, intf.PollAdaptive}, true},
+		{"both sleep", time.Hour, [2]intf.Polling{intf.PollSleep, intf.PollSleep}, true},
+		{"one sleeps, one looks on", time.Hour, [2]intf.Polling{intf.PollSleep, intf.PollAdaptive}, false},
+		{"one is busy", -1, [2]intf.Polling{intf.PollSleep, intf.PollBusy}, false},
+	} {
+		for _, later := range []bool{false, true} {
+			t.Run(map[bool]string{false: c.name, true: c.name + ", set later"}[later], func(t *testing.T) {
+				e, err := New(Config{Workers: 1, Buffers: 512, Spin: c.spin})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() {
+					if err := e.Close(); err != nil {
+						t.Error(err)
+					}
+				})
+				w := e.workers[0]
+				var ids []PortID
+				for i, name := range []string{"a", "b"} {
+					o := PortOptions{Polling: c.ports[i]}
+					if later {
+						// From the other end.
+						o.Polling = intf.PollSleep - c.ports[i]
+					}
+					id, err := e.AddPort(name, []port.Queue{memport.NewFunc(w.pool, nil, nil)}, o)
+					if err != nil {
+						t.Fatal(err)
+					}
+					ids = append(ids, id)
+				}
+				if later {
+					for i, id := range ids {
+						e.SetPolling(id, c.ports[i])
+					}
+				}
+				if slept := sleepsWithin(w, !c.sleeps); slept != c.sleeps {
+					t.Errorf("the worker sleeps: %v, want %v", slept, c.sleeps)
+				}
+			})
+		}
+	}
+}
+
+// sleepsWithin waits for a worker to sleep: long when that is what should happen.
+func sleepsWithin(w *worker, short bool) bool {
+	wait := 10 * time.Second
+	if short {
+		wait = 50 * time.Millisecond
+	}
+	for end := time.Now().Add(wait); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+		if w.sleeping.Load() {
+			return true
+		}
+	}
+	return false
+}
+
+func TestQueuesLearnOfBusyPolling(t *testing.T) {
+	e, err := newEngine(Config{Workers: 1, Buffers: 512})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	q := &poller{Queue: memport.NewFunc(e.workers[0].pool, nil, nil)}
+	id, err := e.AddPort("a", []port.Queue{q}, PortOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.KernelPolls(id) || len(q.busy) > 0 {
+		t.Errorf("asked before anybody wanted it: %v", q.busy)
+	}
+	for _, p := range []intf.Polling{intf.PollBusy, intf.PollBusy, intf.PollSleep} {
+		e.SetPolling(id, p)
+		if e.KernelPolls(id) != (p == intf.PollBusy) || e.workers[0].busy != (p == intf.PollBusy) {
+			t.Errorf("%v: the kernel polls: %v, the worker is busy: %v", p, e.KernelPolls(id), e.workers[0].busy)
+		}
+	}
+	if len(q.busy) != 2 {
+		t.Errorf("the queue was told %v, want once on and once off", q.busy)
+	}
+	e.SetPolling(id, intf.PollBusy)
+	if err := e.RemovePort(id); err != nil {
+		t.Error(err)
+	}
+	if e.workers[0].busy {
+		t.Error("a worker without a port is busy")
+	}
+}
