@@ -80,7 +80,7 @@ struct neighbor {
 	__u32 tally;
 	__u32 filter[2];
 	__u32 device;
-	__u32 spare[2];
+	__u64 reported; /* when a packet was handed up to report the use of a stale one */
 };
 
 /* What one processor has counted of a unit. */

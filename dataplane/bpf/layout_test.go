@@ -68,7 +68,7 @@ func TestLayout(t *testing.T) {
 		{"neighbor", n[:], map[string]uint64{
 			"header[0]": le(neighbor.Header[0:]), "header[1]": le(neighbor.Header[8:]), "header[2]": le(neighbor.Header[16:]),
 			"header_len": 22, "flags": 1, "mtu[0]": 1500, "mtu[1]": 1280, "zero": 0, "port": 3, "ifindex": 4, "tally": 5,
-			"filter[0]": 6, "filter[1]": 7, "device": 8, "spare[0]": 0, "spare[1]": 0,
+			"filter[0]": 6, "filter[1]": 7, "device": 8, "reported": 0,
 		}},
 		{"port", []uint64{port.Word()}, map[string]uint64{"untagged": 1, "tagged": 2}},
 		{"next_hop", []uint64{layout.GroupWord(77, 5), layout.EgressWord(layout.EgressOne, 9)}, map[string]uint64{

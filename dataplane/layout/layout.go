@@ -137,10 +137,11 @@ func (u *Unit) Words() (w [UnitWords]uint64) {
 
 // Flags of a Neighbor.
 const (
-	NeighborStale = 1 << 0 // its use is to be reported: ask the user path while there is one
+	NeighborStale = 1 << 0 // its use is to be reported, by a packet that the user path gets
 )
 
-// A Neighbor is all that sending to one takes.
+// A Neighbor is all that sending to one takes. Its last word is the programs' own:
+// when one handed a packet up to report that a stale neighbour is in use.
 type Neighbor struct {
 	Header    [24]byte // the frame's first octets, with room for the EtherType in the last two
 	HeaderLen uint8    // 14, 18 or 22
