@@ -60,7 +60,7 @@ struct unit_family {
 
 struct unit {
 	__u8 station[6];
-	__u16 flags;
+	__u16 zero;
 	__u32 ifindex;
 	__u32 tally;
 	struct unit_family families[2];

@@ -15,9 +15,6 @@ package layout
 
 import "math/bits"
 
-// Version is that of the layout. Tables of another version are not read.
-const Version = 1
-
 // The words of the arena's directory.
 const (
 	// EntryNextHops leads to the table of next hops, two words each by id: its
@@ -108,7 +105,6 @@ const (
 // A Unit is an ifl.
 type Unit struct {
 	Station  [6]byte // its link-layer address
-	Flags    uint16
 	IfIndex  uint32
 	Tally    uint32 // place of its counters
 	Families [2]UnitFamily
@@ -122,7 +118,6 @@ func (u *Unit) Words() (w [UnitWords]uint64) {
 	for i, b := range u.Station {
 		w[0] |= uint64(b) << (8 * i)
 	}
-	w[0] |= uint64(u.Flags) << 48
 	w[1] = uint64(u.Tally)<<32 | uint64(u.IfIndex)
 	for i := range u.Families {
 		f := &u.Families[i]
