@@ -20,6 +20,9 @@ const (
 	keysBound = 250 * time.Millisecond
 	// keysMost bounds the cache.
 	keysMost = 64
+	// keysFew is how many keys of the configuration are so few that state is asked for
+	// more: neighbours that were learnt, devices that are there.
+	keysFew = 64
 )
 
 // A keyCache asks the router for keys of lists, and remembers the answers for a
@@ -77,13 +80,13 @@ func (k *keyCache) find(ctx context.Context, path, key, prefix string, limit int
 	return slices.Clone(list)
 }
 
-// keys asks for the keys of a list that begin with a prefix: of the configuration,
-// and where that has none, of state.
+// keys asks for the keys of a list that begin with a prefix: of the configuration, and
+// where that has few, of state too.
 func (c *client) keys(ctx context.Context, q keyQuery) ([]string, error) {
-	ask := c.context(ctx)
-	resp, err := c.configuration().Keys(ask, &configpb.KeysRequest{Id: q.candidate, Path: q.path, Key: q.key, Prefix: q.prefix, Limit: uint32(q.limit)})
-	if err == nil && len(resp.GetKey()) > 0 {
-		return resp.GetKey(), nil
+	resp, err := c.configuration().Keys(c.context(ctx), &configpb.KeysRequest{Id: q.candidate, Path: q.path, Key: q.key, Prefix: q.prefix, Limit: uint32(q.limit)})
+	configured := resp.GetKey()
+	if err == nil && len(configured) > keysFew {
+		return configured, nil
 	}
 	p, err := parsePath(q.path)
 	if err != nil {
@@ -94,17 +97,17 @@ func (c *client) keys(ctx context.Context, q keyQuery) ([]string, error) {
 	p.Elem = append(p.Elem, &gpb.PathElem{Name: q.key})
 	notes, err := c.get(ctx, gpb.GetRequest_ALL, p)
 	if err != nil {
-		return nil, err
+		return configured, nil //nolint:nilerr // there is no state of it
 	}
 	var names []string
 	for _, n := range notes {
 		for _, u := range n.GetUpdate() {
-			if name := strings.Trim(string(rawValue(u.GetVal())), `"`); strings.HasPrefix(name, q.prefix) {
+			if name := strings.Trim(string(rawValue(u.GetVal())), `"`); strings.HasPrefix(name, q.prefix) && !slices.Contains(configured, name) {
 				names = append(names, name)
 			}
 		}
 	}
 	slices.Sort(names)
-	names = slices.Compact(names)
+	names = append(configured, slices.Compact(names)...)
 	return names[:min(len(names), q.limit)], nil
 }

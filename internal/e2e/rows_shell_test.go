@@ -214,6 +214,15 @@ func rowTypes(t *testing.T, w *world) {
 }
 
 func rowLive(t *testing.T, w *world) {
+	// A neighbour that is configured, and one that is learnt.
+	if out, code := w.rcli("set", "/interface[name=ge0]/unit[id=0]/family[type=inet]/neighbor[address=192.0.2.3]/config/link-layer-address", "02:00:00:00:00:03"); code != 0 {
+		t.Fatal(out)
+	}
+	w.space("h1").Address(w, "eth0", "192.0.2.2/24")
+	w.Until(t, "a neighbour", func() bool {
+		_, code := w.rcli("ping", "192.0.2.2", "--count", "1", "--wait", "1s")
+		return code == 0
+	})
 	s := w.rcliShell(t)
 	for _, c := range []struct{ line, want string }{
 		{"show interfaces ", `(?s)ge0.*ge1`},
@@ -237,6 +246,7 @@ func rowLive(t *testing.T, w *world) {
 		{"edit filter ", `filter edge`},
 		{"edit filter edge term ", `(?s)\* a.*\* b`},
 		{"set interface ge0 unit 0 family inet instance ", `(?s)blue.*default`},
+		{"edit interface ge0 unit 0 family inet neighbor ", `(?s)\* 192\.0\.2\.3.*\* 192\.0\.2\.2`}, // configured, learnt
 		{"set interface ge0 unit 0 family inet filter input ", `filter input edge`},
 	} {
 		cfg.Fresh()
