@@ -10,6 +10,7 @@ import (
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
 
 	"router/cmd/rcli/command"
+	"router/cmd/rcli/render"
 	"router/gen/configpb"
 )
 
@@ -55,6 +56,12 @@ func (k *keyCache) forget() {
 // find is command.Env's Keys.
 func (k *keyCache) find(ctx context.Context, path, key, prefix string, limit int) []command.Candidate {
 	q := keyQuery{k.s.session.Candidate, path, key, prefix, limit}
+	return k.remember(ctx, q, func(ctx context.Context) ([]string, error) { return k.s.client.keys(ctx, q) })
+}
+
+// remember answers a query from the cache, or by asking, within the bound. Without an
+// answer there are no values, and completion goes on without them.
+func (k *keyCache) remember(ctx context.Context, q keyQuery, ask func(context.Context) ([]string, error)) []command.Candidate {
 	k.mu.Lock()
 	a, ok := k.m[q]
 	k.mu.Unlock()
@@ -63,9 +70,9 @@ func (k *keyCache) find(ctx context.Context, path, key, prefix string, limit int
 	}
 	ctx, done := context.WithTimeout(ctx, keysBound)
 	defer done()
-	names, err := k.s.client.keys(ctx, q)
+	names, err := ask(ctx)
 	if err != nil {
-		return nil // completion goes on without them
+		return nil
 	}
 	list := make([]command.Candidate, len(names))
 	for i, n := range names {
@@ -107,7 +114,8 @@ func (c *client) keys(ctx context.Context, q keyQuery) ([]string, error) {
 			}
 		}
 	}
-	slices.Sort(names)
-	names = append(configured, slices.Compact(names)...)
+	names = append(names, configured...)
+	slices.SortFunc(names, render.Natural)
+	names = slices.Compact(names)
 	return names[:min(len(names), q.limit)], nil
 }
