@@ -29,7 +29,7 @@ func newTestFast(t *testing.T) *Fast {
 func TestProgramLoads(t *testing.T) {
 	f := newTestFast(t)
 	for _, name := range []string{"take"} {
-		for _, frags := range []bool{false, true} {
+		for _, frags := range buffers() {
 			s, err := Load(Config{Attach: intf.Exclusive, Queues: 1, MaxFrame: 2000})
 			if err != nil {
 				t.Fatal(err)
