@@ -307,6 +307,32 @@ func rowsEdit() []row {
 			s.answer("exit", asks)
 			s.do("yes", `^root@r1> $`)
 		}},
+		{"row-34 a commit that cuts the connection warns", func(t *testing.T, w *world) {
+			w.restart("--listen", ":9339", "--insecure")
+			defer w.restart()
+			h1 := w.space("h1")
+			h1.Address(w.lab, "eth0", "192.0.2.2/24")
+			args := []string{"--target", "192.0.2.1:9339", "--insecure", "--basic"}
+			s := &editShell{newScreenBy(t, h1.Start, []string{"HOME=" + w.home(t), "XDG_CONFIG_HOME=", "XDG_STATE_HOME="}, "rcli", args...), t}
+			s.Expect(`^\S+@r1[>#]$`)
+			s.do("configure")
+			s.do("set interface ge0 description changed")
+			s.do("commit", `^commit \d+`)
+			s.do("delete interface ge0 unit 0 family inet address 192.0.2.1/24")
+			n := w.lastCommit(t)
+			text := s.answer("commit", regexp.MustCompile(`Commit all the same\?.* $`))
+			if !strings.Contains(text, "warning: this commit may cut the connection") || !strings.Contains(text, "interface ge0 unit 0 loses the address 192.0.2.1") {
+				t.Errorf("it says\n%s", text)
+			}
+			s.do("no", `^\[edit\]\*$`)
+			if w.lastCommit(t) != n {
+				t.Error("it is committed without a yes")
+			}
+			// Over the socket nothing is cut.
+			local := w.editing(t)
+			local.do("delete interface ge0 unit 0 family inet address 192.0.2.1/24")
+			local.do("commit", `\A\S*commit \d+`)
+		}},
 	}
 }
 
@@ -330,3 +356,9 @@ func (w *world) lastCommit(t *testing.T) int {
 
 // crash kills routerd.
 func (w *world) crash() { _ = w.end(syscall.SIGKILL) }
+
+// restart starts routerd anew with other flags.
+func (w *world) restart(flags ...string) {
+	_ = w.end(syscall.SIGTERM)
+	w.start(flags...)
+}

@@ -56,11 +56,27 @@ func ctrl(letter byte) string { return string(rune(letter & 0x1f)) }
 // variables of its environment, "TERM=dumb", changed.
 func newScreen(t *testing.T, env []string, program string, args ...string) *screen {
 	t.Helper()
+	return newScreenBy(t, (*exec.Cmd).Start, env, program, args...)
+}
+
+// newScreenBy is newScreen with what starts the program: in a network namespace, say.
+func newScreenBy(t *testing.T, start func(*exec.Cmd) error, env []string, program string, args ...string) *screen {
+	t.Helper()
 	s := &screen{t: t, vt: vt10x.New(vt10x.WithSize(80, 24)), done: make(chan error, 1)}
 	s.cmd = exec.Command(filepath.Join(bin, program), args...)
 	s.cmd.Env = append(append(os.Environ(), "TERM=xterm-256color"), env...)
-	var err error
-	s.pty, err = pty.StartWithSize(s.cmd, &pty.Winsize{Cols: 80, Rows: 24})
+	near, far, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.pty = near
+	if err := pty.Setsize(far, &pty.Winsize{Cols: 80, Rows: 24}); err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = far, far, far
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	err = start(s.cmd)
+	far.Close()
 	if err != nil {
 		t.Fatal(err)
 	}

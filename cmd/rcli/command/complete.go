@@ -28,7 +28,7 @@ type Completion struct {
 func (c *Completion) Insert() (text string, finished, ok bool) {
 	var list []Candidate
 	for _, x := range c.Candidates {
-		if !x.Place {
+		if !x.Place && !x.Pipe {
 			list = append(list, x)
 		}
 	}
@@ -141,11 +141,21 @@ func (r *reader) expect(ctx context.Context, env *Env, c *Completion) {
 	default:
 		r.expectArguments(ctx, env, c)
 	}
-	if c.Prefix == "" && !r.fresh && r.pending == nil && r.in.Nested == nil && len(r.table.stages) > 0 {
+	if c.Prefix == "" && !r.fresh && r.pending == nil && r.in.Nested == nil && len(r.table.stages) > 0 && r.prints() {
 		if again := *r; again.complete() {
 			c.Candidates = append(c.Candidates, Candidate{Text: "|", Help: "pipe the output through a stage", Pipe: true})
 		}
 	}
+}
+
+// prints reports whether what is read has output that a pipe is for: edits and commits
+// have none.
+func (r *reader) prints() bool {
+	c := r.in.Command
+	if own := r.own(); c == nil && own != nil {
+		c = own.cmd
+	}
+	return c == nil || c.Effect == Reads
 }
 
 // expectWords offers the words of commands.

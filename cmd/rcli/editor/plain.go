@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 )
 
 // A Plain reads lines of a terminal that edits them itself, or of a pipe. It prints
@@ -21,6 +22,9 @@ type Plain struct {
 	out  io.Writer
 	rest []byte
 	end  bool
+	// again is set when the input goes on behind its end: at a terminal, Ctrl-D ends
+	// what is typed at present.
+	again bool
 }
 
 // NewPlain makes a reader of in that prints its prompts to out.
@@ -65,7 +69,7 @@ func (p *Plain) ReadLine(ctx context.Context, prompt func() string) (string, err
 		}
 		if p.end {
 			line := string(p.rest)
-			p.rest = nil
+			p.rest, p.end = nil, !p.again
 			if line == "" {
 				return "", io.EOF
 			}
@@ -113,7 +117,7 @@ func (p *Plain) more(ctx context.Context) error {
 	switch {
 	case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
 	case err != nil || n <= 0:
-		p.end = true
+		p.end, p.again = true, err == nil && fds[0].Revents&unix.POLLHUP == 0 && term.IsTerminal(p.tty.fd)
 	default:
 		p.rest = append(p.rest, b[:n]...)
 	}
