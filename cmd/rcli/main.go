@@ -41,9 +41,11 @@ type options struct {
 	json     bool
 	basic    bool // no escapes, no pager, whatever the terminal is
 	commands []string
+	view     view
 	out      io.Writer
 	in       io.Reader
 	errOut   io.Writer
+	keyboard any // what keys come from; it is a terminal, or not
 
 	typed  bool    // commands are typed at a terminal, and so are answers
 	shared *client // of a session; nil where each command makes its own

@@ -115,7 +115,7 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 			d.health.Kick()
 		}
 	})
-	d.server, err = serve(s, d.store, state{d.router, sink.Remotes, d.gribi, d.programmer, d.health, d.access}, d.access, operations(d, s, log), log)
+	d.server, err = serve(s, d.store, state{d.router, sink, d.gribi, d.programmer, d.health, d.access}, d.access, operations(d, s, log), log)
 	if err != nil {
 		return nil, err
 	}

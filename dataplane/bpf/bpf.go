@@ -22,6 +22,8 @@ import (
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
@@ -39,7 +41,15 @@ type Config struct {
 	// Pins is where the attachment of the device's XDP program outlives the
 	// process; nil for nowhere.
 	Pins *Pins
+
+	plainLoads bool // in tests: as on kernels before Linux 5.18
 }
+
+// plainLoads says whether the kernel lacks bpf_xdp_load_bytes, and with it frames of
+// several buffers.
+var plainLoads = sync.OnceValue(func() bool {
+	return errors.Is(features.HaveProgramHelper(ebpf.XDP, asm.FnXdpLoadBytes), ebpf.ErrNotSupported)
+})
 
 // A Set is the maps of one device and the programs attached to it. Its methods
 // may be called from any goroutine.
@@ -67,29 +77,26 @@ type detacher interface{ Close() error }
 // names of the maps in router.c that all programs of a device share
 var mapNames = []string{"claims", "pass4", "pass6", "shapes", "sessions", "sockets", "counters"}
 
-// embedded is the programs as compiled, read once for all devices. Users copy
-// it.
-var embedded = sync.OnceValues(loadRouter)
-
-// embeddedFiltering is the programs with filters.
-var embeddedFiltering = sync.OnceValues(loadFiltering)
-
 // specFor returns the programs and maps for a device of its own.
 func specFor(config Config, filtering bool) (*ebpf.CollectionSpec, error) {
-	load := embedded
+	// Read anew each time: it takes some milliseconds, and would hold megabytes.
+	load := loadRouter
 	if filtering {
-		load = embeddedFiltering
+		load = loadFiltering
 	}
-	all, err := load()
+	spec, err := load()
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded programs: %w", err)
 	}
-	spec := all.Copy()
 	shared := uint32(0)
 	if config.Attach == intf.Shared {
 		shared = 1
 	}
-	if err := errors.Join(spec.Variables["shared"].Set(shared),
+	plain := uint32(0)
+	if config.plainLoads || plainLoads() {
+		plain = 1
+	}
+	if err := errors.Join(spec.Variables["shared"].Set(shared), spec.Variables["plain_loads"].Set(plain),
 		spec.Variables["max_frame"].Set(uint32(config.MaxFrame))); err != nil {
 		return nil, fmt.Errorf("configure the embedded programs: %w", err)
 	}
