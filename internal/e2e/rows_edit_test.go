@@ -287,7 +287,7 @@ func rowsEdit() []row {
 			s := w.editing(t)
 			s.do("set interface ge0 mru 1600")
 			s.do("commit comment why", `^commit \d+`)
-			s.do("run show system commit", `Commit +Time +User +Source +Changes +Comment`, `^\d+ +\S+ \S+ +root +rcli +\d+ +why`)
+			s.do("run show system commit", `Commit +Time +User +Source +Changes +Comment`, `^ *\d+ +\S+ \S+ +root +rcli +\d+ +why`)
 		}},
 		{"row-32 a commit is persistent", func(t *testing.T, w *world) {
 			s := w.editing(t)
