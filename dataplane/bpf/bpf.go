@@ -67,24 +67,17 @@ type detacher interface{ Close() error }
 // names of the maps in router.c that all programs of a device share
 var mapNames = []string{"claims", "pass4", "pass6", "shapes", "sessions", "sockets", "counters"}
 
-// embedded is the programs as compiled, read once for all devices. Users copy
-// it.
-var embedded = sync.OnceValues(loadRouter)
-
-// embeddedFiltering is the programs with filters.
-var embeddedFiltering = sync.OnceValues(loadFiltering)
-
 // specFor returns the programs and maps for a device of its own.
 func specFor(config Config, filtering bool) (*ebpf.CollectionSpec, error) {
-	load := embedded
+	// Read anew each time: it takes some milliseconds, and would hold megabytes.
+	load := loadRouter
 	if filtering {
-		load = embeddedFiltering
+		load = loadFiltering
 	}
-	all, err := load()
+	spec, err := load()
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded programs: %w", err)
 	}
-	spec := all.Copy()
 	shared := uint32(0)
 	if config.Attach == intf.Shared {
 		shared = 1

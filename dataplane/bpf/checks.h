@@ -8,6 +8,15 @@
 
 volatile const __u32 completes; /* transport checksums may be left to us: dataplane/packet, CompleteChecksum */
 
+/* adds_up says whether a sum of at most 30 words folds to all ones, as that of a
+ * header with its checksum does; three steps leave nothing else that could be. */
+static __always_inline int adds_up(__u64 sum)
+{
+	sum = (sum >> 32) + (__u32)sum;
+	sum = (sum >> 16) + (sum & 0xffff);
+	return (sum >> 16) + (sum & 0xffff) == 0xffff;
+}
+
 static __always_inline __u32 fold(__u64 sum)
 {
 	sum = (sum >> 32) + (__u32)sum;
@@ -16,28 +25,32 @@ static __always_inline __u32 fold(__u64 sum)
 	return (sum >> 16) + (sum & 0xffff);
 }
 
+/* among4 says whether an address is one of count at an offset. */
+__noinline int among4(__u32 at, __u32 count, __u32 address)
+{
+	for (__u32 i = 0; i < OWN_MOST && i < count; i++)
+		if (table_word(at + i) == address)
+			return 1;
+	return count > OWN_MOST;
+}
+
+__noinline int among6(__u32 at, __u32 count, __u64 hi, __u64 lo)
+{
+	for (__u32 i = 0; i < OWN_MOST && i < count; i++)
+		if (table_word(at + 2 * i) == hi && table_word(at + 2 * i + 1) == lo)
+			return 1;
+	return count > OWN_MOST;
+}
+
+/* owns4 says whether a source is one of the unit's own addresses, or may be. */
 static __always_inline int owns4(struct unit_family *f, __u32 address)
 {
-	if (!(f->own_bits >> (address & 63) & 1))
-		return 0;
-	if (f->own_count > OWN_MOST)
-		return 1;
-	for (__u32 i = 0; i < OWN_MOST && i < f->own_count; i++)
-		if (table_word(f->own + i) == address)
-			return 1;
-	return 0;
+	return f->own_bits >> (address & 63) & 1 && among4(f->own, f->own_count, address);
 }
 
 static __always_inline int owns6(struct unit_family *f, __u64 hi, __u64 lo)
 {
-	if (!(f->own_bits >> (lo & 63) & 1))
-		return 0;
-	if (f->own_count > OWN_MOST)
-		return 1;
-	for (__u32 i = 0; i < OWN_MOST && i < f->own_count; i++)
-		if (table_word(f->own + 2 * i) == hi && table_word(f->own + 2 * i + 1) == lo)
-			return 1;
-	return 0;
+	return f->own_bits >> (lo & 63) & 1 && among6(f->own, f->own_count, hi, lo);
 }
 
 /* is_partial says whether the transport checksum of a packet may be the
@@ -80,7 +93,7 @@ static __always_inline __u32 plain4(__u8 *l3, __u8 *end, struct unit_family *f)
 
 	if (total < 20 || total > end - l3)
 		return 0;
-	if (fold(first + second + third + addresses) != 0xffff)
+	if (!adds_up(first + second + third + addresses))
 		return 0;
 	if (src >> 24 == 0 || src >> 24 == 127 || src >= 0xe0000000 || owns4(f, src))
 		return 0;

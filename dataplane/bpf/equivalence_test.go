@@ -285,7 +285,7 @@ func (w *randomWorld) setUnit(u *randomUnit) {
 		if w.rng.IntN(8) == 0 {
 			spec.RPF = []intf.RPFCheck{intf.RPFLoose, intf.RPFStrict, intf.RPFFeasible}[w.rng.IntN(3)]
 		}
-		for n := range w.rng.IntN(12) {
+		for n := range w.rng.IntN(12) * w.rng.IntN(4) {
 			a := netip.AddrFrom4([4]byte{10, index, 0, byte(n + 1)})
 			if f == intf.Inet6 {
 				a = netip.MustParseAddr(fmt.Sprintf("2001:db8:%d:1::%d", index, n+1))

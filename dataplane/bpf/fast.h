@@ -355,7 +355,7 @@ static __always_inline int forward4(struct xdp_md *ctx, struct unit *unit, __u8 
 	if (judgement == JUDGE_NEXT_HOP)
 		id = p.to;
 	else
-		id = fib_find(table, 0, (__u64)dst << 32, 0, FIB_LEVELS4);
+		id = fib_lookup4(table, dst);
 	if (next_hop_word(id, 0, &word))
 		return HAND_UP;
 	__u32 at = word >> 32;

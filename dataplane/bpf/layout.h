@@ -44,7 +44,7 @@ enum {
 	FAMILY_RPF_LOOSE = 16,
 };
 
-#define OWN_MOST 8
+#define OWN_MOST 32
 
 struct unit_family {
 	__u32 table;

@@ -102,7 +102,7 @@ type UnitFamily struct {
 // OwnMany is an OwnCount that says: ask the user path.
 const (
 	OwnMany = 255
-	OwnMost = 8
+	OwnMost = 32
 )
 
 // A Unit is an ifl.

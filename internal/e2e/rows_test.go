@@ -24,6 +24,7 @@ func TestRows(t *testing.T) {
 	for _, r := range slices.Concat(
 		rowsShell(),
 		rowsRemote(),
+		rowsOutput(),
 		rowsEdit(),
 	) {
 		t.Run(r.name, func(t *testing.T) {
