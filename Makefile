@@ -52,9 +52,14 @@ gribi: ## gribigo's compliance tests against a routerd (as root; takes the netwo
 	REQUIRE_PRIVILEGED=1 $(GO) test -count=1 -v ./internal/e2e -run TestGRIBICompliance
 
 .PHONY: soak
-soak: ## ten million packets against Linux and through both paths (as root), and 10^8 fuzzed frames that must be accounted for (minutes)
+soak: ## ten million packets against Linux and through both paths (as root), 10^8 fuzzed frames that must be accounted for, 1,000 kills under load (minutes)
 	DIFFERENTIAL_PACKETS=10000000 ACCOUNTING_FRAMES=100000000 $(GO) test -count=1 -v -timeout 120m ./internal/differential
 	EQUIVALENCE_PACKETS=10000000 $(GO) test -count=1 -v -timeout 120m -run TestEquivalence ./dataplane/bpf
+	SURVIVE_KILLS=1000 $(GO) test -count=1 -v -timeout 120m -run TestSurvive ./internal/e2e
+
+.PHONY: kernels
+kernels: ## the BPF programs on Linux 5.15, 6.1, 6.8 and 6.12, in QEMU (needs qemu-system-x86_64, busybox-static and the archives; minutes)
+	./internal/kernels/run
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (60s)

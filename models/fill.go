@@ -41,6 +41,11 @@ func FillSystem(dst *gen.Device, s SystemState) {
 			PendingObjects: ygot.Uint32(s.PendingObjects),
 		},
 	}
+	if t := s.Takeover; t != nil {
+		st.Takeover = &gen.Routerd_System_State_Takeover{
+			Time: moment(t.Time), Devices: ygot.Uint32(t.Devices), Neighbors: ygot.Uint32(t.Neighbors),
+		}
+	}
 	if s.Applied != nil {
 		st.FastPath = gen.Routerd_FastPath_auto
 		if s.Applied.NoFastPath {
@@ -98,6 +103,8 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		st.QueuesInUse = ygot.Uint16(s.QueuesInUse)
 		st.XdpMode = xdpMode(s.XDPMode)
 		st.ZeroCopy = ygot.Bool(s.ZeroCopy)
+		st.KeepsForwarding = ygot.Bool(s.KeepsForwarding)
+		st.KeepsForwardingReason = text(s.KeepsReason)
 		st.FastPath = &gen.Routerd_Interface_State_FastPath{
 			Receives: ygot.Bool(s.FastPath.Receives == ""), ReceivesReason: text(s.FastPath.Receives),
 			Packets: ygot.Uint64(s.FastPath.Packets),

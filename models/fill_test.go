@@ -49,7 +49,8 @@ func filled() *gen.Device {
 		Applied: &SystemSpec{Hostname: "r1"}, Version: "1.0", BootTime: now,
 		Workers: 2, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, Drops: map[string]uint64{"host-full": 3},
 		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1, FilterLogLost: 2,
-		Access: &AccessState{Required: true, Administrators: 1, Failed: 2, Throttled: 3, Denied: 4, Limited: 5, AuditLost: 6},
+		Takeover: &TakeoverState{Time: now, Devices: 2, Neighbors: 3},
+		Access:   &AccessState{Required: true, Administrators: 1, Failed: 2, Throttled: 3, Denied: 4, Limited: 5, AuditLost: 6},
 		TLS: &TLSState{Fingerprint: "ab", Subject: "CN=r1", Issuer: "CN=ca", NotBefore: now, NotAfter: now, Source: Installed, Loaded: now,
 			Authorities: 1, Reloads: 2, Error: "half a file"},
 	})
@@ -63,7 +64,7 @@ func filled() *gen.Device {
 	FillDevice(dst, DeviceState{
 		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2},
 		Driver: intf.DriverAFXDP, DriverReason: "native zero-copy: not supported", OffloadsOff: []string{"rx-vlan-hw-parse"}, QueuesInUse: 2,
-		XDPMode: XDPNative, ZeroCopy: true, CompletesChecksums: true, KernelPolls: true, FastPath: FastPathState{Receives: "switched off", Sends: "no driver", Packets: 9},
+		XDPMode: XDPNative, ZeroCopy: true, KeepsReason: "keep-forwarding is never", CompletesChecksums: true, KernelPolls: true, FastPath: FastPathState{Receives: "switched off", Sends: "no driver", Packets: 9},
 		Speed: 10e9, LinkMTU: 1500, Counters: counters, Drops: map[string]uint64{"ttl-exceeded": 4},
 	})
 	FillUnit(dst, UnitState{

@@ -20,6 +20,7 @@ type SystemState struct {
 	Hostname string // shown when the applied spec has none: the machine's
 	Version  string
 	BootTime time.Time
+	Takeover *TakeoverState // nil for none
 
 	Access *AccessState // nil for none
 	TLS    *TLSState    // nil without TLS
@@ -37,6 +38,12 @@ type SystemState struct {
 	LastCommitTime time.Time
 	PendingObjects uint32
 	FilterLogLost  uint64
+}
+
+// A TakeoverState is what the router has taken over from a former run.
+type TakeoverState struct {
+	Time               time.Time
+	Devices, Neighbors uint32
 }
 
 // Counters count packets and octets (RFC 8343). What passed in all, in-pkts and
@@ -94,7 +101,9 @@ type DeviceState struct {
 	QueuesInUse        uint16
 	XDPMode            XDPMode
 	ZeroCopy           bool
-	CompletesChecksums bool // tx-checksum is "complete", else "trusted"
+	KeepsForwarding    bool
+	KeepsReason        string // why it doesn't
+	CompletesChecksums bool   // tx-checksum is "complete", else "trusted"
 	FastPath           FastPathState
 	KernelPolls        bool // whenever a worker looks for frames
 

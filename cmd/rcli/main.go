@@ -24,6 +24,7 @@ const (
 	exitRefused      = 1
 	exitUsage        = 2
 	exitNoConnection = 3
+	exitInterrupted  = 130 // as shells have it: 128 and the signal's number
 )
 
 // A usageError is a mistake in how rcli was called.

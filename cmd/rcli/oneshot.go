@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"router/cmd/rcli/command"
 )
@@ -179,8 +182,8 @@ func (o *options) leaf(c *command.Command, word string) *cobra.Command {
 		}
 		return o.once(cmd.Context(), in)
 	}
-	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return nil, cobra.ShellCompDirectiveDefault
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, start string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return o.offer(cmd.Context(), append(strings.Fields(c.Words), args...), start)
 	}
 	return cmd
 }
@@ -189,7 +192,16 @@ func (o *options) leaf(c *command.Command, word string) *cobra.Command {
 func (o *options) once(ctx context.Context, in *command.Input) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
-	return execute(ctx, o.environment(&command.Session{Mode: onceMode}), in)
+	return interrupted(execute(ctx, o.environment(&command.Session{Mode: onceMode}), in))
+}
+
+// interrupted is how a command ended that a signal may have cut short: what it says of
+// that itself is of no use. One that is meant to run until then ends without an error.
+func interrupted(err error) error {
+	if errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled {
+		return &exitError{exitInterrupted}
+	}
+	return err
 }
 
 // runLines runs the -c commands in one session, up to the first that fails.
@@ -200,7 +212,7 @@ func (o *options) runLines(ctx context.Context, lines []string) error {
 	}
 	defer s.close()
 	for _, line := range lines {
-		if err := s.run(ctx, line); err != nil {
+		if err := interrupted(s.run(ctx, line)); err != nil {
 			if e, ok := command.AsError(err); ok {
 				return usagef("%w\n%s", err, strings.TrimRight(e.Caret("  "), "\n"))
 			}

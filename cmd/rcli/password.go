@@ -37,21 +37,43 @@ func (t target) findPassword() (string, error) {
 	if password, ok := os.LookupEnv(passwordVariable); ok {
 		return password, nil
 	}
-	if t.user == "" || t.cert != "" || !term.IsTerminal(int(os.Stdin.Fd())) {
+	if !t.asks() {
 		return "", nil
 	}
 	return ask(fmt.Sprintf("%s's password at %s: ", t.user, t.address))
 }
 
+// asks reports whether findPassword would ask at the terminal.
+func (t target) asks() bool {
+	_, given := os.LookupEnv(passwordVariable)
+	return t.password == "" && t.passwordFile == "" && !given && t.user != "" && t.cert == "" && term.IsTerminal(int(os.Stdin.Fd()))
+}
+
 // ask asks at the terminal, without showing what is typed.
 func ask(prompt string) (string, error) {
-	fmt.Fprint(os.Stderr, prompt)
-	text, err := term.ReadPassword(int(os.Stdin.Fd()))
-	fmt.Fprintln(os.Stderr)
+	// The terminal stops to show what is typed before it is asked for: a password that
+	// is typed ahead isn't shown either.
+	fd := int(os.Stdin.Fd())
+	before, err := term.MakeRaw(fd)
 	if err != nil {
 		return "", fmt.Errorf("password: %w", err)
 	}
-	return string(text), nil
+	t := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{oneByte{os.Stdin}, os.Stderr}, "")
+	text, err := t.ReadPassword(prompt)
+	if rerr := term.Restore(fd, before); err == nil {
+		err = rerr
+	}
+	switch {
+	case errors.Is(err, io.EOF): // Ctrl-C, or Ctrl-D
+		fmt.Fprintln(os.Stderr)
+		return "", &exitError{exitInterrupted}
+	case err != nil:
+		return "", fmt.Errorf("password: %w", err)
+	}
+	return text, nil
 }
 
 // firstLine reads a password of one line.

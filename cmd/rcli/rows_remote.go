@@ -20,7 +20,7 @@ func pathRows() []*command.Command {
 	for _, name := range append([]string{"icmp"}, slices.Sorted(maps.Keys(pathProtocols))...) {
 		protocols = append(protocols, command.Candidate{Text: name})
 	}
-	unit := command.Leaf("/interface/unit/state/name")
+	unit := command.Leaf("/instance/static-route/next-hop/config/interface")
 	return []*command.Command{{
 		Words: "show path", Modes: command.Operational, Help: "what would happen to a packet, step by step",
 		Long: `Takes a packet through the router's own packet path and prints each step: the interface

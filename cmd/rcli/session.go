@@ -14,6 +14,8 @@ import (
 	"time"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"router/cmd/rcli/command"
 	"router/cmd/rcli/editor"
@@ -35,6 +37,7 @@ type shell struct {
 	ctx     context.Context // of the shell, for what is asked inside a command
 
 	user, host string
+	outside    command.Mode // where configuration mode leads back to
 
 	editing func() // ends the candidate's session; nil for none
 	news    *news
@@ -65,7 +68,7 @@ func (o *options) open(mode command.Mode) (*shell, error) {
 	own := *o
 	own.shared = c
 	own.target = c.target // with the password, which is asked for once
-	s := &shell{o: &own, client: c, session: &command.Session{Mode: mode}, news: &news{}, ctx: context.Background()}
+	s := &shell{o: &own, client: c, session: &command.Session{Mode: mode}, news: &news{}, ctx: context.Background(), outside: mode}
 	s.env = own.environment(s.session)
 	s.env.Client = &own
 	s.keys = newKeyCache(s)
@@ -88,7 +91,7 @@ func (s *shell) leave() {
 	}
 	s.session.Candidate, s.session.Status, s.session.Edit = "", command.Status{}, noPath
 	if s.session.Mode == command.Configuration {
-		s.session.Mode = command.Operational
+		s.session.Mode = s.outside
 	}
 }
 
@@ -197,8 +200,15 @@ func (s *shell) gone() error {
 	return err
 }
 
-// run runs one line.
+// run runs one line. Without a line editor, which takes it at once, a '?' at the end
+// asks for help.
 func (s *shell) run(ctx context.Context, line string) error {
+	if text, asks := strings.CutSuffix(strings.TrimRight(line, " "), "?"); asks {
+		if _, err := command.Split(text); err == nil {
+			_, err := io.WriteString(s.env.Out, s.explain(ctx, text, strings.HasSuffix(text, "?")))
+			return err
+		}
+	}
 	line = s.aliases.expand(line, s.session.Mode)
 	in, err := commandTable().Parse(line, s.session.Mode, s.session.Edit)
 	if err != nil || in == nil {
@@ -226,7 +236,9 @@ func (o *options) shellIn(ctx context.Context, first string) error {
 	}
 	defer s.close()
 	s.ctx = ctx
-	s.identify(ctx)
+	if err := s.identify(ctx); err != nil {
+		return err
+	}
 	interactive := isTerminal(o.in) && isTerminal(o.out)
 	s.session.Interactive = interactive
 	end, err := s.attach()
@@ -301,8 +313,9 @@ func (s *shell) complain(err error, prompt string) {
 	fmt.Fprintf(s.o.errOut, "error: %s\n", strings.Join(lines, "\n"))
 }
 
-// identify finds the names for the prompt.
-func (s *shell) identify(ctx context.Context) {
+// identify finds the names for the prompt. It fails where no command could do better:
+// there is no router, or it doesn't know the user.
+func (s *shell) identify(ctx context.Context) error {
 	s.user, s.host = s.o.target.user, "router"
 	if s.user == "" {
 		if u, err := user.Current(); err == nil {
@@ -315,12 +328,16 @@ func (s *shell) identify(ctx context.Context) {
 	ctx, done := context.WithTimeout(ctx, 2*time.Second)
 	defer done()
 	notes, err := s.client.get(ctx, gpb.GetRequest_STATE, &gpb.Path{Elem: []*gpb.PathElem{{Name: "system"}, {Name: "state"}, {Name: "hostname"}}})
+	if _, code := explain(s.o.target, err); err != nil && (code == exitNoConnection || status.Code(err) == codes.Unauthenticated) {
+		return err
+	}
 	if err != nil || len(notes) == 0 || len(notes[0].GetUpdate()) == 0 {
-		return
+		return nil
 	}
 	if name := strings.Trim(string(rawValue(notes[0].GetUpdate()[0].GetVal())), `"`); name != "" && !strings.ContainsFunc(name, func(r rune) bool { return r < '!' || r > '~' }) {
 		s.host = name
 	}
+	return nil
 }
 
 // prompt is user@host> or, below a line that says where configuration mode stands,

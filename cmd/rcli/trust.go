@@ -43,7 +43,11 @@ func (t *target) secure() (*tls.Config, error) {
 		if t.trust.Pin, err = knownhosts.ParseFingerprint(t.fingerprint); err != nil {
 			return nil, usagef("--fingerprint: %w", err)
 		}
-		return t.tlsConfig()
+		conf, err := t.tlsConfig()
+		if err != nil || !t.asks() {
+			return conf, err
+		}
+		return conf, t.meet(conf)
 	}
 	if t.trust.File == "" {
 		if t.trust.File, err = knownhosts.DefaultFile(); err != nil {
@@ -54,13 +58,14 @@ func (t *target) secure() (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok, err := knownhosts.Lookup(t.trust.File, t.trust.Host); err != nil || ok {
+	// Who has a password to type is told before of a router that is another one.
+	if _, ok, err := knownhosts.Lookup(t.trust.File, t.trust.Host); err != nil || ok && !t.asks() {
 		return conf, err
 	}
 	return conf, t.meet(conf)
 }
 
-// meet looks at the certificate of a router that is not known, and asks about it.
+// meet looks at the certificate of a router, and asks about one that is not known.
 func (t *target) meet(conf *tls.Config) error {
 	ctx, cancel := context.WithTimeout(context.Background(), dialWait)
 	defer cancel()
@@ -69,9 +74,12 @@ func (t *target) meet(conf *tls.Config) error {
 	own.ServerName, own.NextProtos = name, []string{"h2"}
 	conn, err := (&tls.Dialer{Config: own}).DialContext(ctx, "tcp", t.address)
 	var unknown *knownhosts.UnknownError
+	var changed *knownhosts.ChangedError
 	switch {
 	case err == nil:
 		return conn.Close()
+	case errors.As(err, &changed):
+		return changed
 	case !errors.As(err, &unknown):
 		return fmt.Errorf("%w to %s: %w (is routerd listening there? plaintext needs --insecure on both sides)", errNoConnection, t.address, err)
 	}

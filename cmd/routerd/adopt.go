@@ -73,7 +73,7 @@ func (d *daemon) openMemory(log *slog.Logger) (control.Memory, error) {
 // configuration is in place, and ends what this one has no use for.
 func (d *daemon) adopt() {
 	begin := time.Now()
-	a := d.router.Adopt()
+	a := d.router.Adopt(d.left)
 	ended, err := d.pins.Sweep(bpf.MemoryName)
 	if err != nil {
 		d.log.Warn("what an earlier run pinned remains in part", "err", err)

@@ -137,18 +137,19 @@ func (s *Set) program(name string, frags bool, edit func(*ebpf.ProgramSpec)) (*e
 	if edit != nil {
 		edit(spec.Programs[name])
 	}
-	all := maps.Clone(s.maps)
+	all, sizes := maps.Clone(s.maps), noMasks
 	if s.fast != nil {
 		shared, err := s.fast.prepare(spec, frags)
 		if err != nil {
 			return nil, err
 		}
 		maps.Copy(all, shared)
-		putMasks(spec.Programs[name].Instructions, s.fast.masks())
+		sizes = s.fast.masks()
 		if s.fast.noPorts {
 			dropMap(spec.Programs[name].Instructions, mapTxPorts)
 		}
 	}
+	putMasks(spec.Programs[name].Instructions, sizes)
 	spec.Programs = map[string]*ebpf.ProgramSpec{name: spec.Programs[name]}
 	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: all})
 	if err != nil {

@@ -467,9 +467,20 @@ func (d *Device) Activate() error {
 	return nil
 }
 
-// Outlives says whether the device goes on forwarding without the process, and
-// if not and it was to, why.
-func (d *Device) Outlives() (bool, error) { return d.set.Outlives() }
+// Outlives says whether what the device's program forwards goes on being forwarded
+// without the process, and if not why.
+func (d *Device) Outlives() (bool, error) {
+	if d.Driver == intf.DriverAFPacket {
+		return false, errors.New("by af-packet the process forwards")
+	}
+	outlives, err := d.set.Outlives()
+	if !outlives && err == nil {
+		err = errNotPinned
+	}
+	return outlives, err
+}
+
+var errNotPinned = errors.New("keep-forwarding is never, or nothing can be pinned: the log says at the start")
 
 // Leave frees what is the process's, and leaves the device as it is to a
 // successor: what is pinned goes on forwarding there.

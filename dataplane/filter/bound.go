@@ -16,9 +16,39 @@ type node struct {
 	base     TermID     // of its first term
 	slots    [][]slot   // by worker and term; the end of the filter stands last
 	own      [][]*share // likewise: what is counted for the place; nil where nothing is
-	policers []*policer // by place in Program.policerNames
+	policers []*Policer // by place in Program.policerNames
 	next     []int32    // nodes by place in Program.filterNames
+
+	counts, ownCounts []*Tally // by term, the end last; ownCounts where own is
 }
+
+// A Node is one of the filters that a Bound can reach, as the fast path has to know
+// it. Its slices must not be changed.
+type Node struct {
+	Program *Program
+	Base    TermID // of its first term
+	// Tallies are by term, that of the end of the filter last; Own are what is counted for the
+	// place besides: nil where nothing is.
+	Tallies, Own []*Tally
+	// Next are the nodes, by their index, that the terms' next filters name by place.
+	Next []int32
+	// Policers are those that the terms name by place.
+	Policers []*Policer
+}
+
+// Nodes lists the filters that can be reached, the filter itself first.
+func (b *Bound) Nodes() []Node {
+	list := make([]Node, len(b.nodes))
+	for i := range b.nodes {
+		n := &b.nodes[i]
+		list[i] = Node{n.program, n.base, n.counts, n.ownCounts, n.next, n.policers}
+	}
+	return list
+}
+
+// Needs is the fields, a bit each in the order of enum filter_field, that the filters of
+// the Bound look at.
+func (b *Bound) Needs() uint32 { return uint32(b.need) }
 
 // A slot is what a worker needs of a term that matched, side by side.
 type slot struct {

@@ -1,6 +1,9 @@
 package filter
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // A Count is how many packets something matched, and the octets of those packets.
 type Count struct{ Packets, Octets uint64 }
@@ -22,13 +25,48 @@ type share struct {
 	dirty           bool
 }
 
-// A tally counts one thing over all workers.
-type tally struct{ shares []*share }
+// A Tally counts one thing, a term or the end of a filter, over all workers and over
+// those who count beside them.
+type Tally struct {
+	shares []*share
+
+	mu   sync.Mutex
+	past Count        // of those who have been detached
+	also func() Count // of who is attached; nil for nobody
+}
+
+// Attach adds to the tally what also returns, from now until Detach. Who is attached
+// counts from 0, and there is one at most. Any goroutine may call it; also is called by
+// any, and must not call the tally or its Table.
+func (t *Tally) Attach(also func() Count) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.also = also
+}
+
+// Detach keeps what was counted until now and asks no more.
+func (t *Tally) Detach() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.also != nil {
+		t.past, t.also = t.past.add(t.also()), nil
+	}
+}
+
+// beside is what was counted by others than the workers.
+func (t *Tally) beside() Count {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.also == nil {
+		return t.past
+	}
+	return t.past.add(t.also())
+}
 
 // newTallies makes n tallies. The shares of one worker lie next to each other and
 // apart from those of others.
-func newTallies(n, workers int) []tally {
-	all := make([]tally, n)
+func newTallies(n, workers int) []Tally {
+	all := make([]Tally, n)
 	list := make([]*share, n*workers)
 	for i := range all {
 		all[i].shares, list = list[:workers:workers], list[workers:]
@@ -43,14 +81,14 @@ func newTallies(n, workers int) []tally {
 }
 
 // value adds up the shares.
-func (t *tally) value() (c Count) {
+func (t *Tally) value() (c Count) {
 	for _, s := range t.shares {
 		// Packets first: of what is published between the two loads, octets may
 		// be in without their packets, but never the other way round.
 		c.Packets += s.packets.Load()
 		c.Octets += s.octets.Load()
 	}
-	return c
+	return c.add(t.beside())
 }
 
 // A Worker is what one thread of the packet path needs to filter: scratch memory

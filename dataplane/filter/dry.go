@@ -19,14 +19,14 @@ type Step struct {
 // are those that any other worker would come to at that instant. It notes the terms
 // that a packet meets, which [Worker.Steps] returns.
 func (t *Table) DryWorker() *Worker {
-	return &Worker{dry: &dryRun{policers: map[*policer]*policer{}}}
+	return &Worker{dry: &dryRun{policers: map[*Policer]*Policer{}}}
 }
 
 // A dryRun is what a DryWorker has noted since it was last asked, and policers as its
 // own packets have left them: a packet and its copies may come to one several times.
 type dryRun struct {
 	steps    []Step
-	policers map[*policer]*policer
+	policers map[*Policer]*Policer
 }
 
 // Steps returns the terms that packets have met since the last call, in order; nil
@@ -55,7 +55,7 @@ func (d *dryRun) asks(name string, c Colour) {
 func (d *dryRun) samples(every uint32) { d.steps[len(d.steps)-1].LogEvery = every }
 
 // colour is what p would say of a packet. p stays as it is.
-func (d *dryRun) colour(p *policer, now int64, octets uint32, lossPriority uint8) Colour {
+func (d *dryRun) colour(p *Policer, now int64, octets uint32, lossPriority uint8) Colour {
 	q := d.policers[p]
 	if q == nil {
 		c := *p

@@ -7,19 +7,19 @@ import (
 	"sync/atomic"
 )
 
-// A policer measures packets against a PolicerSpec and colours them. Any number of
+// A Policer measures packets against a PolicerSpec and colours them. Any number of
 // workers may use it at once without locks.
 //
 // Its buckets conform exactly: what all workers together take never exceeds burst
 // and rate, by the clock that is passed in. A worker whose reading is older than
 // another's, by a batch, finds that much less refilled, never more.
-type policer struct {
+type Policer struct {
 	spec      *PolicerSpec
 	committed bucket
 	peak      bucket // of TwoRate
 	excess    bucket // of SingleRate: its debt doesn't pass by itself
 	act       [NumColours]action
-	tallies   []tally // by Colour
+	tallies   []Tally // by Colour
 }
 
 // A bucket is a token bucket whose tokens are time: owes is the instant at which it
@@ -33,6 +33,7 @@ type policer struct {
 // than two.
 type bucket struct {
 	owes *atomic.Uint64
+	word *Word  // where owes is; nil for a bucket that the policer doesn't have
 	size uint64 // ticks from empty to full
 	cost uint64 // ticks of a unit, which is an octet or a packet, times 2^costBits
 }
@@ -50,9 +51,20 @@ const (
 // errSlow is what is wrong with a rate that takes too long to fill a bucket.
 var errSlow = errors.New("the burst takes more than 100 days at the rate: raise the rate or lower the burst")
 
-// newBucket is a full bucket for rate units a second.
+// A Word is that of a bucket, which may lie where the fast path takes from it too.
+type Word struct {
+	Owes *atomic.Uint64
+	// Place is the number by which the fast path knows the word; 0 for a word that is
+	// this process's alone.
+	Place uint32
+}
+
+// use makes the bucket one that stands in a word.
+func (b *bucket) use(w *Word) { b.word, b.owes = w, w.Owes }
+
+// newBucket is a bucket for rate units a second, without its word.
 func newBucket(rate, burst uint64, packets bool) (bucket, error) {
-	b := bucket{owes: new(atomic.Uint64)}
+	var b bucket
 	unit := uint64(8 * second) // rates are in bits
 	if packets {
 		unit = second
@@ -150,16 +162,16 @@ func (s *PolicerSpec) Check() error {
 	return err
 }
 
-// newPolicer makes a policer with full buckets.
-func newPolicer(s *PolicerSpec, workers int) (*policer, error) {
-	p := &policer{spec: s, tallies: newTallies(int(NumColours), workers)}
+// newPolicer makes a policer whose buckets have no words yet.
+func newPolicer(s *PolicerSpec, workers int) (*Policer, error) {
+	p := &Policer{spec: s, tallies: newTallies(int(NumColours), workers)}
 	if err := p.build(); err != nil {
 		return nil, fmt.Errorf("policer %s: %w", s.Name, err)
 	}
 	return p, nil
 }
 
-func (p *policer) build() (err error) {
+func (p *Policer) build() (err error) {
 	s := p.spec
 	switch {
 	case s.Kind > TwoRate:
@@ -207,18 +219,52 @@ func (p *policer) build() (err error) {
 	return nil
 }
 
+// start gives full buckets to a policer that has not adopted any. words may be nil.
+func (p *Policer) start(words func() *Word) *Policer {
+	fresh := func() *Word {
+		if words != nil {
+			if w := words(); w != nil {
+				return w
+			}
+		}
+		return &Word{Owes: new(atomic.Uint64)}
+	}
+	if p.committed.word == nil {
+		p.committed.use(fresh())
+	}
+	if second := p.second(); second != nil && second.word == nil {
+		second.use(fresh())
+	}
+	return p
+}
+
+// second is the bucket besides the committed one; nil where there is none.
+func (p *Policer) second() *bucket {
+	switch p.spec.Kind {
+	case TwoColour:
+	case SingleRate:
+		return &p.excess
+	case TwoRate:
+		return &p.peak
+	}
+	return nil
+}
+
 // adopt carries on with the buckets and counts of old. Debts stay what they are in
 // time; buckets of another kind or unit start full.
-func (p *policer) adopt(old *policer) {
+func (p *Policer) adopt(old *Policer) {
 	p.tallies = old.tallies
 	if p.spec.Kind != old.spec.Kind || p.spec.Packets != old.spec.Packets {
 		return
 	}
-	p.committed.owes, p.peak.owes, p.excess.owes = old.committed.owes, old.peak.owes, old.excess.owes
+	p.committed.use(old.committed.word)
+	if second := p.second(); second != nil {
+		second.use(old.second().word)
+	}
 }
 
 // colour measures a packet. now is in nanoseconds.
-func (p *policer) colour(now int64, octets uint32, lossPriority uint8) Colour {
+func (p *Policer) colour(now int64, octets uint32, lossPriority uint8) Colour {
 	units := uint64(octets)
 	if p.spec.Packets {
 		units = 1

@@ -119,7 +119,7 @@ func TestPolicersAgreeWithRFC(t *testing.T) {
 			}
 			for seed := range seeds {
 				r := rand.New(rand.NewPCG(seed, 2))
-				p, err := newPolicer(&s, 1)
+				p, err := started(&s)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -164,7 +164,7 @@ func TestPolicerIsSharedExactly(t *testing.T) {
 			continue
 		}
 		t.Run(s.Name, func(t *testing.T) {
-			p, err := newPolicer(&s, 1)
+			p, err := started(&s)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -229,7 +229,7 @@ func TestPolicerIsSharedExactly(t *testing.T) {
 }
 
 func TestPolicerThatWasIdleForYears(t *testing.T) {
-	p, err := newPolicer(&PolicerSpec{Name: "p", Rate: 8_000, Burst: 2000}, 1)
+	p, err := started(&PolicerSpec{Name: "p", Rate: 8_000, Burst: 2000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,4 +265,13 @@ func TestPolicerSpecsThatMakeNoSense(t *testing.T) {
 			t.Errorf("%+v: error %v, want one with %q", c.spec, err, c.want)
 		}
 	}
+}
+
+// started is a policer with full buckets.
+func started(s *PolicerSpec) (*Policer, error) {
+	p, err := newPolicer(s, 1)
+	if err != nil {
+		return nil, err
+	}
+	return p.start(nil), nil
 }

@@ -11,6 +11,7 @@ import (
 // counts while they change. Any goroutine may call its methods.
 type Table struct {
 	workers int
+	words   func() *Word
 
 	mu       sync.Mutex
 	filters  map[string]*live
@@ -27,20 +28,21 @@ type placed struct {
 }
 
 // tallies are counters of terms, by their names.
-type tallies map[string]*tally
+type tallies map[string]*Tally
 
 // live is a filter in force.
 type live struct {
 	program *Program
 	tallies tallies
 	slots   [][]slot // by worker and term
+	counts  []*Tally // by term; the end of the filter stands last
 }
 
 // livePolicer is a policer in force, and its instances for filters that have their
 // own.
 type livePolicer struct {
-	shared *policer
-	own    map[placed]*policer
+	shared *Policer
+	own    map[placed]*Policer
 	gone   [NumColours]Count // what instances had counted that are no more
 }
 
@@ -50,6 +52,15 @@ func NewTable(workers int) *Table {
 		workers: workers, filters: map[string]*live{}, policers: map[string]*livePolicer{},
 		bounds: map[placed]*Bound{}, own: map[placed]tallies{},
 	}
+}
+
+// SetWords has the buckets of policers stand in words of words, which may return nil for
+// one that is this process's alone. It is to be called before there are policers. A Word is
+// in use as long as it is referred to.
+func (t *Table) SetWords(words func() *Word) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.words = words
 }
 
 // Worker is what the worker with a number below that of the workers filters with.
@@ -78,6 +89,7 @@ func (t *Table) SetFilter(p *Program) {
 		}
 		f.slots = append(f.slots, slots)
 	}
+	f.counts = p.inOrder(f.tallies)
 	t.filters[p.Name()] = f
 }
 
@@ -112,6 +124,15 @@ func (t *Table) carry(p *Program, old tallies, counts func(term int) bool) (tall
 		}
 	}
 	return all, hits
+}
+
+// inOrder lists tallies by term, the end last; nil for a term that has none.
+func (p *Program) inOrder(by tallies) []*Tally {
+	list := make([]*Tally, len(p.actions)+1)
+	for i := range list {
+		list[i] = by[p.termName(i)]
+	}
+	return list
 }
 
 // DeleteFilter takes a filter out of force and forgets its counts. Deleting what is
@@ -164,16 +185,16 @@ func (t *Table) SetPolicer(s *PolicerSpec) error {
 	defer t.mu.Unlock()
 	l := t.policers[s.Name]
 	if l == nil {
-		t.policers[s.Name] = &livePolicer{shared: p, own: map[placed]*policer{}}
+		t.policers[s.Name] = &livePolicer{shared: p.start(t.words), own: map[placed]*Policer{}}
 		return nil
 	}
 	p.adopt(l.shared)
-	l.shared = p
+	l.shared = p.start(t.words)
 	for at, old := range l.own {
 		// The spec was good a moment ago.
 		own, _ := newPolicer(s, t.workers)
 		own.adopt(old)
-		l.own[at] = own
+		l.own[at] = own.start(t.words)
 	}
 	return nil
 }
@@ -204,7 +225,7 @@ func (t *Table) Bind(name string, at Place) (*Bound, error) {
 	base := TermID(0)
 	for i, f := range reach {
 		index[f.program.Name()] = int32(i)
-		b.nodes = append(b.nodes, node{program: f.program, base: base, slots: f.slots})
+		b.nodes = append(b.nodes, node{program: f.program, base: base, slots: f.slots, counts: f.counts})
 		b.need |= f.program.need
 		base += TermID(len(f.program.actions))
 	}
@@ -228,6 +249,7 @@ func (t *Table) Bind(name string, at Place) (*Bound, error) {
 		if n := &b.nodes[i]; n.program.perPlace {
 			k := placed{n.program.Name(), at}
 			t.own[k], n.own = t.carry(n.program, t.own[k], n.program.countsPerPlace)
+			n.ownCounts = n.program.inOrder(t.own[k])
 		}
 	}
 	t.bounds[key] = b
@@ -263,7 +285,7 @@ func (t *Table) reach(list []*live, name string, path []string) ([]*live, error)
 }
 
 // policer finds or makes the policer that a program uses at a place.
-func (t *Table) policer(name string, p *Program, at Place) (*policer, error) {
+func (t *Table) policer(name string, p *Program, at Place) (*Policer, error) {
 	l := t.policers[name]
 	if l == nil {
 		return nil, fmt.Errorf("filter %s: policer %s does not exist: define it", p.Name(), name)
@@ -274,7 +296,8 @@ func (t *Table) policer(name string, p *Program, at Place) (*policer, error) {
 	key := placed{p.Name(), at}
 	if l.own[key] == nil {
 		// The spec was good when the shared one was made.
-		l.own[key], _ = newPolicer(l.shared.spec, t.workers)
+		own, _ := newPolicer(l.shared.spec, t.workers)
+		l.own[key] = own.start(t.words)
 	}
 	return l.own[key], nil
 }

@@ -26,6 +26,7 @@ type lab struct {
 	daemon   *exec.Cmd
 	exited   chan error
 	cleanups []func()
+	program  string // of the daemon; "" is the one that the tests have built
 }
 
 func newLab(dir string, fatalf func(string, ...any)) *lab {
@@ -112,7 +113,11 @@ func (l *lab) startQuiet(flags ...string) {
 	log, err := os.Create(filepath.Join(l.dir, "routerd.log"))
 	l.check(err)
 	defer log.Close()
-	l.daemon = exec.Command(filepath.Join(bin, "routerd"), l.flags(flags)...)
+	program := l.program
+	if program == "" {
+		program = filepath.Join(bin, "routerd")
+	}
+	l.daemon = exec.Command(program, l.flags(flags)...)
 	l.daemon.Stdout, l.daemon.Stderr = log, log
 	l.check(l.space("router").Start(l.daemon))
 	l.exited = make(chan error, 1)

@@ -368,6 +368,8 @@ func rowBasic(t *testing.T, w *world) {
 	s.ExpectRow(`^root@r1>$`)
 	s.Line("shw")
 	s.Expect(`did you mean show`)
+	s.Line("show ro?")
+	s.Expect(`(?s)^Possible completions:\n  route`)
 	s.Line("configure")
 	s.ExpectRow(`^root@r1#$`)
 	s.Line("quit")

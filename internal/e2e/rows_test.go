@@ -23,6 +23,7 @@ func TestRows(t *testing.T) {
 	w := &world{lab: l}
 	for _, r := range slices.Concat(
 		rowsShell(),
+		rowsRemote(),
 		rowsEdit(),
 	) {
 		t.Run(r.name, func(t *testing.T) {

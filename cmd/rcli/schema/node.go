@@ -14,6 +14,7 @@ package schema
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -100,6 +101,9 @@ func (n *Node) refer(lists map[string][]*Node) {
 	}
 }
 
+// entryRule is a must that wants an entry with the value as its key.
+var entryRule = regexp.MustCompile(`^(/[\w-]+)\[config/[\w-]+ = current\(\)\]$`)
+
 func build(e *yang.Entry, parent *Node, config bool) *Node {
 	n := &Node{Name: e.Name, Help: e.Description, Default: e.Default, Units: e.Units, Parent: parent, Mandatory: e.Mandatory == yang.TSTrue, index: map[string]*Node{}}
 	n.Config = config && e.Config != yang.TSFalse
@@ -122,6 +126,14 @@ func build(e *yang.Entry, parent *Node, config bool) *Node {
 	for _, x := range e.Exts {
 		if strings.HasSuffix(x.Keyword, ":refers-to") {
 			n.Refers = x.Argument
+		}
+	}
+	for _, m := range e.Extra["must"] {
+		// A rule that asks for an entry says what its value refers to.
+		if m, ok := m.(map[string]any); ok && n.Refers == "" {
+			if found := entryRule.FindStringSubmatch(fmt.Sprint(m["Name"])); found != nil {
+				n.Refers = found[1]
+			}
 		}
 	}
 	for name, child := range e.Dir {

@@ -214,22 +214,34 @@ func parseKey(text string) (name, value string, used int, err error) {
 	if !ok || strings.ContainsAny(name, "[]/") {
 		return "", "", 0, fmt.Errorf("want a key such as [name=eth1]")
 	}
+	// As a path is written by String, every closing bracket of a value is escaped.
+	for _, pairs := range []bool{true, false} {
+		if value, end, ok := keyValue(text, 1+len(name)+1, pairs); ok {
+			return name, value, end, nil
+		}
+	}
+	return "", "", 0, fmt.Errorf("the bracket of key %s is not closed", name)
+}
+
+// keyValue reads a value up to the bracket that ends it, past brackets in pairs or
+// not.
+func keyValue(text string, at int, pairs bool) (value string, end int, ok bool) {
 	var b strings.Builder
 	depth := 0
-	for i := 1 + len(name) + 1; i < len(text); i++ {
+	for i := at; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '\\' && i+1 < len(text):
 			i++
 			b.WriteByte(text[i])
 			continue
-		case c == '[':
+		case c == '[' && pairs:
 			depth++
 		case c == ']' && depth == 0:
-			return name, b.String(), i + 1, nil
+			return b.String(), i + 1, true
 		case c == ']':
 			depth--
 		}
 		b.WriteByte(text[i])
 	}
-	return "", "", 0, fmt.Errorf("the bracket of key %s is not closed", name)
+	return "", 0, false
 }

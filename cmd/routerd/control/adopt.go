@@ -9,6 +9,7 @@ import (
 
 	"router/dataplane/bpf"
 	"router/intf"
+	"router/models"
 	"router/routing/neighbor"
 )
 
@@ -100,11 +101,12 @@ type Adoption struct {
 	Neighbors int
 }
 
-// Adopt ends the start: everything that is configured is in place, so that
+// Adopt ends the start, of which left says how many devices an earlier run had
+// left forwarding: everything that is configured is in place, so that
 // devices which still forward as a former run left them are taken over, the
 // clock starts, and what is to be asked and announced is sent. Until then a
 // Router that was made with Adopting set sends nothing of its own accord.
-func (r *Router) Adopt() Adoption {
+func (r *Router) Adopt(left int) Adoption {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var a Adoption
@@ -133,6 +135,10 @@ func (r *Router) Adopt() Adoption {
 	}
 	a.Neighbors = r.reviseMemory()
 	r.recalled = nil
+	if left > 0 {
+		r.takeover = &models.TakeoverState{Time: r.started, Devices: uint32(min(left, a.Devices)), Neighbors: uint32(a.Neighbors)}
+	}
+	r.events.changed(models.Object{Kind: models.System})
 	r.finish()
 	return a
 }
@@ -183,17 +189,4 @@ func (r *Router) leaveAll() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// Outlives says whether a device goes on forwarding without the daemon, and if
-// not and it was to, why. ok is false when it isn't open.
-func (r *Router) Outlives(device string) (outlives bool, why error, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	d := r.devices[device]
-	if d == nil || d.open == nil {
-		return false, nil, false
-	}
-	outlives, why = d.open.Outlives()
-	return outlives, why, true
 }

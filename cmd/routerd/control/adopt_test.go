@@ -119,8 +119,11 @@ func TestSuccessorKnowsItsNeighbors(t *testing.T) {
 	if got := intf.MAC(out[:6]); got != h2 || out[12] != 8 || out[13] != 0 {
 		t.Errorf("% x came first, want the packet to %v", out[:14], h2)
 	}
-	if a := l.router.Adopt(); a != (Adoption{Devices: 2, Neighbors: 1}) {
+	if a := l.router.Adopt(2); a != (Adoption{Devices: 2, Neighbors: 1}) {
 		t.Errorf("%+v", a)
+	}
+	if s := l.router.SystemState().Takeover; s == nil || s.Devices != 2 || s.Neighbors != 1 {
+		t.Errorf("takeover in state: %+v", s)
 	}
 	l.receive("ge0", func(f []byte) bool { return f[12] == 8 && f[13] == 6 }) // announces itself
 	if n.has("ge7.0", "10.0.0.1", false) || n.has("ge9.0", "198.51.100.66", false) || !n.has("ge1.0", "198.51.100.9", false) {
@@ -143,7 +146,7 @@ func TestDeviceThatCannotBeTakenOver(t *testing.T) {
 	twoPorts(l)
 	l.restart(l.intent)
 	l.refuse = "ge1"
-	if a := l.router.Adopt(); a.Devices != 1 {
+	if a := l.router.Adopt(2); a.Devices != 1 {
 		t.Errorf("%+v", a)
 	}
 	if d, _ := l.router.DeviceState("ge1"); d.Oper == intf.OperUp || d.OperReason != "refused" {

@@ -47,8 +47,8 @@ type Opened interface {
 	// Activate has frames brought to the queues of a device that a former run's
 	// program still serves; elsewhere it does nothing.
 	Activate() error
-	// Outlives says whether the device goes on forwarding without the process, and
-	// if not and it was to, why.
+	// Outlives says whether what its program forwards goes on being forwarded
+	// without the process, and if not why.
 	Outlives() (bool, error)
 	// Leave frees what is the process's, and leaves the device to a successor as
 	// it is.

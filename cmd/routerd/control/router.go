@@ -127,7 +127,8 @@ type Router struct {
 	recalled  map[intf.Index][]recollection // of the former run, until Adopt
 	adopting  bool
 	leaving   bool
-	forgetful bool // the memory has failed, and it was said
+	takeover  *models.TakeoverState // nil: there was nothing to take over
+	forgetful bool                  // the memory has failed, and it was said
 }
 
 // dirty is what Publish has to look at.

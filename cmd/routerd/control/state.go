@@ -25,6 +25,10 @@ func (r *Router) SystemState() models.SystemState {
 	defer r.mu.Unlock()
 	system := r.system
 	s := models.SystemState{Applied: &system, Version: version.Version, BootTime: r.booted, PendingObjects: uint32(len(r.waiting))}
+	if t := r.takeover; t != nil {
+		c := *t
+		s.Takeover = &c
+	}
 	if name, err := os.Hostname(); err == nil {
 		s.Hostname = name
 	}
@@ -132,6 +136,10 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 	report := d.open.Report()
 	s.Driver, s.DriverReason, s.ZeroCopy, s.CompletesChecksums = report.Driver, report.Reason, report.ZeroCopy, report.Completes
 	s.OffloadsOff = report.OffloadsOff
+	keeps, why := d.open.Outlives()
+	if s.KeepsForwarding = keeps; why != nil {
+		s.KeepsReason = why.Error()
+	}
 	s.FastPath = d.fastState()
 	s.FastPath.Packets = r.engine.FastPackets(d.port)
 	s.XDPMode, s.QueuesInUse = report.XDPMode, uint16(report.Queues)

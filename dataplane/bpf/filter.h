@@ -1,0 +1,625 @@
+/* Filters in the fast path: dataplane/filter's compiled programs in their flat form
+ * (dataplane/filter/flat.go says how it is laid out), which Go writes to the map `filters`.
+ *
+ * filter_run judges a packet at a hook and changes nothing but what is in
+ * struct filter_packet: not the packet, no count, no policer. When it is certain that the user
+ * path won't see the packet, filter_commit counts and polices. So whatever
+ * the fast path can't do is handed up as if it had never been looked at.
+ */
+#pragma once
+
+#include "filterkey.h"
+
+enum filter_verdict { FILTER_PASS, FILTER_DROP, FILTER_INSTANCE, FILTER_NEXT_HOP, FILTER_UP };
+
+enum filter_kind {
+	KIND_ACCEPT, KIND_DISCARD, KIND_REJECT, KIND_NEXT_TERM, KIND_NEXT_FILTER, KIND_INSTANCE, KIND_NEXT_HOP
+};
+
+enum filter_does {
+	DOES_DSCP = 1, DOES_LOSS = 2, DOES_CLASS = 4, DOES_MARK = 8, DOES_MIRROR = 16, DOES_LOG = 32, DOES_POLICE = 64
+};
+
+enum filter_form { FORM_ONE, FORM_WHOLE, FORM_RANKED };
+
+enum filter_layout {
+	FLAT_HEADER = 4, FLAT_COLUMN = 4, FLAT_TERM = 4, FLAT_STRIDE = 1 << 30, FLAT_STRIDE_SHIFT = 26,
+	FLAT_STRIDE_BITS = 15, FILTER_TRIE_STEPS = 13, FILTER_WIDE_STEPS = 41, FILTER_COLUMNS = 22,
+	FILTER_HITS = 16,     /* terms and filters that one packet may meet */
+	FILTER_STEPS = 100,   /* words and terms that one search may look at */
+	BOUND_HEADER = 2, BOUND_NODE = 3,
+	FLAT_POLICER = 9, FLAT_POLICER_COLOUR = 6,
+	BUCKETS = 16384,
+};
+
+enum policer_kind { TWO_COLOUR, SINGLE_RATE, TWO_RATE };
+enum colour { GREEN, YELLOW, RED };
+
+#define NO_TERM 0xffffffffU
+
+/* Set before loading: the words of `filters` less one, and of the two-word counts of
+ * one processor in `filter_counts` as a power of two, and of all less one. */
+volatile const __u32 filter_mask;
+volatile const __u32 filter_count_shift;
+volatile const __u32 filter_count_mask;
+
+/* The maps hold one value each, whose size is set before loading. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, 4);
+	__uint(value_size, 4096);
+} filters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, 4);
+	__uint(value_size, 4096);
+} filter_counts SEC(".maps");
+
+/* Words of policers' buckets, which the user path takes from, too. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, 4);
+	__uint(value_size, BUCKETS * 8);
+} filter_buckets SEC(".maps");
+
+/* A term that a packet has met. */
+struct filter_hit {
+	__u32 tally;   /* 0 counts nothing */
+	__u32 own;     /* the place's own */
+	__u32 policer; /* place of the policer; 0 for none */
+	__u8 does;     /* of what the term writes, what commit has to write again */
+	__u8 dscp;
+	__u8 loss;     /* that the policer sees */
+	__u8 hook;
+};
+
+/* What the loop of a search carries from turn to turn stands in memory: of what it finds there the
+ * verifier knows nothing, so that it goes through a turn but once. In registers it would follow every
+ * way through every turn. */
+struct filter_turn {
+	__u64 m;     /* terms of a word that are left to look at */
+	__u64 words; /* words that are left */
+	__u32 first; /* where the order of the word's terms begins, in halves */
+	__u32 best;  /* the first term found as yet */
+	__u32 group; /* the next 64 words */
+};
+
+struct filter_scratch {
+	struct filter_key key;
+	__u32 vector[FILTER_COLUMNS + 2];
+	struct filter_hit hits[2 * FILTER_HITS];
+	struct filter_turn turn;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct filter_scratch);
+} filter_scratch SEC(".maps");
+
+static __always_inline __u64 *filter_words(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&filters, &zero);
+}
+
+static __always_inline struct filter_scratch *filter_room(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&filter_scratch, &zero);
+}
+
+/* Octet offsets: a compiler that shifts after the mask would lose the verifier. */
+#define WORD(m, mask, at) ((m)[(__u32)(at) & (mask)])
+#define HALF(m, mask, at) (((__u32 *)(m))[(__u32)(at) & ((mask) << 1 | 1)])
+
+static const __u8 lowest[64] = {
+	0,  1,  2,  53, 3,  7,  54, 27, 4,  38, 41, 8,  34, 55, 48, 28, 62, 5,  39, 46, 44, 42,
+	22, 9,  24, 35, 59, 56, 49, 18, 29, 11, 63, 52, 6,  26, 37, 40, 33, 47, 61, 45, 43, 21,
+	23, 58, 17, 10, 51, 25, 36, 32, 60, 20, 57, 16, 50, 31, 19, 15, 30, 14, 13, 12,
+};
+
+/* lowest_bit is the place of the lowest bit that is set in m, which isn't 0: a de Bruijn
+ * sequence, since BPF has no such instruction. */
+static __always_inline __u32 lowest_bit(__u64 m)
+{
+	return lowest[(m & -m) * 0x022fdd63cc95386dULL >> 58];
+}
+
+static __always_inline __u32 bit_count(__u64 x)
+{
+	x -= x >> 1 & 0x5555555555555555ULL;
+	x = (x & 0x3333333333333333ULL) + (x >> 2 & 0x3333333333333333ULL);
+	x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+	return x * 0x0101010101010101ULL >> 56;
+}
+
+/* trie_find finds the vector of a key of at most 48 bits, at the left end of hi, or of 128. */
+static __always_inline __u32 trie_find(__u64 *m, __u32 mask, __u32 image, __u32 e, __u64 hi, __u64 lo, int steps)
+{
+	for (int i = 0; i < steps; i++) {
+		__u32 n;
+
+		if (!(e >> 30))
+			break;
+		if (e >> 30 == 1) {
+			n = e >> FLAT_STRIDE_SHIFT & FLAT_STRIDE_BITS;
+			e = HALF(m, mask, image * 2 + (e & ((1 << FLAT_STRIDE_SHIFT) - 1)) + (__u32)(hi >> ((64 - n) & 63)));
+		} else {
+			__u32 record = image + (e & (FLAT_STRIDE - 1));
+			__u64 want = WORD(m, mask, record), end = WORD(m, mask, record + 2), have;
+
+			n = end >> 32 & 63;
+			have = hi >> ((64 - n) & 63);
+			if (have != want) {
+				__u64 sides = WORD(m, mask, record + 1);
+
+				return have < want ? sides : sides >> 32;
+			}
+			e = end;
+		}
+		hi <<= n & 63;
+		if (steps == FILTER_WIDE_STEPS) {
+			hi |= lo >> ((64 - n) & 63);
+			lo <<= n & 63;
+		}
+	}
+	return e & (FLAT_STRIDE - 1);
+}
+
+/* filter_find6 is trie_find for an IPv6 address of the key in scratch. */
+__noinline __u32 filter_find6(__u32 image, __u32 entry, __u32 destination)
+{
+	struct filter_scratch *x = filter_room();
+	__u64 *m = filter_words();
+
+	if (!x || !m)
+		return 0;
+	if (destination)
+		return trie_find(m, filter_mask, image, entry, x->key.value[FIELD_DST_HI], x->key.value[FIELD_DST],
+				 FILTER_WIDE_STEPS);
+	return trie_find(m, filter_mask, image, entry, x->key.value[FIELD_SRC_HI], x->key.value[FIELD_SRC],
+			 FILTER_WIDE_STEPS);
+}
+
+/* column_vector finds the vector of a packet's value in a column: where in the map it is. */
+static __always_inline __u32 column_vector(__u64 *m, __u32 mask, __u32 image, __u64 column, __u64 missing,
+					   struct filter_key *k)
+{
+	__u32 field = column & 0xff;
+
+	if (field >= FIELD_SRC_HI || !(k->has >> (field & 31) & 1))
+		return image + (__u32)missing;
+	if (column >> 8 & 1)
+		return image + filter_find6(image, column >> 32, field == FIELD_DST);
+	return image + trie_find(m, mask, image, column >> 32, k->value[field & 31] << (column >> 16 & 63), 0,
+				 FILTER_TRIE_STEPS);
+}
+
+/* residue_holds says whether the packet has the options that term record demands. */
+static __always_inline int residue_holds(__u64 *m, __u32 mask, __u32 record, struct filter_key *k)
+{
+	__u64 r = WORD(m, mask, record + 2);
+	int some;
+
+	if (!(r >> 40 & 1))
+		return 1;
+	some = (k->options & (__u32)r) != 0;
+	return k->has & FIELD(OPTIONS) && some == !(r >> 48 & 1);
+}
+
+/* A search for the first term of a program, from a term on, that a packet matches. */
+struct filter_search {
+	__u64 *m;
+	__u32 mask;
+	__u32 image;
+	__u32 from;
+	__u32 terms, order, heads; /* places in the map */
+};
+
+#define SEARCH_END 0xfffffffeU
+
+static __always_inline __u32 search_one(struct filter_search *s, struct filter_scratch *x, __u64 m)
+{
+	if (s->from > 63)
+		return NO_TERM;
+	m &= ~0ULL << (s->from & 63);
+	for (int i = 0; i < 64; i++) {
+		__u32 t;
+
+		if (!m)
+			break;
+		t = lowest_bit(m);
+		if (residue_holds(s->m, s->mask, s->terms + FLAT_TERM * t, &x->key))
+			return t;
+		m &= m - 1;
+	}
+	return NO_TERM;
+}
+
+/* search_term looks at the first of the terms m of a word, and returns those that are to be looked
+ * at next. */
+static __always_inline __u64 search_term(struct filter_search *s, struct filter_scratch *x, __u64 m)
+{
+	volatile struct filter_turn *n = &x->turn;
+	__u32 t = HALF(s->m, s->mask, n->first + lowest_bit(m));
+
+	if (t >= n->best)
+		return 0;
+	if (t < s->from || !residue_holds(s->m, s->mask, s->terms + FLAT_TERM * t, &x->key))
+		return m & (m - 1);
+	n->best = t;
+	return 0;
+}
+
+/* filter_word is which terms of word w all columns let pass, of those in m. */
+__noinline __u64 filter_word(__u32 w, __u64 m)
+{
+	struct filter_scratch *x = filter_room();
+	__u64 *words = filter_words();
+	__u32 mask = filter_mask;
+
+	if (!x || !words)
+		return 0;
+	for (__u32 c = 0; c < FILTER_COLUMNS; c++) {
+		__u32 v = x->vector[c];
+
+		if (!v)
+			break;
+		m &= WORD(words, mask, v + w);
+	}
+	return m;
+}
+
+static __always_inline __u32 search_whole(struct filter_search *s, struct filter_scratch *x, __u64 words)
+{
+	volatile struct filter_turn *n = &x->turn;
+
+	n->m = 0;
+	n->words = words;
+	n->best = NO_TERM;
+	for (int i = 0; i < FILTER_STEPS; i++) {
+		__u64 m = n->m;
+		__u32 w;
+
+		if (m) {
+			n->m = search_term(s, x, m);
+			continue;
+		}
+		words = n->words;
+		if (!words)
+			return n->best;
+		w = lowest_bit(words);
+		n->words = words & (words - 1);
+		m = WORD(s->m, s->mask, s->heads + 2 * w + 1);
+		if ((__u32)m >= n->best)
+			return n->best;
+		if (m >> 32 < s->from)
+			continue;
+		n->m = filter_word(w, WORD(s->m, s->mask, s->heads + 2 * w));
+		n->first = s->order * 2 + (w << 6);
+	}
+	return SEARCH_END;
+}
+
+/* filter_summary is which of 64 words, of those in words, may have terms that all columns let
+ * pass. */
+__noinline __u64 filter_summary(__u32 image, __u32 group, __u64 words)
+{
+	struct filter_scratch *x = filter_room();
+	__u64 *m = filter_words();
+	__u32 mask = filter_mask;
+
+	if (!x || !m)
+		return 0;
+	for (__u32 c = 0; c < FILTER_COLUMNS; c++) {
+		__u32 v = x->vector[c], wild = WORD(m, mask, image + FLAT_HEADER + FLAT_COLUMN * c + 2);
+
+		if (!v)
+			break;
+		words &= WORD(m, mask, v + 2 * group) | WORD(m, mask, image + wild + group);
+	}
+	return words;
+}
+
+/* filter_ranked_word is filter_word for vectors with ranks. */
+__noinline __u64 filter_ranked_word(__u32 image, __u32 w, __u64 terms)
+{
+	struct filter_scratch *x = filter_room();
+	__u64 *m = filter_words(), bit = 1ULL << (w & 63);
+	__u32 mask = filter_mask;
+
+	if (!x || !m)
+		return 0;
+	for (__u32 c = 0; c < FILTER_COLUMNS; c++) {
+		__u32 v = x->vector[c] + 2 * (w >> 6), wild = WORD(m, mask, image + FLAT_HEADER + FLAT_COLUMN * c + 1) >> 32;
+		__u64 holds = WORD(m, mask, image + wild + w), summary = WORD(m, mask, v);
+
+		if (!x->vector[c])
+			break;
+		if (summary & bit) {
+			__u32 rank = WORD(m, mask, v + 1);
+
+			holds |= WORD(m, mask, image + rank + bit_count(summary & (bit - 1)));
+		}
+		terms &= holds;
+		if (!terms)
+			break;
+	}
+	return terms;
+}
+
+static __always_inline __u32 search_ranked(struct filter_search *s, struct filter_scratch *x, __u32 summaries,
+					   __u32 groups)
+{
+	volatile struct filter_turn *n = &x->turn;
+
+	n->m = n->words = n->group = 0;
+	n->best = NO_TERM;
+	for (int i = 0; i < FILTER_STEPS; i++) {
+		__u64 m = n->m, words;
+		__u32 w;
+
+		if (m) {
+			n->m = search_term(s, x, m);
+			continue;
+		}
+		words = n->words;
+		w = n->group;
+		if (!words) {
+			if (w == groups)
+				return n->best;
+			n->words = filter_summary(s->image, w, WORD(s->m, s->mask, summaries + w));
+			n->group = w + 1;
+			continue;
+		}
+		w = ((w - 1) << 6) + lowest_bit(words);
+		n->words = words & (words - 1);
+		m = WORD(s->m, s->mask, s->heads + 2 * w + 1);
+		if ((__u32)m >= n->best)
+			return n->best;
+		if (m >> 32 < s->from)
+			continue;
+		n->m = filter_ranked_word(s->image, w, WORD(s->m, s->mask, s->heads + 2 * w));
+		n->first = s->order * 2 + (w << 6);
+	}
+	return SEARCH_END;
+}
+
+/* filter_search is the first term from from on of the program at image that the key in
+ * scratch matches, NO_TERM, or SEARCH_END when it would have to look for too long. */
+__noinline __u32 filter_search(__u32 image, __u32 from)
+{
+	struct filter_scratch *x = filter_room();
+	struct filter_search s = { .m = filter_words(), .mask = filter_mask, .image = image, .from = from };
+	__u64 head, places, m;
+	__u32 form;
+
+	if (!x || !s.m)
+		return SEARCH_END;
+	head = WORD(s.m, s.mask, image);
+	places = WORD(s.m, s.mask, image + 2);
+	s.terms = image + (__u32)(WORD(s.m, s.mask, image + 1) >> 32);
+	s.order = image + (__u32)places;
+	s.heads = image + (__u32)(places >> 32);
+	if (from >= head >> 32)
+		return NO_TERM;
+	form = head >> 8 & 0xff;
+	m = WORD(s.m, s.mask, form == FORM_ONE ? s.heads : image + (__u32)WORD(s.m, s.mask, image + 3));
+	for (__u32 c = 0; c < FILTER_COLUMNS; c++) {
+		__u32 at = image + FLAT_HEADER + FLAT_COLUMN * c, v;
+		__u64 column = WORD(s.m, s.mask, at);
+
+		x->vector[c] = 0;
+		if (!column)
+			break;
+		v = column_vector(s.m, s.mask, image, column, WORD(s.m, s.mask, at + 1), &x->key);
+		if (form == FORM_RANKED) {
+			x->vector[c] = v;
+			continue;
+		}
+		m &= WORD(s.m, s.mask, v);
+		if (!m)
+			return NO_TERM;
+		x->vector[c] = v + 1;
+	}
+	x->vector[FILTER_COLUMNS] = 0;
+	switch (form) {
+	case FORM_ONE:
+		return search_one(&s, x, m);
+	case FORM_WHOLE:
+		return search_whole(&s, x, m);
+	}
+	return search_ranked(&s, x, image + (__u32)WORD(s.m, s.mask, image + 3), ((head >> 16 & 0xffff) + 63) >> 6);
+}
+
+/* filter_parse fills the key in scratch. */
+__noinline int filter_parse(struct xdp_md *ctx, struct filter_packet *p, __u32 need)
+{
+	struct filter_scratch *x = filter_room();
+
+	if (!p || !x)
+		return -1;
+	return key_parse(ctx, &x->key, p, need);
+}
+
+static __always_inline int hand_up(struct filter_packet *p, enum filter_up why)
+{
+	p->why = why;
+	return FILTER_UP;
+}
+
+/* filter_run judges a packet by the filter bound at a place of the map `filters`. */
+__noinline int filter_run(struct xdp_md *ctx, struct filter_packet *p, __u32 bound)
+{
+	struct filter_scratch *x = filter_room();
+	__u64 *m = filter_words();
+	__u32 mask = filter_mask, from = 0, node, need;
+
+	if (!p)
+		return FILTER_UP;
+	if (!x || !m)
+		return hand_up(p, UP_IMAGE);
+	need = WORD(m, mask, bound);
+	if (WORD(m, mask, bound) >> 32)
+		return hand_up(p, WORD(m, mask, bound) >> 32);
+	/* What colours an earlier policer gives isn't known before filter_commit. */
+	if (p->marked && need & (FIELD(DSCP) | FIELD(LOSS_PRIORITY) | FIELD(FORWARDING_CLASS)))
+		return hand_up(p, UP_POLICER);
+	if (!p->parsed || need & ~p->parsed) {
+		if (filter_parse(ctx, p, need))
+			return FILTER_UP;
+	} else {
+		key_update(&x->key, p);
+	}
+	node = bound + BOUND_HEADER;
+	for (int i = 0; i < FILTER_HITS; i++) {
+		__u64 at = WORD(m, mask, node), more = WORD(m, mask, node + 1), action, to;
+		__u32 image = at, own = at >> 32, hits = p->hits, t, terms, record;
+		struct filter_hit *h;
+		__u8 does;
+
+		t = filter_search(image, from);
+		if (t == SEARCH_END)
+			return hand_up(p, UP_STEPS);
+		terms = WORD(m, mask, image) >> 32;
+		p->term = t == NO_TERM ? -1 : (__s32)(t + (__u32)more);
+		if (t > terms)
+			t = terms; /* the end of the filter */
+		record = image + (__u32)(WORD(m, mask, image + 1) >> 32) + FLAT_TERM * t;
+		action = WORD(m, mask, record);
+		to = WORD(m, mask, record + 1);
+		if (WORD(m, mask, record + 2) >> 32 & 0xff)
+			return hand_up(p, WORD(m, mask, record + 2) >> 32 & 0xff);
+		if (hits >= 2 * FILTER_HITS)
+			return hand_up(p, UP_STEPS);
+		barrier_var(hits); /* the compiler would drop the mask, which the verifier wants */
+		h = &x->hits[hits & (2 * FILTER_HITS - 1)];
+		does = action >> 16;
+		h->tally = to >> 32;
+		h->own = own ? HALF(m, mask, own * 2 + t) : 0;
+		h->policer = 0;
+		h->hook = p->hook;
+		h->does = does;
+		h->dscp = action >> 24;
+		p->hits = hits + 1;
+		if (does) {
+			if (does & DOES_DSCP) {
+				p->dscp = action >> 24;
+				p->set_dscp = 1;
+			}
+			if (does & DOES_LOSS)
+				p->loss = action >> 32;
+			if (does & DOES_CLASS)
+				p->class = action >> 40;
+			if (does & DOES_MARK)
+				p->mark = action >> 48;
+			key_update(&x->key, p);
+		}
+		if (does & DOES_POLICE) {
+			__u32 policer = HALF(m, mask, (__u32)WORD(m, mask, node + 2) * 2 + (__u32)WORD(m, mask, record + 3));
+			__u8 kind = action;
+
+			if (!policer)
+				return hand_up(p, UP_POLICER);
+			if (WORD(m, mask, policer) >> 24 & 0xff) {
+				if (kind == KIND_NEXT_TERM || kind == KIND_NEXT_FILTER)
+					return hand_up(p, UP_POLICER);
+				p->marked = 1;
+			}
+			h->policer = policer;
+			h->loss = p->loss;
+			p->policed = 1;
+		}
+		switch (action & 0xff) {
+		case KIND_ACCEPT:
+			return FILTER_PASS;
+		case KIND_DISCARD:
+			return FILTER_DROP;
+		case KIND_INSTANCE:
+			p->to = to;
+			return FILTER_INSTANCE;
+		case KIND_NEXT_HOP:
+			p->to = to;
+			return FILTER_NEXT_HOP;
+		case KIND_NEXT_TERM:
+			from = t + 1;
+			continue;
+		case KIND_NEXT_FILTER:
+			node = HALF(m, mask, (__u32)(more >> 32) * 2 + (__u32)to);
+			from = 0;
+			continue;
+		}
+		return hand_up(p, UP_IMAGE);
+	}
+	return hand_up(p, UP_STEPS);
+}
+
+static __always_inline void filter_count(__u64 *counts, __u32 row, __u32 slot, __u32 octets)
+{
+	__u32 at = (row + slot) * 2 & filter_count_mask;
+
+	counts[at] += 1;
+	counts[at | 1] += octets;
+}
+
+#include "policer.h"
+
+/* What filter_commit says. */
+enum filter_end { FILTER_DONE, FILTER_POLICED };
+
+/* filter_commit counts a packet for all terms that it has met, and polices it. For a packet
+ * that is dropped then, p->hook is the hook that did. The packet's dscp is the last one
+ * that was set. */
+__noinline int filter_commit(struct filter_packet *p)
+{
+	__u32 zero = 0, row = bpf_get_smp_processor_id() << (filter_count_shift & 31);
+	__u64 *counts = bpf_map_lookup_elem(&filter_counts, &zero);
+	struct filter_scratch *x = filter_room();
+
+	if (!p || !x || !counts)
+		return FILTER_DONE;
+	for (__u32 i = 0; i < 2 * FILTER_HITS; i++) {
+		struct filter_hit *h = &x->hits[i];
+
+		if (i >= p->hits)
+			break;
+		if (h->tally)
+			filter_count(counts, row, h->tally, p->length);
+		if (h->own)
+			filter_count(counts, row, h->own, p->length);
+		if (!p->policed)
+			continue;
+		if (h->does & DOES_DSCP)
+			p->dscp = h->dscp;
+		if (h->policer) {
+			__u64 done = filter_police(h->policer, p->length, h->loss);
+
+			if ((__u32)(done >> 32))
+				filter_count(counts, row, done >> 32, p->length);
+			if (done & POLICER_DROP) {
+				p->hook = h->hook;
+				return FILTER_POLICED;
+			}
+			if (done & DOES_DSCP) {
+				p->dscp = done >> 8;
+				p->set_dscp = 1;
+			}
+			if (done & DOES_LOSS)
+				p->loss = done >> 16;
+			if (done & DOES_CLASS)
+				p->class = done >> 24 & 0x7f;
+		}
+	}
+	return FILTER_DONE;
+}
