@@ -54,8 +54,9 @@ type batch struct {
 	steered bool
 
 	pkts [batchSize]pkt
-	dst4 [batchSize]uint32 // destinations of an IPv4 batch, side by side
-	nhs  [batchSize]uint32 // ids of the next hops that the lookup found
+	dst4 [batchSize]uint32    // destinations of an IPv4 batch, side by side
+	dst6 [batchSize][2]uint64 // of an IPv6 batch, while it is looked up
+	nhs  [batchSize]uint32    // ids of the next hops that the lookup found
 	via  [batchSize]uint32
 }
 
@@ -64,16 +65,19 @@ func (b *batch) lookup(f intf.Family) {
 	pkts := b.pkts[:b.n]
 	if f == intf.Inet6 {
 		for i := range pkts {
-			b.nhs[i] = pkts[i].table.Lookup6(pkts[i].hi, pkts[i].lo)
+			b.dst6[i] = [2]uint64{pkts[i].hi, pkts[i].lo}
 		}
-		return
 	}
 	for start, end := 0, 0; start < len(pkts); start = end {
 		t := pkts[start].table
 		for end < len(pkts) && pkts[end].table == t {
 			end++
 		}
-		t.Lookup4Batch(b.dst4[start:end], b.nhs[start:end])
+		if f == intf.Inet6 {
+			t.Lookup6Batch(b.dst6[start:end], b.nhs[start:end])
+		} else {
+			t.Lookup4Batch(b.dst4[start:end], b.nhs[start:end])
+		}
 	}
 }
 

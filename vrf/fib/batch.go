@@ -1,9 +1,6 @@
 package fib
 
-import (
-	"math/bits"
-	"sync/atomic"
-)
+import "math/bits"
 
 // lanes is how many lookups of a batch run side by side: enough to have as
 // many cache misses under way as a core can, few enough to stay in registers
@@ -11,8 +8,9 @@ import (
 const lanes = 16
 
 // Lookup4Batch looks up each address of dst, as Lookup4 does, and stores the
-// results in out, which is at least as long. Lookups of one batch go down the
-// trie together, so that their cache misses overlap.
+// results in out, which is at least as long. Lookups of one batch go through the
+// root and the first block together, so that their cache misses overlap; that is
+// where nearly all of them end in a large table.
 func (t *Table) Lookup4Batch(dst, out []uint32) {
 	out = out[:len(dst)]
 	for len(dst) >= lanes {
@@ -25,57 +23,39 @@ func (t *Table) Lookup4Batch(dst, out []uint32) {
 }
 
 func (t *Table) lanes4(dst, out *[lanes]uint32) {
-	mem, rec := t.mem, t.rec
-	root := atomic.LoadUint64(&mem[rec+recordRoot])
-	fallback := uint32(atomic.LoadUint64(&mem[rec+recordSlot]))
-	shift := (63 - root) & 63
-	var ref [lanes]uint32
-	var key [lanes]uint64
-	var live uint32
-	for i := range lanes {
-		k := uint64(dst[i]) << 32
-		slot := atomic.LoadUint64(&mem[root>>32+k>>1>>shift])
+	mem, rec := wordsOf(t.mem), uint64(t.rec)
+	root := mem.load(rec + recordRoot)
+	fallback := uint32(mem.load(rec + recordSlot))
+	start, shift := root>>32, (63-root)&63
+	var ref [lanes]uint64
+	for i, addr := range dst {
+		slot := mem.load(start + uint64(addr)<<31>>shift)
 		nh := uint32(slot)
 		if nh == 0 {
 			nh = fallback
 		}
-		out[i], ref[i], key[i] = nh, uint32(slot>>32), k<<(root&63)
-		live |= ref[i]
+		out[i], ref[i] = nh, slot>>32
 	}
-	// Lanes that have ended go on at the reference 0, whose block is empty:
-	// nearly all end at the same level.
-	for live != 0 {
-		live = 0
-		for i := range lanes {
-			r, k, best := ref[i], key[i], out[i]
-			h := r >> 1
-			if r&flagSkip != 0 { // hardly ever for IPv4
-				skip := mem[h+atSkip]
-				n := skip & skipLen
-				if (k^skip)>>1>>(63-n) != 0 {
-					ref[i] = 0
-					continue
-				}
-				k <<= n
-			}
-			bit := k >> (64 - stride)
-			key[i] = k << stride
-			mask := uint64(2)<<(bit&63) - 1
-			kids := mem[h+atChildBits]
-			leaf := uint32(bits.OnesCount64(mem[h+atLeafBits] & mask))
-			nh := uint32(atomic.LoadUint64(&mem[h-leaf>>1]) >> (leaf & 1 * 32))
-			if nh != 0 {
-				best = nh
-			}
-			out[i] = best
-			if kids>>(bit&63)&1 == 0 {
-				ref[i] = 0
-				continue
-			}
-			kid := uint32(bits.OnesCount64(kids & mask))
-			next := uint32(atomic.LoadUint64(&mem[h+atChildren+r&flagSkip+kid>>1]) >> (kid & 1 * 32))
-			ref[i] = next
-			live |= next
+	for i, addr := range dst {
+		// A lane that has ended looks into the reference 0, whose block is empty.
+		r, key := ref[i], uint64(addr)<<32<<(root&63)
+		h := r >> 1
+		if r&flagSkip != 0 { // hardly ever for IPv4
+			out[i] = descend4(mem, r, key, out[i])
+			continue
+		}
+		bit := key >> (64 - stride)
+		mask := uint64(2)<<(bit&63) - 1
+		kids := mem.at(h + atChildBits)
+		leaf := uint64(bits.OnesCount64(mem.at(h+atLeafBits) & mask))
+		nh := uint32(mem.load(h-leaf>>1) >> (leaf & 1 * 32))
+		if nh != 0 {
+			out[i] = nh
+		}
+		if kids>>(bit&63)&1 != 0 {
+			kid := uint64(bits.OnesCount64(kids & mask))
+			r = mem.load(h+atChildren+kid>>1) >> (kid & 1 * 32) & 0xffffffff
+			out[i] = descend4(mem, r, key<<stride, out[i])
 		}
 	}
 }
@@ -83,11 +63,44 @@ func (t *Table) lanes4(dst, out *[lanes]uint32) {
 // Lookup6Batch is Lookup4Batch for IPv6: each address is two host-order
 // integers, the upper half first.
 func (t *Table) Lookup6Batch(dst [][2]uint64, out []uint32) {
-	// One after the other: a real IPv6 table takes two to five blocks an
-	// address, and lanes that wait for the deepest one were measured slower
-	// than what the processor overlaps by itself.
 	out = out[:len(dst)]
+	for len(dst) >= lanes {
+		t.lanes6((*[lanes][2]uint64)(dst), (*[lanes]uint32)(out))
+		dst, out = dst[lanes:], out[lanes:]
+	}
 	for i := range dst {
 		out[i] = t.Lookup6(dst[i][0], dst[i][1])
+	}
+}
+
+// lanes6 takes the root's cache misses together, and those of the first blocks. The
+// way goes on one after the other: a real IPv6 table takes two to five blocks an
+// address, and lanes that wait for the deepest one were measured slower than what
+// the processor overlaps by itself.
+func (t *Table) lanes6(dst *[lanes][2]uint64, out *[lanes]uint32) {
+	mem, rec := wordsOf(t.mem), uint64(t.rec)
+	root := mem.load(rec + recordRoot + 1)
+	fallback := uint32(mem.load(rec + recordSlot + 1))
+	start, shift, n := root>>32, (63-root)&63, root&63
+	var ref, touched [lanes]uint64
+	for i := range dst {
+		slot := mem.load(start + dst[i][0]>>1>>shift)
+		nh := uint32(slot)
+		if nh == 0 {
+			nh = fallback
+		}
+		out[i], ref[i] = nh, slot>>32
+	}
+	for i := range dst {
+		touched[i] = mem.at(ref[i]>>1 + atChildBits)
+	}
+	for i := range dst {
+		// What has neither leaves nor children is the block of the reference 0; the
+		// comparison is there so that the loads above are.
+		if ref[i] == 0 && touched[i] == 0 {
+			continue
+		}
+		hi, lo := dst[i][0], dst[i][1]
+		out[i] = descend6(mem, ref[i], hi<<n|lo>>1>>(63-n), lo<<n, out[i])
 	}
 }

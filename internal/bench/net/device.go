@@ -16,6 +16,9 @@ type device struct {
 	unfit func(s *scenario) string
 	// begin makes it forward until end is called.
 	begin func(b *bench, s *scenario, r *ruleset) (end func() error, err error)
+	// share counts packets of which only a part goes the way that is to be measured;
+	// nil: all do.
+	share func(b *bench) (part, all uint64, err error)
 }
 
 func nothing() error { return nil }
@@ -69,14 +72,22 @@ var devices = []device{
 		begin: func(b *bench, s *scenario, r *ruleset) (func() error, error) { return b.kernel.nftables(r, s.V6) },
 	},
 	{
-		name: "af-xdp", title: "routerd, AF_XDP", line: lines[2],
+		name: "fast", title: "routerd, fast path", line: lines[2],
+		unfit: func(*scenario) string { return "" },
+		begin: func(b *bench, s *scenario, r *ruleset) (func() error, error) {
+			return nothing, b.daemon.configure(b.ctx, mode{driver: "af-xdp", fast: true}, s, r)
+		},
+		share: func(b *bench) (part, all uint64, err error) { return b.daemon.fastPackets(b.ctx) },
+	},
+	{
+		name: "af-xdp", title: "routerd, user path, AF_XDP", line: lines[2],
 		unfit: func(*scenario) string { return "" },
 		begin: func(b *bench, s *scenario, r *ruleset) (func() error, error) {
 			return nothing, b.daemon.configure(b.ctx, mode{driver: "af-xdp"}, s, r)
 		},
 	},
 	{
-		name: "af-packet", title: "routerd, AF_PACKET", line: lines[2],
+		name: "af-packet", title: "routerd, user path, AF_PACKET", line: lines[2],
 		unfit: func(*scenario) string { return "" },
 		begin: func(b *bench, s *scenario, r *ruleset) (func() error, error) {
 			return nothing, b.daemon.configure(b.ctx, mode{driver: "af-packet"}, s, r)

@@ -57,6 +57,8 @@ func TestEveryDeviceForwards(t *testing.T) {
 			case f == nil:
 			case out.Latency && (median(f.P50) <= 0 || median(f.P99) < median(f.P50) || f.Lost != 0):
 				t.Errorf("%s: %s took %v, %v us, %d lost", out.Name, d.name, f.P50, f.P99, f.Lost)
+			case d.name == "fast" && out.Kind == routes && median(f.Share) < 0.9:
+				t.Errorf("%s: %v of the packets went by the fast path", out.Name, f.Share)
 			case !out.Latency && median(f.Mpps) <= 0:
 				t.Errorf("%s: %s forwarded nothing", out.Name, d.name)
 			}
@@ -66,7 +68,7 @@ func TestEveryDeviceForwards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"# Before\n", "\nAfter\n", "| XDP: redirect only |", "| routerd, AF_XDP |", "(plots/latency-inet.svg)"} {
+	for _, want := range []string{"# Before\n", "\nAfter\n", "| XDP: redirect only |", "| routerd, user path, AF_XDP |", "(plots/latency-inet.svg)"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
 		}

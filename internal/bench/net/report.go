@@ -117,7 +117,7 @@ func (r *results) markdown(b *strings.Builder, plots string) {
 		fmt.Fprintf(b, " %s", strings.TrimSuffix(r.Note, ".")+".")
 	}
 	b.WriteString("\nFigures are medians of interleaved rounds, in millions of packets a second at the sink, frames as small as they can be. Devices of XDP and of Linux have one\n" +
-		"processor for generator, router and sink together; routerd's user path has a second one.\n")
+		"processor for generator, router and sink together; routerd's user path has a second one. Where not all packets went by the fast path, the part that did stands behind the figure.\n")
 	for _, v := range views {
 		list := r.in(v)
 		if len(list) == 0 || v.kind == mixed || v.kind == latency {
@@ -149,7 +149,11 @@ func (o *outcome) cell(device string) string {
 	if f == nil {
 		return ""
 	}
-	return number(median(f.Mpps))
+	text := number(median(f.Mpps))
+	if share := median(f.Share); len(f.Share) > 0 && share < 0.99 {
+		text += fmt.Sprintf(" (%.0f %%)", 100*share)
+	}
+	return text
 }
 
 // number has three digits that count.

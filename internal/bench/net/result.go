@@ -39,7 +39,8 @@ type outcome struct {
 type figure struct {
 	Device string    `json:"device"`
 	Mpps   []float64 `json:"mpps,omitempty"`
-	Gbps   []float64 `json:"gbps,omitempty"` // of frames, preamble and FCS not counted
+	Gbps   []float64 `json:"gbps,omitempty"`  // of frames, preamble and FCS not counted
+	Share  []float64 `json:"share,omitempty"` // of the packets that came in, how many went the way that is measured
 	// Of a scenario of latency: microseconds by round, packets lost in all, and how
 	// many packets of all rounds took up to so many nanoseconds.
 	P50       []float64   `json:"p50,omitempty"`

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -103,6 +104,7 @@ func (d *daemon) close() error {
 // A mode is how routerd forwards.
 type mode struct {
 	driver string
+	fast   bool // by the fast path where it can
 }
 
 // configure puts a configuration for a scenario into force.
@@ -126,8 +128,45 @@ func (d *daemon) configure(ctx context.Context, m mode, s *scenario, r *ruleset)
 		if err := d.await(ctx, "/interface[name="+port+"]/state/driver-in-use", m.driver); err != nil {
 			return err
 		}
+		if err := d.await(ctx, fastPath(port)+"/receives", strconv.FormatBool(m.fast)); err != nil {
+			return err
+		}
+	}
+	if m.fast {
+		return d.await(ctx, fastPath(ports[1])+"/sends", "true")
 	}
 	return nil
+}
+
+func fastPath(port string) string { return "/interface[name=" + port + "]/state/fast-path" }
+
+// fastPackets is how many packets have come in, and how many of them went by the
+// fast path.
+func (d *daemon) fastPackets(ctx context.Context) (fast, all uint64, err error) {
+	for path, n := range map[string]*uint64{fastPath(ports[0]) + "/packets": &fast, "/interface[name=" + ports[0] + "]/state/counters/in-unicast-pkts": &all} {
+		text, err := d.get(ctx, path)
+		if err != nil {
+			return 0, 0, err
+		}
+		if *n, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return 0, 0, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return fast, all, nil
+}
+
+// get is the value of a leaf.
+func (d *daemon) get(ctx context.Context, path string) (string, error) {
+	r, err := d.gnmi.Get(ctx, &gpb.GetRequest{Path: []*gpb.Path{parsePath(path)}, Encoding: gpb.Encoding_JSON_IETF})
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	for _, n := range r.GetNotification() {
+		for _, u := range n.GetUpdate() {
+			return strings.Trim(string(u.GetVal().GetJsonIetfVal()), `"`), nil
+		}
+	}
+	return "", fmt.Errorf("%s: routerd says nothing of it", path)
 }
 
 // An object is one of RFC 7951.
@@ -157,7 +196,11 @@ func (d *daemon) configuration(m mode, s *scenario, r *ruleset) object {
 	for n := range s.Instances {
 		vrfs = append(vrfs, object{"name": instanceName(n)})
 	}
-	config := object{"routerd:interface": interfaces, "routerd:gribi": object{"config": object{"entry-limit": 4000000}}}
+	fast := "off"
+	if m.fast {
+		fast = "auto"
+	}
+	config := object{"routerd:system": object{"config": object{"fast-path": fast}}, "routerd:interface": interfaces, "routerd:gribi": object{"config": object{"entry-limit": 4000000}}}
 	if len(vrfs) > 0 {
 		config["routerd:instance"] = vrfs
 	}
@@ -187,13 +230,10 @@ func (d *daemon) family(i int, v6 bool, n int) object {
 func (d *daemon) await(ctx context.Context, path, want string) error {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
-	got := ""
 	for {
-		r, err := d.gnmi.Get(ctx, &gpb.GetRequest{Path: []*gpb.Path{parsePath(path)}, Encoding: gpb.Encoding_JSON_IETF})
-		if err == nil && len(r.GetNotification()) > 0 && len(r.GetNotification()[0].GetUpdate()) > 0 {
-			if got = strings.Trim(string(r.GetNotification()[0].GetUpdate()[0].GetVal().GetJsonIetfVal()), `"`); strings.Contains(got, want) {
-				return nil
-			}
+		got, err := d.get(ctx, path)
+		if err == nil && strings.Contains(got, want) {
+			return nil
 		}
 		select {
 		case <-ctx.Done():

@@ -220,6 +220,10 @@ func (b *bench) measure(p *part, s *scenario, filter *ruleset) (err error) {
 			return fmt.Errorf("nothing was forwarded for %v", forwardWait)
 		}
 	}
+	share, err := b.sharing(p.device)
+	if err != nil {
+		return err
+	}
 	var sent uint64
 	r, err := p.sink.Measure(func() (err error) {
 		if s.Latency {
@@ -233,5 +237,20 @@ func (b *bench) measure(p *part, s *scenario, filter *ruleset) (err error) {
 		return err
 	}
 	p.figure.take(s, r, sent)
-	return nil
+	return share(&p.figure)
+}
+
+// sharing begins to count which part of the packets goes the way that is measured.
+func (b *bench) sharing(d *device) (end func(*figure) error, err error) {
+	if d.share == nil {
+		return func(*figure) error { return nil }, nil
+	}
+	part, all, err := d.share(b)
+	return func(f *figure) error {
+		part2, all2, err := d.share(b)
+		if err == nil && all2 > all {
+			f.Share = append(f.Share, float64(part2-part)/float64(all2-all))
+		}
+		return err
+	}, err
 }
