@@ -56,6 +56,8 @@ type Config struct {
 	// kept beside them for a faster path, which counts in Tallies; nil for none.
 	Arena   *fib.Arena
 	Tallies Tallies
+	// Filters are where it reads filters; nil where the user path alone can judge.
+	Filters FastFilters
 }
 
 func (c *Config) setDefaults() {
@@ -114,6 +116,7 @@ type Engine struct {
 	adjacencies *adjacencyTable
 	sessions    *sessions
 	base        time.Time // of the workers' clocks
+	boot        int64     // base by the clock that policers go by, which programs in the kernel read, too
 	control     consumer
 	host        consumer
 	undelivered atomic.Uint64
@@ -173,6 +176,10 @@ func newEngine(c Config) (*Engine, error) {
 		tallies:     make(map[uint32]*tally),
 		portQueues:  make(map[PortID][]port.Queue),
 		nextPort:    1,
+	}
+	e.boot = monotonic()
+	if c.Filters != nil {
+		e.filters.SetWords(c.Filters.FilterWord)
 	}
 	e.puntRates = [numPunts]Rate{PuntUnresolved: c.Unresolved, PuntStaleUse: c.StaleUse, PuntFlow: c.Flow}
 	e.snapshot.Store(&snapshot{})

@@ -126,7 +126,7 @@ func (w *worker) filter(p *pkt, h filter.Hook, u *unit, to *egress) (via uint32,
 		}
 	}
 	w.filtered = true
-	v := b.Run(w.filters, w.instant(), w.l3(p), &meta)
+	v := b.Run(w.filters, w.engine.boot+w.instant(), w.l3(p), &meta)
 	if w.trace != nil {
 		w.trace.filtered(p, h, u, &v)
 	}

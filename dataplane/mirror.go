@@ -20,6 +20,20 @@ type Tallies interface {
 	FreeTally(place uint32)
 }
 
+// FastFilters are where a faster path reads filters. Its methods must not call the
+// Engine.
+type FastFilters interface {
+	// HoldFilter says where a filter stands there, until ReleaseFilter is called as
+	// often; filters.Ask for one that only the user path can do.
+	HoldFilter(b *filter.Bound) (place uint32)
+	ReleaseFilter(b *filter.Bound)
+	// FilterWord is a word for the bucket of a policer that both paths take from.
+	FilterWord() *filter.Word
+}
+
+// askFilter is filters.Ask, which this package can't import.
+const askFilter = 8
+
 // A mirror is what the writer of the engine's tables notes for a faster path: the
 // same things as records of package layout, in the arena of the route tables. It
 // is derived from what workers read, by the same calls, so that both say the
@@ -28,6 +42,7 @@ type Tallies interface {
 type mirror struct {
 	arena   *fib.Arena
 	tallies Tallies
+	filters FastFilters // nil for none
 	log     *slog.Logger
 
 	neighborSlab *fib.Slab
@@ -35,6 +50,7 @@ type mirror struct {
 	parting      *epoch.Limbo[parting]
 
 	nexthops struct{ at, room uint32 }
+	places   struct{ at, room uint32 } // of the instances' tables
 	groups   map[routing.NextHopID]block
 	neighbor map[routing.NextHopID]*adjacency              // of the Forward next hops
 	ids      map[*adjacency]map[routing.NextHopID]struct{} // the other way round
@@ -62,6 +78,8 @@ type mirrorUnit struct {
 	port   PortID
 	vlan   intf.VLAN
 	stats  *unitStats
+	held   []*filter.Bound
+	out    [2]uint32 // places of the output filters; 0 for none, askFilter for one to ask about
 }
 
 // A mirrorPort stays when the port goes, for a program may still read the record.
@@ -84,7 +102,7 @@ type parting struct {
 
 func newMirror(c Config) *mirror {
 	return &mirror{
-		arena: c.Arena, tallies: c.Tallies, log: c.Log,
+		arena: c.Arena, tallies: c.Tallies, filters: c.Filters, log: c.Log,
 		neighborSlab: c.Arena.NewSlab(layout.NeighborWords), unitSlab: c.Arena.NewSlab(layout.UnitWords),
 		parting: epoch.NewLimbo[parting](c.Domain),
 		groups:  make(map[routing.NextHopID]block), neighbor: make(map[routing.NextHopID]*adjacency),
@@ -280,6 +298,12 @@ func (m *mirror) newNeighbor(a *adjacency, u *unit) uint32 {
 	n := layout.Neighbor{
 		Header: r.header, HeaderLen: r.hlen, MTU: r.mtu, Port: uint32(u.port), IfIndex: uint32(u.index), Tally: from.tally, Device: port.device,
 	}
+	for f, place := range from.out {
+		// The user path's output looks closer where there is a filter.
+		if place != 0 && place != askFilter && u.fam[f].up {
+			n.Filter[f], n.MTU[f] = place, u.fam[f].mtu
+		}
+	}
 	if r.stale.Load() {
 		n.Flags |= layout.NeighborStale
 	}
@@ -302,9 +326,43 @@ func (m *mirror) setInstance(index uint32, t *fib.Table) {
 	if t == nil {
 		delete(m.tables, index)
 	}
+	m.setPlace(index, t)
 	for id := range m.lookups[index] {
 		m.arena.Store(m.nexthops.at+2*uint32(id), m.lookupWord(index))
 	}
+}
+
+// setPlace writes down where an instance's table is, for filters that choose it.
+func (m *mirror) setPlace(index uint32, t *fib.Table) {
+	record := uint64(0)
+	if t != nil {
+		record = uint64(t.Record())
+	}
+	if index >= m.places.room {
+		if record == 0 {
+			return
+		}
+		room := max(2*m.places.room, 16)
+		for room <= index {
+			room *= 2
+		}
+		at, err := m.arena.Alloc(int(room))
+		if err != nil {
+			m.noRoom(err)
+			return
+		}
+		old := m.places
+		m.arena.Write(at, m.arena.Words()[old.at:old.at+old.room])
+		for i := old.room; i < room; i++ {
+			m.arena.Store(at+i, 0)
+		}
+		m.places.at, m.places.room = at, room
+		m.arena.SetEntry(layout.EntryInstances, uint64(at)<<32|uint64(room))
+		if old.room > 0 {
+			m.arena.Retire(old.at, int(old.room))
+		}
+	}
+	m.arena.Store(m.places.at+index, record)
 }
 
 // familyFlags say what has to be known of a family before a packet is looked up.
@@ -314,9 +372,6 @@ func familyFlags(f *family) (flags uint8) {
 	}
 	if len(f.redirects) > 0 {
 		flags |= layout.FamilyRedirects
-	}
-	if f.hooks.has(filter.Input) {
-		flags |= layout.FamilyAskIn
 	}
 	switch f.rpf {
 	case intf.RPFNone:

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 
+	"router/dataplane/filter"
 	"router/dataplane/layout"
 	"router/intf"
 )
@@ -97,7 +98,8 @@ func (m *mirror) newUnit(u *unit, old *mirrorUnit) (*mirrorUnit, error) {
 	r := layout.Unit{Station: u.spec.MAC, IfIndex: uint32(u.index), Tally: x.tally}
 	for i := range u.fam {
 		f, to := &u.fam[i], &r.Families[i]
-		to.Flags, to.Group = familyFlags(f), uint16(u.spec.Families[i].Group)
+		to.Flags, to.Group = familyFlags(f), u.spec.Families[i].Group
+		m.holdFilters(x, i, &u.spec.Families[i], to)
 		if f.table != nil {
 			to.Table = f.table.Record()
 		}
@@ -111,6 +113,26 @@ func (m *mirror) newUnit(u *unit, old *mirrorUnit) (*mirrorUnit, error) {
 	words := r.Words()
 	m.arena.Write(x.record, words[:])
 	return x, nil
+}
+
+// holdFilters notes where the filters of a unit's family stand.
+func (m *mirror) holdFilters(x *mirrorUnit, i int, f *UnitFamily, to *layout.UnitFamily) {
+	hold := func(b *filter.Bound) uint32 {
+		if b == nil || m.filters == nil {
+			return askFilter
+		}
+		x.held = append(x.held, b)
+		return m.filters.HoldFilter(b)
+	}
+	if b := f.Filters[filter.Input]; b != nil {
+		if to.Filter = hold(b); to.Filter == askFilter {
+			to.Filter = 0
+			to.Flags |= layout.FamilyAskIn
+		}
+	}
+	if b := f.Filters[filter.Output]; b != nil {
+		x.out[i] = hold(b)
+	}
 }
 
 // newOwn writes the addresses of a unit's family down.
@@ -214,6 +236,9 @@ func (m *mirror) forgetDemux(p *mirrorPort) {
 func (m *mirror) part(gone []*mirrorUnit) {
 	for _, x := range gone {
 		m.unitSlab.Retire(x.record)
+		for _, b := range x.held {
+			m.filters.ReleaseFilter(b)
+		}
 		for _, own := range x.own {
 			if own.n > 0 {
 				m.arena.Retire(own.at, own.n)

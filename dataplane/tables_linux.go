@@ -32,3 +32,12 @@ func mapSlots[T, O any](owner *O, n int) []T {
 	runtime.AddCleanup(owner, func(mem []byte) { _ = unix.Munmap(mem) }, mem)
 	return unsafe.Slice((*T)(unsafe.Pointer(&mem[0])), n)
 }
+
+// monotonic is the kernel's monotonic clock, in nanoseconds: bpf_ktime_get_ns.
+func monotonic() int64 {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		return 0 // there is no kernel without
+	}
+	return t.Nano()
+}

@@ -98,6 +98,7 @@ func builtInRoles() map[string]RoleSpec {
 			rpc("no-file-remove", "gnoi.file.File/Remove", false),
 			rpc("no-file-transfer", "gnoi.file.File/TransferToRemote", false),
 			rpc("operations", "gnoi.*", true),
+			rpc("clear", "routerd.v1.Operations/*", true),
 			rpc("gribi-get", "gribi.gRIBI/Get", true),
 		}},
 		{Name: RoleViewer, Description: "reads everything but the audit log", Rules: []AccessRule{

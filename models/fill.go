@@ -55,6 +55,10 @@ func FillSystem(dst *gen.Device, s SystemState) {
 	for reason, n := range s.Drops {
 		st.Dataplane.GetOrCreateDrops(reason).Count = ygot.Uint64(n)
 	}
+	if p := s.Process; p != (ProcessState{}) {
+		st.Process = &gen.Routerd_System_State_Process{ResidentOctets: ygot.Uint64(p.Resident), HeapOctets: ygot.Uint64(p.Heap),
+			CpuTime: ygot.Uint64(uint64(p.CPUTime)), Goroutines: ygot.Uint32(p.Goroutines)}
+	}
 	fillAccess(st, s.Access)
 	fillTLS(st, s.TLS)
 	dst.GetOrCreateSystem().State = st
@@ -77,6 +81,11 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		OffloadsOff:  s.OffloadsOff,
 		Speed:        count(s.Speed),
 		Counters:     deviceCounters(s.Counters),
+	}
+	st.Counters.LastClear = moment(s.Cleared)
+	if r := s.Rates; r.Known {
+		st.Rates = &gen.Routerd_Interface_State_Rates{InBitRate: ygot.Uint64(r.InBits), InPacketRate: ygot.Uint64(r.InPackets),
+			OutBitRate: ygot.Uint64(r.OutBits), OutPacketRate: ygot.Uint64(r.OutPackets)}
 	}
 	if a := s.Applied; a != nil {
 		st.Description = text(a.Description)
@@ -136,6 +145,11 @@ func FillUnit(dst *gen.Device, s UnitState) {
 		ApplyReason: text(s.Apply.Reason),
 		LastChange:  moment(s.LastChange),
 		Counters:    unitCounters(s.Counters),
+	}
+	st.Counters.LastClear = moment(s.Cleared)
+	if r := s.Rates; r.Known {
+		st.Rates = &gen.Routerd_Interface_Unit_State_Rates{InBitRate: ygot.Uint64(r.InBits), InPacketRate: ygot.Uint64(r.InPackets),
+			OutBitRate: ygot.Uint64(r.OutBits), OutPacketRate: ygot.Uint64(r.OutPackets)}
 	}
 	if a := s.Applied; a != nil {
 		st.Description = text(a.Description)

@@ -26,6 +26,7 @@ var (
 // filled is state with every field set.
 func filled() *gen.Device {
 	dst := &gen.Device{}
+	rates := Rates{Known: true, InBits: 1, InPackets: 2, OutBits: 3, OutPackets: 4}
 	counters := Counters{InOctets: 640, InUnicast: 7, InMulticast: 2, InBroadcast: 1}
 	device := intf.DeviceSpec{
 		Name: "ge0", Description: "uplink", Enabled: true, MRU: 1518,
@@ -49,6 +50,7 @@ func filled() *gen.Device {
 		Applied: &SystemSpec{Hostname: "r1"}, Version: "1.0", BootTime: now,
 		Workers: 2, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, Drops: map[string]uint64{"host-full": 3},
 		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1, FilterLogLost: 2,
+		Process:  ProcessState{Resident: 58e6, Heap: 9e6, CPUTime: time.Second, Goroutines: 40},
 		Takeover: &TakeoverState{Time: now, Devices: 2, Neighbors: 3},
 		Access:   &AccessState{Required: true, Administrators: 1, Failed: 2, Throttled: 3, Denied: 4, Limited: 5, AuditLost: 6},
 		TLS: &TLSState{Fingerprint: "ab", Subject: "CN=r1", Issuer: "CN=ca", NotBefore: now, NotAfter: now, Source: Installed, Loaded: now,
@@ -65,10 +67,10 @@ func filled() *gen.Device {
 		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2},
 		Driver: intf.DriverAFXDP, DriverReason: "native zero-copy: not supported", OffloadsOff: []string{"rx-vlan-hw-parse"}, QueuesInUse: 2,
 		XDPMode: XDPNative, ZeroCopy: true, KeepsReason: "keep-forwarding is never", CompletesChecksums: true, KernelPolls: true, FastPath: FastPathState{Receives: "switched off", Sends: "no driver", Packets: 9},
-		Speed: 10e9, LinkMTU: 1500, Counters: counters, Drops: map[string]uint64{"ttl-exceeded": 4},
+		Speed: 10e9, LinkMTU: 1500, Counters: counters, Rates: rates, Cleared: now, Drops: map[string]uint64{"ttl-exceeded": 4},
 	})
 	FillUnit(dst, UnitState{
-		Key: unit.Key, Applied: &unit, IfIndex: 2, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2}, Counters: counters,
+		Key: unit.Key, Applied: &unit, IfIndex: 2, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2}, Counters: counters, Rates: rates, Cleared: now,
 		Families: []FamilyState{{
 			Family: intf.Inet6, Applied: &family, MTU: 1496, Oper: intf.OperDown, OperReason: "link down", Apply: ApplyState{Status: ApplyPending, Reason: "no link"},
 			RPFFailed: 8, HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert, Borrowed: someIP,
@@ -138,7 +140,7 @@ func fillFilters(dst *gen.Device) {
 	colour := filter.ColourAction{Drop: true, LossPriority: filter.Some[uint8](filter.LossHigh), DSCP: filter.Some[uint8](10), ForwardingClass: filter.Some[uint8](2)}
 	counts := [filter.NumColours]PacketCount{{5, 400}, {6, 500}, {7, 600}}
 	FillFilter(dst, FilterState{
-		Name: "f", Bindings: 4, CompileTime: time.Millisecond, Reason: "no memory", Unmatched: PacketCount{1, 60}, Terms: []PacketCount{{5, 400}},
+		Name: "f", Cleared: now, Bindings: 4, CompileTime: time.Millisecond, Reason: "no memory", Unmatched: PacketCount{1, 60}, Terms: []PacketCount{{5, 400}},
 		Applied: &FilterSpec{Description: "edge", Spec: filter.Spec{Name: "f", Family: intf.Inet6, InterfaceSpecific: true, Terms: []filter.Term{{Name: "t"}}}},
 	})
 	FillPrefixList(dst, PrefixListSpec{Name: "l", Description: "ours", Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})

@@ -22,8 +22,9 @@ type SystemState struct {
 	BootTime time.Time
 	Takeover *TakeoverState // nil for none
 
-	Access *AccessState // nil for none
-	TLS    *TLSState    // nil without TLS
+	Process ProcessState
+	Access  *AccessState // nil for none
+	TLS     *TLSState    // nil without TLS
 
 	Workers     uint16
 	Buffers     uint32
@@ -40,6 +41,13 @@ type SystemState struct {
 	FilterLogLost  uint64
 }
 
+// A ProcessState is what the daemon takes of the machine. The zero value is not known.
+type ProcessState struct {
+	Resident, Heap uint64 // octets
+	CPUTime        time.Duration
+	Goroutines     uint32
+}
+
 // A TakeoverState is what the router has taken over from a former run.
 type TakeoverState struct {
 	Time               time.Time
@@ -53,6 +61,13 @@ type Counters struct {
 	InDiscards, InErrors, InUnknownProtos             uint64
 	OutOctets, OutUnicast, OutMulticast, OutBroadcast uint64
 	OutDiscards, OutErrors                            uint64
+}
+
+// Rates are how fast counters grew over the last few seconds.
+type Rates struct {
+	Known               bool   // they have been taken
+	InBits, InPackets   uint64 // per second
+	OutBits, OutPackets uint64
 }
 
 // An XDPMode says where a device's XDP program runs. The set is closed.
@@ -111,6 +126,8 @@ type DeviceState struct {
 	Speed    uint64   // bits per second, 0 when not known
 	LinkMTU  uint32   // octets, 0 when there is no link
 	Counters Counters
+	Rates    Rates
+	Cleared  time.Time         // when the counters were cleared last; zero for never
 	Drops    map[string]uint64 // packets by reason
 }
 
@@ -124,6 +141,8 @@ type UnitState struct {
 	LastChange time.Time
 	Apply      ApplyState
 	Counters   Counters
+	Rates      Rates
+	Cleared    time.Time // when the counters were cleared last; zero for never
 	Families   []FamilyState
 }
 

@@ -20,6 +20,7 @@ type FilterState struct {
 	Reason      string        // why it discards everything instead; empty when it doesn't
 	Terms       []PacketCount // of the terms of Applied
 	Unmatched   PacketCount   // what no term matched
+	Cleared     time.Time     // when the counters were cleared last; zero for never
 }
 
 // A FilterCount is what a term of a filter matched at one place.

@@ -159,8 +159,21 @@ func (s *shell) explain(ctx context.Context, text string, again bool) string {
 	if c.Complete {
 		lines = append(lines, []string{"  <Enter>", "run this command"})
 	}
+	wide := 0
 	for _, x := range c.Candidates {
-		lines = append(lines, []string{x.Mark.String() + " " + x.Text, x.Help})
+		wide = max(wide, len([]rune(x.Text)))
+	}
+	width := s.env.Width()
+	for _, x := range c.Candidates {
+		help := []string{x.Help}
+		// What a value may be is said whole, though it takes more lines.
+		if room := width - wide - 4; x.Place && room > 20 {
+			help = wrap(x.Help, room)
+		}
+		lines = append(lines, []string{x.Mark.String() + " " + x.Text, help[0]})
+		for _, more := range help[1:] {
+			lines = append(lines, []string{"", more})
+		}
 	}
 	if len(lines) == 0 {
 		return "Nothing may follow here.\n"
@@ -170,6 +183,23 @@ func (s *shell) explain(ctx context.Context, text string, again bool) string {
 		b.WriteString("  and more: type a letter\n")
 	}
 	return fitted(b.String(), s.env.Width())
+}
+
+// wrap breaks text at blanks into lines of a width.
+func wrap(text string, width int) []string {
+	lines := []string{""}
+	for _, w := range strings.Fields(text) {
+		last := &lines[len(lines)-1]
+		switch {
+		case *last == "":
+			*last = w
+		case len([]rune(*last))+1+len([]rune(w)) > width:
+			lines = append(lines, w)
+		default:
+			*last += " " + w
+		}
+	}
+	return lines
 }
 
 // fitted cuts lines to a terminal's width.

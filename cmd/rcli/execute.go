@@ -62,6 +62,8 @@ func execute(ctx context.Context, env *command.Env, in *command.Input) (err erro
 			}
 		}
 	}
+	ctx, leave := attended(ctx, &own, in)
+	defer func() { err = leave(err) }()
 	// The stages are made from the end, and closed from the front.
 	var closers []io.Closer
 	for i := len(pipes) - 1; i >= 0; i-- {

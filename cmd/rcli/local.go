@@ -148,8 +148,7 @@ func showLocalPolicy(ctx context.Context, o *options, c *client) error {
 		// Both lists are one answer.
 		var all []json.RawMessage
 		keep := func(raw json.RawMessage) error { all = append(all, raw); return nil }
-		plain := *o
-		plain.json = false
+		plain := o.asText()
 		sessions := &gpb.Path{Elem: []*gpb.PathElem{{Name: "session", Key: map[string]string{"name": "*"}}}}
 		for _, p := range []*gpb.Path{path, sessions} {
 			if _, _, err := plain.fetch(ctx, c, gpb.GetRequest_STATE, p, keep); err != nil {

@@ -41,6 +41,7 @@ type options struct {
 	json     bool
 	basic    bool // no escapes, no pager, whatever the terminal is
 	commands []string
+	view     view
 	out      io.Writer
 	in       io.Reader
 	errOut   io.Writer

@@ -48,12 +48,12 @@ func showMulticast(ctx context.Context, o *options, c *client, instance string) 
 			}
 		}
 	}
-	if o.json {
+	if o.wantsData() {
 		all, err := json.Marshal(values)
 		if err != nil {
 			return fmt.Errorf("the router's answer for multicast is no JSON: %w", err)
 		}
-		return printJSON(o.out, all)
+		return o.printData(all)
 	}
 	var list []groupTree
 	for _, v := range values {
@@ -83,7 +83,7 @@ func showMulticast(ctx context.Context, o *options, c *client, instance string) 
 	for _, g := range list {
 		rows = append(rows, groupRow(g))
 	}
-	return table(o.out, "Group Source Protocol Incoming Outgoing Packets Octets", rows)
+	return o.rows("Group Source Protocol Incoming Outgoing Packets Octets", rows)
 }
 
 // groupRow is the line of one route; * marks those that packets follow.

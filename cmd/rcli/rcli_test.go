@@ -15,12 +15,17 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"router/gen/configpb"
 )
 
 // A fake is a router that answers as the test tells it and remembers Sets.
 type fake struct {
 	gpb.UnimplementedGNMIServer
+	configpb.UnimplementedStateServer
 	answers map[string]string // path -> JSON
+	matches map[string]string // path -> what of it stands there, for patterns
+	routes  []*configpb.RoutePrefix
 	refuse  error
 	sets    []*gpb.SetRequest
 }
@@ -33,9 +38,29 @@ func (f *fake) Get(_ context.Context, req *gpb.GetRequest) (*gpb.GetResponse, er
 			return nil, status.Errorf(codes.NotFound, "%s: nothing there", pathText(p))
 		}
 		resp.Notification = append(resp.Notification, &gpb.Notification{Update: []*gpb.Update{{
-			Path: p, Val: &gpb.TypedValue{Value: &gpb.TypedValue_JsonIetfVal{JsonIetfVal: []byte(v)}}}}})
+			Path: f.match(p), Val: &gpb.TypedValue{Value: &gpb.TypedValue_JsonIetfVal{JsonIetfVal: []byte(v)}}}}})
 	}
 	return resp, nil
+}
+
+// match is the path of the node that a pattern matches.
+func (f *fake) match(p *gpb.Path) *gpb.Path {
+	if text, ok := f.matches[pathText(p)]; ok {
+		if at, err := parsePath(text); err == nil {
+			return at
+		}
+	}
+	return p
+}
+
+func (f *fake) Routes(req *configpb.RoutesRequest, stream grpc.ServerStreamingServer[configpb.RoutesResponse]) error {
+	m := &configpb.RoutesResponse{}
+	for _, p := range f.routes {
+		if req.GetPermanent() || p.GetEntry()[0].GetSource() != "permanent" {
+			m.Prefix = append(m.Prefix, p)
+		}
+	}
+	return stream.Send(m)
 }
 
 func (f *fake) Set(_ context.Context, req *gpb.SetRequest) (*gpb.SetResponse, error) {
@@ -52,6 +77,7 @@ func start(t *testing.T, f *fake) string {
 	}
 	s := grpc.NewServer()
 	gpb.RegisterGNMIServer(s, f)
+	configpb.RegisterStateServer(s, f)
 	go s.Serve(l) //nolint:errcheck // ends with Stop
 	t.Cleanup(s.Stop)
 	return path
@@ -139,20 +165,36 @@ func TestSetEncodesByTheModel(t *testing.T) {
 }
 
 func TestTables(t *testing.T) {
+	const (
+		neighbors = "/interface[name=*]/unit[id=*]/family[type=*]/neighbor[address=*]"
+		instances = "/interface[name=*]/unit[id=*]/family[type=*]/state/instance"
+		family    = "/interface[name=ge0]/unit[id=0]/family[type=inet]"
+	)
 	socket := start(t, &fake{answers: map[string]string{
-		"/interface[name=*]": `{"routerd:name":"ge0","routerd:state":{"oper-status":"up","driver-in-use":"af-xdp","xdp-mode":"native","counters":{"in-pkts":"7"}},
-			"routerd:unit":[{"id":"0","state":{"name":"ge0.0","oper-status":"up"},"family":[{"type":"inet","state":{"instance":"red","oper-status":"up"},
-			"address":[{"prefix":"192.0.2.1/24","state":{"status":"preferred"}}],
-			"neighbor":[{"address":"192.0.2.10","state":{"link-layer-address":"02:00:00:00:00:01","origin":"dynamic","state":"reachable"}}]}]}]}`,
-		"/instance[name=default]/rib": `{"routerd:afi":"inet","routerd:route":[{"prefix":"10.0.0.0/8","entry":[{"source":"user","if-index":0,
-			"state":{"protocol":"static","preference":5,"active":true,"next-hop-type":"forward","gateway":"192.0.2.9","egress":"ge0.0"}}]},
-			{"prefix":"0.0.0.0/0","entry":[{"source":"permanent","state":{"next-hop-type":"reject"}}]}]}`,
+		"/interface[name=*]":               `{"routerd:name":"ge0"}`,
+		"/interface[name=*]/name":          `"ge0"`,
+		"/interface[name=*]/unit[id=*]/id": `"0"`,
+		"/interface[name=ge0]/state":       `{"routerd:oper-status":"up","routerd:driver-in-use":"af-xdp","routerd:xdp-mode":"native","routerd:counters":{"in-pkts":"7"},"routerd:rates":{"in-bit-rate":"1500000"}}`,
+		"/interface[name=ge0]/unit[id=0]": `{"routerd:id":"0","routerd:state":{"name":"ge0.0","oper-status":"up"},"routerd:family":[{"type":"inet","state":{"instance":"red","oper-status":"up"},
+			"address":[{"prefix":"192.0.2.1/24","state":{"status":"preferred"}}]}]}`,
+		neighbors: `{"routerd:address":"192.0.2.10","routerd:state":{"link-layer-address":"02:00:00:00:00:01","origin":"dynamic","state":"reachable"}}`,
+		instances: `"red"`,
+	}, matches: map[string]string{
+		"/interface[name=*]/name":          "/interface[name=ge0]/name",
+		"/interface[name=*]/unit[id=*]/id": "/interface[name=ge0]/unit[id=0]/id",
+		neighbors:                          family + "/neighbor[address=192.0.2.10]",
+		instances:                          family + "/state/instance",
+	}, routes: []*configpb.RoutePrefix{
+		{Prefix: "0.0.0.0/0", Entry: []*configpb.RouteEntry{{Source: "permanent", NextHopType: "reject"}}},
+		{Prefix: "10.0.0.0/8", Entry: []*configpb.RouteEntry{{Source: "user", Protocol: "static", Preference: 5, Active: true,
+			NextHopType: "forward", Gateway: "192.0.2.9", Egress: "ge0.0"}}},
 	}})
 	for _, c := range []struct {
 		args        []string
 		want, never string
 	}{
 		{[]string{"show", "interfaces"}, "192.0.2.1/24 in red", "routerd:"},
+		{[]string{"show", "interfaces"}, "1.50 Mbit/s", "routerd:"},
 		{[]string{"show", "neighbors"}, "02:00:00:00:00:01", "routerd:"},
 		{[]string{"show", "routes"}, "* 10.0.0.0/8", "0.0.0.0/0"},
 		{[]string{"show", "routes", "--all"}, "  0.0.0.0/0", "routerd:"},

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"router/cmd/rcli/command"
+	"router/cmd/rcli/render"
 )
 
 var (
@@ -36,6 +37,8 @@ func rows() []*command.Command {
 		configRows(),
 		editRows(),
 		toolRows(),
+		routeTableRows(),
+		outputRows(),
 		pathRows(),
 	)
 }
@@ -44,6 +47,7 @@ func rows() []*command.Command {
 func stages() []*command.PipeStage {
 	return slices.Concat(
 		editStages(),
+		outputStages(),
 	)
 }
 
@@ -55,6 +59,10 @@ func of(env *command.Env) *options {
 	}
 	own := *o
 	own.in, own.out, own.json = env.In, env.Out, env.JSON
+	own.view = view{form: env.Form, fields: env.Fields, basic: env.Basic}
+	if env.Terminal && !env.Basic && env.Width != nil {
+		own.view.screen = render.ForTerminal(env.Width())
+	}
 	return &own
 }
 

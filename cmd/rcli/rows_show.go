@@ -26,6 +26,10 @@ func showRows() []*command.Command {
 		{Words: "show access", Help: "print who may do what"},
 		{Words: "show interfaces", Aliases: []string{"show interface"}, Modes: mode, Help: "devices, units, addresses, counters",
 			Args: []command.Arg{nameArg("name", "/interface/config/name", "a device, or a unit")}, Run: listed("name", showInterfaces)},
+		{Words: "show interfaces terse", Aliases: []string{"show interface terse"}, Modes: mode, Help: "a line for each device, unit and address: what is there, and whether it is up",
+			Args: []command.Arg{nameArg("name", "/interface/config/name", "a device, or a unit")}, Run: listed("name", showInterfacesTerse)},
+		{Words: "show interfaces detail", Aliases: []string{"show interface detail"}, Modes: mode, Help: "all that is known of devices and units",
+			Args: []command.Arg{nameArg("name", "/interface/config/name", "a device, or a unit")}, Run: listed("name", showInterfacesDetail)},
 		{Words: "show neighbors", Aliases: []string{"show neighbor"}, Modes: mode, Help: "neighbours and their link-layer addresses",
 			Args: []command.Arg{nameArg("interface", "/interface/config/name", "a device, or a unit")}, Run: listed("interface", showNeighbors)},
 		{Words: "show sessions", Aliases: []string{"show session"}, Modes: mode, Help: "who gets the packets for the router itself, the most specific first",
@@ -33,24 +37,6 @@ func showRows() []*command.Command {
 		{Words: "show local-policy", Modes: mode, Help: "classes of packets for the router itself with their rates, and the sessions",
 			Run: online(func(ctx context.Context, o *options, c *client, _ *command.Input) error {
 				return showLocalPolicy(ctx, o, c)
-			})},
-		{Words: "show route", Aliases: []string{"show routes"}, Modes: mode, Help: "routes of an instance; of an address, the one that packets follow, or that meets the conditions",
-			Args: []command.Arg{
-				{Name: "prefix", Optional: true, Type: command.AddressOrPrefix, Help: "a prefix, or an address to look up"},
-				instanceArg,
-				{Name: "all", Kind: command.Switch, Help: "permanent routes too"},
-				{Name: "interface", Kind: command.Keyword, Help: "condition: leads out of this unit", Type: command.Leaf("/interface/unit/state/name"), Place: "UNIT"},
-				{Name: "source", Kind: command.Keyword, Help: "condition: from this source", Place: "SOURCE"},
-				{Name: "not-source", Kind: command.Keyword, Help: "condition: from another source than this", Place: "SOURCE"},
-				{Name: "protocol", Kind: command.Keyword, Help: "condition: of this protocol", Place: "PROTOCOL"},
-				{Name: "tag", Kind: command.Keyword, Help: "condition: with this tag", Type: command.Integer(0, 1<<32-1, ""), Place: "N"},
-				{Name: "direct", Kind: command.Switch, Help: "condition: what it leads to is on the unit's link"},
-				{Name: "covering", Kind: command.Switch, Help: "of an address: the routes of all prefixes that cover it"},
-			},
-			Run: online(func(ctx context.Context, o *options, c *client, in *command.Input) error {
-				q := routeQuery{unit: in.Value("interface"), source: in.Value("source"), notSource: in.Value("not-source"), protocol: in.Value("protocol"), tag: in.Value("tag"),
-					direct: in.Has("direct"), covering: in.Has("covering")}
-				return showRoutes(ctx, o, c, cmp.Or(in.Value("instance"), "default"), in.Has("all"), q, in.Values("prefix"))
 			})},
 		{Words: "show filters", Aliases: []string{"show filter"}, Modes: mode, Help: "filters, or the terms of one, with what they matched",
 			Args: []command.Arg{nameArg("name", "/filter/config/name", "a filter")}, Run: listed("name", showFilters)},

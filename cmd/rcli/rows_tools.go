@@ -46,21 +46,21 @@ func timeOf(in *command.Input, name string, otherwise time.Duration) time.Durati
 func toolRows() []*command.Command {
 	return []*command.Command{
 		{Words: "file", Help: "files that the router has for its clients, such as the audit log"},
-		{Words: "ping", Modes: command.Operational, Help: "send echo requests through the dataplane and print the answers",
+		{Words: "ping", Modes: command.Operational, Live: true, Help: "send echo requests through the dataplane and print the answers",
 			Args: probeArgs(
 				command.Arg{Name: "count", Short: "n", Kind: command.Keyword, Help: "packets to send; 0 for no end", Default: "5", Type: command.Integer(0, 1<<31-1, "packets"), Place: "N"},
 				command.Arg{Name: "size", Kind: command.Keyword, Help: "octets of data in each packet", Default: "56", Type: command.Integer(1, 65507, "octets"), Place: "N"},
 				command.Arg{Name: "interval", Kind: command.Keyword, Help: "time between packets", Default: "1s", Type: command.Duration, Place: "TIME"},
 				command.Arg{Name: "flood", Kind: command.Switch, Help: "send the next packet when the last is answered"}),
 			Run: runPing},
-		{Words: "traceroute", Aliases: []string{"trace"}, Modes: command.Operational, Help: "print the routers on the way to a destination, as the dataplane sees it",
+		{Words: "traceroute", Aliases: []string{"trace"}, Modes: command.Operational, Live: true, Help: "print the routers on the way to a destination, as the dataplane sees it",
 			Args: probeArgs(
 				command.Arg{Name: "first-ttl", Kind: command.Keyword, Help: "where to begin", Default: "1", Type: command.Integer(1, 255, "hops"), Place: "N"},
 				command.Arg{Name: "max-ttl", Kind: command.Keyword, Help: "where to end", Default: "30", Type: command.Integer(1, 255, "hops"), Place: "N"},
 				command.Arg{Name: "protocol", Kind: command.Keyword, Help: "what to send", Default: "udp", Type: command.Enum(command.Candidate{Text: "udp"}, command.Candidate{Text: "icmp"}, command.Candidate{Text: "tcp"})},
 				command.Arg{Name: "resolve", Kind: command.Switch, Help: "print the names of routers too"}),
 			Run: runTraceroute},
-		{Words: "restart", Modes: command.Operational, Effect: command.Restarts, Help: "restart routerd in place, now or later; forwarding stops for a moment",
+		{Words: "restart", Modes: command.Operational, Live: true, Effect: command.Restarts, Help: "restart routerd in place, now or later; forwarding stops for a moment",
 			Args: []command.Arg{
 				{Name: "in", Kind: command.Keyword, Help: "how long to wait with it", Type: command.Duration, Place: "TIME"},
 				{Name: "message", Kind: command.Keyword, Help: "why, for the log and for status", Place: "TEXT"},
@@ -68,7 +68,7 @@ func toolRows() []*command.Command {
 				{Name: "cancel", Kind: command.Switch, Help: "take back the restart that is pending"},
 				{Name: "status", Kind: command.Switch, Help: "print what is pending, or what was last"}},
 			Run: runRestart},
-		{Words: "watch", Modes: command.Operational, Help: "print values as they change (or regularly) until interrupted",
+		{Words: "watch", Modes: command.Operational, Live: true, Help: "print values as they change (or regularly) until interrupted",
 			Args: []command.Arg{pathsArg, {Name: "every", Kind: command.Keyword, Help: "sample at this interval, such as 1s", Type: command.Duration, Place: "TIME"}},
 			Run:  runWatch},
 		{Words: "file list", Modes: command.Operational, Help: "what is in a directory of the router's", Args: []command.Arg{{Name: "path", Optional: true, Help: "a directory", Place: "PATH"}},
@@ -86,7 +86,7 @@ func toolRows() []*command.Command {
 				_, err := gfile.NewFileClient(c.conn).Remove(c.context(ctx), &gfile.RemoveRequest{RemoteFile: in.Value("path")})
 				return err
 			})},
-		{Words: "hash-password", Modes: command.Operational, Help: "print the bcrypt hash of a password, for /user/config/password-hash; asks for it, or reads a line",
+		{Words: "hash-password", Modes: command.Operational, Live: true, Help: "print the bcrypt hash of a password, for /user/config/password-hash; asks for it, or reads a line",
 			Run: func(_ context.Context, env *command.Env, _ *command.Input) error { return of(env).hashPassword() }},
 	}
 }
@@ -180,5 +180,7 @@ func runWatch(ctx context.Context, env *command.Env, in *command.Input) error {
 		return errors.New("watch: want a path")
 	}
 	o := of(env)
-	return o.with(func(c *client) error { return watch(ctx, o, c, list) })
+	return o.with(func(c *client) error {
+		return o.live(ctx, func(ctx context.Context, own *options) error { return watch(ctx, own, c, list) })
+	})
 }

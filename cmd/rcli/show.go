@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,11 +8,13 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"router/cmd/rcli/render"
+	"router/gen/configpb"
 )
 
 // The trees below are what the tables need of the router's answers (RFC 7951
@@ -27,6 +27,21 @@ type countersTree struct {
 	OutPkts     string `json:"out-pkts"`
 	OutOctets   string `json:"out-octets"`
 	OutDiscards string `json:"out-discards"`
+	InErrors    string `json:"in-errors"`
+	OutErrors   string `json:"out-errors"`
+	LastClear   string `json:"last-clear"`
+}
+
+type ratesTree struct {
+	InBits     string `json:"in-bit-rate"`
+	InPackets  string `json:"in-packet-rate"`
+	OutBits    string `json:"out-bit-rate"`
+	OutPackets string `json:"out-packet-rate"`
+}
+
+type dropTree struct {
+	Reason string `json:"reason"`
+	Count  string `json:"count"`
 }
 
 type interfaceTree struct {
@@ -44,10 +59,19 @@ type interfaceTree struct {
 			Receives bool `json:"receives"`
 			Sends    bool `json:"sends"`
 		} `json:"fast-path"`
-		MAC      string       `json:"mac-address"`
-		Counters countersTree `json:"counters"`
+		MAC         string       `json:"mac-address"`
+		Counters    countersTree `json:"counters"`
+		Rates       ratesTree    `json:"rates"`
+		Drops       []dropTree   `json:"drops"`
+		Enabled     *bool        `json:"enabled"`
+		Description string       `json:"description"`
+		Speed       string       `json:"speed"`
+		MRU         int          `json:"mru"`
+		LinkMTU     int          `json:"link-mtu"`
+		Queues      int          `json:"queues-in-use"`
+		IfIndex     int          `json:"if-index"`
+		LastChange  string       `json:"last-change"`
 	} `json:"state"`
-	Unit []unitTree `json:"unit"`
 }
 
 type unitTree struct {
@@ -57,7 +81,21 @@ type unitTree struct {
 		OperStatus string       `json:"oper-status"`
 		OperReason string       `json:"oper-reason"`
 		Counters   countersTree `json:"counters"`
+		Rates      ratesTree    `json:"rates"`
+
+		Enabled     *bool  `json:"enabled"`
+		Description string `json:"description"`
+		IfIndex     int    `json:"if-index"`
+		LastChange  string `json:"last-change"`
 	} `json:"state"`
+	VLAN struct {
+		State struct {
+			OuterTPID string `json:"outer-tpid"`
+			Outer     int    `json:"outer-vlan-id"`
+			InnerTPID string `json:"inner-tpid"`
+			Inner     int    `json:"inner-vlan-id"`
+		} `json:"state"`
+	} `json:"vlan"`
 	Family []familyTree `json:"family"`
 }
 
@@ -102,12 +140,8 @@ type neighborTree struct {
 		LinkLayerAddress string `json:"link-layer-address"`
 		Origin           string `json:"origin"`
 		State            string `json:"state"`
+		LastChange       string `json:"last-change"`
 	} `json:"state"`
-}
-
-type ribTree struct {
-	AFI   string      `json:"afi"`
-	Route []routeTree `json:"route"`
 }
 
 type routeTree struct {
@@ -150,33 +184,28 @@ type memberTree struct {
 }
 
 // fetch reads what stands at path and hands each value to take; absent is true
-// when nothing is there. With --json it prints the values as one array
-// instead, and done is true.
+// when nothing is there. Where data is wanted it prints the values instead, and done is
+// true.
 func (o *options) fetch(ctx context.Context, c *client, kind gpb.GetRequest_DataType, path *gpb.Path, take func(json.RawMessage) error) (done, absent bool, err error) {
+	if o.wantsData() {
+		absent, err := o.printNodes(ctx, c, kind, false, path)
+		return err == nil, absent, err
+	}
 	notes, err := c.get(ctx, kind, path)
 	absent = status.Code(err) == codes.NotFound
 	if err != nil && !absent {
 		return false, false, err
 	}
-	values := []json.RawMessage{}
+	some := false
 	for _, n := range notes {
 		for _, u := range n.GetUpdate() {
-			values = append(values, rawValue(u.GetVal()))
+			some = true
+			if err := take(unqualify(rawValue(u.GetVal()))); err != nil {
+				return false, false, fmt.Errorf("the router's answer for %s: %w", pathText(path), err)
+			}
 		}
 	}
-	if o.json {
-		all, err := json.Marshal(values)
-		if err != nil {
-			return false, false, fmt.Errorf("the router's answer for %s is no JSON: %w", pathText(path), err)
-		}
-		return true, absent, printJSON(o.out, all)
-	}
-	for _, v := range values {
-		if err := take(unqualify(v)); err != nil {
-			return false, false, fmt.Errorf("the router's answer for %s: %w", pathText(path), err)
-		}
-	}
-	return false, absent || len(values) == 0, nil
+	return false, !some, nil
 }
 
 // unqualify takes the module's name off the members of an object, where RFC
@@ -212,42 +241,10 @@ func collect[T any](list *[]T) func(json.RawMessage) error {
 	}
 }
 
-// interfaces fetches all devices, or the one that is named.
-func (o *options) interfaces(ctx context.Context, c *client, args []string) (list []interfaceTree, done bool, err error) {
-	name := "*"
-	if len(args) > 0 {
-		name, _, _ = strings.Cut(args[0], ".")
-	}
-	path := &gpb.Path{Elem: []*gpb.PathElem{{Name: "interface", Key: map[string]string{"name": name}}}}
-	done, absent, err := o.fetch(ctx, c, gpb.GetRequest_ALL, path, collect(&list))
-	if err == nil && !done && absent && name != "*" {
-		err = status.Errorf(codes.NotFound, "there is no interface %s; show interfaces lists them", name)
-	}
-	slices.SortFunc(list, func(a, b interfaceTree) int { return strings.Compare(a.Name, b.Name) })
-	return list, done, err
-}
-
-// table prints rows under a heading, in columns.
+// table prints rows under a heading, in columns, for a pipe.
 func table(w io.Writer, heading string, rows [][]string) error {
-	columns := strings.Fields(heading)
-	var b bytes.Buffer
-	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
-	for _, row := range append([][]string{columns}, rows...) {
-		// Every row has every cell, or its neighbours are not aligned with it.
-		for len(row) < len(columns) {
-			row = append(row, "")
-		}
-		fmt.Fprintln(t, strings.Join(row, "\t"))
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for line := range strings.Lines(b.String()) {
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
-			return err
-		}
-	}
-	return nil
+	o := &options{out: w}
+	return o.rows(heading, rows)
 }
 
 // dash stands for what is empty, so that columns can be counted.
@@ -256,112 +253,6 @@ func dash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-func showInterfaces(ctx context.Context, o *options, c *client, args []string) error {
-	list, done, err := o.interfaces(ctx, c, args)
-	if err != nil || done {
-		return err
-	}
-	var rows, reasons [][]string
-	add := func(name, status, reason, detail string, n countersTree) {
-		rows = append(rows, []string{name, dash(status), dash(detail), dash(n.InPkts), dash(n.InOctets), dash(n.OutPkts), dash(n.OutOctets)})
-		if reason != "" {
-			reasons = append(reasons, []string{name, reason})
-		}
-	}
-	for _, i := range list {
-		driver := i.State.DriverInUse
-		if i.State.Type != "" && i.State.Type != "ethernet" {
-			driver = i.State.Type
-		}
-		if i.State.XDPMode != "" && i.State.XDPMode != "none" {
-			driver += "/" + i.State.XDPMode
-		}
-		if i.State.ZeroCopy {
-			driver += "/zero-copy"
-		}
-		if fast := i.State.FastPath; fast.Receives || fast.Sends {
-			driver += "/fast"
-		}
-		if i.State.DriverInUse != "" && i.State.Polling != "" && i.State.Polling != "adaptive" {
-			driver += "/" + i.State.Polling
-		}
-		add(i.Name, i.State.OperStatus, i.State.OperReason, strings.TrimSpace(i.State.MAC+" "+driver), i.State.Counters)
-		for _, u := range i.Unit {
-			name := u.State.Name
-			if name == "" {
-				name = i.Name + "." + u.ID
-			}
-			add(name, u.State.OperStatus, u.State.OperReason, "", u.State.Counters)
-			for _, f := range u.Family {
-				line := func(what string, status string) {
-					rows = append(rows, []string{"  " + f.Type, dash(status), what})
-				}
-				in := ""
-				if f.State.Instance != "" && f.State.Instance != "default" {
-					in = " in " + f.State.Instance
-				}
-				if check := f.State.RPFCheck; check != "" && check != "none" {
-					in += " rpf " + check
-					if n := f.State.Counters.RPFFailed; n != "" && n != "0" {
-						reasons = append(reasons, []string{name + " " + f.Type, n + " packets failed the rpf-check"})
-					}
-				}
-				switch {
-				case f.State.Unnumbered != "":
-					line(fmt.Sprintf("(%s of %s)%s", cmp.Or(f.State.Borrowed, "none"), f.State.Unnumbered, in), f.State.OperStatus)
-				case len(f.Address) == 0:
-					line("(no address)"+in, f.State.OperStatus)
-				}
-				for _, a := range f.Address {
-					st := f.State.OperStatus
-					if a.State.Status != "" && a.State.Status != "preferred" {
-						st += "/" + a.State.Status
-					}
-					line(a.Prefix+in, st)
-					if a.State.Reason != "" {
-						reasons = append(reasons, []string{name + " " + a.Prefix, a.State.Reason})
-					}
-				}
-				if a := f.Advert.State; a.Enabled {
-					line(fmt.Sprintf("advertises: %s, lifetime %d s, %s sent", a.Preference, a.Lifetime, a.Sent), f.State.OperStatus)
-					if a.Inconsistency != "" {
-						reasons = append(reasons, []string{name + " " + f.Type, "another router advertises otherwise: " + a.Inconsistency})
-					}
-				}
-				if f.State.OperReason != "" && f.State.OperReason != u.State.OperReason {
-					reasons = append(reasons, []string{name + " " + f.Type, f.State.OperReason})
-				}
-			}
-		}
-	}
-	if err := table(o.out, "Interface State Address In-pkts In-octets Out-pkts Out-octets", rows); err != nil {
-		return err
-	}
-	for _, r := range reasons {
-		fmt.Fprintf(o.out, "%s: %s\n", r[0], r[1])
-	}
-	return nil
-}
-
-func showNeighbors(ctx context.Context, o *options, c *client, args []string) error {
-	list, done, err := o.interfaces(ctx, c, args)
-	if err != nil || done {
-		return err
-	}
-	var rows [][]string
-	for _, i := range list {
-		for _, u := range i.Unit {
-			for _, f := range u.Family {
-				slices.SortFunc(f.Neighbor, func(a, b neighborTree) int { return compareAddresses(a.Address, b.Address) })
-				for _, n := range f.Neighbor {
-					rows = append(rows, []string{n.Address, dash(n.State.LinkLayerAddress), i.Name + "." + u.ID, dash(n.State.State), dash(n.State.Origin), dash(f.State.Instance)})
-				}
-			}
-		}
-	}
-	return table(o.out, "Address Link-layer Interface State Origin Instance", rows)
 }
 
 func compareAddresses(a, b string) int {
@@ -382,45 +273,42 @@ func showRoutes(ctx context.Context, o *options, c *client, instance string, all
 	if q.covering {
 		return usagef("show routes --covering: want an address such as 192.0.2.1")
 	}
-	rib := &gpb.PathElem{Name: "rib"}
-	path := &gpb.Path{Elem: []*gpb.PathElem{{Name: "instance", Key: map[string]string{"name": instance}}, rib}}
-	var routes []routeTree
-	take := func(raw json.RawMessage) error {
-		var t ribTree
-		err := json.Unmarshal(raw, &t)
-		routes = append(routes, t.Route...)
-		return err
-	}
+	req := &configpb.RoutesRequest{Instance: instance, Permanent: all || q.source == "permanent", Source: q.source, Protocol: q.protocol}
 	missing := "there is no instance " + instance
 	if len(args) > 0 {
 		p, err := netip.ParsePrefix(args[0])
 		if err != nil {
 			return usagef("show routes %s: want a prefix such as 192.0.2.0/24 or an address", args[0])
 		}
-		p = p.Masked()
-		afi := "inet"
-		if p.Addr().Is6() {
-			afi = "inet6"
+		req.Match, req.Prefix = configpb.RoutesRequest_EXACT, p.Masked().String()
+		missing = fmt.Sprintf("instance %s has no route %s", instance, p.Masked())
+	}
+	if o.wantsData() {
+		return o.routesAsData(ctx, c, req)
+	}
+	t := render.NewTable(o.out, o.view.screen, columnsOf("Prefix Source Protocol Pref Next-hop Interface"))
+	n := 0
+	err := c.routes(ctx, req, func(p *configpb.RoutePrefix) error {
+		n++
+		r, err := modelRoute(p).tree()
+		if err != nil {
+			return err
 		}
-		rib.Key = map[string]string{"afi": afi}
-		path.Elem = append(path.Elem, &gpb.PathElem{Name: "route", Key: map[string]string{"prefix": p.String()}})
-		take, all = collect(&routes), true
-		missing = fmt.Sprintf("instance %s has no route %s", instance, p)
-	}
-	done, absent, err := o.fetch(ctx, c, gpb.GetRequest_STATE, path, take)
-	if err != nil || done {
+		picked := slices.DeleteFunc(r.Entry, func(e entryTree) bool { return !q.picks(e, netip.Addr{}) })
+		for _, row := range routeRows(r.Prefix, picked, true) {
+			if err := t.Add(render.Cells(row...)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func() error { return nil })
+	switch {
+	case err != nil:
 		return err
-	}
-	if absent {
+	case n == 0 && len(args) > 0:
 		return status.Error(codes.NotFound, missing)
 	}
-	slices.SortFunc(routes, func(a, b routeTree) int { return comparePrefixes(a.Prefix, b.Prefix) })
-	var rows [][]string
-	for _, r := range routes {
-		picked := slices.DeleteFunc(r.Entry, func(e entryTree) bool { return !q.picks(e, netip.Addr{}) })
-		rows = append(rows, routeRows(r.Prefix, picked, all || q.source == "permanent")...)
-	}
-	return table(o.out, "Prefix Source Protocol Pref Next-hop Interface", rows)
+	return t.Close()
 }
 
 func comparePrefixes(a, b string) int {

@@ -111,7 +111,7 @@ func showUsers(ctx context.Context, o *options, c *client, args []string) error 
 		rows = append(rows, []string{u.Name, enabled, dash(strings.Join(u.State.Role, ",")), dash(strings.Join(proof, ",")),
 			dash(u.State.Logins), dash(u.State.FailedLogins), timeText(u.State.LastLogin), dash(u.State.LastLoginFrom)})
 	}
-	if err := table(o.out, "User Enabled Roles Proof Logins Failed Last-login From", rows); err != nil {
+	if err := o.rows("User Enabled Roles Proof Logins Failed Last-login From", rows); err != nil {
 		return err
 	}
 	if !administrators && len(args) == 0 {
@@ -141,12 +141,12 @@ func showRoles(ctx context.Context, o *options, c *client, args []string) error 
 				rows = append(rows, []string{strconv.Itoa(i + 1), rule.Name, rule.State.Action, operation, object})
 			}
 		}
-		return table(o.out, "Number Rule Action Operation Object", rows)
+		return o.rows("Number Rule Action Operation Object", rows)
 	}
 	for _, r := range list {
 		rows = append(rows, []string{r.Name, dash(r.State.Origin), strconv.Itoa(r.State.Users), strconv.Itoa(len(r.Rule)), dash(r.State.Description)})
 	}
-	return table(o.out, "Role Origin Users Rules Description", rows)
+	return o.rows("Role Origin Users Rules Description", rows)
 }
 
 func showAudit(ctx context.Context, o *options, c *client, last int) error {
@@ -168,7 +168,7 @@ func showAudit(ctx context.Context, o *options, c *client, last int) error {
 		}
 		rows = append(rows, []string{timeText(e.Time), dash(e.User), dash(e.Authentication), dash(e.Source), e.Method, dash(e.Status), dash(took), dash(strings.Join(e.Path, ", "))})
 	}
-	return table(o.out, "Time User By From Method Status Took Paths", rows)
+	return o.rows("Time User By From Method Status Took Paths", rows)
 }
 
 func showCertificate(ctx context.Context, o *options, c *client) error {
@@ -190,7 +190,7 @@ func showCertificate(ctx context.Context, o *options, c *client) error {
 		if t.Error != "" {
 			rows = append(rows, []string{"error", t.Error})
 		}
-		if err := table(o.out, "Certificate Value", rows); err != nil {
+		if err := o.rows("Certificate Value", rows); err != nil {
 			return err
 		}
 	}

@@ -58,7 +58,7 @@ func showCommits(ctx context.Context, o *options, c *client) error {
 	for _, e := range list {
 		rows = append(rows, []string{e.Number, momentText(e.Time), dash(e.User), dash(e.Source), dash(e.Changes), dash(e.remark())})
 	}
-	if err := table(o.out, "Commit Time User Source Changes Comment", rows); err != nil {
+	if err := o.rows("Commit Time User Source Changes Comment", rows); err != nil {
 		return err
 	}
 	return showDatastore(ctx, o, c)

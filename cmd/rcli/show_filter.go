@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/big"
@@ -13,6 +14,8 @@ import (
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"router/cmd/rcli/render"
 )
 
 type filterTree struct {
@@ -63,25 +66,12 @@ type colourTree struct {
 	} `json:"state"`
 }
 
+// A boundTree is what a term matched at one place.
 type boundTree struct {
-	Name string `json:"name"`
-	Unit []struct {
-		ID     string `json:"id"`
-		Family []struct {
-			Type   string `json:"type"`
-			Filter struct {
-				State struct {
-					Counter []struct {
-						Hook    string `json:"hook"`
-						Filter  string `json:"filter"`
-						Term    string `json:"term"`
-						Packets string `json:"packets"`
-						Octets  string `json:"octets"`
-					} `json:"counter"`
-				} `json:"state"`
-			} `json:"filter"`
-		} `json:"family"`
-	} `json:"unit"`
+	Hook    string `json:"hook"`
+	Term    string `json:"term"`
+	Packets string `json:"packets"`
+	Octets  string `json:"octets"`
 }
 
 type logTree struct {
@@ -131,7 +121,7 @@ func filterSummary(o *options, list []filterTree) error {
 		packets, octets := f.totals()
 		rows = append(rows, []string{f.Name, dash(f.Config.Family), strconv.Itoa(len(f.Term)), strconv.Itoa(f.State.Bindings), packets.String(), octets.String()})
 	}
-	if err := table(o.out, "Filter Family Terms Bound Packets Octets", rows); err != nil {
+	if err := o.rows("Filter Family Terms Bound Packets Octets", rows); err != nil {
 		return err
 	}
 	for _, f := range list {
@@ -171,7 +161,7 @@ func filterTerms(ctx context.Context, o *options, c *client, f filterTree) error
 		}
 		rows = append(rows, []string{t.Name, dash(t.State.Packets), dash(t.State.Octets), share, t.Action.action(), t.Match.leaves()})
 	}
-	if err := table(o.out, "Term Packets Octets Share Action Match", rows); err != nil {
+	if err := o.rows("Term Packets Octets Share Action Match", rows); err != nil {
 		return err
 	}
 	if f.State.Reason != "" {
@@ -182,31 +172,29 @@ func filterTerms(ctx context.Context, o *options, c *client, f filterTree) error
 
 // filterPlaces prints what a filter counted for each place by itself, if it does.
 func filterPlaces(ctx context.Context, o *options, c *client, name string) error {
-	var list []boundTree
-	path := &gpb.Path{Elem: []*gpb.PathElem{{Name: "interface", Key: map[string]string{"name": "*"}}}}
-	quiet := *o
-	quiet.json = false
-	if _, _, err := quiet.fetch(ctx, c, gpb.GetRequest_STATE, path, collect(&list)); err != nil {
+	path := &gpb.Path{Elem: []*gpb.PathElem{{Name: "interface", Key: map[string]string{"name": "*"}}, {Name: "unit", Key: map[string]string{"id": "*"}},
+		{Name: "family", Key: map[string]string{"type": "*"}}, {Name: "filter"}, {Name: "state"}, {Name: "counter", Key: map[string]string{"filter": name, "hook": "*", "term": "*"}}}}
+	notes, err := c.get(ctx, gpb.GetRequest_STATE, path)
+	if err != nil && status.Code(err) != codes.NotFound {
 		return err
 	}
-	slices.SortFunc(list, func(a, b boundTree) int { return strings.Compare(a.Name, b.Name) })
 	var rows [][]string
-	for _, i := range list {
-		for _, u := range i.Unit {
-			for _, f := range u.Family {
-				for _, n := range f.Filter.State.Counter {
-					if n.Filter == name {
-						rows = append(rows, []string{i.Name + "." + u.ID, n.Hook, n.Term, n.Packets, n.Octets})
-					}
-				}
+	for _, n := range notes {
+		for _, u := range n.GetUpdate() {
+			var b boundTree
+			if err := json.Unmarshal(unqualify(rawValue(u.GetVal())), &b); err != nil {
+				return fmt.Errorf("the router's answer for %s: %w", pathText(u.GetPath()), err)
 			}
+			e := u.GetPath().GetElem()
+			rows = append(rows, []string{e[0].GetKey()["name"] + "." + e[1].GetKey()["id"], b.Hook, b.Term, b.Packets, b.Octets})
 		}
 	}
+	slices.SortStableFunc(rows, func(a, b []string) int { return render.Natural(a[0], b[0]) })
 	if len(rows) == 0 {
 		return nil
 	}
 	fmt.Fprintln(o.out)
-	return table(o.out, "Interface Hook Term Packets Octets", rows)
+	return o.rows("Interface Hook Term Packets Octets", rows)
 }
 
 // leaves are the leaves and their values in one line; "-" for none.
@@ -290,7 +278,7 @@ func showPolicers(ctx context.Context, o *options, c *client, args []string) err
 			row = []string{"", "", "", ""}
 		}
 	}
-	return table(o.out, "Policer Type Rate Burst Colour Action Packets Octets", rows)
+	return o.rows("Policer Type Rate Burst Colour Action Packets Octets", rows)
 }
 
 func showFilterLog(ctx context.Context, o *options, c *client, last int) error {
@@ -308,7 +296,7 @@ func showFilterLog(ctx context.Context, o *options, c *client, last int) error {
 	for _, e := range list {
 		rows = append(rows, e.row())
 	}
-	return table(o.out, "Time Filter Term Hook Interface Verdict Protocol Source Destination Length", rows)
+	return o.rows("Time Filter Term Hook Interface Verdict Protocol Source Destination Length", rows)
 }
 
 func (e logTree) row() []string {

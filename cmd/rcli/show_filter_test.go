@@ -6,15 +6,17 @@ import (
 )
 
 func TestShowFilters(t *testing.T) {
-	s := start(t, &fake{answers: map[string]string{
+	const places = "/interface[name=*]/unit[id=*]/family[type=*]/filter/state/counter[filter=f][hook=*][term=*]"
+	s := start(t, &fake{matches: map[string]string{
+		places: "/interface[name=ge0]/unit[id=0]/family[type=inet]/filter/state/counter[filter=f][hook=input][term=a]",
+	}, answers: map[string]string{
 		"/filter[name=*]": `{"name":"f","config":{"family":"inet"},"state":{"bindings":2},"term":[
 			{"name":"a","state":{"packets":"3","octets":"300"},"match":{"config":{"protocol":["tcp"],"destination-port":[22,"80-90"],"tcp-initial":true,"tcp-established":false}}},
 			{"name":"b","state":{"packets":"1","octets":"100"},"action":{"config":{"disposition":"discard","log-every":10000000}}}]}`,
 		"/filter[name=f]": `{"name":"f","config":{"family":"inet"},"state":{"bindings":2,"reason":"no room"},"term":[
 			{"name":"a","state":{"packets":"3","octets":"300"},"match":{"config":{"protocol":["tcp"],"destination-port":[22,"80-90"],"tcp-initial":true,"tcp-established":false}}},
 			{"name":"b","state":{"packets":"1","octets":"100"},"action":{"config":{"disposition":"discard","log-every":10000000}}}]}`,
-		"/interface[name=*]": `{"name":"ge0","unit":[{"id":"0","family":[{"type":"inet","filter":{"state":{"counter":[
-			{"hook":"input","filter":"f","term":"a","packets":"2","octets":"200"},{"hook":"input","filter":"g","term":"x","packets":"9","octets":"9"}]}}}]}]}`,
+		places: `{"routerd:hook":"input","routerd:filter":"f","routerd:term":"a","routerd:packets":"2","routerd:octets":"200"}`,
 		"/policer[name=*]": `{"name":"p","state":{"type":"single-rate","unit":"octets","committed-rate":"1000","committed-burst":"2000"},
 			"green":{"state":{"drop":false,"packets":"5","octets":"500"}},"yellow":{"state":{}},"red":{"state":{"drop":true,"packets":"6","octets":"600"}}}`,
 		"/filter-log[slot=*]": `{"number":"7","time":"1000000000","filter":"f","term":"a","hook":"input","interface":"ge0.0","verdict":"discard",

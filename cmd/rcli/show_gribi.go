@@ -74,7 +74,7 @@ func showGRIBI(ctx context.Context, o *options, c *client) error {
 			rows = append(rows, []string{in.State.Name, strconv.Itoa(in.State.IPv4), strconv.Itoa(in.State.IPv6), strconv.Itoa(in.State.Groups), strconv.Itoa(in.State.NextHops)})
 		}
 		slices.SortFunc(rows, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
-		if err := table(o.out, "Instance IPv4 IPv6 Next-hop-groups Next-hops", rows); err != nil {
+		if err := o.rows("Instance IPv4 IPv6 Next-hop-groups Next-hops", rows); err != nil {
 			return err
 		}
 		rows = nil
@@ -91,7 +91,7 @@ func showGRIBI(ctx context.Context, o *options, c *client) error {
 			rows = append(rows, []string{id, from, dash(c.State.User), dash(c.State.Redundancy), dash(c.State.Persistence), dash(c.State.Acknowledgement),
 				dash(c.State.ElectionID), c.State.Operations, c.State.Failed})
 		}
-		if err := table(o.out, "Client From User Mode Persistence Ack Election Operations Failed", rows); err != nil {
+		if err := o.rows("Client From User Mode Persistence Ack Election Operations Failed", rows); err != nil {
 			return err
 		}
 	}

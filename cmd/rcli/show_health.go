@@ -42,7 +42,7 @@ func showHealth(ctx context.Context, o *options, c *client, args []string) error
 	for _, h := range list {
 		rows = append(rows, []string{h.Name, dash(h.State.Status), sinceText(h.State.LastChange), dash(h.State.Events)})
 	}
-	if err := table(o.out, "Component Status Since Events", rows); err != nil {
+	if err := o.rows("Component Status Since Events", rows); err != nil {
 		return err
 	}
 	for _, h := range list {

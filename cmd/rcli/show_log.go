@@ -38,5 +38,5 @@ func showLogServers(ctx context.Context, o *options, c *client) error {
 		rows = append(rows, []string{s.Name, s.State.Host, strconv.Itoa(s.State.Port), dash(s.State.Transport), dash(s.State.Severity),
 			dash(s.State.Sent), dash(s.State.Dropped), is})
 	}
-	return table(o.out, "Server Host Port Transport Severity Sent Dropped State", rows)
+	return o.rows("Server Host Port Transport Severity Sent Dropped State", rows)
 }

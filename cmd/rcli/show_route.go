@@ -111,7 +111,7 @@ func showRoutesTo(ctx context.Context, o *options, c *client, instance string, a
 		if err != nil {
 			return fmt.Errorf("the router's answer for %s is no JSON: %w", a, err)
 		}
-		return printJSON(o.out, all)
+		return o.printData(all)
 	}
-	return table(o.out, "Prefix Source Protocol Pref Next-hop Interface", rows)
+	return o.rows("Prefix Source Protocol Pref Next-hop Interface", rows)
 }

@@ -115,7 +115,7 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 			d.health.Kick()
 		}
 	})
-	d.server, err = serve(s, d.store, state{d.router, sink.Remotes, d.gribi, d.programmer, d.health, d.access}, d.access, operations(d, s, log), log)
+	d.server, err = serve(s, d.store, state{d.router, sink, d.gribi, d.programmer, d.health, d.access}, d.access, operations(d, s, log), log)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 	}
 	config := dataplane.Config{Workers: s.Workers, Buffers: s.Buffers, CPUs: s.CPUs, Log: log, Domain: domain}
 	if fast != nil {
-		config.Arena, config.Tallies, config.FlowSeed = arena, fast, fast.FlowSeed()
+		config.Arena, config.Tallies, config.Filters, config.FlowSeed = arena, fast, fast, fast.FlowSeed()
 	}
 	d.engine, err = dataplane.New(config)
 	if err != nil {
@@ -210,7 +210,7 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 // makeTables makes the memory of the route tables, which programs in the kernel
 // read too; fast is nil where the kernel refuses them.
 func (d *daemon) makeTables(domain *epoch.Domain, log *slog.Logger) (fast *bpf.Fast, arena *fib.Arena, err error) {
-	fast, err = bpf.NewFast(bpf.FastConfig{Space: tableSpace, FlowSeed: rand.Uint64(), Log: log})
+	fast, err = bpf.NewFast(bpf.FastConfig{Space: tableSpace, FlowSeed: rand.Uint64(), Domain: domain, Log: log})
 	if err != nil {
 		log.Warn("there is no fast path", "err", err)
 		words, err := dataplane.ReserveTables(tableSpace)

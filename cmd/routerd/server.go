@@ -48,6 +48,7 @@ func serve(s boot.Settings, store *datastore.Store, st state, a *accessState, op
 			Store: store, State: st, Log: log, MaxMessage: s.MaxMessage,
 			Register: []func(grpc.ServiceRegistrar){st.gribi.Register, ops.Register, policies.Register, paths.Register},
 			Guard:    a.guard, Trusted: a.trusted, Audit: a.audit,
+			LogReader: logReader{st.logs}, Clearer: st.router,
 			Limits: northbound.Limits{Streams: s.MaxStreams, Connections: s.MaxConnections, Rate: float64(s.RateLimit)},
 		}),
 		access: a,
@@ -56,7 +57,7 @@ func serve(s boot.Settings, store *datastore.Store, st state, a *accessState, op
 		ops:    ops,
 		failed: make(chan error, 3),
 	}
-	paths.Guard(srv.gnmi.MayReadAll)
+	paths.Guard(srv.gnmi.MayRead)
 	limited := srv.gnmi.Limited
 	a.limited.Store(&limited)
 	a.warn(log, s.Listen)

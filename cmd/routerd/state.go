@@ -16,7 +16,7 @@ import (
 // state is the router's operational state as the gNMI server wants it.
 type state struct {
 	router     *control.Router
-	logs       *logs.Remotes
+	logs       *logs.Log
 	gribi      *gribi.Server
 	programmer *programmer // tells of changes of gribi
 	health     *health.Monitor
@@ -79,6 +79,7 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 		// The server adds what it knows of commits.
 		st := s.router.SystemState()
 		s.access.system(&st)
+		st.Process = process()
 		models.FillSystem(dst, st)
 		models.FillHealth(dst, s.health.Components())
 		return true

@@ -67,17 +67,17 @@ type detacher interface{ Close() error }
 // names of the maps in router.c that all programs of a device share
 var mapNames = []string{"claims", "pass4", "pass6", "shapes", "sessions", "sockets", "counters"}
 
-// embedded is the programs as compiled, read once for all devices. Users copy
-// it.
-var embedded = sync.OnceValues(loadRouter)
-
 // specFor returns the programs and maps for a device of its own.
-func specFor(config Config) (*ebpf.CollectionSpec, error) {
-	all, err := embedded()
+func specFor(config Config, filtering bool) (*ebpf.CollectionSpec, error) {
+	// Read anew each time: it takes some milliseconds, and would hold megabytes.
+	load := loadRouter
+	if filtering {
+		load = loadFiltering
+	}
+	spec, err := load()
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded programs: %w", err)
 	}
-	spec := all.Copy()
 	shared := uint32(0)
 	if config.Attach == intf.Shared {
 		shared = 1
@@ -96,7 +96,7 @@ func Load(config Config) (*Set, error) {
 	if config.Queues < 1 {
 		return nil, fmt.Errorf("%d queues: want at least one", config.Queues)
 	}
-	spec, err := specFor(config)
+	spec, err := specFor(config, false)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func explain(err error) error {
 
 // program loads one program with the set's maps. edit may change its spec.
 func (s *Set) program(name string, frags bool, edit func(*ebpf.ProgramSpec)) (*ebpf.Program, error) {
-	spec, err := specFor(s.config)
+	spec, err := specFor(s.config, s.fast != nil && s.fast.fast.filtering)
 	if err != nil {
 		return nil, err
 	}

@@ -16,28 +16,32 @@ static __always_inline __u32 fold(__u64 sum)
 	return (sum >> 16) + (sum & 0xffff);
 }
 
+/* among4 says whether an address is one of count at an offset. */
+__noinline int among4(__u32 at, __u32 count, __u32 address)
+{
+	for (__u32 i = 0; i < OWN_MOST && i < count; i++)
+		if (table_word(at + i) == address)
+			return 1;
+	return count > OWN_MOST;
+}
+
+__noinline int among6(__u32 at, __u32 count, __u64 hi, __u64 lo)
+{
+	for (__u32 i = 0; i < OWN_MOST && i < count; i++)
+		if (table_word(at + 2 * i) == hi && table_word(at + 2 * i + 1) == lo)
+			return 1;
+	return count > OWN_MOST;
+}
+
+/* owns4 says whether a source is one of the unit's own addresses, or may be. */
 static __always_inline int owns4(struct unit_family *f, __u32 address)
 {
-	if (!(f->own_bits >> (address & 63) & 1))
-		return 0;
-	if (f->own_count > OWN_MOST)
-		return 1;
-	for (__u32 i = 0; i < OWN_MOST && i < f->own_count; i++)
-		if (table_word(f->own + i) == address)
-			return 1;
-	return 0;
+	return f->own_bits >> (address & 63) & 1 && among4(f->own, f->own_count, address);
 }
 
 static __always_inline int owns6(struct unit_family *f, __u64 hi, __u64 lo)
 {
-	if (!(f->own_bits >> (lo & 63) & 1))
-		return 0;
-	if (f->own_count > OWN_MOST)
-		return 1;
-	for (__u32 i = 0; i < OWN_MOST && i < f->own_count; i++)
-		if (table_word(f->own + 2 * i) == hi && table_word(f->own + 2 * i + 1) == lo)
-			return 1;
-	return 0;
+	return f->own_bits >> (lo & 63) & 1 && among6(f->own, f->own_count, hi, lo);
 }
 
 /* is_partial says whether the transport checksum of a packet may be the

@@ -50,6 +50,7 @@ func TestEquivalence(t *testing.T) {
 		w := newRandomWorld(t, seed)
 		w.run(n)
 		w.close()
+		t.Logf("world %d, filters %v: %+v", seed, w.filtered, w.seen)
 		sum.add(w.seen)
 		if t.Failed() {
 			t.Fatalf("world %d", seed)
@@ -128,6 +129,9 @@ type randomWorld struct {
 	units  []*randomUnit
 	seen   outcomesSeen
 
+	filtered bool   // units have filters
+	loaded   string // what the programs were loaded with
+
 	// What the worker is given, and what it made of it.
 	work atomic.Pointer[goWork]
 }
@@ -160,7 +164,7 @@ func newRandomWorld(t *testing.T, seed uint64) *randomWorld {
 		t.Fatal(err)
 	}
 	w.engine, err = dataplane.New(dataplane.Config{
-		Workers: 1, Buffers: 1024, Domain: domain, FlowSeed: w.fast.config.FlowSeed, Arena: arena, Tallies: w.fast,
+		Workers: 1, Buffers: 1024, Domain: domain, FlowSeed: w.fast.config.FlowSeed, Arena: arena, Tallies: w.fast, Filters: w.fast,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -175,6 +179,10 @@ func newRandomWorld(t *testing.T, seed uint64) *randomWorld {
 		tx.SetInstance(i, table)
 	}
 	tx.Commit()
+	w.filtered = seed%2 == 0
+	if w.filtered {
+		w.setFilters()
+	}
 	for i := range 4 {
 		w.addPort(i)
 	}
@@ -218,13 +226,7 @@ func (w *randomWorld) addPort(i int) {
 	if !ok {
 		w.t.Fatalf("port %d has no record", id)
 	}
-	w.fast.mu.Lock()
 	p.set.fast = &fastPort{fast: w.fast.Fast, record: record, complete: complete}
-	p.prog, err = p.set.program("take", false, nil)
-	w.fast.mu.Unlock()
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	if err := w.fast.SetEgress(uint32(id), 1); err != nil {
 		w.t.Fatal(err)
 	}
@@ -283,7 +285,7 @@ func (w *randomWorld) setUnit(u *randomUnit) {
 		if w.rng.IntN(8) == 0 {
 			spec.RPF = []intf.RPFCheck{intf.RPFLoose, intf.RPFStrict, intf.RPFFeasible}[w.rng.IntN(3)]
 		}
-		for n := range w.rng.IntN(12) {
+		for n := range w.rng.IntN(12) * w.rng.IntN(4) {
 			a := netip.AddrFrom4([4]byte{10, index, 0, byte(n + 1)})
 			if f == intf.Inet6 {
 				a = netip.MustParseAddr(fmt.Sprintf("2001:db8:%d:1::%d", index, n+1))
@@ -293,6 +295,9 @@ func (w *randomWorld) setUnit(u *randomUnit) {
 		}
 		if w.rng.IntN(2) == 0 && f == intf.Inet {
 			spec.Redirects = []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, index, 1, 250}), 16)}
+		}
+		if w.filtered {
+			w.bindFilters(u.spec.Index, f, &spec)
 		}
 		u.spec.Families[f] = spec
 	}
@@ -382,6 +387,9 @@ func (w *randomWorld) addRoutes(table *fib.Table, n int) {
 
 // change turns something in the tables into something else.
 func (w *randomWorld) change() {
+	if w.filtered && w.rng.IntN(6) == 0 {
+		w.changeFilter()
+	}
 	for range 10 {
 		u := w.units[w.rng.IntN(len(w.units))]
 		switch w.rng.IntN(4) {
@@ -485,6 +493,7 @@ type verdict struct {
 func (w *randomWorld) run(amount int) {
 	const batch = 2000
 	for done := 0; done < amount && !w.t.Failed(); done += batch {
+		w.load()
 		at := w.rng.IntN(len(w.ports))
 		var handled []verdict
 		for range min(batch, amount-done) {
@@ -505,6 +514,29 @@ func (w *randomWorld) run(amount int) {
 		w.change()
 	}
 	w.compareCounters()
+}
+
+// load loads the programs if what they are to be loaded with has changed, as Fast does with
+// those at devices.
+func (w *randomWorld) load() {
+	f := w.fast.Fast
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	stats := f.filters.Stats()
+	now := fmt.Sprint(f.filtering, stats.Size, stats.Counts, f.size, f.tallies.size)
+	if now == w.loaded {
+		return
+	}
+	w.loaded = now
+	for _, p := range w.ports {
+		if p.prog != nil {
+			_ = p.prog.Close()
+		}
+		var err error
+		if p.prog, err = p.set.program("take", false, nil); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 }
 
 // offer gives a frame to the program; ok is false when it was handed up.
@@ -589,9 +621,14 @@ func (w *randomWorld) compareCounters() {
 	}
 	rpf := w.fast.total(layout.TallyRPF4) + w.fast.total(layout.TallyRPF6)
 	discarded := w.fast.total(layout.TallyDiscarded)
-	if reasons[dataplane.DropRPF] != 2*rpf || reasons[dataplane.DropDiscarded] != 2*discarded || dropped != 2*(rpf+discarded) {
-		w.t.Errorf("both paths drop %v, %d in all; the program %d for their source, %d discarded: want twice as many",
-			reasons, dropped, rpf, discarded)
+	filtered := w.fast.total(layout.TallyFiltered) + w.fast.total(layout.TallyOutFiltered)
+	if reasons[dataplane.DropRPF] != 2*rpf || reasons[dataplane.DropDiscarded] != 2*discarded || reasons[dataplane.DropFiltered] != 2*filtered ||
+		dropped != 2*(rpf+discarded+filtered) {
+		w.t.Errorf("both paths drop %v, %d in all; the program %d for their source, %d discarded, %d filtered: want twice as many",
+			reasons, dropped, rpf, discarded, filtered)
+	}
+	if w.filtered {
+		w.compareTerms()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/bits"
 	"sync"
 	"sync/atomic"
@@ -12,7 +13,9 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
 
+	"router/dataplane/bpf/filters"
 	"router/dataplane/layout"
+	"router/vrf/epoch"
 )
 
 // The maps of the fast path, which all devices' programs share.
@@ -41,7 +44,9 @@ type FastConfig struct {
 	Space int
 	// FlowSeed is that of the user path (dataplane.Config).
 	FlowSeed uint64
-	Log      *slog.Logger
+	// Domain is that of the readers of the tables.
+	Domain *epoch.Domain
+	Log    *slog.Logger
 }
 
 // A Fast is what the fast paths of all devices share: the tables, which are the
@@ -60,6 +65,10 @@ type Fast struct {
 	tallies tallies
 	sets    map[*Set]struct{}
 	off     error // why no program can read the tables any more
+
+	filters   *filters.Store
+	filtering bool // programs are those with filters
+	asking    bool // it has been logged that filters have no room
 }
 
 // NewFast makes the maps. Where the kernel refuses, the error says why, and there
@@ -91,6 +100,9 @@ func (f *Fast) make() (err error) {
 		if err != nil {
 			return fmt.Errorf("make map %s: %w", mapTxPorts, explain(err))
 		}
+	}
+	if f.filters, err = filters.New(f.config.Domain); err != nil {
+		return err
 	}
 	return f.tallies.make(firstTallies)
 }
@@ -227,6 +239,9 @@ func (f *Fast) Close() error {
 			errs = append(errs, m.Close())
 		}
 	}
+	if f.filters != nil {
+		errs = append(errs, f.filters.Close())
+	}
 	errs = append(errs, f.tallies.close())
 	if f.grace != nil {
 		errs = append(errs, f.grace.close())
@@ -270,6 +285,13 @@ func (p fastPort) prepare(spec *ebpf.CollectionSpec, frags bool) (replacements m
 	spec.Maps[mapTallies] = memorySpec(mapTallies, f.tallies.size)
 	spec.Maps[mapTxPorts].MaxEntries = maxPorts
 	shared := map[string]*ebpf.Map{mapTables: f.tables, mapTallies: f.tallies.m, mapTxPorts: ports}
+	if f.filtering {
+		of, err := f.filters.Prepare(spec)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(shared, of)
+	}
 	if p.noPorts {
 		delete(shared, mapTxPorts)
 		if err := spec.Variables["no_ports"].Set(uint32(1)); err != nil {

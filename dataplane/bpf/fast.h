@@ -5,6 +5,7 @@
  *
  *   demux     port and tags -> unit            (input.go, classify)
  *   plain     is it well-formed and ordinary?  (checks.h)
+ *   judge     what do filters say?             (hooks.h; filtering.go)
  *   source    does its source lead back?       (rpf.go)
  *   lookup    destination -> next hop          (vrf/fib, act.go)
  *   send      TTL, MTU, L2 header, redirect    (act.go, forward; output.go)
@@ -12,8 +13,6 @@
 #pragma once
 
 #include "checks.h"
-
-#define HAND_UP (-1)
 
 volatile const __u32 fast_port; /* offset of the port's record; 0: no fast path */
 /* The program may not use tx_ports: one that is bound to its device, on kernels
@@ -28,14 +27,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } tx_ports SEC(".maps");
-
-/* A frame: what the stages tell each other. */
-struct frame {
-	__u32 l3;     /* offset of the network-layer header */
-	__u32 octets; /* on the wire, stripped tags included */
-	__u32 total;  /* octets of the packet, padding not */
-	__u16 type;   /* in network byte order */
-};
 
 static __always_inline int tag_kind(__u16 tpid)
 {
@@ -70,6 +61,7 @@ static __always_inline struct unit *demux(__u8 *data, __u8 *end, __u16 tpid, __u
 
 	f->type = *(__u16 *)(data + ETH_TYPE);
 	f->l3 = ETH_HEADER;
+	f->tpid = tpid;
 	if (tpid || (f->type != bpf_htons(TYPE_IPV4) && f->type != bpf_htons(TYPE_IPV6))) {
 		__u32 outer, inner;
 
@@ -196,8 +188,9 @@ static __always_inline int source(struct unit *unit, struct unit_family *f, __u3
 }
 
 /* header puts a neighbour's L2 header of a constant length before the packet,
- * lowers its TTL and returns 0. */
-static __always_inline int header(__u8 *data, __u8 *end, struct neighbor *n, struct frame *f, int v6, const int length)
+ * lowers its TTL, writes its code point and returns 0. */
+static __always_inline int header(__u8 *data, __u8 *end, struct neighbor *n, struct frame *f, judged *p, int v6,
+				  const int length)
 {
 	__u8 *h = data + length;
 
@@ -212,6 +205,7 @@ static __always_inline int header(__u8 *data, __u8 *end, struct neighbor *n, str
 			*(__u32 *)(data + 16) = n->header[2];
 	}
 	*(__u16 *)(data + length - 2) = f->type;
+	mark_dscp(p, h, v6);
 	if (v6) {
 		h[7]--;
 		return 0;
@@ -239,8 +233,28 @@ static __always_inline int resize(struct xdp_md *ctx, __u32 want, __u32 packet)
 	return want > have ? bpf_xdp_adjust_tail(ctx, (int)(want - have)) : 0;
 }
 
+/* count_drop counts a packet where offset says and returns what ends its way. */
+static __always_inline int count_drop(struct unit *unit, struct frame *f, __u64 offset)
+{
+	struct tally *t = tally_at(tally_base(), unit->tally);
+
+	t->in_packets++;
+	t->in_octets += f->octets;
+	*(__u64 *)((char *)t + offset) += 1;
+	return XDP_DROP;
+}
+
+/* drop ends a packet's way, for which offset counts unless a policer was first. */
+static __always_inline int drop(struct unit *unit, struct frame *f, judged *p, __u64 offset)
+{
+	__u64 policed = settle(p);
+
+	return count_drop(unit, f, policed ? policed : offset);
+}
+
 /* send gives a packet to a neighbour. */
-static __always_inline int send(struct xdp_md *ctx, struct unit *unit, struct unit_family *family, struct frame *f, __u8 ttl, int v6, __u32 at)
+static __always_inline int send(struct xdp_md *ctx, struct unit *unit, struct unit_family *family, struct frame *f, judged *p,
+				__u8 ttl, int v6, __u32 at)
 {
 	struct neighbor *n = neighbor_at(at);
 	__u32 length = n->header_len;
@@ -256,6 +270,12 @@ static __always_inline int send(struct xdp_md *ctx, struct unit *unit, struct un
 		if (bpf_map_lookup_elem(&sockets, &queue))
 			return HAND_UP;
 	}
+	switch (judge_out(ctx, p, n, v6)) {
+	case JUDGE_UP:
+		return HAND_UP;
+	case JUDGE_DROP:
+		return drop(unit, f, p, __builtin_offsetof(struct tally, out_filtered));
+	}
 	if (f->l3 != length && bpf_xdp_adjust_head(ctx, (int)f->l3 - (int)length))
 		return HAND_UP;
 	__u32 packet = length + f->total, octets = packet < 60 ? 60 : packet;
@@ -265,15 +285,19 @@ static __always_inline int send(struct xdp_md *ctx, struct unit *unit, struct un
 			return XDP_ABORTED;
 		return HAND_UP;
 	}
+	__u64 policed = settle(p);
+
+	if (policed)
+		return count_drop(unit, f, policed);
 	__u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	int bad = -1;
 
 	if (length == 14)
-		bad = header(data, end, n, f, v6, 14);
+		bad = header(data, end, n, f, p, v6, 14);
 	else if (length == 18)
-		bad = header(data, end, n, f, v6, 18);
+		bad = header(data, end, n, f, p, v6, 18);
 	else if (length == 22)
-		bad = header(data, end, n, f, v6, 22);
+		bad = header(data, end, n, f, p, v6, 22);
 	if (bad)
 		return XDP_ABORTED;
 	__u64 base = tally_base();
@@ -294,38 +318,44 @@ static __always_inline int send(struct xdp_md *ctx, struct unit *unit, struct un
 	return XDP_REDIRECT;
 }
 
-/* drop counts a packet and returns what ends its way. */
-static __always_inline int drop(struct unit *unit, struct frame *f, __u64 offset)
-{
-	struct tally *t = tally_at(tally_base(), unit->tally);
-
-	t->in_packets++;
-	t->in_octets += f->octets;
-	*(__u64 *)((char *)t + offset) += 1;
-	return XDP_DROP;
-}
-
 static __always_inline int forward4(struct xdp_md *ctx, struct unit *unit, __u8 *l3, __u8 *end, struct frame *f)
 {
 	struct unit_family *family = &unit->families[0];
+	__u32 table = family->table, id = 0;
 	__u64 word;
+	judged p;
 
 	f->total = plain4(l3, end, family);
 	if (!f->total)
 		return HAND_UP;
 	__u32 src = bpf_ntohl(*(__u32 *)(l3 + 12)), dst = bpf_ntohl(*(__u32 *)(l3 + 16));
 	__u8 ttl = l3[8];
+	int judgement;
 
+	judge_begin(&p, unit, family, f, l3, 0);
+	judgement = judge_in(ctx, &p, family);
+	switch (judgement) {
+	case JUDGE_UP:
+		return HAND_UP;
+	case JUDGE_DROP:
+		return drop(unit, f, &p, __builtin_offsetof(struct tally, filtered));
+	case JUDGE_INSTANCE:
+		table = steered(&p);
+		if (!table)
+			return HAND_UP;
+	}
 	if (family->flags & (FAMILY_RPF_LOOSE | FAMILY_RPF_STRICT)) {
 		int verdict = source(unit, family, fib_lookup4(family->sources, src));
 
 		if (verdict == XDP_DROP)
-			return drop(unit, f, __builtin_offsetof(struct tally, rpf[0]));
+			return drop(unit, f, &p, __builtin_offsetof(struct tally, rpf[0]));
 		if (verdict)
 			return HAND_UP;
 	}
-	__u32 id = fib_find(family->table, 0, (__u64)dst << 32, 0, FIB_LEVELS4);
-
+	if (judgement == JUDGE_NEXT_HOP)
+		id = p.to;
+	else
+		id = fib_lookup4(table, dst);
 	if (next_hop_word(id, 0, &word))
 		return HAND_UP;
 	__u32 at = word >> 32;
@@ -333,35 +363,52 @@ static __always_inline int forward4(struct xdp_md *ctx, struct unit *unit, __u8 
 	if ((word & 0xff) != NEXT_HOP_FORWARD) {
 		at = follow(ctx, f->l3, 0, id);
 		if (at == WAY_DISCARD)
-			return drop(unit, f, __builtin_offsetof(struct tally, discarded));
+			return drop(unit, f, &p, __builtin_offsetof(struct tally, discarded));
 		if (at < WAYS)
 			return HAND_UP;
 	}
-	return send(ctx, unit, family, f, ttl, 0, at);
+	return send(ctx, unit, family, f, &p, ttl, 0, at);
 }
 
 static __always_inline int forward6(struct xdp_md *ctx, struct unit *unit, __u8 *l3, __u8 *end, struct frame *f)
 {
 	struct unit_family *family = &unit->families[1];
+	__u32 table = family->table, id = 0;
 	__u64 word;
+	judged p;
 
 	f->total = plain6(l3, end, family);
 	if (!f->total || l3 + 40 > end)
 		return HAND_UP;
 	__u64 hi = bpf_be64_to_cpu(*(__u64 *)(l3 + 24)), lo = bpf_be64_to_cpu(*(__u64 *)(l3 + 32));
 	__u8 ttl = l3[7];
+	int judgement;
 
+	judge_begin(&p, unit, family, f, l3, 1);
+	judgement = judge_in(ctx, &p, family);
+	switch (judgement) {
+	case JUDGE_UP:
+		return HAND_UP;
+	case JUDGE_DROP:
+		return drop(unit, f, &p, __builtin_offsetof(struct tally, filtered));
+	case JUDGE_INSTANCE:
+		table = steered(&p);
+		if (!table)
+			return HAND_UP;
+	}
 	if (family->flags & (FAMILY_RPF_LOOSE | FAMILY_RPF_STRICT)) {
 		__u64 from = bpf_be64_to_cpu(*(__u64 *)(l3 + 8)), low = bpf_be64_to_cpu(*(__u64 *)(l3 + 16));
 		int verdict = source(unit, family, fib_lookup6(family->sources, from, low));
 
 		if (verdict == XDP_DROP)
-			return drop(unit, f, __builtin_offsetof(struct tally, rpf[1]));
+			return drop(unit, f, &p, __builtin_offsetof(struct tally, rpf[1]));
 		if (verdict)
 			return HAND_UP;
 	}
-	__u32 id = fib_lookup6(family->table, hi, lo);
-
+	if (judgement == JUDGE_NEXT_HOP)
+		id = p.to;
+	else
+		id = fib_lookup6(table, hi, lo);
 	if (next_hop_word(id, 0, &word))
 		return HAND_UP;
 	__u32 at = word >> 32;
@@ -369,11 +416,11 @@ static __always_inline int forward6(struct xdp_md *ctx, struct unit *unit, __u8 
 	if ((word & 0xff) != NEXT_HOP_FORWARD) {
 		at = follow(ctx, f->l3, 1, id);
 		if (at == WAY_DISCARD)
-			return drop(unit, f, __builtin_offsetof(struct tally, discarded));
+			return drop(unit, f, &p, __builtin_offsetof(struct tally, discarded));
 		if (at < WAYS)
 			return HAND_UP;
 	}
-	return send(ctx, unit, family, f, ttl, 1, at);
+	return send(ctx, unit, family, f, &p, ttl, 1, at);
 }
 
 #define STATION 0xffffffffffff

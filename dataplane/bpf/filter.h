@@ -26,7 +26,7 @@ enum filter_layout {
 	FLAT_HEADER = 4, FLAT_COLUMN = 4, FLAT_TERM = 4, FLAT_STRIDE = 1 << 30, FLAT_STRIDE_SHIFT = 26,
 	FLAT_STRIDE_BITS = 15, FILTER_TRIE_STEPS = 13, FILTER_WIDE_STEPS = 41, FILTER_COLUMNS = 22,
 	FILTER_HITS = 16,     /* terms and filters that one packet may meet */
-	FILTER_STEPS = 100,   /* words and terms that one search may look at */
+	FILTER_STEPS = 64,   /* words and terms that one search may look at */
 	BOUND_HEADER = 2, BOUND_NODE = 3,
 	FLAT_POLICER = 9, FLAT_POLICER_COLOUR = 6,
 	BUCKETS = 16384,
@@ -37,21 +37,15 @@ enum colour { GREEN, YELLOW, RED };
 
 #define NO_TERM 0xffffffffU
 
-/* Set before loading: the words of `filters` less one, and of the two-word counts of
- * one processor in `filter_counts` as a power of two, and of all less one. */
-volatile const __u32 filter_mask;
+/* Set before loading: the two-word counts of one processor in `filter_counts`, as a power of two, and the
+ * words of all less one. */
 volatile const __u32 filter_count_shift;
 volatile const __u32 filter_count_mask;
 
-/* The maps hold one value each, whose size is set before loading. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__uint(key_size, 4);
-	__uint(value_size, 4096);
-} filters SEC(".maps");
+/* The programs, and what bounds lead to: a mapped array of one value. */
+__u64 filters[1] SEC(".data.filters");
 
+/* The counts, likewise; the size is set before loading. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -105,13 +99,6 @@ struct {
 	__type(value, struct filter_scratch);
 } filter_scratch SEC(".maps");
 
-static __always_inline __u64 *filter_words(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&filters, &zero);
-}
-
 static __always_inline struct filter_scratch *filter_room(void)
 {
 	__u32 zero = 0;
@@ -119,9 +106,37 @@ static __always_inline struct filter_scratch *filter_room(void)
 	return bpf_map_lookup_elem(&filter_scratch, &zero);
 }
 
-/* Octet offsets: a compiler that shifts after the mask would lose the verifier. */
-#define WORD(m, mask, at) ((m)[(__u32)(at) & (mask)])
-#define HALF(m, mask, at) (((__u32 *)(m))[(__u32)(at) & ((mask) << 1 | 1)])
+/* Stand-ins for the size of `filters` less 8 and 4 octets: Go looks for an AND with one of them and puts
+ * in what the array has when it loads the program, as for tables.h. */
+#define MASK_FILTER_WORD 0x7e57ac08
+#define MASK_FILTER_HALF 0x7e57ac04
+
+#define FILTER_BOUND(offset, mask) asm volatile("%0 &= " #mask : "+r"(offset))
+#define FILTER_BOUNDED(offset, mask) FILTER_BOUND(offset, mask)
+
+static __always_inline char *filter_memory(void)
+{
+	char *p = (char *)filters;
+
+	asm volatile("" : "+r"(p)); /* the compiler believes that it is small */
+	return p;
+}
+
+static __always_inline __u64 WORD(__u32 at)
+{
+	__u64 offset = (__u64)at << 3;
+
+	FILTER_BOUNDED(offset, MASK_FILTER_WORD);
+	return *(volatile __u64 *)(filter_memory() + offset);
+}
+
+static __always_inline __u32 HALF(__u32 at)
+{
+	__u64 offset = (__u64)at << 2;
+
+	FILTER_BOUNDED(offset, MASK_FILTER_HALF);
+	return *(volatile __u32 *)(filter_memory() + offset);
+}
 
 static const __u8 lowest[64] = {
 	0,  1,  2,  53, 3,  7,  54, 27, 4,  38, 41, 8,  34, 55, 48, 28, 62, 5,  39, 46, 44, 42,
@@ -145,7 +160,7 @@ static __always_inline __u32 bit_count(__u64 x)
 }
 
 /* trie_find finds the vector of a key of at most 48 bits, at the left end of hi, or of 128. */
-static __always_inline __u32 trie_find(__u64 *m, __u32 mask, __u32 image, __u32 e, __u64 hi, __u64 lo, int steps)
+static __always_inline __u32 trie_find(__u32 image, __u32 e, __u64 hi, __u64 lo, int steps)
 {
 	for (int i = 0; i < steps; i++) {
 		__u32 n;
@@ -154,15 +169,15 @@ static __always_inline __u32 trie_find(__u64 *m, __u32 mask, __u32 image, __u32 
 			break;
 		if (e >> 30 == 1) {
 			n = e >> FLAT_STRIDE_SHIFT & FLAT_STRIDE_BITS;
-			e = HALF(m, mask, image * 2 + (e & ((1 << FLAT_STRIDE_SHIFT) - 1)) + (__u32)(hi >> ((64 - n) & 63)));
+			e = HALF(image * 2 + (e & ((1 << FLAT_STRIDE_SHIFT) - 1)) + (__u32)(hi >> ((64 - n) & 63)));
 		} else {
 			__u32 record = image + (e & (FLAT_STRIDE - 1));
-			__u64 want = WORD(m, mask, record), end = WORD(m, mask, record + 2), have;
+			__u64 want = WORD(record), end = WORD(record + 2), have;
 
 			n = end >> 32 & 63;
 			have = hi >> ((64 - n) & 63);
 			if (have != want) {
-				__u64 sides = WORD(m, mask, record + 1);
+				__u64 sides = WORD(record + 1);
 
 				return have < want ? sides : sides >> 32;
 			}
@@ -177,23 +192,28 @@ static __always_inline __u32 trie_find(__u64 *m, __u32 mask, __u32 image, __u32 
 	return e & (FLAT_STRIDE - 1);
 }
 
+/* filter_find is trie_find for a key of at most 48 bits. */
+__noinline __u32 filter_find(__u32 image, __u32 entry, __u64 key)
+{
+	return trie_find(image, entry, key, 0, FILTER_TRIE_STEPS);
+}
+
 /* filter_find6 is trie_find for an IPv6 address of the key in scratch. */
 __noinline __u32 filter_find6(__u32 image, __u32 entry, __u32 destination)
 {
 	struct filter_scratch *x = filter_room();
-	__u64 *m = filter_words();
 
-	if (!x || !m)
+	if (!x)
 		return 0;
 	if (destination)
-		return trie_find(m, filter_mask, image, entry, x->key.value[FIELD_DST_HI], x->key.value[FIELD_DST],
+		return trie_find(image, entry, x->key.value[FIELD_DST_HI], x->key.value[FIELD_DST],
 				 FILTER_WIDE_STEPS);
-	return trie_find(m, filter_mask, image, entry, x->key.value[FIELD_SRC_HI], x->key.value[FIELD_SRC],
+	return trie_find(image, entry, x->key.value[FIELD_SRC_HI], x->key.value[FIELD_SRC],
 			 FILTER_WIDE_STEPS);
 }
 
 /* column_vector finds the vector of a packet's value in a column: where in the map it is. */
-static __always_inline __u32 column_vector(__u64 *m, __u32 mask, __u32 image, __u64 column, __u64 missing,
+static __always_inline __u32 column_vector(__u32 image, __u64 column, __u64 missing,
 					   struct filter_key *k)
 {
 	__u32 field = column & 0xff;
@@ -202,14 +222,13 @@ static __always_inline __u32 column_vector(__u64 *m, __u32 mask, __u32 image, __
 		return image + (__u32)missing;
 	if (column >> 8 & 1)
 		return image + filter_find6(image, column >> 32, field == FIELD_DST);
-	return image + trie_find(m, mask, image, column >> 32, k->value[field & 31] << (column >> 16 & 63), 0,
-				 FILTER_TRIE_STEPS);
+	return image + filter_find(image, column >> 32, k->value[field & 31] << (column >> 16 & 63));
 }
 
 /* residue_holds says whether the packet has the options that term record demands. */
-static __always_inline int residue_holds(__u64 *m, __u32 mask, __u32 record, struct filter_key *k)
+static __always_inline int residue_holds(__u32 record, struct filter_key *k)
 {
-	__u64 r = WORD(m, mask, record + 2);
+	__u64 r = WORD(record + 2);
 	int some;
 
 	if (!(r >> 40 & 1))
@@ -220,8 +239,6 @@ static __always_inline int residue_holds(__u64 *m, __u32 mask, __u32 record, str
 
 /* A search for the first term of a program, from a term on, that a packet matches. */
 struct filter_search {
-	__u64 *m;
-	__u32 mask;
 	__u32 image;
 	__u32 from;
 	__u32 terms, order, heads; /* places in the map */
@@ -240,7 +257,7 @@ static __always_inline __u32 search_one(struct filter_search *s, struct filter_s
 		if (!m)
 			break;
 		t = lowest_bit(m);
-		if (residue_holds(s->m, s->mask, s->terms + FLAT_TERM * t, &x->key))
+		if (residue_holds(s->terms + FLAT_TERM * t, &x->key))
 			return t;
 		m &= m - 1;
 	}
@@ -252,11 +269,11 @@ static __always_inline __u32 search_one(struct filter_search *s, struct filter_s
 static __always_inline __u64 search_term(struct filter_search *s, struct filter_scratch *x, __u64 m)
 {
 	volatile struct filter_turn *n = &x->turn;
-	__u32 t = HALF(s->m, s->mask, n->first + lowest_bit(m));
+	__u32 t = HALF(n->first + lowest_bit(m));
 
 	if (t >= n->best)
 		return 0;
-	if (t < s->from || !residue_holds(s->m, s->mask, s->terms + FLAT_TERM * t, &x->key))
+	if (t < s->from || !residue_holds(s->terms + FLAT_TERM * t, &x->key))
 		return m & (m - 1);
 	n->best = t;
 	return 0;
@@ -266,50 +283,17 @@ static __always_inline __u64 search_term(struct filter_search *s, struct filter_
 __noinline __u64 filter_word(__u32 w, __u64 m)
 {
 	struct filter_scratch *x = filter_room();
-	__u64 *words = filter_words();
-	__u32 mask = filter_mask;
 
-	if (!x || !words)
+	if (!x)
 		return 0;
 	for (__u32 c = 0; c < FILTER_COLUMNS; c++) {
 		__u32 v = x->vector[c];
 
 		if (!v)
 			break;
-		m &= WORD(words, mask, v + w);
+		m &= WORD(v + w);
 	}
 	return m;
-}
-
-static __always_inline __u32 search_whole(struct filter_search *s, struct filter_scratch *x, __u64 words)
-{
-	volatile struct filter_turn *n = &x->turn;
-
-	n->m = 0;
-	n->words = words;
-	n->best = NO_TERM;
-	for (int i = 0; i < FILTER_STEPS; i++) {
-		__u64 m = n->m;
-		__u32 w;
-
-		if (m) {
-			n->m = search_term(s, x, m);
-			continue;
-		}
-		words = n->words;
-		if (!words)
-			return n->best;
-		w = lowest_bit(words);
-		n->words = words & (words - 1);
-		m = WORD(s->m, s->mask, s->heads + 2 * w + 1);
-		if ((__u32)m >= n->best)
-			return n->best;
-		if (m >> 32 < s->from)
-			continue;
-		n->m = filter_word(w, WORD(s->m, s->mask, s->heads + 2 * w));
-		n->first = s->order * 2 + (w << 6);
-	}
-	return SEARCH_END;
 }
 
 /* filter_summary is which of 64 words, of those in words, may have terms that all columns let
@@ -317,17 +301,15 @@ static __always_inline __u32 search_whole(struct filter_search *s, struct filter
 __noinline __u64 filter_summary(__u32 image, __u32 group, __u64 words)
 {
 	struct filter_scratch *x = filter_room();
-	__u64 *m = filter_words();
-	__u32 mask = filter_mask;
 
-	if (!x || !m)
+	if (!x)
 		return 0;
 	for (__u32 c = 0; c < FILTER_COLUMNS; c++) {
-		__u32 v = x->vector[c], wild = WORD(m, mask, image + FLAT_HEADER + FLAT_COLUMN * c + 2);
+		__u32 v = x->vector[c], wild = WORD(image + FLAT_HEADER + FLAT_COLUMN * c + 2);
 
 		if (!v)
 			break;
-		words &= WORD(m, mask, v + 2 * group) | WORD(m, mask, image + wild + group);
+		words &= WORD(v + 2 * group) | WORD(image + wild + group);
 	}
 	return words;
 }
@@ -336,21 +318,20 @@ __noinline __u64 filter_summary(__u32 image, __u32 group, __u64 words)
 __noinline __u64 filter_ranked_word(__u32 image, __u32 w, __u64 terms)
 {
 	struct filter_scratch *x = filter_room();
-	__u64 *m = filter_words(), bit = 1ULL << (w & 63);
-	__u32 mask = filter_mask;
+	__u64 bit = 1ULL << (w & 63);
 
-	if (!x || !m)
+	if (!x)
 		return 0;
 	for (__u32 c = 0; c < FILTER_COLUMNS; c++) {
-		__u32 v = x->vector[c] + 2 * (w >> 6), wild = WORD(m, mask, image + FLAT_HEADER + FLAT_COLUMN * c + 1) >> 32;
-		__u64 holds = WORD(m, mask, image + wild + w), summary = WORD(m, mask, v);
+		__u32 v = x->vector[c] + 2 * (w >> 6), wild = WORD(image + FLAT_HEADER + FLAT_COLUMN * c + 1) >> 32;
+		__u64 holds = WORD(image + wild + w), summary = WORD(v);
 
 		if (!x->vector[c])
 			break;
 		if (summary & bit) {
-			__u32 rank = WORD(m, mask, v + 1);
+			__u32 rank = WORD(v + 1);
 
-			holds |= WORD(m, mask, image + rank + bit_count(summary & (bit - 1)));
+			holds |= WORD(image + rank + bit_count(summary & (bit - 1)));
 		}
 		terms &= holds;
 		if (!terms)
@@ -359,12 +340,16 @@ __noinline __u64 filter_ranked_word(__u32 image, __u32 w, __u64 terms)
 	return terms;
 }
 
-static __always_inline __u32 search_ranked(struct filter_search *s, struct filter_scratch *x, __u32 summaries,
-					   __u32 groups)
+/* search_words goes through the words that may have terms which match: those in words and then, of
+ * ranked vectors, those of the further groups of 64. */
+static __always_inline __u32 search_words(struct filter_search *s, struct filter_scratch *x, __u64 words,
+					  __u32 summaries, __u32 groups)
 {
 	volatile struct filter_turn *n = &x->turn;
 
-	n->m = n->words = n->group = 0;
+	n->m = 0;
+	n->words = words;
+	n->group = groups ? 0 : 1;
 	n->best = NO_TERM;
 	for (int i = 0; i < FILTER_STEPS; i++) {
 		__u64 m = n->m, words;
@@ -377,20 +362,21 @@ static __always_inline __u32 search_ranked(struct filter_search *s, struct filte
 		words = n->words;
 		w = n->group;
 		if (!words) {
-			if (w == groups)
+			if (w >= groups)
 				return n->best;
-			n->words = filter_summary(s->image, w, WORD(s->m, s->mask, summaries + w));
+			n->words = filter_summary(s->image, w, WORD(summaries + w));
 			n->group = w + 1;
 			continue;
 		}
 		w = ((w - 1) << 6) + lowest_bit(words);
 		n->words = words & (words - 1);
-		m = WORD(s->m, s->mask, s->heads + 2 * w + 1);
+		m = WORD(s->heads + 2 * w + 1);
 		if ((__u32)m >= n->best)
 			return n->best;
 		if (m >> 32 < s->from)
 			continue;
-		n->m = filter_ranked_word(s->image, w, WORD(s->m, s->mask, s->heads + 2 * w));
+		m = WORD(s->heads + 2 * w);
+		n->m = groups ? filter_ranked_word(s->image, w, m) : filter_word(w, m);
 		n->first = s->order * 2 + (w << 6);
 	}
 	return SEARCH_END;
@@ -401,46 +387,44 @@ static __always_inline __u32 search_ranked(struct filter_search *s, struct filte
 __noinline __u32 filter_search(__u32 image, __u32 from)
 {
 	struct filter_scratch *x = filter_room();
-	struct filter_search s = { .m = filter_words(), .mask = filter_mask, .image = image, .from = from };
+	struct filter_search s = { .image = image, .from = from };
 	__u64 head, places, m;
-	__u32 form;
+	__u32 form, groups = 0;
 
-	if (!x || !s.m)
+	if (!x)
 		return SEARCH_END;
-	head = WORD(s.m, s.mask, image);
-	places = WORD(s.m, s.mask, image + 2);
-	s.terms = image + (__u32)(WORD(s.m, s.mask, image + 1) >> 32);
+	head = WORD(image);
+	places = WORD(image + 2);
+	s.terms = image + (__u32)(WORD(image + 1) >> 32);
 	s.order = image + (__u32)places;
 	s.heads = image + (__u32)(places >> 32);
 	if (from >= head >> 32)
 		return NO_TERM;
 	form = head >> 8 & 0xff;
-	m = WORD(s.m, s.mask, form == FORM_ONE ? s.heads : image + (__u32)WORD(s.m, s.mask, image + 3));
+	m = WORD(form == FORM_ONE ? s.heads : image + (__u32)WORD(image + 3));
 	for (__u32 c = 0; c < FILTER_COLUMNS; c++) {
 		__u32 at = image + FLAT_HEADER + FLAT_COLUMN * c, v;
-		__u64 column = WORD(s.m, s.mask, at);
+		__u64 column = WORD(at);
 
 		x->vector[c] = 0;
 		if (!column)
 			break;
-		v = column_vector(s.m, s.mask, image, column, WORD(s.m, s.mask, at + 1), &x->key);
+		v = column_vector(image, column, WORD(at + 1), &x->key);
 		if (form == FORM_RANKED) {
 			x->vector[c] = v;
 			continue;
 		}
-		m &= WORD(s.m, s.mask, v);
+		m &= WORD(v);
 		if (!m)
 			return NO_TERM;
 		x->vector[c] = v + 1;
 	}
 	x->vector[FILTER_COLUMNS] = 0;
-	switch (form) {
-	case FORM_ONE:
+	if (form == FORM_ONE)
 		return search_one(&s, x, m);
-	case FORM_WHOLE:
-		return search_whole(&s, x, m);
-	}
-	return search_ranked(&s, x, image + (__u32)WORD(s.m, s.mask, image + 3), ((head >> 16 & 0xffff) + 63) >> 6);
+	if (form == FORM_RANKED)
+		groups = ((head >> 16 & 0xffff) + 63) >> 6;
+	return search_words(&s, x, groups ? 0 : m, image + (__u32)WORD(image + 3), groups);
 }
 
 /* filter_parse fills the key in scratch. */
@@ -463,16 +447,15 @@ static __always_inline int hand_up(struct filter_packet *p, enum filter_up why)
 __noinline int filter_run(struct xdp_md *ctx, struct filter_packet *p, __u32 bound)
 {
 	struct filter_scratch *x = filter_room();
-	__u64 *m = filter_words();
-	__u32 mask = filter_mask, from = 0, node, need;
+	__u32 from = 0, node, need;
 
 	if (!p)
 		return FILTER_UP;
-	if (!x || !m)
+	if (!x)
 		return hand_up(p, UP_IMAGE);
-	need = WORD(m, mask, bound);
-	if (WORD(m, mask, bound) >> 32)
-		return hand_up(p, WORD(m, mask, bound) >> 32);
+	need = WORD(bound);
+	if (WORD(bound) >> 32)
+		return hand_up(p, WORD(bound) >> 32);
 	/* What colours an earlier policer gives isn't known before filter_commit. */
 	if (p->marked && need & (FIELD(DSCP) | FIELD(LOSS_PRIORITY) | FIELD(FORWARDING_CLASS)))
 		return hand_up(p, UP_POLICER);
@@ -484,7 +467,7 @@ __noinline int filter_run(struct xdp_md *ctx, struct filter_packet *p, __u32 bou
 	}
 	node = bound + BOUND_HEADER;
 	for (int i = 0; i < FILTER_HITS; i++) {
-		__u64 at = WORD(m, mask, node), more = WORD(m, mask, node + 1), action, to;
+		__u64 at = WORD(node), more = WORD(node + 1), action, to;
 		__u32 image = at, own = at >> 32, hits = p->hits, t, terms, record;
 		struct filter_hit *h;
 		__u8 does;
@@ -492,22 +475,22 @@ __noinline int filter_run(struct xdp_md *ctx, struct filter_packet *p, __u32 bou
 		t = filter_search(image, from);
 		if (t == SEARCH_END)
 			return hand_up(p, UP_STEPS);
-		terms = WORD(m, mask, image) >> 32;
+		terms = WORD(image) >> 32;
 		p->term = t == NO_TERM ? -1 : (__s32)(t + (__u32)more);
 		if (t > terms)
 			t = terms; /* the end of the filter */
-		record = image + (__u32)(WORD(m, mask, image + 1) >> 32) + FLAT_TERM * t;
-		action = WORD(m, mask, record);
-		to = WORD(m, mask, record + 1);
-		if (WORD(m, mask, record + 2) >> 32 & 0xff)
-			return hand_up(p, WORD(m, mask, record + 2) >> 32 & 0xff);
+		record = image + (__u32)(WORD(image + 1) >> 32) + FLAT_TERM * t;
+		action = WORD(record);
+		to = WORD(record + 1);
+		if (WORD(record + 2) >> 32 & 0xff)
+			return hand_up(p, WORD(record + 2) >> 32 & 0xff);
 		if (hits >= 2 * FILTER_HITS)
 			return hand_up(p, UP_STEPS);
 		barrier_var(hits); /* the compiler would drop the mask, which the verifier wants */
 		h = &x->hits[hits & (2 * FILTER_HITS - 1)];
 		does = action >> 16;
 		h->tally = to >> 32;
-		h->own = own ? HALF(m, mask, own * 2 + t) : 0;
+		h->own = own ? HALF(own * 2 + t) : 0;
 		h->policer = 0;
 		h->hook = p->hook;
 		h->does = does;
@@ -527,12 +510,12 @@ __noinline int filter_run(struct xdp_md *ctx, struct filter_packet *p, __u32 bou
 			key_update(&x->key, p);
 		}
 		if (does & DOES_POLICE) {
-			__u32 policer = HALF(m, mask, (__u32)WORD(m, mask, node + 2) * 2 + (__u32)WORD(m, mask, record + 3));
+			__u32 policer = HALF((__u32)WORD(node + 2) * 2 + (__u32)WORD(record + 3));
 			__u8 kind = action;
 
 			if (!policer)
 				return hand_up(p, UP_POLICER);
-			if (WORD(m, mask, policer) >> 24 & 0xff) {
+			if (WORD(policer) >> 24 & 0xff) {
 				if (kind == KIND_NEXT_TERM || kind == KIND_NEXT_FILTER)
 					return hand_up(p, UP_POLICER);
 				p->marked = 1;
@@ -556,7 +539,7 @@ __noinline int filter_run(struct xdp_md *ctx, struct filter_packet *p, __u32 bou
 			from = t + 1;
 			continue;
 		case KIND_NEXT_FILTER:
-			node = HALF(m, mask, (__u32)(more >> 32) * 2 + (__u32)to);
+			node = HALF((__u32)(more >> 32) * 2 + (__u32)to);
 			from = 0;
 			continue;
 		}

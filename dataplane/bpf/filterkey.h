@@ -52,19 +52,20 @@ struct filter_packet {
 	__u8 ttl;
 	__u8 dscp;
 	__u8 hook;     /* 0 for input, 1 for output */
+	__u8 stripped; /* the device has taken a tag out of the frame */
 	/* ---- */
 	__u8 set_dscp; /* a filter has set dscp: it is to be written to the packet */
 	__u8 loss;
 	__u8 class;
 	__u8 why;      /* enum filter_up */
+	__u8 policed;  /* a policer is to be asked */
 	__u16 mark;
 	__u16 hits;    /* terms met, for filter_commit */
+	__u8 marked;   /* a policer may write to the packet */
+	__u8 zero;
 	__u32 parsed;  /* fields for which the key is filled; 0 while it isn't */
 	__u32 to;      /* an instance or a next hop, by the verdict */
 	__s32 term;    /* that decided, -1 for the end of the filter */
-	__u8 policed;  /* a policer is to be asked */
-	__u8 marked;   /* and it may write to the packet */
-	__u8 zero[2];
 };
 
 #define IPV4_HEADER 20
@@ -303,7 +304,7 @@ static __always_inline int key_parse(struct xdp_md *ctx, struct filter_key *k, s
 	p->why = UP_SHORT;
 	if (p->inet6 ? key6(k, p, l3, end, need) : key4(k, p, l3, end, need))
 		return -1;
-	if (need & FIELDS_FRAME && key_frame(k, p, frame, end))
+	if (need & FIELDS_FRAME && (p->stripped || key_frame(k, p, frame, end)))
 		return -1;
 	p->parsed = need | 1U << 31;
 	return 0;

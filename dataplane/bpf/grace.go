@@ -29,7 +29,11 @@ func newGrace() (*grace, error) {
 			return &grace{}, nil
 		}
 	}
-	inner := &ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1}
+	return graceByMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+}
+
+// graceByMap waits by changing a map of maps.
+func graceByMap(inner *ebpf.MapSpec) (*grace, error) {
 	outer, err := ebpf.NewMap(&ebpf.MapSpec{Name: "grace", Type: ebpf.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 1, InnerMap: inner})
 	if err != nil {
 		return nil, fmt.Errorf("make map grace: %w", explain(err))

@@ -7,7 +7,8 @@
 #include <linux/types.h>
 
 enum {
-	ENTRY_NEXT_HOPS = 8 /* offset of the directory's word */
+	ENTRY_NEXT_HOPS = 8, /* offset of the directory's word */
+	ENTRY_INSTANCES = 9,
 };
 
 enum next_hop_kind {
@@ -43,7 +44,7 @@ enum {
 	FAMILY_RPF_LOOSE = 16,
 };
 
-#define OWN_MOST 8
+#define OWN_MOST 32
 
 struct unit_family {
 	__u32 table;
@@ -52,9 +53,9 @@ struct unit_family {
 	__u32 own;
 	__u8 own_count;
 	__u8 flags;
-	__u16 group;
+	__u16 zero;
 	__u32 filter;
-	__u32 spare;
+	__u32 group;
 };
 
 struct unit {

@@ -19,7 +19,7 @@ func TestLayout(t *testing.T) {
 	}
 	fam := func(i int, base uint32) layout.UnitFamily {
 		return layout.UnitFamily{Table: base + 1, Sources: base + 2, OwnBits: uint64(base + 3), Own: base + 4, OwnCount: uint8(base + 5),
-			Flags: uint8(base + 6), Group: uint16(base + 7), Filter: base + 8}
+			Flags: uint8(base + 6), Group: base + 7, Filter: base + 8}
 	}
 	unit := layout.Unit{Station: [6]byte{1, 2, 3, 4, 5, 6}, Flags: 7, IfIndex: 8, Tally: 9, Families: [2]layout.UnitFamily{fam(0, 10), fam(1, 30)}}
 	neighbor := layout.Neighbor{HeaderLen: 22, Flags: 1, MTU: [2]uint16{1500, 1280}, Port: 3, IfIndex: 4, Tally: 5, Filter: [2]uint32{6, 7}, Device: 8}
@@ -33,7 +33,7 @@ func TestLayout(t *testing.T) {
 		at := fmt.Sprintf("families[%d].", i)
 		return map[string]uint64{
 			at + "table": uint64(f.Table), at + "sources": uint64(f.Sources), at + "own_bits": f.OwnBits, at + "own": uint64(f.Own),
-			at + "own_count": uint64(f.OwnCount), at + "flags": uint64(f.Flags), at + "group": uint64(f.Group), at + "filter": uint64(f.Filter), at + "spare": 0,
+			at + "own_count": uint64(f.OwnCount), at + "flags": uint64(f.Flags), at + "group": uint64(f.Group), at + "filter": uint64(f.Filter), at + "zero": 0,
 		}
 	}
 	unitFields := map[string]uint64{"flags": 7, "ifindex": 8, "tally": 9}

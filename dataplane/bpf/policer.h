@@ -12,7 +12,7 @@
 /* How often a bucket is tried that others take from at the same time. Each failure is a packet of
  * theirs that got through, so that this many in a row don't happen; a packet that it happened to
  * would be over the rate. */
-#define BUCKET_TRIES 32
+#define BUCKET_TRIES 16
 
 /* bucket_ticks is how long units of a cost take, to the bit as in Go, which has 128 bits. */
 static __always_inline __u64 bucket_ticks(__u64 units, __u64 cost)
@@ -119,22 +119,19 @@ __noinline int bucket_take_over(__u32 place, __u64 now, __u64 ticks, __u64 size,
 /* filter_police measures a packet and returns what its colour does: the colour's word. */
 __noinline __u64 filter_police(__u32 policer, __u32 octets, __u32 loss)
 {
-	__u64 *m = filter_words();
-	__u32 mask = filter_mask, first, second;
+	__u32 first, second;
 	__u64 what, units, ticks, size;
 	__u64 now = bpf_ktime_get_ns() << TICK_BITS;
 	enum colour was = GREEN, is = GREEN;
 
-	if (!m)
-		return 0;
-	what = WORD(m, mask, policer);
-	first = WORD(m, mask, policer + 5);
-	second = WORD(m, mask, policer + 5) >> 32;
+	what = WORD(policer);
+	first = WORD(policer + 5);
+	second = WORD(policer + 5) >> 32;
 	units = what >> 16 & 0xff ? 1 : octets;
 	if (what >> 8 & 0xff)
 		was = loss == 0 ? GREEN : loss < 3 ? YELLOW : RED;
-	ticks = bucket_ticks(units, WORD(m, mask, policer + 1));
-	size = WORD(m, mask, policer + 2);
+	ticks = bucket_ticks(units, WORD(policer + 1));
+	size = WORD(policer + 2);
 	switch (what & 0xff) {
 	case TWO_COLOUR:
 		if (was != GREEN || !bucket_take(first, now, ticks, size))
@@ -143,15 +140,15 @@ __noinline __u64 filter_police(__u32 policer, __u32 octets, __u32 loss)
 	case SINGLE_RATE:
 		if (bucket_take_over(first, now, was == GREEN ? ticks : NEVER_FITS, size, second))
 			break;
-		is = was != RED && bucket_take_debt(second, ticks, WORD(m, mask, policer + 4)) ? YELLOW : RED;
+		is = was != RED && bucket_take_debt(second, ticks, WORD(policer + 4)) ? YELLOW : RED;
 		break;
 	case TWO_RATE:
-		if (was == RED || !bucket_take(second, now, bucket_ticks(units, WORD(m, mask, policer + 3)),
-					       WORD(m, mask, policer + 4)))
+		if (was == RED || !bucket_take(second, now, bucket_ticks(units, WORD(policer + 3)),
+					       WORD(policer + 4)))
 			is = RED;
 		else if (was == YELLOW || !bucket_take(first, now, ticks, size))
 			is = YELLOW;
 		break;
 	}
-	return WORD(m, mask, policer + FLAT_POLICER_COLOUR + is);
+	return WORD(policer + FLAT_POLICER_COLOUR + is);
 }

@@ -30,6 +30,10 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps");
 
+#ifdef FILTERS
+#include "filter.h"
+#endif
+#include "hooks.h"
 #include "fast.h"
 
 static __always_inline void count(__u32 queue, enum outcome outcome)

@@ -105,8 +105,22 @@ static __always_inline __u32 count_bits(__u64 x)
 #define FIB_LEVELS4 6
 #define FIB_LEVELS6 22
 
+/* A leaf that a block may have for an address: the block, and its bitmap as far
+ * as the address's slot; no bits, no leaf. */
+struct leaf {
+	__u64 block, bits;
+};
+
+static __always_inline __u32 leaf_value(struct leaf *l)
+{
+	__u32 leaf = count_bits(l->bits);
+
+	return table_half(2 * l->block - (leaf & ~1u) + (leaf & 1));
+}
+
 /* fib_find is Lookup4 and Lookup6 of vrf/fib, with the address left-aligned in
- * hi and lo. */
+ * hi and lo. The leaf of a block is looked at only when no block below has one:
+ * of the last two it remembers where. */
 static __always_inline __u32 fib_find(__u32 record, int family, __u64 hi, __u64 lo, int levels)
 {
 	__u64 root = table_word(record + family);
@@ -122,6 +136,10 @@ static __always_inline __u32 fib_find(__u32 record, int family, __u64 hi, __u64 
 	} else {
 		hi <<= bits;
 	}
+	/* No bits, but the verifier does not know, and need not tell apart by which
+	 * blocks a lookup came. */
+	struct leaf last = { .bits = table_word(0) }, before = last;
+
 	for (int level = 0; level < levels && ref; level++) {
 		__u64 h = ref >> 1;
 
@@ -147,15 +165,32 @@ static __always_inline __u32 fib_find(__u32 record, int family, __u64 hi, __u64 
 		} else {
 			hi <<= 6;
 		}
-		__u64 kids = table_word(h + 2);
-		__u32 leaf = count_bits(table_word(h + 1) & upto);
-		__u32 found = table_half(2 * h - (leaf & ~1u) + (leaf & 1));
+		__u64 kids = table_word(h + 2), leaves = table_word(h + 1) & upto;
 
-		if (found)
-			best = found;
+		if (before.bits) {
+			__u32 found = leaf_value(&before);
+
+			if (found)
+				best = found;
+		}
+		before = last;
+		last.block = h;
+		last.bits = leaves;
 		if (!(kids >> bit & 1))
 			break;
 		ref = table_half(2 * h + 6 + 2 * (ref & 1) + count_bits(kids & upto));
+	}
+	if (last.bits) {
+		__u32 found = leaf_value(&last);
+
+		if (found)
+			return found;
+	}
+	if (before.bits) {
+		__u32 found = leaf_value(&before);
+
+		if (found)
+			return found;
 	}
 	return best;
 }

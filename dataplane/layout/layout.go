@@ -24,6 +24,9 @@ const (
 	// offset in the upper half, the number of ids that it has room for in the
 	// lower one.
 	EntryNextHops = 0
+	// EntryInstances leads likewise to the records of the instances' tables by the
+	// instances' indexes, a word each, of which 0 is none.
+	EntryInstances = 1
 )
 
 // The kinds of a next hop, in the lowest octet of its first word. What the word
@@ -92,14 +95,14 @@ type UnitFamily struct {
 	Own      uint32 // offset of the addresses: a word each, or two for IPv6
 	OwnCount uint8  // how many; OwnMany for more than are compared
 	Flags    uint8
-	Group    uint16
-	Filter   uint32 // where its input filter begins; 0 for none
+	Filter   uint32 // where its input filter stands (dataplane/bpf/filters); 0 for none
+	Group    uint32 // its interface group
 }
 
 // OwnMany is an OwnCount that says: ask the user path.
 const (
 	OwnMany = 255
-	OwnMost = 8
+	OwnMost = 32
 )
 
 // A Unit is an ifl.
@@ -126,8 +129,8 @@ func (u *Unit) Words() (w [UnitWords]uint64) {
 		at := w[2+4*i:]
 		at[0] = uint64(f.Sources)<<32 | uint64(f.Table)
 		at[1] = f.OwnBits
-		at[2] = uint64(f.Group)<<48 | uint64(f.Flags)<<40 | uint64(f.OwnCount)<<32 | uint64(f.Own)
-		at[3] = uint64(f.Filter)
+		at[2] = uint64(f.Flags)<<40 | uint64(f.OwnCount)<<32 | uint64(f.Own)
+		at[3] = uint64(f.Group)<<32 | uint64(f.Filter)
 	}
 	return w
 }
@@ -146,7 +149,7 @@ type Neighbor struct {
 	Port      uint32    // key of the port in tx_ports; 0: ask the user path
 	IfIndex   uint32    // of the unit that it is on
 	Tally     uint32    // place of that unit's counters
-	Filter    [2]uint32 // where that unit's output filters begin; 0 for none
+	Filter    [2]uint32 // where that unit's output filters stand; 0 for none
 	Device    uint32    // the kernel's index of the port's device
 }
 

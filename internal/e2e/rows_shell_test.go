@@ -160,6 +160,14 @@ func rowTab(t *testing.T, w *world) {
 	c.Type("1")
 	c.Key(keyTab)
 	c.ExpectRow(`# edit interface ge1 unit 10$`)
+	c.Fresh()
+	c.Type("set interface ge0 m")
+	c.Key(keyTab)
+	c.Expect(`^ +mac-address +The device's own address`)
+	c.Expect(`^ +mru +The largest frame`)
+	c.Type("r")
+	c.Key(keyTab)
+	c.ExpectRow(`# set interface ge0 mru$`)
 }
 
 func rowSpace(t *testing.T, w *world) {
@@ -195,6 +203,12 @@ func rowTypes(t *testing.T, w *world) {
 	s.Type("edit interface ge0 unit 0 family ?")
 	s.Expect(`(?s)inet\n.*inet6\n`)
 	s.Fresh()
+	s.Type("set interface ge0 mru ?")
+	s.Expect(`(?s)<86..9600> +The largest frame.*\(uint16 86\.\.9600,\s+default\s+1518\)`)
+	s.Fresh()
+	s.Type("set interface ge0 type ?")
+	s.Expect(`(?s)ethernet\n.*loopback\n`)
+	s.Fresh()
 	s.Type("run ping x count ?")
 	s.Expect(`<0..2147483647> +packets to send; 0 for no end \(packets\), default 5`)
 }
@@ -222,6 +236,8 @@ func rowLive(t *testing.T, w *world) {
 		{"edit instance default static-route ", `static-route 10\.0\.0\.0/8`},
 		{"edit filter ", `filter edge`},
 		{"edit filter edge term ", `(?s)\* a.*\* b`},
+		{"set interface ge0 unit 0 family inet instance ", `(?s)blue.*default`},
+		{"set interface ge0 unit 0 family inet filter input ", `filter input edge`},
 	} {
 		cfg.Fresh()
 		cfg.Type(c.line)
@@ -238,6 +254,9 @@ func rowMarks(t *testing.T, w *world) {
 	s.Fresh()
 	s.Type("edit interface ge0 ?")
 	s.Expect(`^> unit +`)
+	s.Fresh()
+	s.Type("rename interface ge0 ?")
+	s.Expect(`^\+ to +`)
 }
 
 func rowMeant(t *testing.T, w *world) {

@@ -35,7 +35,7 @@ var layers = []struct {
 // standard library, by what they may import.
 var leaves = map[string][]string{
 	"unsafe":                       {"gen/configpb", "vrf/fib", "dataplane", "dataplane/bpf", "dataplane/xsk", "dataplane/afpacket", "dataplane/ethtool", "dataplane/host", "intf/kernel"},
-	"golang.org/x/sys/unix":        {"dataplane", "dataplane/xsk", "dataplane/afpacket", "dataplane/bpf", "dataplane/driver", "dataplane/ethtool", "dataplane/host", "intf/kernel", "cmd/routerd", "cmd/routerd/northbound", "cmd/routerd/datastore", "cmd/rcli/editor"},
+	"golang.org/x/sys/unix":        {"dataplane", "dataplane/xsk", "dataplane/afpacket", "dataplane/bpf", "dataplane/driver", "dataplane/ethtool", "dataplane/host", "intf/kernel", "cmd/routerd", "cmd/routerd/northbound", "cmd/routerd/datastore", "cmd/rcli/editor", "cmd/rcli/tty"},
 	"github.com/vishvananda/":      {"dataplane/xsk", "dataplane/afpacket", "dataplane/bpf", "dataplane/driver", "dataplane/ethtool", "dataplane/ethtool", "dataplane/host", "intf/kernel"},
 	"github.com/cilium/ebpf":       {"dataplane/bpf", "dataplane/afpacket", "dataplane/xsk", "dataplane/driver"},
 	"google.golang.org/grpc":       {"cmd/routerd", "cmd/rcli", "gen/configpb"},

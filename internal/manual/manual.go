@@ -93,7 +93,7 @@ func (p *Page) Sub(title string) { fmt.Fprintf(&p.text, "\n### %s\n\n", escape(t
 // Text adds a paragraph, or several.
 func (p *Page) Text(text string) { fmt.Fprintf(&p.text, "%s\n\n", escape(strings.TrimSpace(text))) }
 
-// Code adds lines as they are.
+// Code adds lines as they are, not directly behind an Item.
 func (p *Page) Code(text string) {
 	p.text.WriteString("```\n" + strings.TrimRight(text, "\n") + "\n```\n\n")
 }

@@ -180,6 +180,24 @@ func (t *Table) Release(now time.Duration, key Key) []Action {
 	return t.out
 }
 
+// Forget takes what was learned of the neighbour away, as if it had never been heard
+// of: one that is held is asked for at once. A static one stays.
+func (t *Table) Forget(now time.Duration, key Key) []Action {
+	t.begin()
+	u, e := t.find(key)
+	switch {
+	case e == nil || e.static:
+	case e.holds == 0:
+		t.remove(u, e, EntryRemoved)
+	case u.params.up(intf.FamilyOf(key.Addr)):
+		t.dropQueue(e, EntryRemoved)
+		t.timers.stop(&e.timer)
+		e.retry = 0
+		t.solicit(now, u, e)
+	}
+	return t.out
+}
+
 // SetStatic makes key a static neighbour, or changes its link-layer address. It
 // is not asked for, and no message changes it. It may come before SetInterface.
 func (t *Table) SetStatic(now time.Duration, key Key, mac intf.MAC) []Action {

@@ -326,3 +326,25 @@ func TestStormOfUnresolvedAddresses(t *testing.T) {
 	t.Logf("%d packets, at most %d unresolved of %d entries, heap %d kB then %d kB, drops %v, rejects %d",
 		in, most, all, heap[0]>>10, heap[1]>>10, w.Counters().Drops, w.Counters().Rejects)
 }
+
+// What is forgotten is as if it had never been heard of; what a route uses is asked
+// for at once, and a static one stays.
+func TestForget(t *testing.T) {
+	w := newWorld(t, Limits{})
+	w.reach("192.0.2.9")
+	w.Forget(w.now, key("192.0.2.9"))
+	w.none("192.0.2.9")
+	w.Hold(w.now, key("192.0.2.254"))
+	w.Input(w.now, arpReply("192.0.2.254", "192.0.2.1", theirs))
+	w.state("192.0.2.254", Reachable)
+	w.Forget(w.now, key("192.0.2.254"))
+	w.state("192.0.2.254", Incomplete)
+	w.Input(w.now, arpReply("192.0.2.254", "192.0.2.1", others))
+	w.state("192.0.2.254", Reachable)
+	w.SetStatic(w.now, key("192.0.2.10"), theirs)
+	w.Forget(w.now, key("192.0.2.10"))
+	w.state("192.0.2.10", Permanent)
+	if got := w.Forget(w.now, key("192.0.2.77")); len(got) != 0 {
+		t.Errorf("nobody: %v", got)
+	}
+}

@@ -27,8 +27,8 @@ var rootSteps = [...]struct {
 	bits     uint
 	min, max int // routes: fewer make the root smaller, more make it larger
 }{
-	{bits: 0, min: 0, max: 4 << 10},
-	{bits: 12, min: 1 << 10, max: 64 << 10},
+	{bits: 0, min: 0, max: 512},
+	{bits: 12, min: 256, max: 64 << 10},
 	{bits: 18, min: 16 << 10, max: 1 << 62},
 }
 

@@ -70,6 +70,7 @@ type Command struct {
 	Args    []Arg
 	Effect  Effect
 	Hidden  bool // in neither completion nor help
+	Live    bool // it goes on until it is stopped, or talks to the person: never paged
 	Run     func(ctx context.Context, env *Env, in *Input) error
 }
 

@@ -28,7 +28,7 @@ type Completion struct {
 func (c *Completion) Insert() (text string, finished, ok bool) {
 	var list []Candidate
 	for _, x := range c.Candidates {
-		if !x.Place {
+		if !x.Place && !x.Pipe {
 			list = append(list, x)
 		}
 	}

@@ -424,7 +424,8 @@ func (r *reader) begin(a *Arg) {
 // step takes a word of a path. A keyword of the command ends the path where the
 // model has no such word.
 func (r *reader) step(tok Token) error {
-	err := r.walk.Next(tok.Text, tok.Quoted || r.exact)
+	absolute := r.walk.Fresh() && strings.HasPrefix(tok.Text, "/")
+	err := r.walk.Next(tok.Text, tok.Quoted || r.exact && !absolute)
 	if err == nil {
 		return nil
 	}

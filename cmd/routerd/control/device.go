@@ -98,6 +98,7 @@ type device struct {
 	fast     fastPart
 	changed  time.Time // of the last change of its state
 	status   intf.OperStatus
+	meter    meter
 }
 
 func (r *Router) wantDevice(name string, spec *intf.DeviceSpec) error {

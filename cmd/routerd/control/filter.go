@@ -36,6 +36,12 @@ type packetFilter struct {
 	took    time.Duration // its compilation
 	hops    []routing.NextHopID
 	reason  string // why it discards everything instead of what is wanted
+
+	// What it had counted when its counters were cleared, by term, of all places
+	// together and of each; nil for never.
+	base    map[string]models.PacketCount
+	places  map[filter.Place]map[string]models.PacketCount
+	cleared time.Time
 }
 
 // filterTable is what the router knows of filters.
@@ -389,7 +395,7 @@ func (r *Router) FilterState(name string) (s models.FilterState, ok bool) {
 	if f == nil {
 		return s, false
 	}
-	s = models.FilterState{Name: name, Applied: f.applied, CompileTime: f.took, Reason: f.reason}
+	s = models.FilterState{Name: name, Applied: f.applied, CompileTime: f.took, Reason: f.reason, Cleared: f.cleared}
 	for _, u := range r.units {
 		for _, fam := range u.families {
 			if fam == nil {
@@ -409,11 +415,11 @@ func (r *Router) FilterState(name string) (s models.FilterState, ok bool) {
 	// One that discards everything has no terms but the end.
 	for i := range f.applied.Spec.Terms {
 		if len(counts) == len(f.applied.Spec.Terms)+1 {
-			s.Terms = append(s.Terms, models.PacketCount(counts[i].Count))
+			s.Terms = append(s.Terms, since(f.base, counts[i].Term, models.PacketCount(counts[i].Count)))
 		}
 	}
 	if n := len(counts); n > 0 {
-		s.Unmatched = models.PacketCount(counts[n-1].Count)
+		s.Unmatched = since(f.base, counts[n-1].Term, models.PacketCount(counts[n-1].Count))
 	}
 	return s, true
 }
@@ -435,9 +441,10 @@ func (r *Router) placeCounts(u *unit, fam *family) []models.FilterCount {
 			if !f.applied.CountsPerPlace() {
 				continue
 			}
-			for _, c := range r.engine.Filters().PlaceCounts(todo[0], filter.Place{Hook: hook, Unit: u.index}) {
+			place := filter.Place{Hook: hook, Unit: u.index}
+			for _, c := range r.engine.Filters().PlaceCounts(todo[0], place) {
 				if c.Term != "" {
-					list = append(list, models.FilterCount{Hook: hook, Filter: todo[0], Term: c.Term, PacketCount: models.PacketCount(c.Count)})
+					list = append(list, models.FilterCount{Hook: hook, Filter: todo[0], Term: c.Term, PacketCount: since(f.places[place], c.Term, models.PacketCount(c.Count))})
 				}
 			}
 		}

@@ -337,5 +337,5 @@ func (r *Router) tick(ctx context.Context) time.Duration {
 	if due, ok := r.neighbors.Next(); ok {
 		next = min(next, max(due-r.clock(), 0))
 	}
-	return next
+	return min(next, r.measure(now))
 }

@@ -119,6 +119,7 @@ type Router struct {
 	// oldNamespaces are to be let go once nothing is in them.
 	oldNamespaces []string
 	wake          chan struct{}              // the timers have changed
+	measured      time.Time                  // when rates were taken last
 	waiting       map[models.Object]struct{} // devices and units that are pending
 	booted        time.Time
 	started       time.Time // when the clock read zero

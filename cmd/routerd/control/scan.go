@@ -20,7 +20,7 @@ func (r *Router) UnitCounters(dst []models.UnitCounters, device string) []models
 		}
 		s := models.UnitCounters{Key: key, Up: t.Down.Status() == intf.OperUp}
 		if c, ok := r.engine.UnitCounters(t.Index); ok {
-			s.Counters = models.Counters(c)
+			s.Counters = u.meter.shown(models.Counters(c))
 		}
 		s.RPFFailed = r.engine.RPFDrops(u.index)
 		for i, f := range intf.Families {

@@ -112,6 +112,10 @@ func (r *Router) Instances() []string {
 func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.deviceState(name)
+}
+
+func (r *Router) deviceState(name string) (s models.DeviceState, ok bool) {
 	d, t := r.devices[name], r.tree.Device(name)
 	if d == nil || t == nil {
 		return s, false
@@ -162,6 +166,8 @@ func (r *Router) DeviceState(name string) (s models.DeviceState, ok bool) {
 		s.Drops[reason] += n
 		s.Counters.InDiscards += n
 	}
+	s.Counters, s.Cleared, s.Rates = d.meter.shown(s.Counters), d.meter.cleared, d.meter.rates
+	d.meter.shownDrops(s.Drops)
 	return s, true
 }
 
@@ -184,7 +190,7 @@ func (r *Router) UnitState(key intf.UnitKey) (s models.UnitState, ok bool) {
 	spec := t.Spec
 	s = models.UnitState{Key: key, Applied: &spec, IfIndex: t.Index, Oper: t.Down.Status(), OperReason: t.Reason, LastChange: u.changed, Apply: r.unitApply(t)}
 	if c, ok := r.engine.UnitCounters(t.Index); ok {
-		s.Counters = models.Counters(c)
+		s.Counters, s.Cleared, s.Rates = u.meter.shown(models.Counters(c)), u.meter.cleared, u.meter.rates
 	}
 	for _, f := range intf.Families {
 		if tf := t.Family(f); tf != nil {

@@ -38,6 +38,7 @@ type unit struct {
 	host     *host.Spec
 	changed  time.Time
 	status   intf.OperStatus
+	meter    meter
 }
 
 // A family is an iff as applied.

@@ -47,12 +47,13 @@ type Options struct {
 type Log struct {
 	*Remotes
 	local slog.Handler
+	ring  *ring
 	file  *file // nil for standard error
 }
 
 // New opens the log. The error says what is wrong with the file.
 func New(opt Options) (*Log, error) {
-	l := &Log{}
+	l := &Log{ring: &ring{}}
 	out := opt.Stderr
 	if opt.File != "" {
 		f, err := openFile(opt.File)
@@ -81,7 +82,9 @@ func newHandler(out io.Writer, level slog.Level, format Format, replace func([]s
 }
 
 // Handler is where records go in: here and to all syslog servers.
-func (l *Log) Handler() slog.Handler { return &fanout{local: l.local, remotes: l.Remotes} }
+func (l *Log) Handler() slog.Handler {
+	return &fanout{local: l.local, ring: l.ring, remotes: l.Remotes}
+}
 
 // Reopen opens the log file anew under its name, after another program has
 // renamed it (logrotate). When that fails, the old one goes on. Without a file it
@@ -151,11 +154,12 @@ func (f *file) Close() error {
 	return f.f.Close()
 }
 
-// A fanout hands records to the local handler and to the servers. It keeps the
+// A fanout hands records to the local handler, to the ring and to the servers. It keeps the
 // attributes that it was made with in the form that syslog wants: flat, the names
 // of groups in front.
 type fanout struct {
 	local   slog.Handler
+	ring    *ring
 	remotes *Remotes
 	attrs   []pair
 	group   string
@@ -171,17 +175,18 @@ func (f *fanout) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle implements slog.Handler.
 func (f *fanout) Handle(ctx context.Context, r slog.Record) error {
+	attrs := slices.Clip(f.attrs)
+	r.Attrs(func(a slog.Attr) bool {
+		attrs = flatten(attrs, f.group, a)
+		return true
+	})
 	if f.remotes.wants(r.Level) {
-		attrs := slices.Clip(f.attrs)
-		r.Attrs(func(a slog.Attr) bool {
-			attrs = flatten(attrs, f.group, a)
-			return true
-		})
 		f.remotes.send(r, attrs)
 	}
 	if !f.local.Enabled(ctx, r.Level) {
 		return nil
 	}
+	f.ring.add(r, attrs)
 	return f.local.Handle(ctx, r)
 }
 

@@ -21,7 +21,7 @@ import (
 
 // openServices are those whose RPCs need no rule: they check paths, tell nothing
 // of the router, or, for health, are asked by who has no name.
-var openServices = []string{"gnmi.gNMI", "routerd.v1.Configuration", "routerd.v1.Forwarding", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
+var openServices = []string{"gnmi.gNMI", "routerd.v1.Configuration", "routerd.v1.Forwarding", "routerd.v1.State", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
 
 const healthService = "grpc.health.v1.Health"
 

@@ -267,15 +267,20 @@ func (s *Server) mayRead(ctx context.Context, paths []tree.Path) error {
 	return nil
 }
 
-// MayReadAll refuses who may not read everything: for calls whose answers may tell
-// of anything.
-func (s *Server) MayReadAll(ctx context.Context) error {
+// MayRead refuses who may not read all of the nodes of the model's root that are
+// named: for calls of other services whose answers tell of them.
+func (s *Server) MayRead(ctx context.Context, names ...string) error {
 	r, everything := rights(ctx)
 	if everything || r.Everything(access.Read) {
 		return nil
 	}
-	s.denied()
-	return failf(codes.PermissionDenied, "your roles don't permit to read all of the router, which this tells of")
+	for _, name := range names {
+		if r.Path(access.Read, tree.Path{{Name: name}}) != access.Permit {
+			s.denied()
+			return failf(codes.PermissionDenied, "your roles don't permit to read all of /%s, of which this tells", name)
+		}
+	}
+	return nil
 }
 
 // behindView are the native subtrees that the OpenConfig view shows below each of

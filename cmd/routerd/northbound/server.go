@@ -62,6 +62,10 @@ type Options struct {
 	Trusted func(from netip.Addr) bool
 	Audit   *audit.Log // nil for none
 	Limits  Limits
+	// LogReader has the log for clients; nil for none.
+	LogReader LogReader
+	// Clearer clears counters and neighbours; nil for a router that can't.
+	Clearer Clearer
 
 	now func() time.Time
 }
@@ -156,6 +160,8 @@ func (s *Server) serve(l net.Listener, creds credentials.TransportCredentials) e
 	)
 	gnmi.RegisterGNMIServer(g, s)
 	configpb.RegisterConfigurationServer(g, &configuration{s: s})
+	configpb.RegisterStateServer(g, &stateService{s: s})
+	configpb.RegisterOperationsServer(g, &operations{s: s})
 	for _, register := range s.opt.Register {
 		register(g)
 	}

@@ -15,7 +15,10 @@ import (
 // work of the router, by their paths in the schema; all below a container counts.
 var gauges = []string{
 	"/interface/state/drops", // entries appear with the first packet
+	"/interface/state/rates",
+	"/interface/unit/state/rates",
 	"/system/state/dataplane",
+	"/system/state/process",
 	"/instance/multicast/state/negative-flows",
 	"/instance/rib/flow/state/last-used",
 }

@@ -15,12 +15,16 @@ type mapped struct {
 	words []uint64
 }
 
+func arraySpec(name string, octets int) *ebpf.MapSpec {
+	return &ebpf.MapSpec{
+		Name: name, Type: ebpf.Array, Flags: unix.BPF_F_MMAPABLE,
+		KeySize: 4, ValueSize: uint32(octets), MaxEntries: 1,
+	}
+}
+
 // newMapped makes an array of so many words, a power of two.
 func newMapped(name string, words int) (*mapped, error) {
-	array, err := ebpf.NewMap(&ebpf.MapSpec{
-		Name: name, Type: ebpf.Array, Flags: unix.BPF_F_MMAPABLE,
-		KeySize: 4, ValueSize: uint32(8 * words), MaxEntries: 1,
-	})
+	array, err := ebpf.NewMap(arraySpec(name, 8*words))
 	if err != nil {
 		return nil, fmt.Errorf("make map %s of %d octets: %w", name, 8*words, err)
 	}

@@ -3,7 +3,6 @@ package filters
 import (
 	"errors"
 	"fmt"
-	"math/bits"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -100,25 +99,6 @@ func New(domain *epoch.Domain) (*Store, error) {
 	}
 	s.programs.words[Ask] = uint64(filter.HandupImage) << 32
 	return s, nil
-}
-
-// Maps are the arrays, by their names in filter.h, for the program to be loaded with.
-// They belong to the Store and are others after Grow.
-func (s *Store) Maps() map[string]*ebpf.Map {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return map[string]*ebpf.Map{"filters": s.programs.array, "filter_counts": s.counts.counts.array, "filter_buckets": s.buckets.memory.array}
-}
-
-// Constants are the values of filter.h's constants that go with Maps.
-func (s *Store) Constants() map[string]uint32 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return map[string]uint32{
-		"filter_mask":        uint32(len(s.programs.words) - 1),
-		"filter_count_shift": uint32(bits.Len(uint(s.counts.size - 1))),
-		"filter_count_mask":  uint32(len(s.counts.counts.words) - 1),
-	}
 }
 
 // Hold returns the place of a filter, which stays until as many calls of Release have
@@ -387,6 +367,7 @@ func (s *Store) Settle() error {
 // Stats says how much a Store holds, in octets, and how much it has room for.
 type Stats struct {
 	Used, Size       uint64
+	Counts           uint64 // octets of counts, of all processors
 	Programs, Bounds int
 }
 
@@ -394,7 +375,7 @@ type Stats struct {
 func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{8 * uint64(s.arena.used()), 8 * uint64(s.arena.size), len(s.shared), len(s.bounds)}
+	return Stats{8 * uint64(s.arena.used()), 8 * uint64(s.arena.size), 8 * uint64(len(s.counts.counts.words)), len(s.shared), len(s.bounds)}
 }
 
 // Close gives the arrays up, whatever is held, and leaves what was counted to the

@@ -100,7 +100,7 @@ const (
 	judgeFilterLayoutFILTER_WIDE_STEPS   judgeFilterLayout = 41
 	judgeFilterLayoutFILTER_COLUMNS      judgeFilterLayout = 22
 	judgeFilterLayoutFILTER_HITS         judgeFilterLayout = 16
-	judgeFilterLayoutFILTER_STEPS        judgeFilterLayout = 100
+	judgeFilterLayoutFILTER_STEPS        judgeFilterLayout = 64
 	judgeFilterLayoutBOUND_HEADER        judgeFilterLayout = 2
 	judgeFilterLayoutBOUND_NODE          judgeFilterLayout = 3
 	judgeFilterLayoutFLAT_POLICER        judgeFilterLayout = 9
@@ -109,27 +109,28 @@ const (
 )
 
 type judgeFilterPacket struct {
-	_       structs.HostLayout
-	Unit    uint32
-	Group   uint32
-	L3      uint16
-	Length  uint16
-	Inet6   uint8
-	Ttl     uint8
-	Dscp    uint8
-	Hook    uint8
-	SetDscp uint8
-	Loss    uint8
-	Class   uint8
-	Why     uint8
-	Mark    uint16
-	Hits    uint16
-	Parsed  uint32
-	To      uint32
-	Term    int32
-	Policed uint8
-	Marked  uint8
-	Zero    [2]uint8
+	_        structs.HostLayout
+	Unit     uint32
+	Group    uint32
+	L3       uint16
+	Length   uint16
+	Inet6    uint8
+	Ttl      uint8
+	Dscp     uint8
+	Hook     uint8
+	Stripped uint8
+	SetDscp  uint8
+	Loss     uint8
+	Class    uint8
+	Why      uint8
+	Policed  uint8
+	Mark     uint16
+	Hits     uint16
+	Marked   uint8
+	Zero     uint8
+	Parsed   uint32
+	To       uint32
+	Term     int32
 }
 
 type judgeFilterScratch struct {
@@ -248,7 +249,6 @@ type judgeMapSpecs struct {
 	FilterBuckets *ebpf.MapSpec `ebpf:"filter_buckets"`
 	FilterCounts  *ebpf.MapSpec `ebpf:"filter_counts"`
 	FilterScratch *ebpf.MapSpec `ebpf:"filter_scratch"`
-	Filters       *ebpf.MapSpec `ebpf:"filters"`
 }
 
 // judgeVariableSpecs contains global variables before they are loaded into the kernel.
@@ -257,7 +257,7 @@ type judgeMapSpecs struct {
 type judgeVariableSpecs struct {
 	FilterCountMask  *ebpf.VariableSpec `ebpf:"filter_count_mask"`
 	FilterCountShift *ebpf.VariableSpec `ebpf:"filter_count_shift"`
-	FilterMask       *ebpf.VariableSpec `ebpf:"filter_mask"`
+	Filters          *ebpf.VariableSpec `ebpf:"filters"`
 	TheDoes          *ebpf.VariableSpec `ebpf:"the_does"`
 	TheField         *ebpf.VariableSpec `ebpf:"the_field"`
 	TheForm          *ebpf.VariableSpec `ebpf:"the_form"`
@@ -292,7 +292,6 @@ type judgeMaps struct {
 	FilterBuckets *ebpf.Map `ebpf:"filter_buckets"`
 	FilterCounts  *ebpf.Map `ebpf:"filter_counts"`
 	FilterScratch *ebpf.Map `ebpf:"filter_scratch"`
-	Filters       *ebpf.Map `ebpf:"filters"`
 }
 
 func (m *judgeMaps) Close() error {
@@ -301,7 +300,6 @@ func (m *judgeMaps) Close() error {
 		m.FilterBuckets,
 		m.FilterCounts,
 		m.FilterScratch,
-		m.Filters,
 	)
 }
 
@@ -311,7 +309,7 @@ func (m *judgeMaps) Close() error {
 type judgeVariables struct {
 	FilterCountMask  *ebpf.Variable `ebpf:"filter_count_mask"`
 	FilterCountShift *ebpf.Variable `ebpf:"filter_count_shift"`
-	FilterMask       *ebpf.Variable `ebpf:"filter_mask"`
+	Filters          *ebpf.Variable `ebpf:"filters"`
 	TheDoes          *ebpf.Variable `ebpf:"the_does"`
 	TheField         *ebpf.Variable `ebpf:"the_field"`
 	TheForm          *ebpf.Variable `ebpf:"the_form"`

@@ -34,7 +34,8 @@ const (
 // A Judge is the program, loaded with a Store's filters. It is used by one goroutine at
 // a time.
 type Judge struct {
-	objects judgeObjects
+	program *ebpf.Program
+	array   *ebpf.Map // of the call
 	memory  []byte
 	call    *Call
 }
@@ -45,25 +46,22 @@ func New(s *filters.Store) (*Judge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded program: %w", err)
 	}
-	for name, v := range s.Constants() {
-		if err := spec.Variables[name].Set(v); err != nil {
-			return nil, fmt.Errorf("set %s: %w", name, err)
-		}
+	maps, err := s.Prepare(spec)
+	if err != nil {
+		return nil, err
 	}
-	maps := s.Maps()
-	for name, m := range maps {
-		spec.Maps[name].ValueSize = m.ValueSize()
-	}
-	j := &Judge{}
-	if err := spec.LoadAndAssign(&j.objects, &ebpf.CollectionOptions{MapReplacements: maps}); err != nil {
+	all, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: maps})
+	if err != nil {
 		var refused *ebpf.VerifierError
 		if errors.As(err, &refused) {
 			return nil, fmt.Errorf("load the program: %+v", refused)
 		}
 		return nil, fmt.Errorf("load the program: %w", err)
 	}
-	if j.memory, err = unix.Mmap(j.objects.Call.FD(), 0, unix.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
-		return nil, errors.Join(fmt.Errorf("map the call into memory: %w", err), j.objects.Close())
+	defer all.Close()
+	j := &Judge{program: all.DetachProgram("judge"), array: all.DetachMap("call")}
+	if j.memory, err = unix.Mmap(j.array.FD(), 0, unix.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		return nil, errors.Join(fmt.Errorf("map the call into memory: %w", err), j.program.Close(), j.array.Close())
 	}
 	j.call = (*Call)(unsafe.Pointer(unsafe.SliceData(j.memory)))
 	return j, nil
@@ -72,7 +70,7 @@ func New(s *filters.Store) (*Judge, error) {
 // Run judges a frame as call says, and changes call.
 func (j *Judge) Run(frame []byte, call *Call) error {
 	*j.call = *call
-	if _, err := j.objects.Judge.Run(&ebpf.RunOptions{Data: frame}); err != nil {
+	if _, err := j.program.Run(&ebpf.RunOptions{Data: frame}); err != nil {
 		return fmt.Errorf("run the program: %w", err)
 	}
 	*call = *j.call
@@ -82,7 +80,7 @@ func (j *Judge) Run(frame []byte, call *Call) error {
 // Time is how long a judgement takes, at the mean of n.
 func (j *Judge) Time(frame []byte, call *Call, n int) (time.Duration, error) {
 	*j.call = *call
-	_, each, err := j.objects.Judge.Benchmark(frame, n, nil)
+	_, each, err := j.program.Benchmark(frame, n, nil)
 	return each, err
 }
 
@@ -108,7 +106,7 @@ func Constants() (map[string]int, error) {
 
 // Verified is how many instructions the kernel's verifier looked at; 0 where it doesn't say.
 func (j *Judge) Verified() int {
-	info, err := j.objects.Judge.Info()
+	info, err := j.program.Info()
 	if err != nil {
 		return 0
 	}
@@ -118,5 +116,5 @@ func (j *Judge) Verified() int {
 
 // Close unloads the program.
 func (j *Judge) Close() error {
-	return errors.Join(unix.Munmap(j.memory), j.objects.Close())
+	return errors.Join(unix.Munmap(j.memory), j.program.Close(), j.array.Close())
 }

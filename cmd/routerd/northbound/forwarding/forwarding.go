@@ -29,16 +29,20 @@ type Tracer interface {
 type Service struct {
 	configpb.UnimplementedForwardingServer
 	tracer Tracer
-	may    func(context.Context) error
+	may    func(ctx context.Context, names ...string) error
 }
 
 // New makes the service.
 func New(t Tracer) *Service {
-	return &Service{tracer: t, may: func(context.Context) error { return nil }}
+	return &Service{tracer: t, may: func(context.Context, ...string) error { return nil }}
 }
 
-// Guard sets who says by an error that a caller may not call, before the first call.
-func (s *Service) Guard(may func(context.Context) error) { s.may = may }
+// Guard sets who says by an error that a caller may not read what stands below nodes
+// of the model's root, before the first call.
+func (s *Service) Guard(may func(ctx context.Context, names ...string) error) { s.may = may }
+
+// tellsOf is what an answer tells of.
+var tellsOf = []string{"interface", "instance", "filter", "policer", "prefix-list", "session", "local-class"}
 
 // Register makes a server answer the calls.
 func (s *Service) Register(g grpc.ServiceRegistrar) { configpb.RegisterForwardingServer(g, s) }
@@ -55,7 +59,7 @@ const (
 // Path implements routerd.v1.Forwarding.
 func (s *Service) Path(ctx context.Context, req *configpb.PathRequest) (*configpb.PathResponse, error) {
 	northbound.Note(ctx, "to "+req.GetDestination())
-	if err := s.may(ctx); err != nil {
+	if err := s.may(ctx, tellsOf...); err != nil {
 		return nil, err
 	}
 	q, err := request(req)

@@ -89,7 +89,7 @@ func TestRefusals(t *testing.T) {
 	}
 	f := &tracer{}
 	s := New(f)
-	s.Guard(func(context.Context) error { return status.Error(codes.PermissionDenied, "no") })
+	s.Guard(func(context.Context, ...string) error { return status.Error(codes.PermissionDenied, "no") })
 	if _, err := s.Path(t.Context(), req); status.Code(err) != codes.PermissionDenied || f.asked.Destination.IsValid() {
 		t.Errorf("a caller who may not: %v, asked %+v", err, f.asked)
 	}
