@@ -118,7 +118,7 @@ func TestMarks(t *testing.T) {
 		{"inside one that is inactive", "deactivate /interface[name=ge0]\ndeactivate /interface[name=ge0]/unit[id=7]\nactivate /interface[name=ge0]/unit[id=7]",
 			"deactivate /interface[name=ge0]\n", "", "1 /interface[name=ge0]/unit[id=7] -true\n"},
 		{"a term of an inactive filter", "deactivate /filter[name=f]\ndeactivate /filter[name=f]/term[name=b]\nactivate /filter[name=f]/term[name=b]",
-			"deactivate /filter[name=f]\n", "", "1 /filter[name=f]/term[name=b] -true\n"},
+			"deactivate /filter[name=f]\n", "", "1 /filter[name=f]/term[name=b] -true\n0 /filter[name=f]/term -[a c] +[a b c]\n"},
 		{"a comment", `annotate /interface[name=ge0]/config/mru "as the \"switch\" has it"`,
 			`annotate /interface[name=ge0]/config/mru "as the \"switch\" has it"` + "\n", "",
 			"2 /interface[name=ge0]/config/mru +as the \"switch\" has it\n"},
