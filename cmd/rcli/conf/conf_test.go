@@ -283,7 +283,7 @@ func TestNatural(t *testing.T) {
 // FuzzParse gives the readers any text: they must not panic, and what they take can
 // be taken again.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{braces, commands, compared, "a {", "[edit]\n!  order", "inactive:", "insert a b after", "set /interface[name=\"", "/*"} {
+	for _, seed := range []string{braces, commands, compared, "a {", "[edit]\n!  order", "inactive:", "insert a b after", "interface ge0\v{\u00a0mru 1600;}", "set /interface[name=\"", "/*"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
