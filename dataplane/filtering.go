@@ -200,13 +200,17 @@ func (w *worker) mirror(p *pkt, i intf.Index, to *egress) {
 	}
 	c := pkt{at: room + port.Headroom, n: p.n}
 	copy(w.pool.Room(room)[port.Headroom:], w.l3(p))
+	was := 0
 	if w.trace != nil {
-		defer w.trace.subject(TraceMirror, i)()
+		was = w.trace.subject(TraceMirror, i)
 	}
 	dst, src := w.stations(p, to)
 	start := c.at - uint32(packet.EthernetLen(u.spec.VLAN))
 	packet.PutEthernet(w.mem[start:c.at], dst, src, u.spec.VLAN, etherTypes[p.fam])
 	w.output(&c, u, u.port, start)
+	if w.trace != nil {
+		w.trace.now = was
+	}
 }
 
 // stations are the link-layer addresses of a packet: where it leaves, if that is

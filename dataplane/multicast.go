@@ -149,7 +149,10 @@ func (w *worker) emitCopy(p *pkt, to egress) {
 	c.buf = port.Buf{Addr: c.at - head, Len: uint16(head) + c.n}
 	copy(w.mem[c.buf.Addr:], w.mem[p.buf.Addr:p.at+uint32(p.n)])
 	if w.trace != nil {
-		defer w.trace.subject(TraceCopy, to.unit.index)()
+		was := w.trace.subject(TraceCopy, to.unit.index)
+		w.emit(&c, to)
+		w.trace.now = was
+		return
 	}
 	w.emit(&c, to)
 }

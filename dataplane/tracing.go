@@ -25,13 +25,12 @@ func (t *tracing) add(s TraceStep) {
 	t.result.Steps = append(t.result.Steps, s)
 }
 
-// subject has the steps that follow tell of another packet, until the function
-// that it returns is called.
-func (t *tracing) subject(k TraceSubjectKind, i intf.Index) (back func()) {
-	was := t.now
-	t.now = len(t.result.Subjects)
+// subject has the steps that follow tell of another packet, until now is what it
+// returns again.
+func (t *tracing) subject(k TraceSubjectKind, i intf.Index) (was int) {
+	was, t.now = t.now, len(t.result.Subjects)
 	t.result.Subjects = append(t.result.Subjects, TraceSubject{k, i})
-	return func() { t.now = was }
+	return was
 }
 
 func (t *tracing) filtered(p *pkt, h filter.Hook, u *unit, v *filter.Verdict) {
