@@ -213,3 +213,14 @@ func TestTables(t *testing.T) {
 		})
 	}
 }
+
+func TestWhole(t *testing.T) {
+	for start, want := range map[string]string{
+		"": "invalid Prefix", "10": "invalid Prefix", "10.": "10.0.0.0/8", "10.7": "10.0.0.0/8", "10.7.1": "10.7.0.0/16", "192.0.2.0/2": "192.0.2.0/24",
+		"2001:": "2001::/16", "2001:db8:1": "2001:db8::/32", "2001:db8::": "invalid Prefix", "1.2.3.4.5": "1.2.3.4/32", "300.": "invalid Prefix", "x.y": "invalid Prefix",
+	} {
+		if got := whole(start).String(); got != want {
+			t.Errorf("%q: %s, want %s", start, got, want)
+		}
+	}
+}
