@@ -85,7 +85,7 @@ func showCandidate(ctx context.Context, s *shell, env *command.Env, in *command.
 		return nil
 	case "", "curly":
 	default:
-		return usagef("show: %s is no form of the configuration: there are curly, set, xpath and json", env.Form)
+		return s.showAs(ctx, env, p)
 	}
 	n, err := conf.Read(text)
 	if err != nil {
@@ -117,6 +117,22 @@ func (s *shell) showJSON(ctx context.Context, env *command.Env, p schema.Path) e
 		return inWords(err)
 	}
 	return printJSON(env.Out, []byte(cmp.Or(resp.GetText(), "{}")))
+}
+
+// showAs prints what of the candidate is active in one of the forms of data.
+func (s *shell) showAs(ctx context.Context, env *command.Env, p schema.Path) error {
+	resp, err := s.client.configuration().Read(s.client.context(ctx), &configpb.ReadRequest{Id: s.session.Candidate, Path: p.String()})
+	if err != nil {
+		return inWords(err)
+	}
+	sink, err := of(env).sink()
+	if err != nil {
+		return err
+	}
+	if err := sink.Value(output.Value{Path: p.String(), JSON: []byte(cmp.Or(resp.GetText(), "{}")), Alone: true}); err != nil {
+		return err
+	}
+	return sink.Close()
 }
 
 // compare prints what turns running, or the configuration after a commit, into the
