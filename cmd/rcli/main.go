@@ -45,6 +45,7 @@ type options struct {
 	out      io.Writer
 	in       io.Reader
 	errOut   io.Writer
+	keyboard any // what keys come from; it is a terminal, or not
 
 	typed  bool    // commands are typed at a terminal, and so are answers
 	shared *client // of a session; nil where each command makes its own

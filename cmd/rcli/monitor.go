@@ -39,7 +39,7 @@ func (o *options) terminal() (*tty.Terminal, bool) {
 	if o.view.basic {
 		return nil, false
 	}
-	return tty.Open(o.in, o.out)
+	return tty.Open(o.keyboard, o.out)
 }
 
 // live runs a command that goes on until it is stopped: by Ctrl-C, or on a terminal by
@@ -127,7 +127,7 @@ func (o *options) monitorNeighbors(ctx context.Context, c *client, name string) 
 	}
 	path := &gpb.Path{Elem: []*gpb.PathElem{{Name: "interface", Key: map[string]string{"name": device}}, {Name: "unit", Key: map[string]string{"id": id}},
 		{Name: "family", Key: map[string]string{"type": "*"}}, {Name: "neighbor", Key: map[string]string{"address": "*"}}, {Name: "state"}}}
-	return o.monitorEntries(ctx, c, path, func(e []*gpb.PathElem) string {
+	return o.monitorEntries(ctx, c, path, true, func(e []*gpb.PathElem) string {
 		return fmt.Sprintf("%s %s", e[3].GetKey()["address"], ifName{e[0].GetKey()["name"], e[1].GetKey()["id"]})
 	}, []string{"state", "link-layer-address", "origin"})
 }
@@ -151,7 +151,7 @@ func (o *options) monitorRoutes(ctx context.Context, c *client, instance, prefix
 	}
 	path := &gpb.Path{Elem: []*gpb.PathElem{{Name: "instance", Key: map[string]string{"name": instance}}, {Name: "rib", Key: map[string]string{"afi": "*"}},
 		{Name: "route", Key: map[string]string{"prefix": prefix}}, {Name: "entry", Key: map[string]string{"source": "*", "if-index": "*"}}, {Name: "state"}}}
-	return o.monitorEntries(ctx, c, path, func(e []*gpb.PathElem) string {
+	return o.monitorEntries(ctx, c, path, prefix != "*", func(e []*gpb.PathElem) string {
 		return e[2].GetKey()["prefix"]
 	}, []string{"protocol", "preference", "active", "next-hop-type", "gateway", "egress", "reason"})
 }
@@ -176,8 +176,8 @@ func (c *client) countRoutes(ctx context.Context, instance string) (int, error) 
 }
 
 // monitorEntries prints a line for each list entry whose leaves change, with those
-// that are named, from what there is on. what is the entry's name in the line.
-func (o *options) monitorEntries(ctx context.Context, c *client, path *gpb.Path, what func([]*gpb.PathElem) string, leaves []string) error {
+// that are named, with first from what there is on. what is the entry's name in the line.
+func (o *options) monitorEntries(ctx context.Context, c *client, path *gpb.Path, first bool, what func([]*gpb.PathElem) string, leaves []string) error {
 	list := &gpb.SubscriptionList{Mode: gpb.SubscriptionList_STREAM, Encoding: gpb.Encoding_JSON_IETF,
 		Subscription: []*gpb.Subscription{{Path: path, Mode: gpb.SubscriptionMode_ON_CHANGE}}}
 	return o.live(ctx, func(ctx context.Context, own *options) error {
@@ -253,6 +253,9 @@ func (o *options) monitorEntries(ctx context.Context, c *client, path *gpb.Path,
 			for _, key := range slices.Compact(order) {
 				sign := "+"
 				if !sync {
+					if !first {
+						continue
+					}
 					sign = "="
 				}
 				if err := line(at, sign, what(changed[key]), known[key]); err != nil {
@@ -261,7 +264,13 @@ func (o *options) monitorEntries(ctx context.Context, c *client, path *gpb.Path,
 			}
 			return nil
 		}
-		return c.follow(ctx, list, take, func() error { sync = true; return nil })
+		return c.follow(ctx, list, take, func() error {
+			sync = true
+			if first || o.wantsData() {
+				return nil
+			}
+			return own.say(render.Faint, "%d entries are watched", len(known))
+		})
 	})
 }
 
@@ -303,9 +312,10 @@ var monitored = []string{"in-octets", "in-pkts", "in-discards", "out-octets", "o
 // monitorInterfaces shows the rates of devices, or of a device and its units, or of a
 // unit, taken anew each interval.
 func (o *options) monitorInterfaces(ctx context.Context, c *client, name string, every time.Duration) error {
-	names, err := c.interfaceNames(ctx, name)
-	if err != nil {
-		return err
+	if name != "" {
+		if err := c.exists(ctx, name); err != nil {
+			return err
+		}
 	}
 	list := &gpb.SubscriptionList{Mode: gpb.SubscriptionList_STREAM, Encoding: gpb.Encoding_PROTO}
 	subscribe := func(n ifName) {
@@ -323,9 +333,7 @@ func (o *options) monitorInterfaces(ctx context.Context, c *client, name string,
 		subscribe(ifName{device, id})
 	case name != "":
 		subscribe(ifName{device: device})
-		if len(names) > 1 {
-			subscribe(ifName{device, "*"})
-		}
+		subscribe(ifName{device, "*"})
 	default:
 		subscribe(ifName{device: "*"})
 	}

@@ -29,7 +29,11 @@ func innermost(in *command.Input) *command.Command {
 // until all is read, and says what of err remains to be told.
 func attended(ctx context.Context, env *command.Env, in *command.Input) (_ context.Context, leave func(error) error) {
 	cmd := innermost(in)
-	t, ok := tty.Open(env.In, env.Out)
+	o, ok := env.Client.(*options)
+	if !ok {
+		return ctx, func(err error) error { return err }
+	}
+	t, ok := tty.Open(o.in, env.Out)
 	if !ok || env.Basic || cmd.Live || env.Session == nil || !env.Session.Interactive {
 		return ctx, func(err error) error { return err }
 	}

@@ -58,6 +58,7 @@ func of(env *command.Env) *options {
 		o = &options{}
 	}
 	own := *o
+	own.keyboard = o.in
 	own.in, own.out, own.json = env.In, env.Out, env.JSON
 	own.view = view{form: env.Form, fields: env.Fields, basic: env.Basic}
 	if env.Terminal && !env.Basic && env.Width != nil {

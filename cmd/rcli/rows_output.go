@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"strings"
 	"time"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
@@ -18,6 +19,26 @@ var (
 		command.Candidate{Text: "debug"}, command.Candidate{Text: "info"}, command.Candidate{Text: "warning"}, command.Candidate{Text: "error"})}
 	depthArg = command.Arg{Name: "depth", Kind: command.Keyword, Help: "only so many levels", Type: command.Integer(1, 64, "levels"), Place: "N"}
 )
+
+// interfaceArg is an optional name of a device, or of a unit.
+func interfaceArg(name, help string) command.Arg {
+	return command.Arg{Name: name, Help: help, Optional: true, Place: strings.ToUpper(name),
+		Values: func(ctx context.Context, env *command.Env, _ *command.Input, prefix string) []command.Candidate {
+			if env.Keys == nil {
+				return nil
+			}
+			const most = 100
+			device, id, unit := strings.Cut(prefix, ".")
+			if !unit {
+				return env.Keys(ctx, "/interface", "name", prefix, most)
+			}
+			list := env.Keys(ctx, "/interface[name="+device+"]/unit", "id", id, most)
+			for i := range list {
+				list[i].Text = device + "." + list[i].Text
+			}
+			return list
+		}}
+}
 
 // nodeArg is an optional node of the model.
 func nodeArg(v schema.View) command.Arg {
@@ -67,7 +88,7 @@ func outputRows() []*command.Command {
 
 		{Words: "monitor", Help: "show what goes on, until q or Ctrl-C"},
 		{Words: "monitor interface", Aliases: []string{"monitor interfaces"}, Modes: mode, Live: true, Help: "rates of devices; of one that is named, and of its units",
-			Args: []command.Arg{nameArg("name", "/interface/config/name", "a device, or a unit"),
+			Args: []command.Arg{interfaceArg("name", "a device, or a unit"),
 				{Name: "interval", Kind: command.Keyword, Help: "time between two looks", Default: "1s", Type: command.Duration, Place: "TIME"}},
 			Run: online(func(ctx context.Context, o *options, c *client, in *command.Input) error {
 				every := timeOf(in, "interval", time.Second)
@@ -82,7 +103,7 @@ func outputRows() []*command.Command {
 				return o.monitorRoutes(ctx, c, in.Value("instance"), in.Value("prefix"))
 			})},
 		{Words: "monitor neighbor", Aliases: []string{"monitor neighbors"}, Modes: mode, Live: true, Help: "neighbours as they come, change and go",
-			Args: []command.Arg{nameArg("interface", "/interface/config/name", "a device, or a unit")},
+			Args: []command.Arg{interfaceArg("interface", "a device, or a unit")},
 			Run: online(func(ctx context.Context, o *options, c *client, in *command.Input) error {
 				return o.monitorNeighbors(ctx, c, in.Value("interface"))
 			})},
@@ -95,7 +116,7 @@ func outputRows() []*command.Command {
 		{Words: "clear counters", Help: "have counters begin at zero"},
 		{Words: "clear counters interface", Aliases: []string{"clear counters interfaces", "clear interfaces", "clear interface"}, Modes: mode, Effect: command.Clears,
 			Help: "have the counters of devices and units begin at zero",
-			Args: []command.Arg{nameArg("name", "/interface/config/name", "a device with its units, or a unit; all when left out")},
+			Args: []command.Arg{interfaceArg("name", "a device with its units, or a unit; all when left out")},
 			Run: online(func(ctx context.Context, o *options, c *client, in *command.Input) error {
 				return o.clearInterfaces(ctx, c, in.Value("name"))
 			})},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
@@ -106,8 +107,34 @@ func (o *options) printNodes(ctx context.Context, c *client, kind gpb.GetRequest
 	return absent || !some, s.Close()
 }
 
-// commands is what stands at a path as set-commands, with state as comments.
+// commands is what stands at a path as set-commands, with state as comments. A leaf
+// comes from the router as its bare value: so what it stands in is asked for.
 func (c *client) commands(ctx context.Context, kind gpb.GetRequest_DataType, path *gpb.Path) (string, error) {
+	e, err := schemaOf(path)
+	if err != nil {
+		return "", err
+	}
+	if e == nil || e.IsDir() || len(path.GetElem()) == 0 {
+		return c.commandsBelow(ctx, kind, path)
+	}
+	all, err := c.commandsBelow(ctx, kind, &gpb.Path{Elem: path.GetElem()[:len(path.GetElem())-1]})
+	if err != nil {
+		return "", err
+	}
+	own := pathText(path)
+	text := ""
+	for l := range strings.Lines(all) {
+		if _, rest, _ := strings.Cut(l, " "); strings.HasPrefix(rest, own+" ") || rest == own+"\n" {
+			text += l
+		}
+	}
+	if text == "" {
+		return "", status.Errorf(codes.NotFound, "nothing stands at %s", own)
+	}
+	return text, nil
+}
+
+func (c *client) commandsBelow(ctx context.Context, kind gpb.GetRequest_DataType, path *gpb.Path) (string, error) {
 	ctx, cancel := context.WithTimeout(c.context(ctx), time.Minute)
 	defer cancel()
 	resp, err := c.gnmi.Get(ctx, &gpb.GetRequest{Path: []*gpb.Path{path}, Type: kind, Encoding: gpb.Encoding_ASCII})

@@ -111,7 +111,7 @@ func (f *Fast) make() (err error) {
 func newMemory(name string, octets int) (*ebpf.Map, error) {
 	m, err := ebpf.NewMap(memorySpec(name, octets))
 	if errors.Is(err, unix.E2BIG) {
-		return nil, fmt.Errorf("make map %s of %d octets: %w (Linux before 6.11 has 4 MB at most)", name, octets, err)
+		return nil, fmt.Errorf("make map %s of %d octets: %w (Linux before 6.0 has 4 MB at most)", name, octets, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make map %s of %d octets: %w", name, octets, explain(err))

@@ -85,11 +85,12 @@ func (f *Fast) NewTally() (uint32, error) {
 	return place, nil
 }
 
-// growTallies makes room for twice as many places. Counts go on in new memory.
+// growTallies makes room for four times as many places. Counts go on in new
+// memory.
 func (f *Fast) growTallies() error {
 	t := &f.tallies
 	old := *t
-	if err := t.make(2 * len(t.base)); err != nil {
+	if err := t.make(4 * len(t.base)); err != nil {
 		*t = old
 		return fmt.Errorf("counters of the fast path: %w", err)
 	}

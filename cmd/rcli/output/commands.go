@@ -25,10 +25,6 @@ func (s *commandSink) Value(v Value) error {
 		if l = strings.TrimSuffix(l, "\n"); strings.TrimSpace(l) == "" {
 			continue
 		}
-		// A single leaf comes as its bare value.
-		if v.Path != "" && !strings.HasPrefix(l, "/") && !verb(l) {
-			l = "set " + v.Path + " " + l
-		}
 		if _, err := fmt.Fprintln(s.w, s.line(l)); err != nil {
 			return err
 		}
@@ -38,16 +34,6 @@ func (s *commandSink) Value(v Value) error {
 
 // Close implements Sink.
 func (s *commandSink) Close() error { return nil }
-
-// verb reports whether the line is a command or a comment.
-func verb(line string) bool {
-	first, rest, _ := strings.Cut(line, " ")
-	switch first {
-	case "set", "replace", "delete", "deactivate", "annotate", "#":
-		return strings.HasPrefix(rest, "/") || strings.HasPrefix(rest, `"`)
-	}
-	return false
-}
 
 func setLine(line string) string { return line }
 

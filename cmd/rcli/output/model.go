@@ -237,11 +237,15 @@ func typeStatement(b *strings.Builder, t *yang.YangType, in string) {
 	for _, m := range t.Type {
 		typeStatement(&inner, m, deep)
 	}
+	name, remark := yang.TypeKindToName[t.Kind], ""
+	if t.Name != "" && t.Name != name {
+		remark = " // " + t.Name
+	}
 	if inner.Len() == 0 {
-		fmt.Fprintf(b, "%stype %s;\n", in, t.Name)
+		fmt.Fprintf(b, "%stype %s;%s\n", in, name, remark)
 		return
 	}
-	fmt.Fprintf(b, "%stype %s {\n%s%s}\n", in, t.Name, inner.String(), in)
+	fmt.Fprintf(b, "%stype %s {%s\n%s%s}\n", in, name, remark, inner.String(), in)
 }
 
 // whole reports whether the range is all that the integer type has.

@@ -128,7 +128,7 @@ func TestForms(t *testing.T) {
 	value := Value{Path: "/interface[name=ge0]", JSON: []byte(ge0), Commands: func() (string, error) {
 		return "set /interface[name=ge0]/config/mru 1500\n# /interface[name=ge0]/state/oper-status up\n", nil
 	}}
-	leaf := Value{Path: "/system/config/hostname", JSON: []byte(`"r1"`), Alone: true, Commands: func() (string, error) { return "r1\n", nil }}
+	leaf := Value{Path: "/system/config/hostname", JSON: []byte(`"r1"`), Alone: true, Commands: func() (string, error) { return "set /system/config/hostname r1\n", nil }}
 	for _, c := range []struct {
 		name   string
 		form   string

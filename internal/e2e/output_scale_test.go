@@ -1,0 +1,153 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	rib "github.com/openconfig/gribi/v1/proto/service"
+)
+
+// A showing is how long a command of rcli took: to its first page, and in all.
+type showing struct {
+	first, all time.Duration
+	lines      int
+	memory     int64 // most that rcli had, in octets
+}
+
+func (s showing) String() string {
+	return fmt.Sprintf("first page %v, all %d lines %v, %.1f MB of rcli's", s.first.Round(time.Millisecond), s.lines, s.all.Round(time.Millisecond), float64(s.memory)/1e6)
+}
+
+// pageLines are those of a first page.
+const pageLines = 24
+
+// timed runs rcli and reads what it prints.
+func (l *lab) timed(t *testing.T, args ...string) (s showing) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(bin, "rcli"), append([]string{"--socket", l.socket()}, args...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(out)
+	for {
+		_, err := r.ReadSlice('\n')
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.lines++; s.lines == pageLines {
+			s.first = time.Since(start)
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("rcli %v: %v", args, err)
+	}
+	s.all = time.Since(start)
+	s.memory = cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss * 1024
+	return s
+}
+
+// TestShowsOfALargeRouter shows the interfaces of a large router (with E2E_FULL=1 of
+// 10,000 units and 100,000 static routes) and a large table (of 1,000,000 routes):
+// the first page has to be there at once, and memory is bounded on both sides.
+func TestShowsOfALargeRouter(t *testing.T) {
+	units, routes, soon := 500, 20_000, 5*time.Second // other tests may run beside
+	if full() {
+		units, routes, soon = 10_000, 1_000_000, time.Second
+	}
+	if text := os.Getenv("E2E_ROUTES"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		routes = n
+	}
+	l := labOf(t)
+	l.start()
+	l.load(largeRouter(units))
+	for _, args := range [][]string{{"show", "interfaces", "terse"}, {"show", "interfaces"}, {"show", "interfaces", "ge3.7"}, {"show", "neighbors"}, {"show", "system"}} {
+		s := l.timed(t, args...)
+		t.Logf("%d units, %v: %v", units, args, s)
+		if s.first > soon {
+			t.Errorf("%v: the first page came after %v", args, s.first)
+		}
+	}
+	l.load(`{"routerd:gribi":{"config":{"enabled":true,"entry-limit":2000000}}}`)
+	l.programRoutes(t, routes)
+	before := l.resident()
+	for _, c := range []struct {
+		args  []string
+		lines int
+	}{
+		{[]string{"show", "route"}, 2 * routes},
+		{[]string{"show", "routes"}, routes},
+		{[]string{"--json", "show", "route"}, 10 * routes},
+		{[]string{"show", "route", "protocol", "gribi"}, 2 * routes},
+		{[]string{"show", "route", "10.0.7.9"}, 4},
+		{[]string{"show", "route", "orlonger", "10.0.8.0/21"}, 16},
+	} {
+		s := l.timed(t, c.args...)
+		after := l.resident()
+		t.Logf("%d routes, %v: %v; routerd %+.1f MB", routes, c.args, s, (float64(after.all)-float64(before.all))/1e6)
+		if s.lines < c.lines {
+			t.Errorf("%v: %d lines, want %d at least", c.args, s.lines, c.lines)
+		}
+		if s.first > soon {
+			t.Errorf("%v: the first page came after %v", c.args, s.first)
+		}
+		if s.memory > 120<<20 {
+			t.Errorf("%v: rcli took %d MB", c.args, s.memory>>20)
+		}
+		// The garbage of a stream is bounded by the collector: half of what is live.
+		if after.all > before.all+40<<20+before.all/2 {
+			t.Errorf("%v: routerd took %d MB more", c.args, (after.all-before.all)>>20)
+		}
+	}
+}
+
+// programRoutes has a controller add routes, and leave them there.
+func (l *lab) programRoutes(t *testing.T, routes int) {
+	t.Helper()
+	c := l.gribi(t, 1, true)
+	c.do(fibOK, nextHopOp(1, "10.0.0.2"), groupOp(1, 0, 1))
+	done := make(chan error, 1)
+	go func() {
+		for n := 0; n < routes; {
+			m, err := c.stream.Recv()
+			if err != nil {
+				done <- fmt.Errorf("after %d answers: %w", n, err)
+				return
+			}
+			n += len(m.GetResult())
+		}
+		done <- nil
+	}()
+	var batch []*rib.AFTOperation
+	for i := range routes {
+		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{10 + byte(i>>16), byte(i >> 8), byte(i), 0}), 24)
+		if batch = append(batch, routeOp(p.String(), 1)); len(batch) == 500 || i == routes-1 {
+			c.send(&rib.ModifyRequest{Operation: c.number(batch)})
+			batch = nil
+		}
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
