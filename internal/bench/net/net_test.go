@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -36,34 +37,69 @@ func TestEveryDeviceForwards(t *testing.T) {
 		only:    regexp.MustCompile(`^(inet/(routes=1000|latency|terms=10|instances=10)|inet6/(imix|terms=10))$`),
 		results: filepath.Join(dir, "results.json"), doc: doc, plots: filepath.Join(dir, "plots"),
 	}
-	if err := do(context.Background(), o, "all"); err != nil {
-		t.Fatal(err)
+	var wrong []string
+	// Bursts are so short that a router on a busy machine may not get to run during
+	// one: what failed is tried again, twice.
+	for try, want := 0, 6; try == 0 || try < 3 && len(wrong) > 0; try++ {
+		if err := do(context.Background(), o, "all"); err != nil {
+			t.Fatal(err)
+		}
+		r, err := read(o.results)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if try == 0 && len(r.Scenarios) != want {
+			t.Fatalf("%d scenarios ran, want %d", len(r.Scenarios), want)
+		}
+		if try == 0 {
+			checkReport(t, doc)
+		}
+		var again []string
+		again, wrong = faults(r)
+		if len(wrong) > 0 {
+			t.Logf("try %d: %q", try, wrong)
+			o.only = regexp.MustCompile("^(" + strings.Join(again, "|") + ")$")
+		}
 	}
-	r, err := read(o.results)
-	if err != nil {
-		t.Fatal(err)
+	for _, w := range wrong {
+		t.Error(w)
 	}
-	if len(r.Scenarios) != 6 {
-		t.Fatalf("%d scenarios ran, want 6", len(r.Scenarios))
+	left, err := filepath.Glob("/run/netns/" + o.prefix + "*")
+	if err != nil || len(left) > 0 {
+		t.Errorf("namespaces are left: %v, %v", left, err)
 	}
+}
+
+// faults are what is wrong with the figures, and the scenarios they are of.
+func faults(r *results) (scenarios, wrong []string) {
 	for i := range r.Scenarios {
 		out := &r.Scenarios[i]
+		before := len(wrong)
+		say := func(format string, args ...any) { wrong = append(wrong, out.Name+": "+fmt.Sprintf(format, args...)) }
 		for j := range devices {
 			d := &devices[j]
 			f := out.of(d.name)
 			switch {
 			case (f == nil) != (d.unfit(&out.scenario) != ""):
-				t.Errorf("%s: %s has a figure: %v", out.Name, d.name, f != nil)
+				say("%s has a figure: %v", d.name, f != nil)
 			case f == nil:
 			case out.Latency && (median(f.P50) <= 0 || median(f.P99) < median(f.P50) || f.Lost != 0):
-				t.Errorf("%s: %s took %v, %v us, %d lost", out.Name, d.name, f.P50, f.P99, f.Lost)
+				say("%s took %v, %v us, %d lost", d.name, f.P50, f.P99, f.Lost)
 			case d.name == "fast" && out.Kind == routes && median(f.Share) < 0.9:
-				t.Errorf("%s: %v of the packets went by the fast path", out.Name, f.Share)
+				say("%v of the packets went by the fast path", f.Share)
 			case !out.Latency && median(f.Mpps) <= 0:
-				t.Errorf("%s: %s forwarded nothing", out.Name, d.name)
+				say("%s forwarded nothing", d.name)
 			}
 		}
+		if len(wrong) > before {
+			scenarios = append(scenarios, regexp.QuoteMeta(out.Name))
+		}
 	}
+	return scenarios, wrong
+}
+
+func checkReport(t *testing.T, doc string) {
+	t.Helper()
 	text, err := os.ReadFile(doc)
 	if err != nil {
 		t.Fatal(err)
@@ -75,10 +111,6 @@ func TestEveryDeviceForwards(t *testing.T) {
 	}
 	if strings.Contains(string(text), "\nold\n") {
 		t.Error("the old report is still there")
-	}
-	left, err := filepath.Glob("/run/netns/" + o.prefix + "*")
-	if err != nil || len(left) > 0 {
-		t.Errorf("namespaces are left: %v, %v", left, err)
 	}
 }
 
