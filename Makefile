@@ -54,13 +54,17 @@ bench: ## benchmarks: tables, pipeline, commits, and (as root) packets per secon
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
 # make bench-net VERB=setup, run, report or teardown does one part of it alone;
-# ONLY=inet6/ chooses scenarios, DEVICES=redirect,linux what is measured.
+# ONLY=inet6/ chooses scenarios (a $ is written $$), DEVICES=redirect,linux what is measured.
 VERB   ?= all
 ROUNDS ?= 5
 TIME   ?= 15m
 .PHONY: bench-net
 bench-net: build ## what the router forwards, beside others, as root: ROUNDS=5 TIME=15m; writes docs/performance.md and docs/plots
 	$(GO) run ./internal/bench/net -rounds $(ROUNDS) -time $(TIME) $(if $(ONLY),-only '$(ONLY)') $(if $(DEVICES),-devices $(DEVICES)) $(if $(NOTE),-note '$(NOTE)') $(VERB)
+
+.PHONY: instructions
+instructions: ## instructions a packet takes in the user path, counted by callgrind (Debian's valgrind)
+	./internal/bench/instructions '^BenchmarkForward$$/^inet$$/^routes=1$$' '^BenchmarkForward$$/^inet6$$/^routes=1$$'
 
 .PHONY: gribi
 gribi: ## gribigo's compliance tests against a routerd (as root; takes the network to build)

@@ -60,7 +60,7 @@ func toolRows() []*command.Command {
 				command.Arg{Name: "protocol", Kind: command.Keyword, Help: "what to send", Default: "udp", Type: command.Enum(command.Candidate{Text: "udp"}, command.Candidate{Text: "icmp"}, command.Candidate{Text: "tcp"})},
 				command.Arg{Name: "resolve", Kind: command.Switch, Help: "print the names of routers too"}),
 			Run: runTraceroute},
-		{Words: "restart", Modes: command.Operational, Live: true, Effect: command.Restarts, Help: "restart routerd in place, now or later; forwarding stops for a moment",
+		{Words: "restart", Modes: command.Operational, Live: true, Effect: command.Restarts, Help: "restart routerd in place, now or later; the fast path forwards on meanwhile",
 			Args: []command.Arg{
 				{Name: "in", Kind: command.Keyword, Help: "how long to wait with it", Type: command.Duration, Place: "TIME"},
 				{Name: "message", Kind: command.Keyword, Help: "why, for the log and for status", Place: "TEXT"},

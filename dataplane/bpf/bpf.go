@@ -22,6 +22,8 @@ import (
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
@@ -39,7 +41,15 @@ type Config struct {
 	// Pins is where the attachment of the device's XDP program outlives the
 	// process; nil for nowhere.
 	Pins *Pins
+
+	plainLoads bool // in tests: as on kernels before Linux 5.18
 }
+
+// plainLoads says whether the kernel lacks bpf_xdp_load_bytes, and with it frames of
+// several buffers.
+var plainLoads = sync.OnceValue(func() bool {
+	return errors.Is(features.HaveProgramHelper(ebpf.XDP, asm.FnXdpLoadBytes), ebpf.ErrNotSupported)
+})
 
 // A Set is the maps of one device and the programs attached to it. Its methods
 // may be called from any goroutine.
@@ -82,7 +92,11 @@ func specFor(config Config, filtering bool) (*ebpf.CollectionSpec, error) {
 	if config.Attach == intf.Shared {
 		shared = 1
 	}
-	if err := errors.Join(spec.Variables["shared"].Set(shared),
+	plain := uint32(0)
+	if config.plainLoads || plainLoads() {
+		plain = 1
+	}
+	if err := errors.Join(spec.Variables["shared"].Set(shared), spec.Variables["plain_loads"].Set(plain),
 		spec.Variables["max_frame"].Set(uint32(config.MaxFrame))); err != nil {
 		return nil, fmt.Errorf("configure the embedded programs: %w", err)
 	}

@@ -140,10 +140,24 @@ const (
 	tcNext, tcShot   = 0xffffffff, 2
 )
 
+// buffers are the kinds of programs that the kernel can run: for frames of one
+// buffer, and for those of several.
+func buffers() []bool {
+	if plainLoads() {
+		return []bool{false}
+	}
+	return []bool{false, true}
+}
+
 func TestEveryProgramSortsAlike(t *testing.T) {
 	for _, attach := range []intf.Attach{intf.Exclusive, intf.Shared} {
 		s := load(t, attach)
-		if err := s.SetClaims(testClaims()); err != nil {
+		old, err := Load(Config{Attach: attach, Queues: 1, MaxFrame: 1792, plainLoads: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = old.Close() })
+		if err := errors.Join(s.SetClaims(testClaims()), old.SetClaims(testClaims())); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range sorting {
@@ -157,16 +171,19 @@ func TestEveryProgramSortsAlike(t *testing.T) {
 				if ours {
 					want = xdpDrop // for want of a socket
 				}
-				for _, frags := range []bool{false, true} {
+				for _, frags := range buffers() {
 					if got := run(t, s, "take", frags, c.frame); got != want {
 						t.Errorf("take (frags %v) answers %d, want %d", frags, got, want)
 					}
+				}
+				if got := run(t, old, "take", false, c.frame); got != want {
+					t.Errorf("take without bpf_xdp_load_bytes answers %d, want %d", got, want)
 				}
 				after, err := s.Counters(0)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if ours && after.NoSocket != before.NoSocket+2 || !ours && after.Passed != before.Passed+2 {
+				if ours && after.NoSocket != before.NoSocket+uint64(len(buffers())) || !ours && after.Passed != before.Passed+uint64(len(buffers())) {
 					t.Errorf("counters went from %+v to %+v", before, after)
 				}
 				want = tcNext
@@ -255,7 +272,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 		if !errors.Is(err, unix.ERANGE) || !strings.Contains(text, "MTU") {
 			t.Errorf("peer of MTU 9000 without frags: %v, %q; want ERANGE and words about the MTU", err, text)
 		}
-		if err := s.AttachTake(big, Native, false); err != nil {
+		if err := s.AttachTake(big, Native, false); (err != nil) != plainLoads() {
 			t.Errorf("peer of MTU 9000 with frags: %v", err)
 		}
 		if err := s.AttachTake(9999, Native, false); err == nil {

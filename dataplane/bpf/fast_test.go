@@ -33,7 +33,7 @@ func TestProgramLoads(t *testing.T) {
 	f := newTestFast(t)
 	for _, filtering := range []bool{false, true} {
 		f.filtering = filtering
-		for _, frags := range []bool{false, true} {
+		for _, frags := range buffers() {
 			s, err := Load(Config{Attach: intf.Exclusive, Queues: 1, MaxFrame: 2000})
 			if err != nil {
 				t.Fatal(err)

@@ -184,6 +184,7 @@ type filteringVariableSpecs struct {
 	Frags            *ebpf.VariableSpec `ebpf:"frags"`
 	MaxFrame         *ebpf.VariableSpec `ebpf:"max_frame"`
 	NoPorts          *ebpf.VariableSpec `ebpf:"no_ports"`
+	PlainLoads       *ebpf.VariableSpec `ebpf:"plain_loads"`
 	Shared           *ebpf.VariableSpec `ebpf:"shared"`
 	Tables           *ebpf.VariableSpec `ebpf:"tables"`
 	Tallies          *ebpf.VariableSpec `ebpf:"tallies"`
@@ -252,6 +253,7 @@ type filteringVariables struct {
 	Frags            *ebpf.Variable `ebpf:"frags"`
 	MaxFrame         *ebpf.Variable `ebpf:"max_frame"`
 	NoPorts          *ebpf.Variable `ebpf:"no_ports"`
+	PlainLoads       *ebpf.Variable `ebpf:"plain_loads"`
 	Shared           *ebpf.Variable `ebpf:"shared"`
 	Tables           *ebpf.Variable `ebpf:"tables"`
 	Tallies          *ebpf.Variable `ebpf:"tallies"`

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -33,15 +34,23 @@ type Remembered struct {
 //	key:   if_index 4 | 4 or 6 1 | own 1 | 0 2 | address 16    24 octets
 //	value: MAC 6 | 0 2 | FNV-1a of the unit's name 8           16 octets
 //
-// Numbers are little-endian.
-type Memory struct{ m *ebpf.Map }
+// Numbers are little-endian. It grows as it fills: the kernel takes 16 octets for
+// each entry that there is room for.
+type Memory struct {
+	path string
+
+	mu sync.Mutex
+	m  *ebpf.Map
+}
 
 const (
 	memoryName  = "neighbors-v1"
 	memoryKey   = 24
 	memoryValue = 16
-	// memoryMost is more than the neighbour table holds (262,144) and addresses.
-	memoryMost = 1 << 19
+	// memoryFirst is how many entries a new memory has room for, and memoryMost is
+	// more than the neighbour table holds (262,144) and addresses.
+	memoryFirst = 1 << 14
+	memoryMost  = 1 << 19
 )
 
 // OpenMemory opens the memory in the pin directory, or makes one. It returns nil
@@ -56,15 +65,23 @@ func (p *Pins) OpenMemory() (*Memory, error) {
 		err = errors.Join(m.Close(), os.ErrNotExist)
 	}
 	if err == nil {
-		return &Memory{m}, nil
+		return &Memory{path: path, m: m}, nil
 	}
 	if !p.Keeps() {
 		return nil, nil
 	}
 	// What can't be read is of no use.
 	_ = os.Remove(path)
-	m, err = ebpf.NewMap(&ebpf.MapSpec{
-		Name: "neighbors", Type: ebpf.Hash, KeySize: memoryKey, ValueSize: memoryValue, MaxEntries: memoryMost,
+	if m, err = newMemoryMap(path, memoryFirst); err != nil {
+		return nil, err
+	}
+	return &Memory{path: path, m: m}, nil
+}
+
+// newMemoryMap makes a map with room for that many entries and pins it.
+func newMemoryMap(path string, entries uint32) (*ebpf.Map, error) {
+	m, err := ebpf.NewMap(&ebpf.MapSpec{
+		Name: "neighbors", Type: ebpf.Hash, KeySize: memoryKey, ValueSize: memoryValue, MaxEntries: entries,
 		Flags: unix.BPF_F_NO_PREALLOC,
 	})
 	if err != nil {
@@ -73,7 +90,37 @@ func (p *Pins) OpenMemory() (*Memory, error) {
 	if err := m.Pin(path); err != nil {
 		return nil, errors.Join(fmt.Errorf("memory of neighbours: pin: %w", err), m.Close())
 	}
-	return &Memory{m}, nil
+	return m, nil
+}
+
+// grow replaces the map by a larger one. m.mu is held. At every moment the pin is
+// one map or the other, each whole.
+func (m *Memory) grow() error {
+	entries := 4 * m.m.MaxEntries()
+	if entries > memoryMost {
+		return fmt.Errorf("%d neighbours are remembered: no more can be", m.m.MaxEntries())
+	}
+	next := m.path + "-next"
+	_ = os.Remove(next) // of a process that has died here
+	larger, err := newMemoryMap(next, entries)
+	if err != nil {
+		return err
+	}
+	var key [memoryKey]byte
+	var v [memoryValue]byte
+	it := m.m.Iterate()
+	for err == nil && it.Next(&key, &v) {
+		err = larger.Put(key, v)
+	}
+	if err = errors.Join(err, it.Err()); err == nil {
+		err = os.Rename(next, m.path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("memory of neighbours: grow: %w", err), os.Remove(next), larger.Close())
+	}
+	old := m.m
+	m.m = larger
+	return old.Close()
 }
 
 // MemoryName is the memory's name in the pin directory, for [Pins.Sweep].
@@ -84,7 +131,15 @@ func (m *Memory) Put(r Remembered) error {
 	var v [memoryValue]byte
 	copy(v[:6], r.MAC[:])
 	binary.LittleEndian.PutUint64(v[8:], hashName(r.Unit))
-	if err := m.m.Put(r.key(), v); err != nil {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	err := m.m.Put(r.key(), v)
+	if errors.Is(err, unix.E2BIG) {
+		if err = m.grow(); err == nil {
+			err = m.m.Put(r.key(), v)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("remember %s: %w", r.Addr, err)
 	}
 	return nil
@@ -93,6 +148,8 @@ func (m *Memory) Put(r Remembered) error {
 // Delete forgets r, of which IfIndex, Addr and Own count. What is not remembered
 // is no error.
 func (m *Memory) Delete(r Remembered) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if err := m.m.Delete(r.key()); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return fmt.Errorf("forget %s: %w", r.Addr, err)
 	}
@@ -109,14 +166,14 @@ func (m *Memory) All(f func(r Remembered, is func(unit string) bool)) error {
 		value [memoryValue]byte
 	}
 	var all []record
-	for it := m.m.Iterate(); ; {
-		if !it.Next(&key, &v) {
-			if err := it.Err(); err != nil {
-				return fmt.Errorf("read what is remembered: %w", err)
-			}
-			break
-		}
+	m.mu.Lock()
+	it := m.m.Iterate()
+	for it.Next(&key, &v) {
 		all = append(all, record{key, v})
+	}
+	m.mu.Unlock()
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("read what is remembered: %w", err)
 	}
 	for _, e := range all {
 		r, ok := remembered(e.key)
@@ -135,6 +192,8 @@ func (m *Memory) Close() error {
 	if m == nil {
 		return nil
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	return m.m.Close()
 }
 

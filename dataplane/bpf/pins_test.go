@@ -323,6 +323,34 @@ func TestMemory(t *testing.T) {
 	check(t, m.Close(), p.Close())
 }
 
+// TestMemoryGrows remembers more than a new memory has room for.
+func TestMemoryGrows(t *testing.T) {
+	p := openPins(t, pinDir(t), true)
+	m, err := p.OpenMemory()
+	check(t, err)
+	const n = memoryFirst + 1000
+	at := func(i int) Remembered {
+		return Remembered{IfIndex: 3, Addr: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), MAC: intf.MAC{2, 0, 0, byte(i >> 16), byte(i >> 8), byte(i)}}
+	}
+	for i := range n {
+		check(t, m.Put(at(i)))
+	}
+	check(t, m.Close())
+	if _, err := p.Sweep(MemoryName); err != nil {
+		t.Error(err)
+	}
+	m, err = p.OpenMemory()
+	check(t, err)
+	seen := map[Remembered]bool{}
+	check(t, m.All(func(r Remembered, _ func(string) bool) { seen[r] = true }))
+	for i := range n {
+		if !seen[at(i)] {
+			t.Fatalf("%v was forgotten; %d of %d are remembered", at(i), len(seen), n)
+		}
+	}
+	check(t, m.Close(), p.Close())
+}
+
 // TestMemoryLayout must not be changed: other versions read what this one writes.
 func TestMemoryLayout(t *testing.T) {
 	r := Remembered{IfIndex: 0x01020304, Addr: netip.MustParseAddr("192.0.2.9"), Own: true}

@@ -148,6 +148,7 @@ type routerVariableSpecs struct {
 	Frags       *ebpf.VariableSpec `ebpf:"frags"`
 	MaxFrame    *ebpf.VariableSpec `ebpf:"max_frame"`
 	NoPorts     *ebpf.VariableSpec `ebpf:"no_ports"`
+	PlainLoads  *ebpf.VariableSpec `ebpf:"plain_loads"`
 	Shared      *ebpf.VariableSpec `ebpf:"shared"`
 	Tables      *ebpf.VariableSpec `ebpf:"tables"`
 	Tallies     *ebpf.VariableSpec `ebpf:"tallies"`
@@ -207,6 +208,7 @@ type routerVariables struct {
 	Frags       *ebpf.Variable `ebpf:"frags"`
 	MaxFrame    *ebpf.Variable `ebpf:"max_frame"`
 	NoPorts     *ebpf.Variable `ebpf:"no_ports"`
+	PlainLoads  *ebpf.Variable `ebpf:"plain_loads"`
 	Shared      *ebpf.Variable `ebpf:"shared"`
 	Tables      *ebpf.Variable `ebpf:"tables"`
 	Tallies     *ebpf.Variable `ebpf:"tallies"`

@@ -157,7 +157,8 @@ func (x *bench) config(driver string) []byte {
 		}
 		interfaces = append(interfaces, m{"name": name, "config": m{"name": name, "driver": driver}, "unit": []m{{"id": "0", "family": families}}})
 	}
-	config := m{"routerd:interface": interfaces}
+	// The user path is what is measured here; bench-net has the fast path, too.
+	config := m{"routerd:interface": interfaces, "routerd:system": m{"config": m{"fast-path": "off"}}}
 	if x.more != nil {
 		x.more(config)
 	}

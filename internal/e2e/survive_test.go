@@ -167,9 +167,9 @@ func (s *stretch) restarted(flags ...string) time.Duration {
 	s.t.Helper()
 	begin := time.Now()
 	s.startQuiet(flags...)
-	for deadline := begin.Add(20 * time.Second); !strings.Contains(s.log(), "forwarding is taken over"); time.Sleep(time.Millisecond) {
+	for deadline := begin.Add(time.Minute); !strings.Contains(s.log(), "forwarding is taken over"); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("forwarding was not taken over within 20 s:\n%s", s.log())
+			s.t.Fatalf("forwarding was not taken over within a minute:\n%s", s.log())
 		}
 	}
 	return time.Since(begin)

@@ -33,13 +33,14 @@ type daemon struct {
 	feed    *feed
 	loaded  map[bool][]route // by family
 	config  string           // in force
+	mode    mode             // of it
 }
 
 // startWait is how long routerd may take until it answers, and stopWait until it
 // is gone.
 const (
 	startWait = 10 * time.Second
-	stopWait  = 10 * time.Second
+	stopWait  = time.Minute // with a million routes to forget
 )
 
 // startDaemon starts routerd off the processor that the generator has, where there
@@ -50,7 +51,7 @@ func startDaemon(ctx context.Context, w *world, bin, dir string) (*daemon, error
 	if n := runtime.NumCPU(); n > 1 {
 		argv = append([]string{"taskset", "-c", fmt.Sprintf("1-%d", n-1)}, argv...)
 	}
-	d := &daemon{w: w, process: exec.Command(argv[0], argv[1:]...), exited: make(chan error, 1), loaded: make(map[bool][]route)}
+	d := &daemon{w: w, process: exec.Command(argv[0], argv[1:]...), exited: make(chan error, 1), loaded: make(map[bool][]route), mode: mode{driver: "af-xdp"}}
 	d.process.Stderr = &d.log
 	if err := w.spaces[inRouterd].Start(d.process); err != nil {
 		return nil, fmt.Errorf("start routerd (make build makes it): %w", err)
@@ -74,7 +75,7 @@ func (d *daemon) dial(ctx context.Context, socket string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
 	if _, err := d.gnmi.Capabilities(ctx, &gpb.CapabilityRequest{}); err != nil {
-		return fmt.Errorf("routerd doesn't answer: %w\n%s", err, d.log.String())
+		return fmt.Errorf("routerd doesn't answer: %w\n%s", err, d.said())
 	}
 	return nil
 }
@@ -92,13 +93,20 @@ func (d *daemon) close() error {
 	select {
 	case err := <-d.exited:
 		if err != nil {
-			errs = append(errs, fmt.Errorf("routerd: %w\n%s", err, d.log.String()))
+			errs = append(errs, fmt.Errorf("routerd: %w\n%s", err, d.said()))
 		}
 	case <-time.After(stopWait):
-		errs = append(errs, d.process.Process.Kill(), fmt.Errorf("routerd had not ended after %v\n%s", stopWait, d.log.String()))
+		errs = append(errs, d.process.Process.Kill(), fmt.Errorf("routerd had not ended after %v\n%s", stopWait, d.said()))
 		<-d.exited
 	}
 	return errors.Join(errs...)
+}
+
+// said is the end of routerd's log.
+func (d *daemon) said() string {
+	const most = 2000
+	s := d.log.String()
+	return s[max(0, len(s)-most):]
 }
 
 // A mode is how routerd forwards.
@@ -122,7 +130,7 @@ func (d *daemon) configure(ctx context.Context, m mode, s *scenario, r *ruleset)
 		if err != nil {
 			return fmt.Errorf("configure routerd: %w", err)
 		}
-		d.config = string(data)
+		d.config, d.mode = string(data), m
 	}
 	for _, port := range ports {
 		if err := d.await(ctx, "/interface[name="+port+"]/state/driver-in-use", m.driver); err != nil {

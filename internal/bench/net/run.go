@@ -172,7 +172,7 @@ func (b *bench) load(t *stage, parts []part, s *scenario, filter *ruleset, list 
 			err = b.kernel.load(list, s.V6)
 		case router == inRouterd:
 			// The limit of entries and the instances come first.
-			if err = b.daemon.configure(b.ctx, mode{driver: "af-packet"}, s, filter); err != nil {
+			if err = b.daemon.configure(b.ctx, b.daemon.mode, s, filter); err != nil {
 				break
 			}
 			if s.Instances > 0 {
