@@ -8,7 +8,7 @@ BIN   := bin
 # Binaries carry no paths of the machine that built them.
 BUILD := -trimpath -ldflags "-X router/cmd/routerd/version.Version=$(shell git describe --always --dirty 2>/dev/null || echo unknown)"
 # The packages that have goroutines or lock-free readers.
-RACE  := ./vrf/... ./routing/... ./intf/... ./dataplane ./dataplane/host ./dataplane/xsk ./dataplane/afpacket ./dataplane/driver ./cmd/routerd/...
+RACE  := ./vrf/... ./routing/... ./intf/... ./dataplane ./dataplane/host ./dataplane/xsk ./dataplane/afpacket ./dataplane/driver ./cmd/routerd/... ./cmd/rcli/...
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help

@@ -46,9 +46,6 @@ func (e *Engine) FastPackets(id PortID) uint64 {
 	return t[layout.TallyInPackets]
 }
 
-// FlowSeed is the seed that the engine spreads flows by ([Config]).
-func (e *Engine) FlowSeed() uint64 { return e.config.FlowSeed }
-
 func (e *Engine) unitTally(u *unit) (t [layout.TallyWords]uint64) {
 	if e.mirror == nil {
 		return t

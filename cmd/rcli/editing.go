@@ -18,6 +18,7 @@ import (
 
 	"router/cmd/rcli/command"
 	"router/cmd/rcli/conf"
+	"router/cmd/rcli/output"
 	"router/cmd/rcli/schema"
 	"router/gen/configpb"
 )
@@ -62,6 +63,9 @@ func showCandidate(ctx context.Context, s *shell, env *command.Env, in *command.
 	if env.JSON || env.Form == "json" {
 		return s.showJSON(ctx, env, p)
 	}
+	if len(env.Fields) > 0 || env.Form == output.YAML || env.Form == output.Table || env.Form == output.Yang {
+		return s.showData(ctx, env, p)
+	}
 	text, err := s.read(ctx, p)
 	if err != nil {
 		return err
@@ -81,13 +85,29 @@ func showCandidate(ctx context.Context, s *shell, env *command.Env, in *command.
 		return nil
 	case "", "curly":
 	default:
-		return usagef("show: %s is no form of the configuration: there are curly, set, xpath and json", env.Form)
+		return s.showAs(ctx, env, p)
 	}
 	n, err := conf.Read(text)
 	if err != nil {
 		return fmt.Errorf("the router's answer can't be shown: %w", err)
 	}
 	return n.Below(p).Write(env.Out)
+}
+
+// showData prints what of the candidate is active in a form of data.
+func (s *shell) showData(ctx context.Context, env *command.Env, p schema.Path) error {
+	resp, err := s.client.configuration().Read(s.client.context(ctx), &configpb.ReadRequest{Id: s.session.Candidate, Path: p.String()})
+	if err != nil {
+		return inWords(err)
+	}
+	sink, err := of(env).sink()
+	if err != nil {
+		return err
+	}
+	if err := sink.Value(output.Value{Path: p.String(), JSON: []byte(cmp.Or(resp.GetText(), "{}")), Alone: true}); err != nil {
+		return err
+	}
+	return sink.Close()
 }
 
 // showJSON prints what of the candidate is active as RFC 7951 JSON.
@@ -97,6 +117,22 @@ func (s *shell) showJSON(ctx context.Context, env *command.Env, p schema.Path) e
 		return inWords(err)
 	}
 	return printJSON(env.Out, []byte(cmp.Or(resp.GetText(), "{}")))
+}
+
+// showAs prints what of the candidate is active in one of the forms of data.
+func (s *shell) showAs(ctx context.Context, env *command.Env, p schema.Path) error {
+	resp, err := s.client.configuration().Read(s.client.context(ctx), &configpb.ReadRequest{Id: s.session.Candidate, Path: p.String()})
+	if err != nil {
+		return inWords(err)
+	}
+	sink, err := of(env).sink()
+	if err != nil {
+		return err
+	}
+	if err := sink.Value(output.Value{Path: p.String(), JSON: []byte(cmp.Or(resp.GetText(), "{}")), Alone: true}); err != nil {
+		return err
+	}
+	return sink.Close()
 }
 
 // compare prints what turns running, or the configuration after a commit, into the

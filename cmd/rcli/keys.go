@@ -10,6 +10,7 @@ import (
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
 
 	"router/cmd/rcli/command"
+	"router/cmd/rcli/render"
 	"router/gen/configpb"
 )
 
@@ -20,6 +21,9 @@ const (
 	keysBound = 250 * time.Millisecond
 	// keysMost bounds the cache.
 	keysMost = 64
+	// keysFew is how many keys of the configuration are so few that state is asked for
+	// more: neighbours that were learnt, devices that are there.
+	keysFew = 64
 )
 
 // A keyCache asks the router for keys of lists, and remembers the answers for a
@@ -52,6 +56,12 @@ func (k *keyCache) forget() {
 // find is command.Env's Keys.
 func (k *keyCache) find(ctx context.Context, path, key, prefix string, limit int) []command.Candidate {
 	q := keyQuery{k.s.session.Candidate, path, key, prefix, limit}
+	return k.remember(ctx, q, func(ctx context.Context) ([]string, error) { return k.s.client.keys(ctx, q) })
+}
+
+// remember answers a query from the cache, or by asking, within the bound. Without an
+// answer there are no values, and completion goes on without them.
+func (k *keyCache) remember(ctx context.Context, q keyQuery, ask func(context.Context) ([]string, error)) []command.Candidate {
 	k.mu.Lock()
 	a, ok := k.m[q]
 	k.mu.Unlock()
@@ -60,9 +70,9 @@ func (k *keyCache) find(ctx context.Context, path, key, prefix string, limit int
 	}
 	ctx, done := context.WithTimeout(ctx, keysBound)
 	defer done()
-	names, err := k.s.client.keys(ctx, q)
+	names, err := ask(ctx)
 	if err != nil {
-		return nil // completion goes on without them
+		return nil
 	}
 	list := make([]command.Candidate, len(names))
 	for i, n := range names {
@@ -77,13 +87,13 @@ func (k *keyCache) find(ctx context.Context, path, key, prefix string, limit int
 	return slices.Clone(list)
 }
 
-// keys asks for the keys of a list that begin with a prefix: of the configuration,
-// and where that has none, of state.
+// keys asks for the keys of a list that begin with a prefix: of the configuration, and
+// where that has few, of state too.
 func (c *client) keys(ctx context.Context, q keyQuery) ([]string, error) {
-	ask := c.context(ctx)
-	resp, err := c.configuration().Keys(ask, &configpb.KeysRequest{Id: q.candidate, Path: q.path, Key: q.key, Prefix: q.prefix, Limit: uint32(q.limit)})
-	if err == nil && len(resp.GetKey()) > 0 {
-		return resp.GetKey(), nil
+	resp, err := c.configuration().Keys(c.context(ctx), &configpb.KeysRequest{Id: q.candidate, Path: q.path, Key: q.key, Prefix: q.prefix, Limit: uint32(q.limit)})
+	configured := resp.GetKey()
+	if err == nil && len(configured) > keysFew {
+		return configured, nil
 	}
 	p, err := parsePath(q.path)
 	if err != nil {
@@ -94,17 +104,18 @@ func (c *client) keys(ctx context.Context, q keyQuery) ([]string, error) {
 	p.Elem = append(p.Elem, &gpb.PathElem{Name: q.key})
 	notes, err := c.get(ctx, gpb.GetRequest_ALL, p)
 	if err != nil {
-		return nil, err
+		return configured, nil //nolint:nilerr // there is no state of it
 	}
 	var names []string
 	for _, n := range notes {
 		for _, u := range n.GetUpdate() {
-			if name := strings.Trim(string(rawValue(u.GetVal())), `"`); strings.HasPrefix(name, q.prefix) {
+			if name := strings.Trim(string(rawValue(u.GetVal())), `"`); strings.HasPrefix(name, q.prefix) && !slices.Contains(configured, name) {
 				names = append(names, name)
 			}
 		}
 	}
-	slices.Sort(names)
+	names = append(names, configured...)
+	slices.SortFunc(names, render.Natural)
 	names = slices.Compact(names)
 	return names[:min(len(names), q.limit)], nil
 }

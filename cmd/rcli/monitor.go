@@ -312,9 +312,10 @@ var monitored = []string{"in-octets", "in-pkts", "in-discards", "out-octets", "o
 // monitorInterfaces shows the rates of devices, or of a device and its units, or of a
 // unit, taken anew each interval.
 func (o *options) monitorInterfaces(ctx context.Context, c *client, name string, every time.Duration) error {
-	names, err := c.interfaceNames(ctx, name)
-	if err != nil {
-		return err
+	if name != "" {
+		if err := c.exists(ctx, name); err != nil {
+			return err
+		}
 	}
 	list := &gpb.SubscriptionList{Mode: gpb.SubscriptionList_STREAM, Encoding: gpb.Encoding_PROTO}
 	subscribe := func(n ifName) {
@@ -332,9 +333,7 @@ func (o *options) monitorInterfaces(ctx context.Context, c *client, name string,
 		subscribe(ifName{device, id})
 	case name != "":
 		subscribe(ifName{device: device})
-		if len(names) > 1 {
-			subscribe(ifName{device, "*"})
-		}
+		subscribe(ifName{device, "*"})
 	default:
 		subscribe(ifName{device: "*"})
 	}

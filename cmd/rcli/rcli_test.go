@@ -171,19 +171,19 @@ func TestTables(t *testing.T) {
 		family    = "/interface[name=ge0]/unit[id=0]/family[type=inet]"
 	)
 	socket := start(t, &fake{answers: map[string]string{
-		"/interface[name=*]":               `{"routerd:name":"ge0"}`,
-		"/interface[name=*]/name":          `"ge0"`,
-		"/interface[name=*]/unit[id=*]/id": `"0"`,
-		"/interface[name=ge0]/state":       `{"routerd:oper-status":"up","routerd:driver-in-use":"af-xdp","routerd:xdp-mode":"native","routerd:counters":{"in-pkts":"7"},"routerd:rates":{"in-bit-rate":"1500000"}}`,
+		"/interface[name=*]":                 `{"routerd:name":"ge0"}`,
+		"/interface[name=*]/name":            `"ge0"`,
+		"/interface[name=ge0]/unit[id=*]/id": `"0"`,
+		"/interface[name=ge0]/state":         `{"routerd:oper-status":"up","routerd:driver-in-use":"af-xdp","routerd:xdp-mode":"native","routerd:counters":{"in-pkts":"7"},"routerd:rates":{"in-bit-rate":"1500000"}}`,
 		"/interface[name=ge0]/unit[id=0]": `{"routerd:id":"0","routerd:state":{"name":"ge0.0","oper-status":"up"},"routerd:family":[{"type":"inet","state":{"instance":"red","oper-status":"up"},
 			"address":[{"prefix":"192.0.2.1/24","state":{"status":"preferred"}}]}]}`,
 		neighbors: `{"routerd:address":"192.0.2.10","routerd:state":{"link-layer-address":"02:00:00:00:00:01","origin":"dynamic","state":"reachable"}}`,
 		instances: `"red"`,
 	}, matches: map[string]string{
-		"/interface[name=*]/name":          "/interface[name=ge0]/name",
-		"/interface[name=*]/unit[id=*]/id": "/interface[name=ge0]/unit[id=0]/id",
-		neighbors:                          family + "/neighbor[address=192.0.2.10]",
-		instances:                          family + "/state/instance",
+		"/interface[name=*]/name":            "/interface[name=ge0]/name",
+		"/interface[name=ge0]/unit[id=*]/id": "/interface[name=ge0]/unit[id=0]/id",
+		neighbors:                            family + "/neighbor[address=192.0.2.10]",
+		instances:                            family + "/state/instance",
 	}, routes: []*configpb.RoutePrefix{
 		{Prefix: "0.0.0.0/0", Entry: []*configpb.RouteEntry{{Source: "permanent", NextHopType: "reject"}}},
 		{Prefix: "10.0.0.0/8", Entry: []*configpb.RouteEntry{{Source: "user", Protocol: "static", Preference: 5, Active: true,
@@ -211,5 +211,16 @@ func TestTables(t *testing.T) {
 				t.Errorf("exit %d %s:\n%s", code, errOut, out)
 			}
 		})
+	}
+}
+
+func TestWhole(t *testing.T) {
+	for start, want := range map[string]string{
+		"": "invalid Prefix", "10": "invalid Prefix", "10.": "10.0.0.0/8", "10.7": "10.0.0.0/8", "10.7.1": "10.7.0.0/16", "192.0.2.0/2": "192.0.2.0/24",
+		"2001:": "2001::/16", "2001:db8:1": "2001:db8::/32", "2001:db8::": "invalid Prefix", "1.2.3.4.5": "1.2.3.4/32", "300.": "invalid Prefix", "x.y": "invalid Prefix",
+	} {
+		if got := whole(start).String(); got != want {
+			t.Errorf("%q: %s, want %s", start, got, want)
+		}
 	}
 }

@@ -12,14 +12,14 @@ import (
 // routeTableRows are the commands about routes.
 func routeTableRows() []*command.Command {
 	prefix := func(name, help string) command.Arg {
-		return command.Arg{Name: name, Kind: command.Keyword, Help: help, Type: command.AddressOrPrefix, Place: "PREFIX"}
+		return command.Arg{Name: name, Kind: command.Keyword, Help: help, Type: command.AddressOrPrefix, Place: "PREFIX", Values: prefixValues}
 	}
 	return []*command.Command{
 		{Words: "show route", Aliases: []string{"show route table"}, Modes: command.Operational,
 			Help: "routes by prefix; of an address those of the longest prefix, of a prefix those inside it, too",
 			Long: "The route that packets follow has a star, its next hop an angle. Routes come as they are read: the first page of a million is there at once.",
 			Args: []command.Arg{
-				{Name: "destination", Optional: true, Type: command.AddressOrPrefix, Help: "an address to look up, or a prefix"},
+				{Name: "destination", Optional: true, Type: command.AddressOrPrefix, Help: "an address to look up, or a prefix", Values: prefixValues},
 				instanceArg,
 				prefix("exact", "only this prefix"),
 				prefix("longest", "only the longest prefix that covers it, with a route in use"),

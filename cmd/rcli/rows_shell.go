@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -256,8 +257,14 @@ func apropos(_ context.Context, env *command.Env, in *command.Input) error {
 	for _, c := range list {
 		lines = append(lines, []string{c.Text, c.Help})
 	}
-	printColumns(env.Out, lines)
-	return nil
+	var b strings.Builder
+	printColumns(&b, lines)
+	text := b.String()
+	if env.Terminal {
+		text = fitted(text, env.Width())
+	}
+	_, err := io.WriteString(env.Out, text)
+	return err
 }
 
 func printHistory(_ context.Context, s *shell, env *command.Env, in *command.Input) error {

@@ -38,47 +38,83 @@ func (n ifName) path() *gpb.Path {
 	return p
 }
 
-// interfaceNames lists the devices and units, in the order in which people want them:
-// all, a device with its units, or a unit.
-func (c *client) interfaceNames(ctx context.Context, name string) ([]ifName, error) {
-	device, id, unit := strings.Cut(name, ".")
-	if name == "" {
-		device = "*"
+// deviceNames lists the devices, in the order in which people want them: all, or the
+// one that is named, itself or by a unit of its.
+func (c *client) deviceNames(ctx context.Context, name string) ([]string, error) {
+	device, _, _ := strings.Cut(name, ".")
+	notes, err := c.get(ctx, gpb.GetRequest_ALL, &gpb.Path{Elem: []*gpb.PathElem{
+		{Name: "interface", Key: map[string]string{"name": cmp.Or(device, "*")}}, {Name: "name"}}})
+	switch {
+	case status.Code(err) == codes.NotFound && name == "":
+		return nil, nil
+	case status.Code(err) == codes.NotFound:
+		return nil, noInterface(name)
+	case err != nil:
+		return nil, err
 	}
+	var list []string
+	for _, n := range notes {
+		for _, u := range n.GetUpdate() {
+			list = append(list, u.GetPath().GetElem()[0].GetKey()["name"])
+		}
+	}
+	slices.SortFunc(list, render.Natural)
+	return slices.Compact(list), nil
+}
+
+// exists fails when there is no such device or unit.
+func (c *client) exists(ctx context.Context, name string) error {
+	devices, err := c.deviceNames(ctx, name)
+	if err != nil {
+		return err
+	}
+	_, id, unit := strings.Cut(name, ".")
 	if !unit {
-		id = "*"
+		return nil
 	}
-	elem := &gpb.PathElem{Name: "interface", Key: map[string]string{"name": device}}
-	units := &gpb.Path{Elem: []*gpb.PathElem{elem, {Name: "unit", Key: map[string]string{"id": id}}, {Name: "id"}}}
+	if names, err := c.interfaceNames(ctx, devices, id); err != nil || len(names) == 0 {
+		return cmp.Or(err, noInterface(name))
+	}
+	return nil
+}
+
+func noInterface(name string) error {
+	return status.Errorf(codes.NotFound, "there is no interface %s; show interfaces lists them", name)
+}
+
+// interfaceNames lists devices with their units behind each, or only those with the
+// given id where it isn't "".
+func (c *client) interfaceNames(ctx context.Context, devices []string, id string) ([]ifName, error) {
+	paths := make([]*gpb.Path, len(devices))
 	var list []ifName
-	if !unit {
-		notes, err := c.get(ctx, gpb.GetRequest_ALL, &gpb.Path{Elem: []*gpb.PathElem{elem, {Name: "name"}}})
-		switch {
-		case status.Code(err) == codes.NotFound && name == "":
-			return nil, nil
-		case status.Code(err) == codes.NotFound:
-			return nil, status.Errorf(codes.NotFound, "there is no interface %s; show interfaces lists them", name)
-		case err != nil:
-			return nil, err
-		}
-		for _, n := range notes {
-			for _, u := range n.GetUpdate() {
-				list = append(list, ifName{device: u.GetPath().GetElem()[0].GetKey()["name"]})
-			}
+	for i, d := range devices {
+		paths[i] = &gpb.Path{Elem: []*gpb.PathElem{{Name: "interface", Key: map[string]string{"name": d}},
+			{Name: "unit", Key: map[string]string{"id": cmp.Or(id, "*")}}, {Name: "id"}}}
+		if id == "" {
+			list = append(list, ifName{device: d})
 		}
 	}
-	notes, err := c.get(ctx, gpb.GetRequest_ALL, units)
+	notes, err := c.get(ctx, gpb.GetRequest_ALL, paths...)
 	if err != nil && status.Code(err) != codes.NotFound {
 		return nil, err
+	}
+	if err != nil && len(devices) > 1 {
+		// One of them is gone, or has no units: they are asked for one by one.
+		list = nil
+		for _, d := range devices {
+			some, err := c.interfaceNames(ctx, []string{d}, id)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, some...)
+		}
+		return list, nil
 	}
 	for _, n := range notes {
 		for _, u := range n.GetUpdate() {
 			e := u.GetPath().GetElem()
 			list = append(list, ifName{device: e[0].GetKey()["name"], id: e[1].GetKey()["id"]})
 		}
-	}
-	if len(list) == 0 && name != "" {
-		return nil, status.Errorf(codes.NotFound, "there is no interface %s; show interfaces lists them", name)
 	}
 	slices.SortFunc(list, func(a, b ifName) int {
 		return cmp.Or(render.Natural(a.device, b.device), render.Natural(a.id, b.id))
@@ -90,9 +126,42 @@ func (c *client) interfaceNames(ctx context.Context, name string) ([]ifName, err
 // there soon, and neither side holds more.
 const atOnce = 64
 
-// eachInterface reads the state of devices and units, some at a time, and calls one of
-// both for each.
-func (c *client) eachInterface(ctx context.Context, names []ifName, device func(interfaceTree) error, unit func(string, unitTree) error) error {
+// A visitor takes devices and units as they come; page is called when some have.
+type visitor struct {
+	device func(interfaceTree) error
+	unit   func(device string, u unitTree) error
+	page   func() error
+}
+
+// eachInterface visits all devices and units, a device with its units, or a unit. What
+// there is is asked for as it is needed: at first of one device, then of more and more.
+func (c *client) eachInterface(ctx context.Context, name string, v visitor) error {
+	devices, err := c.deviceNames(ctx, name)
+	if err != nil {
+		return err
+	}
+	_, id, _ := strings.Cut(name, ".")
+	found := 0
+	for n := 1; len(devices) > 0; n = min(2*n, atOnce) {
+		some := devices[:min(n, len(devices))]
+		devices = devices[len(some):]
+		names, err := c.interfaceNames(ctx, some, id)
+		if err != nil {
+			return err
+		}
+		found += len(names)
+		if err := c.states(ctx, names, v); err != nil {
+			return err
+		}
+	}
+	if found == 0 && name != "" {
+		return noInterface(name)
+	}
+	return nil
+}
+
+// states reads the state of devices and units, some at a time.
+func (c *client) states(ctx context.Context, names []ifName, v visitor) error {
 	for some := range slices.Chunk(names, atOnce) {
 		paths := make([]*gpb.Path, len(some))
 		for i, n := range some {
@@ -105,7 +174,7 @@ func (c *client) eachInterface(ctx context.Context, names []ifName, device func(
 				continue
 			}
 			for _, n := range some {
-				if err := c.eachInterface(ctx, []ifName{n}, device, unit); err != nil {
+				if err := c.states(ctx, []ifName{n}, v); err != nil {
 					return err
 				}
 			}
@@ -121,20 +190,23 @@ func (c *client) eachInterface(ctx context.Context, names []ifName, device func(
 				if at := some[i]; at.id == "" {
 					t := interfaceTree{Name: at.device}
 					if err = json.Unmarshal(raw, &t.State); err == nil {
-						err = device(t)
+						err = v.device(t)
 					}
 				} else {
 					var t unitTree
 					if err = json.Unmarshal(raw, &t); err == nil {
 						t.ID = at.id
 						t.State.Name = cmp.Or(t.State.Name, at.String())
-						err = unit(at.device, t)
+						err = v.unit(at.device, t)
 					}
 				}
 				if err != nil {
 					return fmt.Errorf("interface %s: %w", some[i], err)
 				}
 			}
+		}
+		if err := v.page(); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -170,10 +242,6 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 	if o.wantsData() {
 		return o.interfacesAsData(ctx, c, name)
 	}
-	names, err := c.interfaceNames(ctx, name)
-	if err != nil {
-		return err
-	}
 	t := render.NewTable(o.out, o.view.screen, []render.Column{
 		{Head: "Interface"}, {Head: "State"}, {Head: "Address"}, {Head: "In-pkts", Right: true, Drop: 3}, {Head: "In-octets", Right: true, Drop: 4},
 		{Head: "Out-pkts", Right: true, Drop: 3}, {Head: "Out-octets", Right: true, Drop: 4},
@@ -187,9 +255,9 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 		row[1].Style = render.StatusStyle(status)
 		return t.Add(row)
 	}
-	err = c.eachInterface(ctx, names, func(i interfaceTree) error {
+	err := c.eachInterface(ctx, name, visitor{device: func(i interfaceTree) error {
 		return add(i.Name, i.State.OperStatus, i.State.OperReason, strings.TrimSpace(i.State.MAC+" "+i.driver()), i.State.Counters, i.State.Rates)
-	}, func(_ string, u unitTree) error {
+	}, unit: func(_ string, u unitTree) error {
 		if err := add(u.State.Name, u.State.OperStatus, u.State.OperReason, "", u.State.Counters, u.State.Rates); err != nil {
 			return err
 		}
@@ -203,7 +271,7 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 			}
 		}
 		return nil
-	})
+	}, page: t.Flush})
 	if err != nil {
 		return err
 	}
@@ -317,10 +385,6 @@ func showInterfacesTerse(ctx context.Context, o *options, c *client, args []stri
 	if o.wantsData() {
 		return o.interfacesAsData(ctx, c, name)
 	}
-	names, err := c.interfaceNames(ctx, name)
-	if err != nil {
-		return err
-	}
 	t := render.NewTable(o.out, o.view.screen, []render.Column{
 		{Head: "Interface"}, {Head: "Admin"}, {Head: "State"}, {Head: "Family", Drop: 1}, {Head: "Address"}, {Head: "Description", Wrap: true, Drop: 2}})
 	admin := func(enabled *bool) string {
@@ -334,9 +398,9 @@ func showInterfacesTerse(ctx context.Context, o *options, c *client, args []stri
 		row[2].Style = render.StatusStyle(status)
 		return t.Add(row)
 	}
-	err = c.eachInterface(ctx, names, func(i interfaceTree) error {
+	err := c.eachInterface(ctx, name, visitor{device: func(i interfaceTree) error {
 		return add(i.Name, admin(i.State.Enabled), dash(i.State.OperStatus), "", "", i.State.Description)
-	}, func(_ string, u unitTree) error {
+	}, unit: func(_ string, u unitTree) error {
 		name, on, st, description := u.State.Name, admin(u.State.Enabled), dash(u.State.OperStatus), u.State.Description
 		lines, _ := u.families()
 		if len(lines) == 0 {
@@ -352,7 +416,7 @@ func showInterfacesTerse(ctx context.Context, o *options, c *client, args []stri
 			name, on, st, description = "", "", "", ""
 		}
 		return nil
-	})
+	}, page: t.Flush})
 	if err != nil {
 		return err
 	}
@@ -365,10 +429,6 @@ func showInterfacesDetail(ctx context.Context, o *options, c *client, args []str
 	name := onlyName(args)
 	if o.wantsData() {
 		return o.interfacesAsData(ctx, c, name)
-	}
-	names, err := c.interfaceNames(ctx, name)
-	if err != nil {
-		return err
 	}
 	first := true
 	head := func(name, status, why string) error {
@@ -402,7 +462,7 @@ func showInterfacesDetail(ctx context.Context, o *options, c *client, args []str
 		}
 		return nil
 	}
-	return c.eachInterface(ctx, names, func(i interfaceTree) error {
+	return c.eachInterface(ctx, name, visitor{device: func(i interfaceTree) error {
 		s := i.State
 		if err := head(i.Name, s.OperStatus, s.OperReason); err != nil {
 			return err
@@ -432,7 +492,7 @@ func showInterfacesDetail(ctx context.Context, o *options, c *client, args []str
 			}
 		}
 		return nil
-	}, func(_ string, u unitTree) error {
+	}, unit: func(_ string, u unitTree) error {
 		s := u.State
 		if err := head(s.Name, s.OperStatus, s.OperReason); err != nil {
 			return err
@@ -466,7 +526,7 @@ func showInterfacesDetail(ctx context.Context, o *options, c *client, args []str
 			}
 		}
 		return nil
-	})
+	}, page: func() error { return nil }})
 }
 
 func intText(n int) string {
@@ -508,7 +568,7 @@ func showNeighbors(ctx context.Context, o *options, c *client, args []string) er
 	path := &gpb.Path{Elem: []*gpb.PathElem{{Name: "interface", Key: map[string]string{"name": device}}, {Name: "unit", Key: map[string]string{"id": id}},
 		{Name: "family", Key: map[string]string{"type": "*"}}, {Name: "neighbor", Key: map[string]string{"address": "*"}}}}
 	if len(args) > 0 {
-		if _, err := c.interfaceNames(ctx, args[0]); err != nil {
+		if err := c.exists(ctx, args[0]); err != nil {
 			return err
 		}
 	}

@@ -252,6 +252,22 @@ static __always_inline int drop(struct unit *unit, struct frame *f, judged *p, _
 	return count_drop(unit, f, policed ? policed : offset);
 }
 
+#define REPORT_EVERY 100000000 /* nanoseconds */
+
+/* report says whether the packet should report that a stale neighbour is in use,
+ * as one now and then does until the neighbour table has heard of it. With nobody
+ * to tell, none does. Two processors that say so at once do no harm. */
+static __always_inline int report(struct xdp_md *ctx, struct neighbor *n)
+{
+	__u32 queue = ctx->rx_queue_index;
+	__u64 now = bpf_ktime_get_ns();
+
+	if (now - n->reported < REPORT_EVERY || !bpf_map_lookup_elem(&sockets, &queue))
+		return 0;
+	n->reported = now;
+	return 1;
+}
+
 /* send gives a packet to a neighbour. */
 static __always_inline int send(struct xdp_md *ctx, struct unit *unit, struct unit_family *family, struct frame *f, judged *p,
 				__u8 ttl, int v6, __u32 at)
@@ -263,13 +279,8 @@ static __always_inline int send(struct xdp_md *ctx, struct unit *unit, struct un
 		return HAND_UP;
 	if (family->flags & FAMILY_REDIRECTS && n->ifindex == unit->ifindex)
 		return HAND_UP;
-	if (n->flags & NEIGHBOR_STALE) {
-		/* With nobody to tell, the neighbour is used as it is. */
-		__u32 queue = ctx->rx_queue_index;
-
-		if (bpf_map_lookup_elem(&sockets, &queue))
-			return HAND_UP;
-	}
+	if (n->flags & NEIGHBOR_STALE && report(ctx, n))
+		return HAND_UP;
 	switch (judge_out(ctx, p, n, v6)) {
 	case JUDGE_UP:
 		return HAND_UP;

@@ -216,13 +216,23 @@ __noinline __u32 filter_find6(__u32 image, __u32 entry, __u32 destination)
 static __always_inline __u32 column_vector(__u32 image, __u64 column, __u64 missing,
 					   struct filter_key *k)
 {
-	__u32 field = column & 0xff;
+	__u32 field = column & 0xff, entry;
+	__u64 key;
 
 	if (field >= FIELD_SRC_HI || !(k->has >> (field & 31) & 1))
 		return image + (__u32)missing;
 	if (column >> 8 & 1)
 		return image + filter_find6(image, column >> 32, field == FIELD_DST);
-	return image + filter_find(image, column >> 32, k->value[field & 31] << (column >> 16 & 63));
+	entry = column >> 32;
+	key = k->value[field & 31] << (column >> 16 & 63);
+	/* The first table is mostly the last, and not worth a call. */
+	if (entry >> 30 == 1) {
+		__u32 n = entry >> FLAT_STRIDE_SHIFT & FLAT_STRIDE_BITS;
+
+		entry = HALF(image * 2 + (entry & ((1 << FLAT_STRIDE_SHIFT) - 1)) + (__u32)(key >> ((64 - n) & 63)));
+		key <<= n;
+	}
+	return image + (entry >> 30 ? filter_find(image, entry, key) : entry);
 }
 
 /* residue_holds says whether the packet has the options that term record demands. */

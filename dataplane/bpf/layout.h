@@ -60,7 +60,7 @@ struct unit_family {
 
 struct unit {
 	__u8 station[6];
-	__u16 flags;
+	__u16 zero;
 	__u32 ifindex;
 	__u32 tally;
 	struct unit_family families[2];
@@ -80,7 +80,7 @@ struct neighbor {
 	__u32 tally;
 	__u32 filter[2];
 	__u32 device;
-	__u32 spare[2];
+	__u64 reported; /* when a packet was handed up to report the use of a stale one */
 };
 
 /* What one processor has counted of a unit. */

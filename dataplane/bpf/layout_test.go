@@ -21,7 +21,7 @@ func TestLayout(t *testing.T) {
 		return layout.UnitFamily{Table: base + 1, Sources: base + 2, OwnBits: uint64(base + 3), Own: base + 4, OwnCount: uint8(base + 5),
 			Flags: uint8(base + 6), Group: base + 7, Filter: base + 8}
 	}
-	unit := layout.Unit{Station: [6]byte{1, 2, 3, 4, 5, 6}, Flags: 7, IfIndex: 8, Tally: 9, Families: [2]layout.UnitFamily{fam(0, 10), fam(1, 30)}}
+	unit := layout.Unit{Station: [6]byte{1, 2, 3, 4, 5, 6}, IfIndex: 8, Tally: 9, Families: [2]layout.UnitFamily{fam(0, 10), fam(1, 30)}}
 	neighbor := layout.Neighbor{HeaderLen: 22, Flags: 1, MTU: [2]uint16{1500, 1280}, Port: 3, IfIndex: 4, Tally: 5, Filter: [2]uint32{6, 7}, Device: 8}
 	for i := range neighbor.Header {
 		neighbor.Header[i] = byte(i + 1)
@@ -36,7 +36,7 @@ func TestLayout(t *testing.T) {
 			at + "own_count": uint64(f.OwnCount), at + "flags": uint64(f.Flags), at + "group": uint64(f.Group), at + "filter": uint64(f.Filter), at + "zero": 0,
 		}
 	}
-	unitFields := map[string]uint64{"flags": 7, "ifindex": 8, "tally": 9}
+	unitFields := map[string]uint64{"zero": 0, "ifindex": 8, "tally": 9}
 	for i, b := range unit.Station {
 		unitFields[fmt.Sprintf("station[%d]", i)] = uint64(b)
 	}
@@ -68,7 +68,7 @@ func TestLayout(t *testing.T) {
 		{"neighbor", n[:], map[string]uint64{
 			"header[0]": le(neighbor.Header[0:]), "header[1]": le(neighbor.Header[8:]), "header[2]": le(neighbor.Header[16:]),
 			"header_len": 22, "flags": 1, "mtu[0]": 1500, "mtu[1]": 1280, "zero": 0, "port": 3, "ifindex": 4, "tally": 5,
-			"filter[0]": 6, "filter[1]": 7, "device": 8, "spare[0]": 0, "spare[1]": 0,
+			"filter[0]": 6, "filter[1]": 7, "device": 8, "reported": 0,
 		}},
 		{"port", []uint64{port.Word()}, map[string]uint64{"untagged": 1, "tagged": 2}},
 		{"next_hop", []uint64{layout.GroupWord(77, 5), layout.EgressWord(layout.EgressOne, 9)}, map[string]uint64{

@@ -15,9 +15,6 @@ package layout
 
 import "math/bits"
 
-// Version is that of the layout. Tables of another version are not read.
-const Version = 1
-
 // The words of the arena's directory.
 const (
 	// EntryNextHops leads to the table of next hops, two words each by id: its
@@ -108,7 +105,6 @@ const (
 // A Unit is an ifl.
 type Unit struct {
 	Station  [6]byte // its link-layer address
-	Flags    uint16
 	IfIndex  uint32
 	Tally    uint32 // place of its counters
 	Families [2]UnitFamily
@@ -122,7 +118,6 @@ func (u *Unit) Words() (w [UnitWords]uint64) {
 	for i, b := range u.Station {
 		w[0] |= uint64(b) << (8 * i)
 	}
-	w[0] |= uint64(u.Flags) << 48
 	w[1] = uint64(u.Tally)<<32 | uint64(u.IfIndex)
 	for i := range u.Families {
 		f := &u.Families[i]
@@ -137,10 +132,11 @@ func (u *Unit) Words() (w [UnitWords]uint64) {
 
 // Flags of a Neighbor.
 const (
-	NeighborStale = 1 << 0 // its use is to be reported: ask the user path while there is one
+	NeighborStale = 1 << 0 // its use is to be reported, by a packet that the user path gets
 )
 
-// A Neighbor is all that sending to one takes.
+// A Neighbor is all that sending to one takes. Its last word is the programs' own:
+// when one handed a packet up to report that a stale neighbour is in use.
 type Neighbor struct {
 	Header    [24]byte // the frame's first octets, with room for the EtherType in the last two
 	HeaderLen uint8    // 14, 18 or 22

@@ -110,6 +110,8 @@ func rowsEdit() []row {
 			s.do("deactivate interface ge1 unit 10")
 			s.do("show interface ge1", `^inactive: unit 10 \{$`)
 			s.do("show | compare", `^\[edit interface ge1\]$`, `^!  inactive: unit 10;$`)
+			s.do("show interface ge1 | display set", `^deactivate /interface\[name=ge1\]/unit\[id=10\]$`)
+			s.do("show interface ge0 | as yaml", `description: to h1`)
 			s.do("commit", `^commit \d+`)
 			if out, code := w.rcli("get", "--type", "config", "/interface[name=ge1]/unit[id=10]"); code == 0 && strings.Contains(out, `"10"`) {
 				t.Errorf("an inactive unit is there: %s", out)
@@ -132,6 +134,7 @@ func rowsEdit() []row {
 			s.do("show", `^/\* patched to rack 7 \*/\ninterface ge0 \{$`)
 			s.do("show | compare", `^!  annotate interface ge0 "patched to rack 7";$`)
 			s.do("commit", `^commit \d+`)
+			s.do("show | display set", `^annotate /interface\[name=ge0\] "patched to rack 7"$`)
 			s.do(`annotate interface ge0 ""`)
 			s.do("commit", `^commit \d+`)
 			s.never("show", "patched")
@@ -287,7 +290,7 @@ func rowsEdit() []row {
 			s := w.editing(t)
 			s.do("set interface ge0 mru 1600")
 			s.do("commit comment why", `^commit \d+`)
-			s.do("run show system commit", `Commit +Time +User +Source +Changes +Comment`, `^\d+ +\S+ \S+ +root +rcli +\d+ +why`)
+			s.do("run show system commit", `Commit +Time +User +Source +Changes +Comment`, `^ *\d+ +\S+ \S+ +root +rcli +\d+ +why`)
 		}},
 		{"row-32 a commit is persistent", func(t *testing.T, w *world) {
 			s := w.editing(t)

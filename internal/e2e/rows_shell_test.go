@@ -117,11 +117,11 @@ func rowRun(t *testing.T, w *world) {
 func rowHelp(t *testing.T, w *world) {
 	s := w.rcliShell(t)
 	s.Type("show ro?")
-	s.Expect(`(?s)Possible completions:\n.*route +routes of an instance.*root@r1> show ro$`)
+	s.Expect(`(?s)Possible completions:\n.*route +routes by prefix.*root@r1> show ro$`)
 	s.Type("ute ?")
 	s.Expect(`(?s)<Enter> +run this command.*instance +routing instance.*root@r1> show route$`)
 	s.Key(keyEnter)
-	s.Expect(`^\* 10.0.0.0/8`)
+	s.Expect(`^10\.0\.0\.0/8 +\*\[static/5\]`)
 }
 
 func rowHelpTwice(t *testing.T, w *world) {
@@ -189,7 +189,7 @@ func rowAbbreviations(t *testing.T, w *world) {
 	s.Line("cli space-completion off")
 	s.ExpectRow(`>$`)
 	s.Do("sh ro 10.0.0.0/8")
-	s.Expect(`^\* 10.0.0.0/8`)
+	s.Expect(`^10\.0\.0\.0/8 +\*\[static/5\]`)
 	s.Do("sh fil")
 	s.Expect(`ambiguous: filter-log, filters`)
 }
@@ -214,6 +214,15 @@ func rowTypes(t *testing.T, w *world) {
 }
 
 func rowLive(t *testing.T, w *world) {
+	// A neighbour that is configured, and one that is learnt.
+	if out, code := w.rcli("set", "/interface[name=ge0]/unit[id=0]/family[type=inet]/neighbor[address=192.0.2.3]/config/link-layer-address", "02:00:00:00:00:03"); code != 0 {
+		t.Fatal(out)
+	}
+	w.space("h1").Address(w, "eth0", "192.0.2.7/24")
+	w.Until(t, "a neighbour", func() bool {
+		_, code := w.rcli("ping", "192.0.2.7", "--count", "1", "--wait", "1s")
+		return code == 0
+	})
 	s := w.rcliShell(t)
 	for _, c := range []struct{ line, want string }{
 		{"show interfaces ", `(?s)ge0.*ge1`},
@@ -221,8 +230,10 @@ func rowLive(t *testing.T, w *world) {
 		{"show route instance ", `(?s)blue.*default`},
 		{"show filters ", `edge`},
 		{"show commits ", `^ +[0-9]+$`},
-		{"show route interface ", `(?s)ge0\..*ge1\.`},
-		{"show route interface ge1.", `(?s)ge1\.0.*ge1\.10`},
+		{"show route ", `(?s)10\.0\.0\.0/8.*192\.0\.2\.0/24.*198\.51\.100\.0/24`},
+		{"show route 192.0.", `(?s)192\.0\.2\.0/24.*192\.0\.2\.1/32`},
+		{"show routes interface ", `(?s)ge0\..*ge1\.`},
+		{"show routes interface ge1.", `(?s)ge1\.0.*ge1\.10`},
 	} {
 		s.Fresh()
 		s.Type(c.line)
@@ -237,6 +248,7 @@ func rowLive(t *testing.T, w *world) {
 		{"edit filter ", `filter edge`},
 		{"edit filter edge term ", `(?s)\* a.*\* b`},
 		{"set interface ge0 unit 0 family inet instance ", `(?s)blue.*default`},
+		{"edit interface ge0 unit 0 family inet neighbor ", `(?s)\* 192\.0\.2\.3.*\* 192\.0\.2\.7`}, // configured, learnt
 		{"set interface ge0 unit 0 family inet filter input ", `filter input edge`},
 	} {
 		cfg.Fresh()

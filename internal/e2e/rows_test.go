@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 )
 
 // A row is a row of the checklist for rcli, tested with the real binary in a
@@ -76,4 +77,14 @@ func (w *world) rcliShellAt(t *testing.T, home string, args ...string) *screen {
 	s := newScreen(t, []string{"HOME=" + home, "XDG_CONFIG_HOME=", "XDG_STATE_HOME="}, "rcli", append([]string{"--socket", w.socket()}, args...)...)
 	s.Expect(`^\S+@r1[>#]$`)
 	return s
+}
+
+// Until waits until something about the router is true.
+func (w *world) Until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !is(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %v", what, patience)
+		}
+	}
 }

@@ -167,6 +167,9 @@ func (c *change) sort() {
 		return 0
 	})
 	for _, d := range c.children {
+		if d.order {
+			arrange(c.children, d, 1)
+		}
 		d.sort()
 	}
 }
@@ -309,7 +312,9 @@ func (c *change) marks(b *bufio.Writer, above []string) {
 	case 1:
 		b.WriteString("!  inactive: " + name + ";\n")
 	case -1:
-		b.WriteString("!  active: " + name + ";\n")
+		if !c.gone() {
+			b.WriteString("!  active: " + name + ";\n")
+		}
 	}
 	if c.note != nil {
 		b.WriteString("!  annotate " + name + " " + quoted(c.note.new) + ";\n")
@@ -320,6 +325,9 @@ func (c *change) marks(b *bufio.Writer, above []string) {
 		}
 	}
 }
+
+// gone reports whether the node isn't there any more.
+func (c *change) gone() bool { return c.key < 0 || isLeaf(c.path) && c.old != nil && c.new == nil }
 
 func (c *change) words() string {
 	e := c.path.Elems[len(c.path.Elems)-1]
@@ -360,7 +368,7 @@ func (c *change) block(b *bufio.Writer, margin string, side int) {
 	inner := slices.Clone(c.children)
 	for _, d := range c.children {
 		if d.order && d.path.Node != nil {
-			inner = arrange(inner, d, side)
+			arrange(inner, d, side)
 		}
 	}
 	inner = slices.DeleteFunc(inner, func(d *change) bool { return !d.has(side) })
@@ -388,26 +396,31 @@ func (c *change) has(side int) bool {
 	return slices.ContainsFunc(c.children, func(d *change) bool { return d.has(side) })
 }
 
-// arrange puts the entries of a list into the order that it has on that side.
-func arrange(list []*change, order *change, side int) []*change {
+// arrange puts the entries of a list into the order that it has on that side; the rest
+// stay where they are.
+func arrange(list []*change, order *change, side int) {
 	keys := order.new
 	if side < 0 {
 		keys = order.old
 	}
 	place := func(d *change) int {
 		e := d.path.Elems[len(d.path.Elems)-1]
-		if d.order || e.Name != order.path.Elems[len(order.path.Elems)-1].Name || len(e.Keys) == 0 {
+		if d.order || d.path.Node != order.path.Node || len(e.Keys) == 0 {
 			return -1
 		}
 		return slices.Index(keys, e.Keys[0].Value)
 	}
-	slices.SortStableFunc(list, func(a, b *change) int {
-		if x, y := place(a), place(b); x >= 0 && y >= 0 {
-			return x - y
+	var at []int
+	var entries []*change
+	for i, d := range list {
+		if place(d) >= 0 {
+			at, entries = append(at, i), append(entries, d)
 		}
-		return 0
-	})
-	return list
+	}
+	slices.SortFunc(entries, func(a, b *change) int { return place(a) - place(b) })
+	for i, d := range entries {
+		list[at[i]] = d
+	}
 }
 
 // reordered reports whether the order of a list is more than what its entries that
@@ -426,7 +439,7 @@ func reordered(parent, order *change) bool {
 		case d.key > 0:
 			appended = append(appended, e.Keys[0].Value)
 		case d.inactive < 0:
-			return false // it comes back to its place
+			return true // where it comes back to, only the order tells
 		}
 	}
 	var want []string
@@ -461,6 +474,9 @@ func (c *change) commands(b *bufio.Writer, parent *change, last *[]string) {
 	if len(c.path.Elems) > 0 {
 		name = c.path.Words()
 	}
+	if c.inactive < 0 && !c.gone() {
+		b.WriteString("activate " + name + "\n")
+	}
 	switch {
 	case c.order:
 		if parent == nil || !reordered(parent, c) {
@@ -473,10 +489,12 @@ func (c *change) commands(b *bufio.Writer, parent *change, last *[]string) {
 		}
 		return
 	case isLeaf(c.path):
-		if c.old != nil && (c.new == nil || c.path.Node.Kind == schema.LeafList) {
+		switch {
+		case c.old != nil && c.new == nil:
 			b.WriteString("delete " + name + "\n")
-		}
-		if c.new != nil {
+		case c.old != nil:
+			b.WriteString("replace " + name + " " + quoteAll(c.new) + "\n")
+		case c.new != nil:
 			b.WriteString("set " + name + " " + quoteAll(c.new) + "\n")
 		}
 	case c.key < 0:
@@ -488,11 +506,8 @@ func (c *change) commands(b *bufio.Writer, parent *change, last *[]string) {
 	for _, d := range c.children {
 		d.commands(b, c, last)
 	}
-	switch c.inactive {
-	case 1:
+	if c.inactive > 0 {
 		*last = append(*last, "deactivate "+name+"\n")
-	case -1:
-		b.WriteString("activate " + name + "\n")
 	}
 	if c.note != nil {
 		*last = append(*last, "annotate "+name+" "+quoted(c.note.new)+"\n")

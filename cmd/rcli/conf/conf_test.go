@@ -226,7 +226,7 @@ func TestCompare(t *testing.T) {
 		"delete /interface[name=ge1]\n", "annotate /interface[name=ge2] \"to x\"\n",
 		"set /filter[name=f]/term[name=new]/match/config/protocol tcp udp\n",
 		"insert /filter[name=f]/term[name=new] FIRST \n", "insert /filter[name=f]/term[name=b] AFTER new\n",
-		"delete /interface[name=ge2]/config/mru\nset", "set /interface[name=ge2]/config/mru 1600\n",
+		"replace /interface[name=ge2]/config/mru 1600\n",
 		"deactivate /interface[name=ge2]/unit[id=7]\n", "activate /interface[name=ge2]/unit[id=8]\n",
 		"set /interface[name=ge2]/unit[id=0]/family[type=inet]/address[prefix=192.0.2.1/24]\n",
 	} {
@@ -238,7 +238,7 @@ func TestCompare(t *testing.T) {
 	if err := CompareCommands(&b, differences, path(t, "/interface[name=ge2]")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Edits(b.String(), schema.Path{}); err != nil || !strings.Contains(b.String(), "set interface ge2 mru 1600\n") || strings.Contains(b.String(), "ge1") {
+	if _, err := Edits(b.String(), schema.Path{}); err != nil || !strings.Contains(b.String(), "replace interface ge2 mru 1600\n") || strings.Contains(b.String(), "ge1") {
 		t.Errorf("%v in\n%s", err, b.String())
 	}
 }
@@ -283,7 +283,7 @@ func TestNatural(t *testing.T) {
 // FuzzParse gives the readers any text: they must not panic, and what they take can
 // be taken again.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{braces, commands, compared, "a {", "[edit]\n!  order", "inactive:", "insert a b after", "set /interface[name=\"", "/*"} {
+	for _, seed := range []string{braces, commands, compared, "a {", "[edit]\n!  order", "inactive:", "insert a b after", "interface ge0\v{\u00a0mru 1600;}", "set /interface[name=\"", "/*"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

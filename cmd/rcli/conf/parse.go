@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"router/cmd/rcli/schema"
 )
@@ -64,6 +65,10 @@ func scan(text string) ([]token, error) {
 			line += strings.Count(text[i:len(text)-len(rest)], "\n")
 			i = len(text) - len(rest)
 		default:
+			if r, size := utf8.DecodeRuneInString(text[i:]); unicode.IsSpace(r) {
+				i += size
+				continue
+			}
 			end := strings.IndexFunc(text[i:], func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("{};[]\"", r) })
 			if end < 0 {
 				end = len(text) - i

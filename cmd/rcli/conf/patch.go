@@ -284,7 +284,8 @@ func (p *patch) line(n int, line string) error {
 	return nil
 }
 
-// section makes the edits of what stands below one banner: what goes first.
+// section makes the edits of what stands below one banner: what becomes active first, for it
+// is edited as such, and then what goes.
 func (p *patch) section() error {
 	var gone, comes parser
 	if err := p.parse(&gone, p.gone.String()); err != nil {
@@ -293,7 +294,38 @@ func (p *patch) section() error {
 	if err := p.parse(&comes, p.comes.String()); err != nil {
 		return err
 	}
+	for _, m := range p.marks {
+		if err := p.mark(m, true); err != nil {
+			return err
+		}
+	}
+	// A leaf that goes and comes has another value: it stays what else it is.
+	changed := make(map[string]bool)
+	for _, s := range comes.seen {
+		if s.leaf {
+			changed["set "+PathWord(s.path)+" "] = true
+		}
+	}
+	replaced := make(map[string]bool)
 	for _, s := range gone.seen {
+		if at := "set " + PathWord(s.path) + " "; changed[at] {
+			replaced[at] = true
+		}
+	}
+	for i, l := range comes.lines {
+		for at := range replaced {
+			if strings.HasPrefix(l, at) {
+				comes.lines[i] = "replace" + strings.TrimPrefix(l, "set")
+				delete(replaced, at)
+				break
+			}
+		}
+	}
+	for _, s := range gone.seen {
+		if changed["set "+PathWord(s.path)+" "] {
+			continue
+		}
+
 		if s.path.Target().Kind == schema.Container {
 			return &Error{s.line, fmt.Sprintf("%s goes as a whole: name what of it goes below a banner of its own", s.path.Words())}
 		}
@@ -305,8 +337,8 @@ func (p *patch) section() error {
 		}
 	}
 	for _, m := range p.marks {
-		if err := p.mark(m.text); err != nil {
-			return &Error{m.line, err.Error()}
+		if err := p.mark(m, false); err != nil {
+			return err
 		}
 	}
 	p.gone.Reset()
@@ -324,8 +356,19 @@ func (p *patch) parse(into *parser, text string) error {
 	return err
 }
 
-// mark reads a statement that says of a node what is no value of it.
-func (p *patch) mark(text string) error {
+// mark reads a statement that says of a node what is no value of it: one that makes it
+// active, or another one.
+func (p *patch) mark(m token, active bool) error {
+	if strings.HasPrefix(m.text, "active:") != active {
+		return nil
+	}
+	if err := p.markEdit(m.text); err != nil {
+		return &Error{m.line, err.Error()}
+	}
+	return nil
+}
+
+func (p *patch) markEdit(text string) error {
 	t, err := scanLine(text)
 	if err != nil || len(t) < 2 {
 		return fmt.Errorf("want inactive:, active:, annotate or order, and a node")

@@ -80,7 +80,7 @@ func MoveEntry(path tree.Path, place Place, key string) Change {
 			return nil, err
 		}
 		own := keyText(n, p)
-		if marks.Has(c.s.schema, c.s.candidate, p) {
+		if marks.IsInactive(c.s.candidate, p) {
 			return nil, refuse(p, "is inactive, and keeps its place: activate it to move it")
 		}
 		if !slices.Contains(keys, own) {
@@ -133,6 +133,9 @@ func keyText(n *tree.Node, p tree.Path) string { return p[len(p)-1].GetKey()[n.K
 
 // keys are the keys of an ordered list's entries, in their order.
 func (c *Candidate) keys(list tree.Path) ([]string, error) {
+	if keys, ok := marks.Keys(c.s.candidate, list); ok {
+		return keys, nil
+	}
 	var keys []string
 	w := tree.Walker{Schema: c.s.schema, Config: c.s.candidate, Filter: tree.ConfigOnly, Depth: 1,
 		Match: func(n *tree.Node, p tree.Path) error {
@@ -187,6 +190,7 @@ func (c *Candidate) copyOps(from, to tree.Path) ([]tree.Op, error) {
 		}
 		ops = append(ops, tree.Op{Kind: tree.Update, Path: slices.Concat(to, rest), Value: l.Value.Typed()})
 	}
+	ops = append(ops, marks.Leaves(c.s.schema, c.s.candidate, from, to)...)
 	return append(ops, marks.Copy(c.s.candidate, from, to)...), nil
 }
 

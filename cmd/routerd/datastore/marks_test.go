@@ -117,6 +117,8 @@ func TestMarks(t *testing.T) {
 			"deactivate /interface[name=ge0]/unit[id=7]\n", "", "1 /interface[name=ge0] -true\n"},
 		{"inside one that is inactive", "deactivate /interface[name=ge0]\ndeactivate /interface[name=ge0]/unit[id=7]\nactivate /interface[name=ge0]/unit[id=7]",
 			"deactivate /interface[name=ge0]\n", "", "1 /interface[name=ge0]/unit[id=7] -true\n"},
+		{"a term of an inactive filter", "deactivate /filter[name=f]\ndeactivate /filter[name=f]/term[name=b]\nactivate /filter[name=f]/term[name=b]",
+			"deactivate /filter[name=f]\n", "", "1 /filter[name=f]/term[name=b] -true\n0 /filter[name=f]/term -[a c] +[a b c]\n"},
 		{"a comment", `annotate /interface[name=ge0]/config/mru "as the \"switch\" has it"`,
 			`annotate /interface[name=ge0]/config/mru "as the \"switch\" has it"` + "\n", "",
 			"2 /interface[name=ge0]/config/mru +as the \"switch\" has it\n"},
@@ -193,6 +195,40 @@ func TestMarks(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestEntriesOfInactiveParts(t *testing.T) {
+	s := open(t, t.TempDir(), &fakeApplier{})
+	mustCommit(t, s, commandOps(t, s, marksBase)...)
+	c := openCandidate(t, s, Private, "ann")
+	mustEdit(t, c, commandOps(t, s, "deactivate /filter[name=f]\ndeactivate /interface[name=ge0]")...)
+	edit := func(change Change) {
+		t.Helper()
+		if err := c.Edit(context.Background(), change); err != nil {
+			t.Fatal(err)
+		}
+	}
+	term := func(name string) tree.Path { return mustPath(t, "/filter[name=f]/term[name="+name+"]") }
+	edit(MoveEntry(term("c"), First, ""))
+	edit(MoveEntry(term("a"), After, "b"))
+	edit(CopyEntry(term("b"), term("d")))
+	edit(RenameEntry(term("a"), term("e")))
+	edit(RenameEntry(mustPath(t, "/interface[name=ge0]"), mustPath(t, "/interface[name=ge1]")))
+	const want = `set /filter[name=f]/config/family inet
+set /filter[name=f]/term[name=c]
+set /filter[name=f]/term[name=b]/match/config/ttl 7
+set /filter[name=f]/term[name=e]/match/config/protocol tcp udp
+set /filter[name=f]/term[name=d]/match/config/ttl 7
+set /interface[name=ge1]/config/mru 1500
+set /interface[name=ge1]/unit[id=0]/family[type=inet]/address[prefix=192.0.2.1/24]
+set /interface[name=ge1]/unit[id=7]/vlan/config/outer-vlan-id 7
+deactivate /interface[name=ge1]
+deactivate /filter[name=f]
+`
+	if got := edited(t, c); got != want {
+		t.Errorf("it is\n%swant\n%s", got, want)
+	}
+	commitOf(t, c, "ann")
 }
 
 func TestMarksAreRefused(t *testing.T) {

@@ -150,9 +150,13 @@ func deactivate(s *tree.Schema, root ygot.GoStruct, list []part, p tree.Path) ([
 		for _, r := range outer.rows() {
 			if r.path.HasPrefix(p) {
 				rows = append(rows, r)
-				ops = append(ops, r.drop(outer.text()))
 			}
 		}
+		less, errs := editPart(s, outer, tree.Op{Kind: tree.Delete, Path: p})
+		if len(errs) > 0 {
+			return nil, errs[0]
+		}
+		ops = append(ops, less...)
 	default:
 		var err error
 		if rows, err = rowsOf(s, root, p); err != nil {
@@ -249,10 +253,16 @@ func activate(s *tree.Schema, root ygot.GoStruct, list []part, x part) ([]tree.O
 	others := slices.DeleteFunc(slices.Clone(list), func(o part) bool { return o.text() == text })
 	n := s.Nodes(x.path)[0]
 	if outer, nested := inside(others, x.path); nested {
-		for _, r := range x.rows() {
-			ops = append(ops, r.store(outer.text())...)
+		d, errs := scratch(s, append(outer.rows(), x.rows()...))
+		if len(errs) == 0 && n.Ordered() {
+			at := x.path[:len(x.path)-1].Named(n.Name)
+			errs = s.Editor(d, func(tree.Path) {}).Apply(tree.Op{Kind: tree.Arrange, Path: at, Value: stringList(order(s, root, list, at))})
 		}
-		return ops, nil
+		if len(errs) > 0 {
+			return nil, errs[0]
+		}
+		after, err := rowsOf(s, d, outer.path)
+		return append(ops, restate(outer.text(), outer.rows(), after)...), err
 	}
 	ops = append(ops, apply(s, x.rows())...)
 	if n.Ordered() {
@@ -317,6 +327,40 @@ func Has(s *tree.Schema, root ygot.GoStruct, p tree.Path) bool {
 	list := parts(root)
 	x, ok := inside(list, p)
 	return ok && (len(x.path) == len(p) || x.holds(s, p))
+}
+
+// IsInactive reports whether the node at the concrete path is inactive itself.
+func IsInactive(root ygot.GoStruct, p tree.Path) bool {
+	d := device(root)
+	return d != nil && isInactive(d.Mark[p.String()])
+}
+
+// Keys are the keys of an ordered list that lies in an inactive part, in their
+// order; ok is false for a list elsewhere.
+func Keys(root ygot.GoStruct, list tree.Path) (keys []string, ok bool) {
+	x, ok := inside(parts(root), list)
+	if !ok {
+		return nil, false
+	}
+	return slices.Clone(valueOf(x.mark.Value[list.String()])), true
+}
+
+// Leaves lists the operations that give the entry to what the entry from has in an
+// inactive part around it. The entries are of the same list.
+func Leaves(s *tree.Schema, root ygot.GoStruct, from, to tree.Path) []tree.Op {
+	x, ok := inside(parts(root), from)
+	if !ok || len(x.path) == len(from) {
+		return nil
+	}
+	var list []row
+	for _, r := range x.rows() {
+		if !r.path.HasPrefix(from) {
+			continue
+		}
+		r.path = slices.Concat(to, r.path[len(from):])
+		list = append(list, r)
+	}
+	return apply(s, list)
 }
 
 // asError is err as one of the tree.

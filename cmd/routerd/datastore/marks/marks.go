@@ -173,7 +173,7 @@ func (r row) op(s *tree.Schema) tree.Op {
 	case n.IsKey():
 		return tree.Op{Kind: tree.Update, Path: r.path[:len(r.path)-1], Value: emptyObject()}
 	case n.Kind == tree.List:
-		return tree.Op{Kind: tree.Arrange, Path: r.path, Value: asciiList(r.words)}
+		return tree.Op{Kind: tree.Arrange, Path: r.path, Value: stringList(r.words)}
 	case n.Kind == tree.LeafList:
 		return tree.Op{Kind: tree.Replace, Path: r.path, Value: asciiList(r.words)}
 	}

@@ -24,7 +24,8 @@ func Route(s *tree.Schema, op tree.Op) tree.Op {
 		}
 		switch op.Kind {
 		case tree.Delete:
-			return append([]tree.Op{op}, deletes(s, list, op.Path)...), nil
+			ops, errs := deletes(s, list, op)
+			return append([]tree.Op{op}, ops...), errs
 		case tree.Replace, tree.Update, tree.Arrange:
 		}
 		n, p, err := s.Concrete(op.Path)
@@ -81,21 +82,20 @@ func editPart(s *tree.Schema, x part, op tree.Op) ([]tree.Op, []*tree.Error) {
 	return restate(x.text(), before, after), nil
 }
 
-// deletes takes what a pattern matches out of inactive parts.
-func deletes(s *tree.Schema, list []part, pattern tree.Path) []tree.Op {
-	var ops []tree.Op
+// deletes takes what a delete's pattern matches out of inactive parts.
+func deletes(s *tree.Schema, list []part, op tree.Op) (ops []tree.Op, errs []*tree.Error) {
+	pattern := s.Canonical(op.Path)
 	for _, x := range list {
 		if covers(pattern, x.path) {
 			ops = append(ops, tree.Op{Kind: tree.Delete, Path: markPath(x.text())})
 			continue
 		}
-		for _, r := range x.rows() {
-			if covers(pattern, r.path) {
-				ops = append(ops, r.drop(x.text()))
-			}
+		if slices.ContainsFunc(x.rows(), func(r row) bool { return covers(pattern, r.path) }) {
+			more, bad := editPart(s, x, op)
+			ops, errs = append(ops, more...), append(errs, bad...)
 		}
 	}
-	return ops
+	return ops, errs
 }
 
 // covers reports whether p is, or lies below, something that the pattern matches.
