@@ -20,7 +20,6 @@ func (o *options) environment(s *command.Session) *command.Env {
 	env := &command.Env{In: o.in, Out: o.out, Err: o.errOut, JSON: o.json, Session: s, Client: o, Basic: o.plain()}
 	env.Terminal = isTerminal(o.out)
 	env.Width = func() int { w, _ := screen(o.out); return w }
-	env.Height = func() int { _, h := screen(o.out); return h }
 	return env
 }
 

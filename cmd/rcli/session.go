@@ -188,7 +188,7 @@ func (s *shell) learn() {
 	s.news.mu.Lock()
 	defer s.news.mu.Unlock()
 	c := s.news.candidate
-	s.session.Status = command.Status{Changed: c.GetChanges() > 0, Waiting: s.news.pending, Behind: c.GetBehind(), Conflicts: c.GetConflicts()}
+	s.session.Status = command.Status{Changed: c.GetChanges() > 0, Waiting: s.news.pending}
 }
 
 // gone reports, once, that the candidate's session has ended by itself.

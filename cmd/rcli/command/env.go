@@ -17,7 +17,6 @@ type Env struct {
 	Terminal bool       // Out is a terminal that a person looks at, and no pipe
 	Basic    bool       // the terminal has no escapes: TERM=dumb, or --basic
 	Width    func() int // the terminal's columns; 0 when there is none
-	Height   func() int
 
 	JSON    bool     // --json: print JSON, for programs
 	Form    string   // of `| display` or `| as`: set, json, xpath, table, yaml ...; "" for the command's own
@@ -26,9 +25,6 @@ type Env struct {
 
 	// Rollback is the commit of `| compare rollback N`, "" for running.
 	Rollback string
-
-	// Secrets asks for secrets to be shown.
-	Secrets bool
 
 	Session *Session
 
@@ -66,9 +62,6 @@ type Session struct {
 type Status struct {
 	Changed bool // the candidate differs from running: '*'
 	Waiting bool // a confirmed commit waits: '!'
-	Behind  uint64
-	// Conflicts are changes that somebody's commit touched, too.
-	Conflicts uint64
 }
 
 // An Input is a command line that was understood.

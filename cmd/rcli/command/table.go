@@ -105,11 +105,11 @@ func checkRow(words string, args []Arg) []error {
 // change them.
 func (t *Table) Commands() []*Command { return t.commands }
 
-// Group is the help of words that begin several commands, "" for none.
-func (t *Table) Group(words string) string { return t.groups[words] }
-
 // Stages are the rows of what may stand behind a pipe.
 func (t *Table) Stages() []*PipeStage { return t.stages }
+
+// Group is the help of words that begin several commands, "" for none.
+func (t *Table) Group(words string) string { return t.groups[words] }
 
 // Find is the command of exactly these words in a mode; nil for none.
 func (t *Table) Find(mode Mode, words ...string) *Command {

@@ -263,16 +263,6 @@ func (n *Node) Children() []*Node { return n.children }
 // them.
 func (n *Node) Words(v View) []*Node { return n.words[v] }
 
-// Word is the child that words name so, nil for none.
-func (n *Node) Word(v View, name string) *Node {
-	for _, c := range n.words[v] {
-		if c.Name == name {
-			return c
-		}
-	}
-	return nil
-}
-
 // Path is the node's schema path, /interface/unit/config/enabled.
 func (n *Node) Path() string {
 	if n.Parent == nil {

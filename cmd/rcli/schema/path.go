@@ -135,12 +135,6 @@ func Quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + `"`
 }
 
-// A Piece is a step of a path text that was typed, with its place in the text.
-type Piece struct {
-	Elem
-	At, End int // of the name, or of what is wrong
-}
-
 // A PathError is a mistake in a path, at an octet of its text.
 type PathError struct {
 	At, End int

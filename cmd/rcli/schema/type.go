@@ -67,9 +67,6 @@ func (t *Type) Names() []string {
 // Numeric reports whether values are numbers.
 func (t *Type) Numeric() bool { return t.kind >= yang.Yint8 && t.kind <= yang.Yuint64 }
 
-// Boolean reports whether values are true and false.
-func (t *Type) Boolean() bool { return t.kind == yang.Ybool }
-
 // Place is how help writes a value: <86..9600>, <ip-prefix>; "" for a type that has
 // names alone.
 func (t *Type) Place() string {

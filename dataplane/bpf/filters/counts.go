@@ -58,8 +58,8 @@ func (l *ledger) begin(from, size int) error {
 	return nil
 }
 
-// grow doubles the slots.
-func (l *ledger) grow() error { return l.begin(l.size, 2*l.size) }
+// grow makes it size slots.
+func (l *ledger) grow(size int) error { return l.begin(l.size, size) }
 
 // settle takes over what was counted in past arrays and gives them up.
 func (l *ledger) settle() []*mapped {

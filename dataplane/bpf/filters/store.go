@@ -45,6 +45,8 @@ type Store struct {
 	bounds   map[*filter.Bound]*bound
 	buckets  *buckets
 	old      []*mapped // until Settle
+	// What had no room last, for Grow: programs are loaded anew for each array.
+	wantWords, wantSlots int
 }
 
 // programKey names a program with its counts: those of a filter that is deleted and comes
@@ -214,6 +216,7 @@ func (s *Store) holdProgram(key programKey, n *filter.Node) (*program, error) {
 	if len(flat) > maxWords/2 {
 		return nil, fmt.Errorf("filter %s: its %d octets are too many for the fast path", n.Program.Name(), 8*len(flat))
 	}
+	s.wantWords, s.wantSlots = len(flat)+boundHeader, len(n.Tallies)
 	p := &program{refs: 1}
 	for t, tally := range n.Tallies {
 		slot, ok := s.counts.hold(tally)
@@ -325,29 +328,36 @@ const maxWords = 1 << 23
 // maxSlots bounds a processor's counts: 16 MiB.
 const maxSlots = 1 << 20
 
-// Grow makes what is full twice as large. The fast path must then be loaded anew with
+// Grow makes room, at least twice as much. The fast path must then be loaded anew with
 // Maps and Constants; until Settle the old arrays are still counted in, and
 // nothing may be held for the old programs. It fails when nothing larger can be had, and all
 // stays as it was.
 func (s *Store) Grow() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	words := len(s.programs.words)
-	// Both may have been what was missing, and neither is large.
-	if 2*words > maxWords || 2*s.counts.size > maxSlots {
+	words, slots := len(s.programs.words), s.counts.size
+	// Either may have been what was missing.
+	fresh, more := 2*words, 2*slots
+	for fresh-words < s.wantWords && fresh < maxWords {
+		fresh *= 2
+	}
+	for more-slots < s.wantSlots && more < maxSlots {
+		more *= 2
+	}
+	if fresh > maxWords || more > maxSlots {
 		return fmt.Errorf("%w: %d MiB are the most: use fewer terms, or leave filters to the user path", ErrFull, 8*maxWords>>20)
 	}
-	programs, err := newMapped("filters", 2*words)
+	programs, err := newMapped("filters", fresh)
 	if err != nil {
 		return err
 	}
-	if err := s.counts.grow(); err != nil {
+	if err := s.counts.grow(more); err != nil {
 		return errors.Join(err, programs.close())
 	}
 	copy(programs.words, s.programs.words)
 	s.old = append(s.old, s.programs)
 	s.programs = programs
-	s.arena.grow(uint32(2 * words))
+	s.arena.grow(uint32(fresh))
 	return nil
 }
 
