@@ -25,21 +25,33 @@ static __always_inline __u32 fold(__u64 sum)
 	return (sum >> 16) + (sum & 0xffff);
 }
 
+/* same is 1 if d is 0, and else 0, without a branch: verifiers before Linux 6.8
+ * follow each way of each round of a loop. */
+static __always_inline __u64 same(__u64 d)
+{
+	__u64 negative = -d;
+
+	asm volatile("" : "+r"(negative));
+	return ((d | negative) >> 63) ^ 1;
+}
+
 /* among4 says whether an address is one of count at an offset. */
 __noinline int among4(__u32 at, __u32 count, __u32 address)
 {
+	__u64 found = count > OWN_MOST;
+
 	for (__u32 i = 0; i < OWN_MOST && i < count; i++)
-		if (table_word(at + i) == address)
-			return 1;
-	return count > OWN_MOST;
+		found |= same(table_word(at + i) ^ address);
+	return found;
 }
 
 __noinline int among6(__u32 at, __u32 count, __u64 hi, __u64 lo)
 {
+	__u64 found = count > OWN_MOST;
+
 	for (__u32 i = 0; i < OWN_MOST && i < count; i++)
-		if (table_word(at + 2 * i) == hi && table_word(at + 2 * i + 1) == lo)
-			return 1;
-	return count > OWN_MOST;
+		found |= same((table_word(at + 2 * i) ^ hi) | (table_word(at + 2 * i + 1) ^ lo));
+	return found;
 }
 
 /* owns4 says whether a source is one of the unit's own addresses, or may be. */
