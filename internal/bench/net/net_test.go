@@ -80,7 +80,7 @@ func faults(r *results) (scenarios, wrong []string) {
 			d := &devices[j]
 			f := out.of(d.name)
 			switch {
-			case (f == nil) != (d.unfit(&out.scenario) != ""):
+			case (f == nil) != (d.unfit(&out.scenario) != "" || r.Absent[d.name] != ""):
 				say("%s has a figure: %v", d.name, f != nil)
 			case f == nil:
 			case out.Latency && (median(f.P50) <= 0 || median(f.P99) < median(f.P50) || f.Lost != 0):
