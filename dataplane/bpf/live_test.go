@@ -216,14 +216,15 @@ func (l *live) run(b *testing.B, f intf.Family, terms int, builds []build) {
 	targets := l.targets[f]
 	if terms > 0 {
 		spec := classbench.Filter(classbench.ACL, f, terms, 1)
+		var err error
+		if targets, err = classbench.Probe(spec, source, 9, 256); err != nil {
+			b.Fatal(err)
+		}
 		p, err := filter.Compile(spec)
 		if err != nil {
 			b.Fatal(err)
 		}
 		l.engine.Filters().SetFilter(p)
-		if targets, err = classbench.Probe(spec, source, 9, 256); err != nil {
-			b.Fatal(err)
-		}
 		l.bind(f, spec.Name)
 		defer l.bind(f, "")
 	}
@@ -245,6 +246,9 @@ func (l *live) run(b *testing.B, f intf.Family, terms int, builds []build) {
 			})
 			if err = errors.Join(err, end()); err != nil {
 				b.Fatal(err)
+			}
+			if r.Mpps() == 0 {
+				b.Fatalf("%s: nothing arrives", name)
 			}
 			all[name] = append(all[name], 1e3/r.Mpps())
 		}
