@@ -47,7 +47,7 @@ const (
 // is another one.
 func startDaemon(ctx context.Context, w *world, bin, dir string) (*daemon, error) {
 	socket := filepath.Join(dir, "socket")
-	argv := []string{filepath.Join(bin, "routerd"), "--config", "/dev/null", "--flush", "--state-dir", filepath.Join(dir, "state"), "--socket", socket, "--listen", ""}
+	argv := []string{filepath.Join(bin, "routerd"), "--config", "/dev/null", "--flush", "--state-dir", filepath.Join(dir, "state"), "--socket", socket, "--listen", "", "--worker-nice", "-10"}
 	if n := runtime.NumCPU(); n > 1 {
 		argv = append([]string{"taskset", "-c", fmt.Sprintf("1-%d", n-1)}, argv...)
 	}
