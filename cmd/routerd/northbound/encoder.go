@@ -2,7 +2,6 @@ package northbound
 
 import (
 	"maps"
-	"math"
 	"slices"
 
 	"google.golang.org/grpc/codes"
@@ -42,15 +41,8 @@ const (
 	elemName protowire.Number = 1
 	elemKey  protowire.Number = 2
 
-	valueString   protowire.Number = 1
-	valueInt      protowire.Number = 2
-	valueUint     protowire.Number = 3
-	valueBool     protowire.Number = 4
-	valueBytes    protowire.Number = 5
-	valueLeaflist protowire.Number = 8
-	valueJSON     protowire.Number = 10
-	valueIETF     protowire.Number = 11
-	valueDouble   protowire.Number = 14
+	valueJSON protowire.Number = 10
+	valueIETF protowire.Number = 11
 )
 
 // encodedAtOnce is how many updates a message of an encoder takes: more than a sender's,
@@ -69,6 +61,7 @@ type encoder struct {
 	plain   writing   // of what stands in no atomic node
 	whole   writing   // of the atomic node at
 	at      tree.Path // nil for none
+	room    tree.Path // that at takes
 	wanted  bool      // something of the node is to be sent, so all of it is
 	prefix  pathWriter
 	value   []byte
@@ -135,6 +128,8 @@ func (c *stream) sampleEncoded(sub *subscription, duplicates uint32, pick func(t
 	if err != nil {
 		return failf(codes.Internal, "prefix: %v", err)
 	}
+	c.brief = true
+	defer func() { c.brief = false }()
 	err = c.eachOf(sub, sub.pattern, func(l tree.LeafValue) error {
 		v, err := c.appendValue(w.value[:0], l)
 		if err != nil {
@@ -181,7 +176,8 @@ func (w *encoder) leaf(l tree.LeafValue, value []byte, wanted bool) error {
 
 // begin begins the notification of an atomic node: its prefix is the node.
 func (w *encoder) begin(at tree.Path) {
-	w.at = at
+	w.at = append(w.room[:0], at...)
+	w.room = w.at
 	w.prefix.write(at)
 	b := w.scratch[:0]
 	if o := w.c.prefix.GetOrigin() + w.origin; o != "" {
@@ -246,7 +242,7 @@ func (w *pathWriter) write(p tree.Path) {
 		w.elems = appendElem(w.elems, e)
 		w.ends = append(w.ends, len(w.elems))
 	}
-	w.last = p
+	w.last = append(w.last[:same], p[same:]...)
 }
 
 func appendElem(b []byte, e *gnmi.PathElem) []byte {
@@ -267,7 +263,8 @@ func appendElem(b []byte, e *gnmi.PathElem) []byte {
 		b = appendString(b, 2, v)
 	}
 	if len(e.GetKey()) > 1 {
-		for _, k := range slices.Sorted(maps.Keys(e.GetKey())) {
+		var room [4]string
+		for _, k := range sortedKeys(room[:0], e) {
 			add(k, e.GetKey()[k])
 		}
 		return b
@@ -278,11 +275,18 @@ func appendElem(b []byte, e *gnmi.PathElem) []byte {
 	return b
 }
 
+// sortedKeys appends the names of the element's keys to list, in order.
+func sortedKeys(list []string, e *gnmi.PathElem) []string {
+	list = slices.AppendSeq(list, maps.Keys(e.GetKey()))
+	slices.Sort(list)
+	return list
+}
+
 // appendValue writes the TypedValue of the leaf in the stream's encoding.
 func (c *stream) appendValue(b []byte, l tree.LeafValue) ([]byte, error) {
 	switch c.encoding {
 	case gnmi.Encoding_PROTO:
-		return appendScalar(b, l.Value.Typed())
+		return l.Value.AppendTyped(b)
 	case gnmi.Encoding_JSON, gnmi.Encoding_JSON_IETF:
 		n, ietf := valueJSON, c.encoding == gnmi.Encoding_JSON_IETF
 		if ietf {
@@ -301,31 +305,6 @@ func (c *stream) appendValue(b []byte, l tree.LeafValue) ([]byte, error) {
 		return nil, err
 	}
 	return proto.MarshalOptions{}.MarshalAppend(b, v)
-}
-
-func appendScalar(b []byte, typed *gnmi.TypedValue) ([]byte, error) {
-	switch v := typed.GetValue().(type) {
-	case *gnmi.TypedValue_UintVal:
-		b = protowire.AppendTag(b, valueUint, protowire.VarintType)
-		return protowire.AppendVarint(b, v.UintVal), nil
-	case *gnmi.TypedValue_IntVal:
-		b = protowire.AppendTag(b, valueInt, protowire.VarintType)
-		return protowire.AppendVarint(b, uint64(v.IntVal)), nil
-	case *gnmi.TypedValue_StringVal:
-		return appendString(b, valueString, v.StringVal), nil
-	case *gnmi.TypedValue_BoolVal:
-		b = protowire.AppendTag(b, valueBool, protowire.VarintType)
-		return protowire.AppendVarint(b, protowire.EncodeBool(v.BoolVal)), nil
-	case *gnmi.TypedValue_DoubleVal:
-		b = protowire.AppendTag(b, valueDouble, protowire.Fixed64Type)
-		return protowire.AppendFixed64(b, math.Float64bits(v.DoubleVal)), nil
-	case *gnmi.TypedValue_BytesVal:
-		return appendBytes(b, valueBytes, v.BytesVal), nil
-	case *gnmi.TypedValue_LeaflistVal:
-		list, err := proto.Marshal(v.LeaflistVal)
-		return appendBytes(b, valueLeaflist, list), err
-	}
-	return proto.MarshalOptions{}.MarshalAppend(b, typed)
 }
 
 // flush sends what is gathered.
