@@ -16,6 +16,7 @@ const (
 	routeBranch               // the Choice in the FIB has it
 	routeIgnored              // not to be used
 	routeBySource             // its next hop is a BySource
+	routeListed               // it stands in noRoom.list
 
 	routeGiven = routeIncoming | routeIgnored // what the user of the RIB says
 )
