@@ -17,6 +17,10 @@ type Compiled struct {
 	intent     Intent
 	index      indexes
 	generation uint64 // counts commits
+	updates    uint64 // counts what Update tried
+	// tried is the change of the last Update, which intent and index have taken in
+	// already: most are committed next. It is taken out first by whatever else comes.
+	tried *Change
 }
 
 // NewCompiled returns what an empty configuration compiles to: the instance
@@ -55,7 +59,18 @@ func NewCompiled() *Compiled {
 
 // Intent is the intent as of the last commit, to be read only, and not while
 // Update or Commit runs.
-func (c *Compiled) Intent() *Intent { return &c.intent }
+func (c *Compiled) Intent() *Intent {
+	c.settle()
+	return &c.intent
+}
+
+// settle makes intent and index those of the last commit.
+func (c *Compiled) settle() {
+	if c.tried != nil {
+		c.apply(c.tried.inverse())
+		c.tried = nil
+	}
+}
 
 // Update compiles the objects that a change of dev has touched, and returns
 // what that makes of the intent, or else all violations, in order of path.
@@ -65,15 +80,18 @@ func (c *Compiled) Intent() *Intent { return &c.intent }
 // Every object that differs from what c holds has to be among touched.
 func (c *Compiled) Update(dev *gen.Device, touched []Object) (Change, []PathError) {
 	var v violations
+	c.settle()
 	change := c.compile(dev, touched, &v)
+	c.updates++
+	change.generation, change.update = c.generation, c.updates
 	c.apply(change)
+	c.tried = &change
 	c.check(change, &v)
-	c.apply(change.inverse())
 	if len(v) > 0 {
+		c.settle()
 		sortErrors(v)
 		return Change{}, v
 	}
-	change.generation = c.generation
 	return change, nil
 }
 
@@ -101,17 +119,28 @@ func (c *Compiled) Commit(change Change) error {
 }
 
 func (c *Compiled) take(change Change) {
-	c.apply(change)
+	if c.tried != nil && change.update == c.tried.update {
+		c.tried = nil
+	} else {
+		c.settle()
+		c.apply(change)
+	}
 	c.generation++
 }
 
 // compile compiles what was touched. What can't be compiled at all counts as
 // gone, with a violation; so more rules are checked, and reported together.
 func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Change {
-	touched = slices.Clone(touched)
-	slices.SortFunc(touched, Object.Compare)
+	if !slices.IsSortedFunc(touched, func(a, b Object) int {
+		if a == b {
+			return 1 // each is to stand there once
+		}
+		return a.Compare(b)
+	}) {
+		touched = SortObjects(slices.Clone(touched))
+	}
 	var change Change
-	for _, o := range slices.Compact(touched) {
+	for _, o := range touched {
 		switch o.Kind {
 		case System:
 			if s := compileSystem(dev, v); s != c.intent.System {
