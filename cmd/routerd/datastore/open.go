@@ -148,7 +148,7 @@ func (s *Store) start(ctx context.Context, waiting *pending) error {
 		return fmt.Errorf("stored configuration, commit %d: %w", s.last.Number, err)
 	}
 	s.running = &gen.Device{}
-	s.schema.Copy(s.running, s.candidate, nil)
+	s.schema.Share(s.running, s.candidate, nil)
 	if waiting != nil {
 		s.resume(ctx, waiting)
 	}

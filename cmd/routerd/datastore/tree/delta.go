@@ -399,6 +399,9 @@ func (n *Node) entryAt(at, key reflect.Value) reflect.Value {
 }
 
 func (c *comparer) structs(n *Node, a, b reflect.Value) {
+	if common(a, b) {
+		return
+	}
 	for _, k := range n.Keys {
 		c.leaf(k, a, b)
 	}
@@ -434,6 +437,9 @@ func (c *comparer) leaf(n *Node, a, b reflect.Value) {
 }
 
 func (c *comparer) list(n *Node, a, b reflect.Value) {
+	if common(a, b) {
+		return
+	}
 	hasA, hasB := a.IsValid() && !a.IsNil(), b.IsValid() && !b.IsNil()
 	var old, new []reflect.Value
 	if hasA {
@@ -443,6 +449,9 @@ func (c *comparer) list(n *Node, a, b reflect.Value) {
 		new = n.values(b)
 	}
 	entry := func(x, y, any reflect.Value) {
+		if common(x, y) {
+			return
+		}
 		c.below(x, y, n.elem(any), func(x, y reflect.Value) { c.structs(n, x, y) })
 	}
 	for _, x := range old {

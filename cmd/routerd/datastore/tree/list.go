@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
+	"github.com/openconfig/goyang/pkg/yang"
 )
 
 // newEntry makes an entry of list n with the keys of e, all of them, checked,
@@ -25,6 +26,17 @@ func (n *Node) newEntry(e *gnmi.PathElem) (entry, key reflect.Value, err error) 
 	}
 	n.copyKeys(entry)
 	return entry, n.keyOf(entry), nil
+}
+
+// newKey is newEntry for those who look up and make nothing: without config copies.
+func (n *Node) newKey(e *gnmi.PathElem) (entry, key reflect.Value, err error) {
+	if k := n.mapKey; len(n.Keys) == 1 && k.Kind() == reflect.String && n.Keys[0].leaf.kind == yang.Ystring {
+		// No entry stands under a key that is none of the type.
+		key = reflect.New(k).Elem()
+		key.SetString(e.GetKey()[n.Keys[0].Name])
+		return entry, key, nil
+	}
+	return n.newEntry(e)
 }
 
 // keyOf makes the map key of an entry from its key leaves.

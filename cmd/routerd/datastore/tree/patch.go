@@ -17,8 +17,14 @@ import (
 // from: leaves get its values whatever they had, and entries that are
 // gone are made again.
 func (s *Schema) Patch(root ygot.GoStruct, d Delta, backward bool, touch func(Path)) []*Error {
-	p := patcher{Editor: s.Editor(root, touch)}
-	p.frames = append(p.frames, frame{node: s.Root, at: reflect.ValueOf(root)})
+	return s.Editor(root, touch).Patch(d, backward)
+}
+
+// Patch applies a delta as [Schema.Patch] does.
+func (e *Editor) Patch(d Delta, backward bool) []*Error {
+	e.errs = nil
+	p := patcher{Editor: e}
+	p.frames = append(p.frames, frame{node: e.schema.Root, at: e.root, base: e.base})
 	r := deltaReader{data: d.data}
 	for !r.done() {
 		diff, err := r.next()
@@ -33,7 +39,8 @@ func (s *Schema) Patch(root ygot.GoStruct, d Delta, backward bool, touch func(Pa
 // A frame is a struct on the way to the leaf that is being patched.
 type frame struct {
 	node    *Node
-	at      reflect.Value // invalid when it is absent
+	at      reflect.Value // invalid when it is absent; the tree's own
+	base    reflect.Value // the spared one, invalid for none
 	covered bool          // a touched path covers it
 	told    bool          // it is touched itself
 }
@@ -113,15 +120,15 @@ func (p *patcher) enter(path Path, create bool) bool {
 	}
 	f := frame{node: n, covered: up.covered || up.told}
 	if up.at.IsValid() {
-		field := up.at.Elem().Field(n.field)
+		field, below := n.own(up.at, up.base)
 		if n.Kind == Container {
 			switch {
 			case !field.IsNil():
-				f.at = field
+				f.at, f.base = field, below
 			case create:
 				f.at = n.make(up.at)
 			}
-		} else if !p.enterEntry(&f, n, field, path, create) {
+		} else if !p.enterEntry(&f, n, field, below, path, create) {
 			return false
 		}
 	}
@@ -129,13 +136,13 @@ func (p *patcher) enter(path Path, create bool) bool {
 	return true
 }
 
-func (p *patcher) enterEntry(f *frame, n *Node, field reflect.Value, path Path, create bool) bool {
+func (p *patcher) enterEntry(f *frame, n *Node, field, list reflect.Value, path Path, create bool) bool {
 	made, key, err := n.newEntry(path[len(path)-1])
 	if err != nil {
 		p.fail(Invalid, path, "%w", err)
 		return false
 	}
-	if f.at = n.get(field, key); f.at.IsValid() || !create {
+	if f.at, f.base = n.ownEntry(field, list, key); f.at.IsValid() || !create {
 		return true
 	}
 	if !f.covered {
@@ -167,7 +174,7 @@ func (p *patcher) dropEntry(path Path) {
 	}
 	field := up.at.Elem().Field(f.node.field)
 	f.node.drop(field, f.node.keyOf(f.at))
-	f.at, f.covered = reflect.Value{}, true
+	f.at, f.base, f.covered = reflect.Value{}, reflect.Value{}, true
 }
 
 // arrange puts the entries of an ordered list into the order that want gives by
@@ -216,7 +223,7 @@ func (e *Editor) arrange(n *Node, at reflect.Value, p Path, want any) {
 }
 
 // order carries out an Arrange.
-func (e *Editor) order(path Path, v value) {
+func (e *Editor) order(path Path, v any) {
 	n, p, err := e.schema.concrete(path)
 	if err != nil {
 		e.failure(path, err)
@@ -226,20 +233,7 @@ func (e *Editor) order(path Path, v value) {
 		e.fail(Invalid, p, "is no list that its user orders: only entries of such a list can be arranged")
 		return
 	}
-	at := e.root
-	for i, el := range p[:len(p)-1] {
-		c := e.schema.Nodes(p[:i+1])[0]
-		field := at.Elem().Field(c.field)
-		if c.Kind == Container {
-			at = field
-		} else if at = (reflect.Value{}); !field.IsNil() {
-			if entries := c.find(field, el.GetKey()); len(entries) == 1 {
-				at = entries[0]
-			}
-		}
-		if !at.IsValid() || at.IsNil() {
-			return // nothing is there to be arranged
-		}
+	if at, _, ok := e.ownAt(p[:len(p)-1]); ok {
+		e.arrange(n, at, p, v)
 	}
-	e.arrange(n, at, p, v.any)
 }
