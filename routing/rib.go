@@ -38,6 +38,7 @@ type record struct {
 type Counts struct {
 	Routes [NumSources]int // all
 	Active [NumSources]int // in the FIB: one per prefix at most
+	NoRoom int             // that should be in the FIB, which has no room for them
 }
 
 // Total is the number of all routes and of those in the FIB.
@@ -226,6 +227,7 @@ func (s *Store) remove(r *RIB, i uint32, n *node, link *uint32) {
 	s.detach(j, rec)
 	c := &r.counts[n.family()]
 	c.Routes[rec.source]--
+	s.hasRoom(r, n, rec)
 	if rec.flags&routeActive != 0 {
 		c.Active[rec.source]--
 		n.flags |= nodeStale
@@ -352,6 +354,9 @@ func (s *Store) entry(n *node, rec *record) Entry {
 		e.Reason = s.reason(n, h)
 	case rec.flags&routeNoRoom != 0:
 		e.Reason = "the forwarding table has no room for it"
+		if s.noRoom.why != "" {
+			e.Reason += ": " + s.noRoom.why
+		}
 	case h.group != nil && h.group.blocked:
 		e.Reason = "packets are discarded: " + s.whyDead(h, n.family())
 	}

@@ -64,6 +64,8 @@ type Store struct {
 	choices   map[uint32]*hop // by node
 	feasibles map[uint32]*hop // by node; see RIB.SetFeasible
 
+	noRoom noRoom
+
 	discard *hop // for prefixes that a FIB can't let go, and shared groups without a usable member; nil until there was one
 
 	lastShared   uint32 // number of the shared group made last

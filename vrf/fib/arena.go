@@ -10,8 +10,9 @@ import (
 )
 
 // ErrFull is returned by changes that need more memory than the arena has. The
-// table is unchanged then. The cure is a larger arena.
-var ErrFull = errors.New("fib: arena is full")
+// table is unchanged then. The cure is a larger arena. Errors that wrap it say why
+// it did not grow.
+var ErrFull = errors.New("the forwarding tables are full")
 
 const (
 	// reservedWords stand at the start of the arena. The first ones stay zero:
@@ -50,7 +51,8 @@ type Arena struct {
 	free    [maxClass + 1]uint32 // heads of the lists of free blocks, by words
 	large   []extent             // free roots
 	limbo   *epoch.Limbo[extent]
-	retired int // since the last reclaim
+	retired int   // since the last reclaim
+	refused error // why the arena did not grow when it was asked to last; nil if it did
 	stats   ArenaStats
 	shadow  shadow
 	w       writer
@@ -245,8 +247,14 @@ func (a *Arena) extend(n uint32) bool {
 			limit *= 2
 		}
 	}
-	limit = min(limit, uint64(len(a.mem)))
-	if limit < uint64(a.limit)+uint64(n) || a.grow(int(limit)) != nil {
+	if most := uint64(len(a.mem)); uint64(a.limit)+uint64(n) <= most {
+		limit = min(limit, most)
+	}
+	a.refused = a.grow(int(limit))
+	if a.refused == nil && limit > uint64(len(a.mem)) {
+		a.refused = fmt.Errorf("%d octets are set aside", 8*len(a.mem))
+	}
+	if a.refused != nil {
 		return false
 	}
 	more := extent{a.limit, uint32(limit) - a.limit}
@@ -260,6 +268,20 @@ func (a *Arena) extend(n uint32) bool {
 	a.limit = uint32(limit)
 	return true
 }
+
+// full is ErrFull, and why.
+func (a *Arena) full() error {
+	if a.refused == nil {
+		return ErrFull
+	}
+	return &fullError{a.refused}
+}
+
+type fullError struct{ why error }
+
+func (e *fullError) Error() string   { return ErrFull.Error() + ": " + e.why.Error() }
+func (*fullError) Is(err error) bool { return err == ErrFull }
+func (e *fullError) Unwrap() error   { return e.why }
 
 // scatter puts words of any number on the free lists.
 func (a *Arena) scatter(e extent) {

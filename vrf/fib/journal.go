@@ -135,7 +135,7 @@ func (w *writer) write(n *node, dirty bool) (uint32, error) {
 	}
 	ref := w.a.write(n)
 	if ref == 0 {
-		return 0, ErrFull
+		return 0, w.a.full()
 	}
 	w.built = append(w.built, ref)
 	return ref, nil
@@ -155,7 +155,7 @@ func (w *writer) reshadow(n *node) {
 func (w *writer) clone(ref uint32, skip uint64) (uint32, error) {
 	fresh := w.a.clone(ref, skip)
 	if fresh == 0 {
-		return 0, ErrFull
+		return 0, w.a.full()
 	}
 	w.built = append(w.built, fresh)
 	w.kill(ref)

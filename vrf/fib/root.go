@@ -184,7 +184,7 @@ func (r *root) rebuild(w *writer, b uint) error {
 	var err error
 	if b > 0 {
 		if fresh.slots = a.alloc(1 << b); fresh.slots == 0 {
-			return ErrFull
+			return a.full()
 		}
 		clear(a.mem[fresh.slots : fresh.slots+1<<b])
 		err = fresh.apply(w, routes)

@@ -32,7 +32,7 @@ func (a *Arena) NewTable() (*Table, error) {
 	defer a.mu.Unlock()
 	rec := a.alloc(recordWords)
 	if rec == 0 {
-		return nil, ErrFull
+		return nil, a.full()
 	}
 	t := &Table{mem: a.mem, rec: rec, a: a}
 	clear(a.mem[rec : rec+recordWords])
