@@ -79,6 +79,20 @@ func (c *Compiled) settle() {
 //
 // Every object that differs from what c holds has to be among touched.
 func (c *Compiled) Update(dev *gen.Device, touched []Object) (Change, []PathError) {
+	if !inOrder(touched) {
+		touched = SortObjects(slices.Clone(touched))
+	}
+	return c.update(dev, touched)
+}
+
+// Load is Update of all objects of dev.
+func (c *Compiled) Load(dev *gen.Device) (Change, []PathError) {
+	// Each stands there once: their order is of no matter.
+	return c.update(dev, AppendObjects(nil, dev, nil))
+}
+
+// update is Update for objects in whatever order, each once.
+func (c *Compiled) update(dev *gen.Device, touched []Object) (Change, []PathError) {
 	var v violations
 	c.settle()
 	change := c.compile(dev, touched, &v)
@@ -98,7 +112,7 @@ func (c *Compiled) Update(dev *gen.Device, touched []Object) (Change, []PathErro
 // Compile compiles the whole of dev.
 func Compile(dev *gen.Device) (*Compiled, []PathError) {
 	c := NewCompiled()
-	change, errs := c.Update(dev, AllObjects(dev))
+	change, errs := c.Load(dev)
 	if errs != nil {
 		return nil, errs
 	}
@@ -128,17 +142,19 @@ func (c *Compiled) take(change Change) {
 	c.generation++
 }
 
-// compile compiles what was touched. What can't be compiled at all counts as
+// inOrder reports whether list is in order, each object once.
+func inOrder(list []Object) bool {
+	for i := 1; i < len(list); i++ {
+		if list[i-1].Compare(list[i]) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// compile compiles what was touched, each object once. What can't be compiled at all counts as
 // gone, with a violation; so more rules are checked, and reported together.
 func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Change {
-	if !slices.IsSortedFunc(touched, func(a, b Object) int {
-		if a == b {
-			return 1 // each is to stand there once
-		}
-		return a.Compare(b)
-	}) {
-		touched = SortObjects(slices.Clone(touched))
-	}
 	var change Change
 	for _, o := range touched {
 		switch o.Kind {
@@ -289,6 +305,9 @@ func (c *Compiled) apply(change Change) {
 		replace(c.intent.Instances, d, c.index.instance)
 	}
 	c.applyUnits(change.Units)
+	if len(c.intent.Static) == 0 {
+		c.intent.Static = make(map[StaticKey]StaticSpec, len(change.Static))
+	}
 	for _, d := range change.Static {
 		replace(c.intent.Static, d, c.index.static)
 	}

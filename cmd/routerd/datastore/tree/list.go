@@ -14,14 +14,22 @@ import (
 // newEntry makes an entry of list n with the keys of e, all of them, checked,
 // and returns it with its key in the map. The config copies of the keys are set.
 func (n *Node) newEntry(e *gnmi.PathElem) (entry, key reflect.Value, err error) {
+	return n.entryOf(func(name string) (any, bool) {
+		v, ok := e.GetKey()[name]
+		return fromText(v), ok
+	})
+}
+
+// entryOf is newEntry for keys that come from wherever.
+func (n *Node) entryOf(key func(name string) (any, bool)) (entry, mapKey reflect.Value, err error) {
 	entry = reflect.New(n.typ)
 	for _, k := range n.Keys {
-		v, ok := e.GetKey()[k.Name]
+		v, ok := key(k.Name)
 		if !ok {
-			return entry, key, fmt.Errorf("list %s needs its key %q", n.Name, k.Name)
+			return entry, mapKey, fmt.Errorf("list %s needs its key %q", n.Name, k.Name)
 		}
-		if err := k.set(entry, fromText(v)); err != nil {
-			return entry, key, fmt.Errorf("key %s: %w", k.Name, err)
+		if err := k.set(entry, v); err != nil {
+			return entry, mapKey, fmt.Errorf("key %s: %w", k.Name, err)
 		}
 	}
 	n.copyKeys(entry)

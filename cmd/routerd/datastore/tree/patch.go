@@ -25,11 +25,11 @@ func (e *Editor) Patch(d Delta, backward bool) []*Error {
 	e.errs = nil
 	p := patcher{Editor: e}
 	p.frames = append(p.frames, frame{node: e.schema.Root, at: e.root, base: e.base})
-	r := deltaReader{data: d.data}
-	for !r.done() {
-		diff, err := r.next()
+	p.reader = deltaReader{data: d.data, lean: true}
+	for !p.reader.done() {
+		diff, err := p.reader.next()
 		if err != nil {
-			return append(p.errs, &Error{Kind: Malformed, Path: r.path.String(), Err: err})
+			return append(p.errs, &Error{Kind: Malformed, Path: p.reader.full(p.reader.path).String(), Err: err})
 		}
 		p.apply(diff, diff.side(backward))
 	}
@@ -49,8 +49,17 @@ type frame struct {
 // most of their path with the one before, so the structs on the way are kept.
 type patcher struct {
 	*Editor
+	reader deltaReader
 	frames []frame // frames[i] is the struct at path[:i]
 }
+
+// keyed reports whether element i of the path of the difference has keys.
+func (p *patcher) keyed(path Path, i int) bool {
+	return p.reader.keys[i].name != "" || len(path[i].GetKey()) > 0
+}
+
+// full is a path with all its keys: those of the reader have them apart.
+func (p *patcher) full(path Path) Path { return p.reader.full(path) }
 
 func (p *patcher) apply(d difference, want any) {
 	if keep := d.shared + 1; keep < len(p.frames) {
@@ -78,13 +87,13 @@ func (p *patcher) apply(d difference, want any) {
 	n := f.node.Child(d.path[last].GetName())
 	switch {
 	case n == nil || !n.Config:
-		p.fail(Unknown, d.path, "the model has no such node to configure")
-	case n.Kind == List && len(d.path[last].GetKey()) == 0 && n.ordered:
+		p.fail(Unknown, p.full(d.path), "the model has no such node to configure")
+	case n.Kind == List && !p.keyed(d.path, last) && n.ordered:
 		if f.at.IsValid() {
-			p.arrange(n, f.at, d.path, want)
+			p.arrange(n, f.at, p.full(d.path), want)
 		}
 	case !n.IsLeaf():
-		p.fail(Invalid, d.path, "is no leaf in this model")
+		p.fail(Invalid, p.full(d.path), "is no leaf in this model")
 	case n.IsKey():
 		if want == nil {
 			p.dropEntry(d.path[:last])
@@ -97,13 +106,13 @@ func (p *patcher) apply(d difference, want any) {
 			return
 		}
 		if !f.covered && !f.told {
-			p.touch(slices.Clone(d.path[:last]))
+			p.touch(p.full(d.path[:last]))
 			f.told = true
 		}
 		if want == nil {
 			field.SetZero()
 		} else if err := n.set(f.at, want); err != nil {
-			p.fail(Invalid, d.path, "%w", err)
+			p.fail(Invalid, p.full(d.path), "%w", err)
 		}
 	}
 }
@@ -114,8 +123,8 @@ func (p *patcher) enter(path Path, create bool) bool {
 	up := p.frames[len(p.frames)-1]
 	el := path[len(path)-1]
 	n := up.node.Child(el.GetName())
-	if n == nil || n.IsLeaf() || !n.Config || (n.Kind == List) != (len(el.GetKey()) > 0) {
-		p.fail(Unknown, path, "the model has no such node to configure")
+	if n == nil || n.IsLeaf() || !n.Config || (n.Kind == List) != p.keyed(path, len(path)-1) {
+		p.fail(Unknown, p.full(path), "the model has no such node to configure")
 		return false
 	}
 	f := frame{node: n, covered: up.covered || up.told}
@@ -137,9 +146,16 @@ func (p *patcher) enter(path Path, create bool) bool {
 }
 
 func (p *patcher) enterEntry(f *frame, n *Node, field, list reflect.Value, path Path, create bool) bool {
-	made, key, err := n.newEntry(path[len(path)-1])
+	lean, full := p.reader.keys[len(path)-1], path[len(path)-1].GetKey()
+	made, key, err := n.entryOf(func(name string) (any, bool) {
+		if lean.name != "" {
+			return text(lean.value), name == lean.name
+		}
+		v, ok := full[name]
+		return text(v), ok
+	})
 	if err != nil {
-		p.fail(Invalid, path, "%w", err)
+		p.fail(Invalid, p.full(path), "%w", err)
 		return false
 	}
 	if f.at, f.base = n.ownEntry(field, list, key); f.at.IsValid() || !create {
@@ -155,7 +171,7 @@ func (p *patcher) enterEntry(f *frame, n *Node, field, list reflect.Value, path 
 
 // touchEntry tells that an entry comes or goes.
 func (p *patcher) touchEntry(n *Node, path Path) {
-	path = slices.Clone(path)
+	path = p.full(path)
 	if n.ordered {
 		// The places of other entries change with it.
 		path[len(path)-1] = &gnmi.PathElem{Name: n.Name}
