@@ -151,7 +151,7 @@ func (s *Store) insert(i uint32) error {
 			}
 		case rec.flags&routeActive == 0 || n.flags&nodeStale != 0:
 			if err = r.fib.Insert(n.prefix(), uint32(id)); err != nil {
-				s.hasNoRoom(r, i, n, rec, err)
+				s.hasNoRoom(r, n, j, rec, err)
 				err = fmt.Errorf("instance %d prefix %v: %w", r.instance, n.prefix(), err)
 				if rec.flags&routeActive != 0 {
 					rec.flags &^= routeActive

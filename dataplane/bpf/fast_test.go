@@ -14,7 +14,7 @@ import (
 	"router/vrf/epoch"
 )
 
-func newTestFast(t *testing.T) *Fast {
+func newTestFast(t testing.TB) *Fast {
 	t.Helper()
 	testnet.Require(t)
 	f, err := NewFast(FastConfig{Space: 1 << 30, FlowSeed: 1, Domain: epoch.New(), Log: slog.New(slog.DiscardHandler)})
