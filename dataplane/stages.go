@@ -167,8 +167,13 @@ func (w *worker) actAll(b *batch, f intf.Family) {
 		chunks := *w.engine.nexthops.chunks.Load()
 		for i, id := range b.nhs[:len(pkts)] {
 			if c := id / nexthopChunk; c < uint32(len(chunks)) {
-				if nh := chunks[c][id%nexthopChunk].Load(); nh != nil && nh.kind == routing.Forward {
-					hops[i] = nh.adj.rewrite.Load()
+				if nh := chunks[c][id%nexthopChunk].Load(); nh != nil {
+					if nh.kind != routing.Forward {
+						nh = w.follow(nh, &pkts[i])
+					}
+					if nh != nil {
+						hops[i] = nh.adj.rewrite.Load()
+					}
 				}
 			}
 		}
@@ -218,6 +223,46 @@ func (w *worker) actAll(b *batch, f intf.Family) {
 		run.octets += uint64(n)
 	}
 	w.count(&run)
+}
+
+// maxFollowed is how many next hops that lead to others follow goes by: those of a
+// route to a gateway behind a group of gateways.
+const maxFollowed = 4
+
+// follow is the neighbour's record that a packet ends up with, as act finds it by way
+// of next hops that only lead to others; nil where act has to see.
+func (w *worker) follow(nh *nexthop, p *pkt) *nexthop {
+	var flow uint64
+	for range maxFollowed {
+		var id uint32
+		switch nh.kind {
+		case routing.Forward:
+			return nh
+		case routing.Indirect:
+			id = uint32(nh.via)
+		case routing.Group:
+			switch n := uint64(len(nh.buckets)); n {
+			case 0:
+				return nil
+			case 1:
+				id = uint32(nh.buckets[0])
+			default:
+				if flow == 0 {
+					flow = w.flow(p)
+				} else {
+					flow = nextFlow(flow)
+				}
+				id = uint32(nh.buckets[flow>>32&(n-1)])
+			}
+		case routing.Resolve, routing.Receive, routing.Broadcast, routing.LinkLocal, routing.Reject, routing.Discard,
+			routing.Lookup, routing.Multicast, routing.Flood, routing.BySource, routing.Choice:
+			return nil
+		}
+		if nh = w.engine.nexthops.at(id); nh == nil {
+			return nil
+		}
+	}
+	return nil
 }
 
 // actOn has the next hop of packet i of a batch act.

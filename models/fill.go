@@ -287,6 +287,7 @@ func FillRoute(dst *gen.Device, instance string, s RouteState) {
 		Egress:            text(s.Egress),
 		Instance:          text(s.Lookup),
 		OutgoingInterface: s.Out,
+		LastChange:        moment(s.LastChange),
 	}
 	if s.Resolved.IsValid() {
 		st.Resolved = ygot.String(s.Resolved.String())

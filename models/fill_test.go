@@ -97,7 +97,7 @@ func filled() *gen.Device {
 		Prefix: route.Key.Prefix, Source: routing.User, Protocol: routing.Static, IfIndex: 2, Preference: 5, Tag: 20,
 		Active: true, Incoming: "ge0.100.1", Ignored: true, Reason: "gateway unresolved", NextHop: routing.Indirect, Reject: routing.RejectHost, Gateway: someIP, Egress: "ge0.100.1",
 		Lookup: "default", Resolved: netip.MustParsePrefix("2001:db8::/64"),
-		Out: []string{"ge0.100.1"},
+		Out: []string{"ge0.100.1"}, LastChange: now,
 		Members: []MemberState{{
 			Lookup: "red", Gateway: someIP, Egress: "ge0.100.1", Resolved: netip.MustParsePrefix("2001:db8::/64"),
 			Weight: 3, Backup: true, Usable: true, Active: true, Reason: "gateway unresolved",

@@ -268,6 +268,7 @@ type RouteState struct {
 	Lookup     string             // the instance to look up in, empty for none
 	Resolved   netip.Prefix       // of the route that the gateway was found through; zero for none
 	Out        []string           // the units that get copies of packets to a group
+	LastChange time.Time          // when it was set last, to a tenth of a second
 	Members    []MemberState      // of a group, or of the group that the gateway is reached by
 }
 

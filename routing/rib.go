@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"router/intf"
 )
@@ -21,9 +22,10 @@ const (
 	routeGiven = routeIncoming | routeIgnored // what the user of the RIB says
 )
 
-// A record is a route in the RIB. 32 octets.
+// A record is a route in the RIB. 36 octets.
 type record struct {
 	tag              uint32
+	changed          uint32 // see Store.tick
 	ifindex          intf.Index
 	hop              NextHopID
 	node             uint32
@@ -165,7 +167,7 @@ func (r *RIB) Set(rt Route) error {
 		if same && rec.tag == rt.Tag && rec.preference == rt.Preference && rec.flags&routeGiven == given {
 			return nil
 		}
-		rec.tag = rt.Tag
+		rec.tag, rec.changed = rt.Tag, s.tick()
 		moved := rec.preference != rt.Preference || rec.flags&routeGiven != given
 		rec.flags = rec.flags&^routeGiven | given
 		if !same {
@@ -185,7 +187,7 @@ func (r *RIB) Set(rt Route) error {
 		j := s.records.get()
 		rec := s.records.at(j)
 		*rec = record{
-			tag: rt.Tag, ifindex: rt.IfIndex, node: i,
+			tag: rt.Tag, changed: s.tick(), ifindex: rt.IfIndex, node: i,
 			source: rt.Source, protocol: rt.Protocol, preference: rt.Preference, flags: given,
 		}
 		if rt.NextHop.Kind == BySource {
@@ -343,10 +345,11 @@ func (s *Store) entry(n *node, rec *record) Entry {
 			Key:        Key{Prefix: n.prefix(), Source: rec.source, Protocol: rec.protocol, IfIndex: rec.ifindex},
 			Preference: rec.preference, Incoming: rec.flags&routeIncoming != 0, Ignored: rec.flags&routeIgnored != 0, Tag: rec.tag, NextHop: h.NextHop,
 		},
-		Usable: s.usable(n, rec),
-		Active: rec.flags&routeActive != 0 || rec.flags&routeBranch != 0 && n.flags&nodeInstalled != 0,
-		ID:     h.id,
-		Via:    h.resolved(),
+		Usable:  s.usable(n, rec),
+		Active:  rec.flags&routeActive != 0 || rec.flags&routeBranch != 0 && n.flags&nodeInstalled != 0,
+		ID:      h.id,
+		Via:     h.resolved(),
+		Changed: s.began.Add(time.Duration(rec.changed) * tickLength),
 	}
 	switch {
 	case rec.flags&routeIgnored != 0:

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"time"
 
 	"router/intf"
 )
@@ -31,6 +32,8 @@ type Config struct {
 	OnFull func(error)
 	// OnSource is OnRoute for the routes of a group by source.
 	OnSource func(instance uint32, group netip.Addr, source netip.Prefix)
+	// Now is the clock, time.Now when nil.
+	Now func() time.Time
 }
 
 // A Store holds the RIBs of all instances, in memory that they share, and the
@@ -52,6 +55,8 @@ type Config struct {
 // One goroutine at a time, for reading too.
 type Store struct {
 	config    Config
+	began     time.Time
+	now       uint32 // the tick of the Batch under way
 	nodes     slab[node]
 	records   slab[record]
 	hops      hops
@@ -97,8 +102,12 @@ type link struct {
 
 // NewStore returns a Store without RIBs.
 func NewStore(c Config) *Store {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	return &Store{
 		config:   c,
+		began:    c.Now(),
 		hops:     newHops(),
 		ribs:     map[uint32]*RIB{},
 		up:       map[link]bool{},
@@ -237,10 +246,26 @@ func (s *Store) SetLink(ifindex intf.Index, f intf.Family, up bool) error {
 // and that of settling; f's does not undo what f did. Batches nest, and the
 // outermost settles.
 func (s *Store) Batch(f func() error) error {
+	if s.depth == 0 {
+		s.now = s.tick()
+	}
 	s.depth++
 	err := f()
 	s.depth--
 	return errors.Join(err, s.settleUnlessBatch())
+}
+
+// tickLength is the unit in which a route keeps when it changed: four octets are enough
+// for 13 years, and the tick stays there.
+const tickLength = 100 * time.Millisecond
+
+// tick is the time now, in ticks since the Store was made. Of a Batch it is when that
+// began: a clock costs as much as a tenth of a change.
+func (s *Store) tick() uint32 {
+	if s.depth > 0 {
+		return s.now
+	}
+	return uint32(min(max(s.config.Now().Sub(s.began)/tickLength, 0), math.MaxUint32))
 }
 
 func (s *Store) settleUnlessBatch() error {

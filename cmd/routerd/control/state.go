@@ -338,6 +338,7 @@ func (r *Router) routeState(instance string, e routing.Entry) models.RouteState 
 	s := models.RouteState{
 		Prefix: e.Prefix, Source: e.Source, Protocol: e.Protocol, IfIndex: e.IfIndex, Preference: e.Preference, Tag: e.Tag,
 		Active: e.Active, Ignored: e.Ignored, Reason: e.Reason, NextHop: e.NextHop.Kind, Reject: e.NextHop.Reject, Gateway: e.NextHop.Gateway, Resolved: e.Through,
+		LastChange: e.Changed,
 	}
 	if u := r.byIndex[e.IfIndex]; u != nil && e.Incoming {
 		s.Incoming = u.key.Name()

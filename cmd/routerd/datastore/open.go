@@ -139,7 +139,7 @@ func (l *loader) replay(r *journal.Record) error {
 // confirmed commit that had not ended, nil for none.
 func (s *Store) start(ctx context.Context, waiting *pending) error {
 	s.compiled = models.NewCompiled()
-	change, broken := s.compiled.Update(s.candidate, models.AllObjects(s.candidate))
+	change, broken := s.compiled.Load(s.candidate)
 	if len(broken) > 0 {
 		return fmt.Errorf("stored configuration, commit %d: this version of the model refuses it (%d violations): "+
 			"start the version that wrote it, or --flush: %w", s.last.Number, len(broken), broken[0])
@@ -148,7 +148,7 @@ func (s *Store) start(ctx context.Context, waiting *pending) error {
 		return fmt.Errorf("stored configuration, commit %d: %w", s.last.Number, err)
 	}
 	s.running = &gen.Device{}
-	s.schema.Copy(s.running, s.candidate, nil)
+	s.schema.Share(s.running, s.candidate, nil)
 	if waiting != nil {
 		s.resume(ctx, waiting)
 	}
