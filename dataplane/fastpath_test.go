@@ -70,12 +70,12 @@ func TestFastReason(t *testing.T) {
 
 	// No room at all, and room again.
 	var hold []uint32
-	for {
-		at, err := arena.Alloc(8)
-		if err != nil {
-			break
+	for _, n := range []int{64, 8} {
+		for at, err := arena.Alloc(n); err == nil; at, err = arena.Alloc(n) {
+			if n == 64 {
+				hold = append(hold, at)
+			}
 		}
-		hold = append(hold, at)
 	}
 	for i := range 64 {
 		set(x.numberedUnit(i))
@@ -85,7 +85,7 @@ func TestFastReason(t *testing.T) {
 		t.Fatalf("with full tables: %q, no room %v", why, !x.e.FastCrowded())
 	}
 	for _, at := range hold {
-		arena.Retire(at, 8)
+		arena.Retire(at, 64)
 	}
 	arena.Reclaim()
 	x.e.RetryFast()

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"router/dataplane/layout"
@@ -407,5 +408,48 @@ func (x *edits) compareUnit(what string, words, w []uint64, u *unit) {
 		for k, a := range f.own.v6 {
 			x.wrong(what+" address", slices.Equal(words[own+uint32(2*k):own+uint32(2*k)+2], a[:]), true)
 		}
+	}
+}
+
+// BenchmarkNextHopRecord finds the L2 header and the port of next hops drawn at random,
+// by the pointers that workers follow and by the records that programs read.
+func BenchmarkNextHopRecord(b *testing.B) {
+	for _, n := range []int{16, 1000, 100_000} {
+		c := worldConfig()
+		arena, err := fib.NewHeapArena(64<<20, c.Domain)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.Arena, c.Tallies = arena, &places{}
+		x := newWorld(b, c)
+		x.e.SetFastEgress(x.ports["a"], 7)
+		for i := range n {
+			a := addrFrom4(10<<24 | uint32(i))
+			x.e.SetAdjacency(unitA, a, hostA, false)
+			x.e.SetNextHop(routing.NextHopID(editRegion+i), routing.NextHop{Kind: routing.Forward, IfIndex: unitA, Gateway: a}, 0)
+		}
+		ids := make([]uint32, 1<<12)
+		for i := range ids {
+			ids[i] = editRegion + rand.Uint32N(uint32(n))
+		}
+		words := arena.Words()
+		var sum uint64
+		b.Run(fmt.Sprintf("pointers/%d", n), func(b *testing.B) {
+			for i := range b.N {
+				rw := x.e.nexthops.at(ids[(i+int(sum&1))&(len(ids)-1)]).adj.rewrite.Load()
+				sum += binary.LittleEndian.Uint64(rw.header[:]) + uint64(rw.port) + uint64(rw.mtu[0])
+			}
+		})
+		b.Run(fmt.Sprintf("records/%d", n), func(b *testing.B) {
+			for i := range b.N {
+				entry := atomic.LoadUint64(&words[fib.EntryAt(layout.EntryNextHops)])
+				id := ids[(i+int(sum&1))&(len(ids)-1)]
+				if id >= uint32(entry) {
+					b.Fatal("no record")
+				}
+				w := words[atomic.LoadUint64(&words[uint32(entry>>32)+2*id])>>32:]
+				sum += w[0] + uint64(uint32(w[4])) + w[3]>>16
+			}
+		})
 	}
 }
