@@ -33,6 +33,9 @@ func FillSystem(dst *gen.Device, s SystemState) {
 			JumboBuffersFree: ygot.Uint32(s.JumboBuffersFree),
 			FibOctets:        ygot.Uint64(s.FIBOctets),
 			NextHops:         ygot.Uint32(s.NextHops),
+			FibLimit:         ygot.Uint64(s.FIBLimit),
+			RoutesWaiting:    ygot.Uint32(s.RoutesWaiting),
+			FastPathReason:   text(s.NoFastPath),
 			FilterLogLost:    ygot.Uint64(s.FilterLogLost),
 		},
 		Datastore: &gen.Routerd_System_State_Datastore{
@@ -187,7 +190,9 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		ApplyReason:   text(s.Apply.Reason),
 		HostInterface: text(s.HostInterface),
 		HostReason:    text(s.HostReason),
-		Counters:      &gen.Routerd_Interface_Unit_Family_State_Counters{RpfFailed: ygot.Uint64(s.RPFFailed)},
+
+		FastPathReason: text(s.FastReason),
+		Counters:       &gen.Routerd_Interface_Unit_Family_State_Counters{RpfFailed: ygot.Uint64(s.RPFFailed)},
 	}
 	if s.MTU != 0 {
 		st.Mtu = ygot.Uint16(s.MTU)

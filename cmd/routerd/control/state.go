@@ -38,8 +38,7 @@ func (r *Router) SystemState() models.SystemState {
 	s.JumboBuffers, s.JumboBuffersFree = uint32(u.Spans), uint32(u.SpansFree)
 	s.Drops = reasons(r.engine.OwnDrops())
 	r.addNeighborDrops(s.Drops)
-	a := r.arena.Stats()
-	s.FIBOctets, s.NextHops = a.Used, uint32(r.vrfs.NextHops())
+	r.tablesState(&s)
 	return s
 }
 
@@ -218,6 +217,7 @@ func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.
 	if f == intf.Inet6 {
 		s.Advert = r.advertState(u, t)
 	}
+	s.FastReason = r.engine.FastReason(u.index, f)
 	s.RPFFailed = r.engine.RPFDrops(u.index)[f]
 	fam := u.families[f]
 	if fam == nil {
@@ -271,7 +271,7 @@ func (r *Router) InstanceState(name string) (s models.InstanceState, ok bool) {
 	for _, f := range intf.Families {
 		c := r.vrfs.Counts(name, f)
 		total, active := c.Total()
-		rib := models.RIBState{Family: f, Total: uint32(total), Active: uint32(active)}
+		rib := models.RIBState{Family: f, Total: uint32(total), Active: uint32(active), Waiting: uint32(c.NoRoom)}
 		for source := range rib.BySource {
 			rib.BySource[source] = uint32(c.Routes[source])
 		}

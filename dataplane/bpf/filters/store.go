@@ -8,12 +8,13 @@ import (
 	"github.com/cilium/ebpf"
 
 	"router/dataplane/filter"
+	"router/dataplane/layout"
 	"router/vrf/epoch"
 )
 
 // Ask is the place of a bound filter for which the user path is asked about every
 // packet: of one that the fast path has no form of.
-const Ask = 8
+const Ask = layout.AskFilter
 
 // reserved is the words before those that are handed out: place 0 is no filter.
 const reserved = 16
@@ -47,6 +48,7 @@ type Store struct {
 	old      []*mapped // until Settle
 	// What had no room last, for Grow: programs are loaded anew for each array.
 	wantWords, wantSlots int
+	maxWords             int // of the programs' array
 }
 
 // programKey names a program with its counts: those of a filter that is deleted and comes
@@ -66,6 +68,7 @@ type program struct {
 // A bound is a filter at the places that it is bound to.
 type bound struct {
 	at       extent // none of a bound that is asked about
+	why      error  // it is
 	refs     int
 	programs []programKey
 	own      []*filter.Tally
@@ -78,9 +81,10 @@ type police struct {
 	refs int
 }
 
-// New makes an empty Store. What it frees waits for the readers of domain, among which
-// there is one for those in the kernel.
-func New(domain *epoch.Domain) (*Store, error) {
+// New makes an empty Store, whose programs take so many octets at most, a power of two
+// from 64 KiB on. What it frees waits for the readers of domain, among which there is
+// one for those in the kernel.
+func New(domain *epoch.Domain, octets int) (*Store, error) {
 	n, err := ebpf.PossibleCPU()
 	if err != nil {
 		return nil, fmt.Errorf("count the processors: %w", err)
@@ -88,7 +92,7 @@ func New(domain *epoch.Domain) (*Store, error) {
 	s := &Store{
 		limbo:  epoch.NewLimbo[func()](domain),
 		shared: map[programKey]*program{}, bounds: map[*filter.Bound]*bound{}, policers: map[*filter.Policer]*police{},
-		arena: newArena(reserved, firstWords),
+		arena: newArena(reserved, firstWords), maxWords: octets / 8,
 	}
 	if s.programs, err = newMapped("filters", firstWords); err != nil {
 		return nil, err
@@ -122,6 +126,24 @@ func (s *Store) Hold(b *filter.Bound) (place uint32, err error) {
 	return h.place(), nil
 }
 
+// Held reports whether a filter is held.
+func (s *Store) Held(b *filter.Bound) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bounds[b] != nil
+}
+
+// Reason says why a filter that is held is asked about; nil for one that is not, or is not
+// held.
+func (s *Store) Reason(b *filter.Bound) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h := s.bounds[b]; h != nil {
+		return h.why
+	}
+	return nil
+}
+
 func (h *bound) place() uint32 {
 	if h.at.words == 0 {
 		return Ask
@@ -143,7 +165,7 @@ func (s *Store) make(b *filter.Bound) (*bound, error) {
 			if errors.Is(err, ErrFull) {
 				return nil, err
 			}
-			return &bound{refs: 1}, nil // too large, which the user path isn't troubled by
+			return &bound{refs: 1, why: err}, nil // too large, which the user path isn't troubled by
 		}
 		h.programs = append(h.programs, key)
 		places[i] = p.at.start
@@ -213,7 +235,7 @@ func (s *Store) holdProgram(key programKey, n *filter.Node) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(flat) > maxWords/2 {
+	if len(flat) > s.maxWords/2 {
 		return nil, fmt.Errorf("filter %s: its %d octets are too many for the fast path", n.Program.Name(), 8*len(flat))
 	}
 	s.wantWords, s.wantSlots = len(flat)+boundHeader, len(n.Tallies)
@@ -312,18 +334,16 @@ func (s *Store) drop(h *bound) {
 	}
 }
 
-// Reclaim frees what readers have passed. Hold and Release do so by themselves; this is for
-// idle times.
-func (s *Store) Reclaim() {
+// Reclaim frees what readers have passed, and reports whether something is left to be freed. Hold
+// and Release do so by themselves; this is for idle times.
+func (s *Store) Reclaim() (more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reclaim()
+	return s.limbo.Len() > 0
 }
 
 func (s *Store) reclaim() { s.limbo.Reclaim(func(free func()) { free() }) }
-
-// maxWords bounds the programs' array: 64 MiB.
-const maxWords = 1 << 23
 
 // maxSlots bounds a processor's counts: 16 MiB.
 const maxSlots = 1 << 20
@@ -338,14 +358,17 @@ func (s *Store) Grow() error {
 	words, slots := len(s.programs.words), s.counts.size
 	// Either may have been what was missing.
 	fresh, more := 2*words, 2*slots
-	for fresh-words < s.wantWords && fresh < maxWords {
+	for fresh-words < s.wantWords && fresh < s.maxWords {
 		fresh *= 2
 	}
 	for more-slots < s.wantSlots && more < maxSlots {
 		more *= 2
 	}
-	if fresh > maxWords || more > maxSlots {
-		return fmt.Errorf("%w: %d MiB are the most: use fewer terms, or leave filters to the user path", ErrFull, 8*maxWords>>20)
+	switch {
+	case fresh > s.maxWords:
+		return fmt.Errorf("%w: %d MiB are the most that filter-memory allows: raise it", ErrFull, s.maxWords>>17)
+	case more > maxSlots:
+		return fmt.Errorf("%w: %d terms and policers are counted at most: use fewer, or fewer that are counted at each place", ErrFull, maxSlots)
 	}
 	programs, err := newMapped("filters", fresh)
 	if err != nil {
