@@ -107,7 +107,7 @@ func faults(r *results) (scenarios, wrong []string) {
 			d := &devices[j]
 			f := out.of(d.name)
 			// What only spins loses packets when others get its processor.
-			spins := d.name == "af-xdp-rewrite" || d.name == "dpdk"
+			spins := d.name == "af-xdp-rewrite" || d.name == "dpdk" || d.name == "af-xdp-busy"
 			switch {
 			case (f == nil) != (d.unfit(&out.scenario) != "" || r.Absent[d.name] != ""):
 				say("%s has a figure: %v", d.name, f != nil)
