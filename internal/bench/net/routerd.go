@@ -89,7 +89,10 @@ func (d *daemon) close() error {
 	if d.conn != nil {
 		errs = append(errs, d.conn.Close())
 	}
-	errs = append(errs, d.process.Process.Signal(syscall.SIGTERM))
+	// Who interrupts the whole group has ended it already.
+	if err := d.process.Process.Signal(syscall.SIGTERM); !errors.Is(err, os.ErrProcessDone) {
+		errs = append(errs, err)
+	}
 	select {
 	case err := <-d.exited:
 		if err != nil {
