@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net/netip"
@@ -83,7 +84,7 @@ func TestShowsOfALargeRouter(t *testing.T) {
 	}
 	l := labOf(t)
 	l.start()
-	l.load(largeRouter(units))
+	l.loadLarge(t, largeRouter(units))
 	for _, args := range [][]string{{"show", "interfaces", "terse"}, {"show", "interfaces"}, {"show", "interfaces", "ge3.7"}, {"show", "neighbors"}, {"show", "system"}} {
 		s := l.timed(t, args...)
 		t.Logf("%d units, %v: %v", units, args, s)
@@ -133,6 +134,22 @@ func TestShowsOfALargeRouter(t *testing.T) {
 	if searched > small+beside {
 		t.Errorf("in the pager rcli took %d MB, and %d MB without a table", searched>>20, small>>20)
 	}
+}
+
+// loadLarge commits a configuration that takes longer than other commands may.
+func (l *lab) loadLarge(t *testing.T, config string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "large.json")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	began := time.Now()
+	if out, err := exec.CommandContext(ctx, filepath.Join(bin, "rcli"), "--socket", l.socket(), "load", "replace", file).CombinedOutput(); err != nil {
+		t.Fatalf("rcli load: %v: %s", err, out)
+	}
+	t.Logf("loaded and committed in %v", time.Since(began).Round(time.Millisecond))
 }
 
 // paged reads a long table at a terminal, and returns the most memory that rcli had
