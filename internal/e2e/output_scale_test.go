@@ -32,9 +32,6 @@ func (s showing) String() string {
 // pageLines are those of a first page.
 const pageLines = 24
 
-// sampled is how many lines are read between two looks at rcli's memory.
-const sampled = 500
-
 // timed runs rcli and reads what it prints.
 func (l *lab) timed(t *testing.T, args ...string) (s showing) {
 	t.Helper()
@@ -48,6 +45,7 @@ func (l *lab) timed(t *testing.T, args ...string) (s showing) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	memory := watchPeak(cmd.Process.Pid)
 	r := bufio.NewReader(out)
 	for {
 		_, err := r.ReadSlice('\n')
@@ -60,11 +58,8 @@ func (l *lab) timed(t *testing.T, args ...string) (s showing) {
 		if s.lines++; s.lines == pageLines {
 			s.first = time.Since(start)
 		}
-		// While it lives: what wait tells has this program's own memory in it, too.
-		if s.lines == 1 || s.lines%sampled == 0 {
-			s.memory = max(s.memory, peak(cmd.Process.Pid))
-		}
 	}
+	s.memory = memory()
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("rcli %v: %v", args, err)
 	}
@@ -176,6 +171,30 @@ func (l *lab) paged(t *testing.T, line, last string) (waiting, searched int64) {
 	s.Key("q")
 	s.ExpectRow(`>$`)
 	return waiting, searched
+}
+
+// watchPeak looks at a process's memory while it lives: what wait tells at its end has
+// the memory of whoever started it in it, too. The returned function ends that.
+func watchPeak(pid int) func() int64 {
+	stop, result := make(chan struct{}), make(chan int64)
+	go func() {
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		most := int64(0)
+		for {
+			select {
+			case <-tick.C:
+				most = max(most, peak(pid))
+			case <-stop:
+				result <- max(most, peak(pid))
+				return
+			}
+		}
+	}()
+	return func() int64 {
+		close(stop)
+		return <-result
+	}
 }
 
 // peak is the most memory that a process has had resident, in octets; 0 when it is over.
