@@ -256,6 +256,7 @@ func (r *Router) closeDevice(d *device) {
 	}
 	r.log.Info("interface closed", "ifd", d.name)
 	d.open, d.port = nil, 0
+	d.meter.carried = models.Counters{} // what was counted since goes as well
 	r.markUnits(d.name)
 }
 

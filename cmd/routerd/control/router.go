@@ -59,6 +59,7 @@ type Config struct {
 	Access   Access // nil for none
 	Memory   Memory // nil for none
 	Tables   TablesConfig
+	Ledger   Ledger // nil for none
 	// Adopting has the router wait for Adopt.
 	Adopting bool
 }
@@ -125,6 +126,9 @@ type Router struct {
 	booted        time.Time
 	started       time.Time // when the clock read zero
 
+	ledger    Ledger
+	uncounted bool // it has been logged that the ledger does not take all
+
 	tables  TablesConfig
 	crowded bool      // routes wait for room in the forwarding tables
 	retried time.Time // when they were tried last
@@ -190,7 +194,7 @@ func New(c Config) (*Router, error) {
 		multicast: map[models.MulticastKey]*multicast{},
 		feasible:  map[string]map[familyID]struct{}{},
 		ports:     map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), waiting: map[models.Object]struct{}{}, wake: make(chan struct{}, 1), booted: c.Now(),
-		tables: c.Tables, memory: c.Memory, adopting: c.Adopting, recalled: map[intf.Index][]recollection{},
+		tables: c.Tables, ledger: c.Ledger, memory: c.Memory, adopting: c.Adopting, recalled: map[intf.Index][]recollection{},
 	}
 	r.started = r.booted
 	r.recall()

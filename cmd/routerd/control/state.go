@@ -151,23 +151,32 @@ func (r *Router) deviceState(name string) (s models.DeviceState, ok bool) {
 		s.Counters = models.Counters(c)
 	}
 	s.Drops = reasons(r.engine.Drops(d.port))
-	if q, ok := r.engine.PortStats(d.port); ok {
-		// What the driver lost is the device's loss too (RFC 8343, in-discards).
-		for reason, n := range map[string]uint64{"driver-rx": q.RxDropped, "driver-oversize": q.RxOversize, "driver-tx": q.TxDropped} {
-			if n > 0 {
-				s.Drops[reason] = n
-			}
-		}
-		s.Counters.InDiscards += q.RxDropped + q.RxOversize
-		s.Counters.OutDiscards += q.TxDropped
-	}
-	for reason, n := range d.open.Lost() {
-		s.Drops[reason] += n
-		s.Counters.InDiscards += n
-	}
+	r.addLosses(d, &s.Counters, s.Drops)
 	s.Counters, s.Cleared, s.Rates = d.meter.shown(s.Counters), d.meter.cleared, d.meter.rates
 	d.meter.shownDrops(s.Drops)
 	return s, true
+}
+
+// addLosses adds what a device lost before its packets came to the workers, or after; drops
+// may be nil.
+func (r *Router) addLosses(d *device, c *models.Counters, drops map[string]uint64) {
+	lost := func(reason string, n uint64) {
+		if n > 0 && drops != nil {
+			drops[reason] += n
+		}
+	}
+	if q, ok := r.engine.PortStats(d.port); ok {
+		// What the driver lost is the device's loss too (RFC 8343, in-discards).
+		lost("driver-rx", q.RxDropped)
+		lost("driver-oversize", q.RxOversize)
+		lost("driver-tx", q.TxDropped)
+		c.InDiscards += q.RxDropped + q.RxOversize
+		c.OutDiscards += q.TxDropped
+	}
+	for reason, n := range d.open.Lost() {
+		lost(reason, n)
+		c.InDiscards += n
+	}
 }
 
 func reasons(drops map[dataplane.Reason]uint64) map[string]uint64 {
@@ -396,6 +405,7 @@ func (r *Router) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.leaving {
+		r.keepCounts()
 		return errors.Join(r.leaveAll(), r.indexFile.close())
 	}
 	var errs []error
