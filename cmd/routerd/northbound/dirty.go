@@ -107,7 +107,9 @@ func changedPaths(c StateChange) []tree.Path {
 		return []tree.Path{route, ribState(in, f)}
 	}
 	if c.Table {
-		return []tree.Path{{keyed("instance", "name", o.Instance), keyed("rib", "afi", c.Family.String()), {Name: "route"}}}
+		// The way of a declared route is what it waits for, too.
+		in := tree.Path{keyed("instance", "name", o.Instance)}
+		return []tree.Path{in.Child(keyed("rib", "afi", c.Family.String())).Named("route"), in.Named("static-route")}
 	}
 	switch o.Kind {
 	case models.System:

@@ -15,7 +15,8 @@ import (
 //
 // A delta can be applied to another configuration than that which it was made
 // from: leaves get its values whatever they had, and entries that are
-// gone are made again.
+// gone are made again. To remove what the model has no place for is no mistake: it
+// isn't there.
 func (s *Schema) Patch(root ygot.GoStruct, d Delta, backward bool, touch func(Path)) []*Error {
 	p := patcher{Editor: s.Editor(root, touch)}
 	p.frames = append(p.frames, frame{node: s.Root, at: reflect.ValueOf(root)})
@@ -71,13 +72,17 @@ func (p *patcher) apply(d difference, want any) {
 	n := f.node.Child(d.path[last].GetName())
 	switch {
 	case n == nil || !n.Config:
-		p.fail(Unknown, d.path, "the model has no such node to configure")
+		if want != nil {
+			p.fail(Unknown, d.path, "the model has no such node to configure")
+		}
 	case n.Kind == List && len(d.path[last].GetKey()) == 0 && n.ordered:
 		if f.at.IsValid() {
 			p.arrange(n, f.at, d.path, want)
 		}
 	case !n.IsLeaf():
-		p.fail(Invalid, d.path, "is no leaf in this model")
+		if want != nil {
+			p.fail(Invalid, d.path, "is no leaf in this model")
+		}
 	case n.IsKey():
 		if want == nil {
 			p.dropEntry(d.path[:last])
@@ -108,7 +113,9 @@ func (p *patcher) enter(path Path, create bool) bool {
 	el := path[len(path)-1]
 	n := up.node.Child(el.GetName())
 	if n == nil || n.IsLeaf() || !n.Config || (n.Kind == List) != (len(el.GetKey()) > 0) {
-		p.fail(Unknown, path, "the model has no such node to configure")
+		if create {
+			p.fail(Unknown, path, "the model has no such node to configure")
+		}
 		return false
 	}
 	f := frame{node: n, covered: up.covered || up.told}
@@ -132,7 +139,9 @@ func (p *patcher) enter(path Path, create bool) bool {
 func (p *patcher) enterEntry(f *frame, n *Node, field reflect.Value, path Path, create bool) bool {
 	made, key, err := n.newEntry(path[len(path)-1])
 	if err != nil {
-		p.fail(Invalid, path, "%w", err)
+		if create {
+			p.fail(Invalid, path, "%w", err)
+		}
 		return false
 	}
 	if f.at = n.get(field, key); f.at.IsValid() || !create {
