@@ -33,19 +33,19 @@ type Pick struct {
 	Snap    int // octets of each frame that are kept
 }
 
-// wants reports whether a frame is picked.
-func (p *Pick) wants(out bool, frame []byte) bool {
+// wants reports whether a frame is picked. k is room to read it into.
+func (p *Pick) wants(k *key, out bool, frame []byte) bool {
 	if out && !p.Out || !out && !p.In {
 		return false
 	}
 	if !p.Tagged && p.Filter.test == nil {
 		return true
 	}
-	k := keyOf(frame)
+	*k = keyOf(frame)
 	if p.Tagged && k.stack() != p.Stack {
 		return false
 	}
-	return p.Filter.test == nil || p.Filter.test(&k)
+	return p.Filter.test == nil || p.Filter.test(k)
 }
 
 // stack is the frame's tags. Of a priority tag, which has no id, the unit without tags has the
@@ -67,12 +67,13 @@ const ringSize = 1 << 20
 type Tap struct {
 	pick *Pick
 	ring *ring
+	key  key
 }
 
 // Frame offers a frame that was received or is to be sent at the time at, nanoseconds since 1970. It
 // keeps nothing of frame, and doesn't allocate.
 func (t *Tap) Frame(at int64, out bool, frame []byte) {
-	if t.pick.wants(out, frame) {
+	if t.pick.wants(&t.key, out, frame) {
 		t.ring.push(at, out, frame, t.pick.Snap)
 	}
 }

@@ -21,7 +21,7 @@ type Expression struct {
 // String is the text that it was parsed from.
 func (e Expression) String() string { return e.text }
 
-// Match reports whether the frame, from its Ethernet header on, is picked. It does not allocate.
+// Match reports whether the frame, from its Ethernet header on, is picked.
 func (e Expression) Match(frame []byte) bool {
 	if e.test == nil {
 		return true
