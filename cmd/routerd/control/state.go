@@ -24,7 +24,7 @@ func (r *Router) SystemState() models.SystemState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	system := r.system
-	s := models.SystemState{Applied: &system, Version: version.Version, BootTime: r.booted, PendingObjects: uint32(len(r.waiting) + len(r.failed))}
+	s := models.SystemState{Applied: &system, Version: version.Version, BootTime: r.booted, PendingObjects: r.pendingObjects()}
 	if t := r.takeover; t != nil {
 		c := *t
 		s.Takeover = &c
@@ -56,6 +56,17 @@ func (r *Router) addNeighborDrops(drops map[string]uint64) {
 			drops[name] = n
 		}
 	}
+}
+
+// pendingObjects counts what is declared and not in place, but for routes that wait.
+func (r *Router) pendingObjects() uint32 {
+	n := len(r.waiting)
+	for o := range r.failed {
+		if _, waits := r.waiting[o]; !waits {
+			n++
+		}
+	}
+	return uint32(n)
 }
 
 // changedDevice tells of a device, and notes whether it waits for something.
