@@ -12,6 +12,24 @@ import (
 // unappliedAtOnce is how many objects a message takes.
 const unappliedAtOnce = 128
 
+// stands reports whether p lies at or below a path, whose keys may be left out.
+func stands(p, under tree.Path) bool {
+	if len(p) < len(under) {
+		return false
+	}
+	for i, e := range under {
+		if p[i].GetName() != e.GetName() {
+			return false
+		}
+		for k, v := range e.GetKey() {
+			if v != "*" && p[i].GetKey()[k] != v {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // Unapplied streams what is declared and not in place, of what the caller may read.
 func (v *stateService) Unapplied(req *configpb.UnappliedRequest, stream grpc.ServerStreamingServer[configpb.UnappliedResponse]) error {
 	state, ok := v.s.opt.State.(Applied)
@@ -41,7 +59,7 @@ func (v *stateService) Unapplied(req *configpb.UnappliedRequest, stream grpc.Ser
 	}
 	state.EachUnapplied(func(u models.Unapplied) bool {
 		p, err := tree.Parse(u.Path)
-		if err != nil || !p.HasPrefix(under) || may != nil && !may(p) {
+		if err != nil || !stands(p, under) || may != nil && !may(p) {
 			return true
 		}
 		list = append(list, unappliedMessage(u))
