@@ -119,13 +119,13 @@ func TestStartWithARefusedConfiguration(t *testing.T) {
 	}
 
 	// Back to before it came in, and then a repair.
-	if out, code := l.rcli("rollback", "2"); code != 1 || !strings.Contains(out, "99999") {
+	if out, code := l.rcli("rollback", "2"); code != 1 || !strings.Contains(out, "/interface[name=ge1]/config/mrx") {
 		t.Errorf("rollback to what is refused: exit code %d: %s", code, out)
 	}
 	says("commit 4", "rollback", "1")
 	says("commit 5", "rollback", "3")
 	reach("h1", "192.0.1.2", true)
-	says("commit 6", "set", "/interface[name=ge2]/unit[id=0]/family[type=inet]/address[prefix=192.0.2.1/24]/config/prefix", "192.0.2.1/24")
+	says("", "set", "/interface[name=ge2]/unit[id=0]/family[type=inet]/address[prefix=192.0.2.1/24]/config/prefix", "192.0.2.1/24")
 	reach("h1", "192.0.2.2", true)
 	if err := l.end(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

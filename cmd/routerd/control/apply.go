@@ -74,13 +74,23 @@ func (r *Router) staticApply(key models.StaticKey) models.ApplyState {
 			return f.state()
 		}
 	}
+	waits := func(e routing.Entry) models.ApplyState {
+		if e.Reason == "" {
+			return models.ApplyState{}
+		}
+		return models.ApplyState{Status: models.ApplyPending, Reason: e.Reason}
+	}
+	if e, ok := r.vrfs.User(key.Instance, routing.Static, key.Prefix); ok {
+		return waits(e)
+	}
 	rib := r.vrfs.RIB(key.Instance)
 	if rib == nil {
 		return models.ApplyState{}
 	}
+	// It takes packets of one unit only.
 	for _, e := range rib.Entries(key.Prefix) {
-		if e.Source == routing.User && e.Protocol == routing.Static && !e.Ignored && e.Reason != "" {
-			return models.ApplyState{Status: models.ApplyPending, Reason: e.Reason}
+		if e.Source == routing.User && e.Protocol == routing.Static {
+			return waits(e)
 		}
 	}
 	return models.ApplyState{}

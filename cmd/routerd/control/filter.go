@@ -166,8 +166,8 @@ func (r *Router) buildFilter(name string, strict bool) (cause error) {
 		if strict && r.failed[models.Object{Kind: models.Filter, Name: name}] == nil {
 			return err
 		}
-		cause = err
-		f.reason = err.Error() + "; it discards everything until that is mended"
+		cause = fmt.Errorf("%w; it discards everything until that is mended", err)
+		f.reason = cause.Error()
 		hops = nil
 		if program, err = filter.Compile(&filter.Spec{Name: name, Family: f.want.Spec.Family}); err != nil {
 			return fmt.Errorf("filter %s: %w", name, err)
