@@ -60,7 +60,7 @@ type rewrite struct {
 	header [24]byte // hlen octets, and room for writing them in words
 	hlen   uint8
 	port   PortID    // 0: the egress unit is gone or has no port
-	mtu    [2]uint16 // 0 where emit has to look closer: a family is down, or has an output filter
+	mtu    [2]uint16 // 0 where emit has to look closer: a family is down or has an output filter, or mac is a group
 	unit   *unit
 	key    adjacencyKey
 	stale  atomic.Bool // reported when used, once
@@ -83,7 +83,7 @@ func (a *adjacency) publish(u *unit, renew bool) {
 	}
 	r := &rewrite{port: u.port, unit: u, key: a.key}
 	for _, f := range intf.Families {
-		if u.fam[f].up && !u.fam[f].hooks.has(filter.Output) {
+		if u.fam[f].up && !u.fam[f].hooks.has(filter.Output) && a.mac[0]&1 == 0 {
 			r.mtu[f] = u.fam[f].mtu
 		}
 	}

@@ -31,11 +31,12 @@ func (w *worker) receive(q *rxQueue) int {
 	for _, f := range intf.Families {
 		w.batch[f].n, w.batch[f].hooks, w.batch[f].steered, w.batch[f].rpf = 0, 0, false, false
 	}
-	for _, b := range w.bufs[:n] {
-		w.classify(q, view, b)
-	}
+	w.classifyAll(q, view, w.bufs[:n])
 	for _, f := range intf.Families {
 		batch := &w.batch[f]
+		if batch.n == 0 {
+			continue
+		}
 		if batch.hooks.has(filter.Input) {
 			w.filterInput(batch)
 		}
@@ -49,13 +50,7 @@ func (w *worker) receive(q *rxQueue) int {
 		if batch.steered {
 			batch.steer()
 		}
-		for i := range batch.n {
-			p := &batch.pkts[i]
-			if f == intf.Inet6 && p.flags&flagOptions != 0 && !w.mayHop(p) {
-				continue
-			}
-			w.act(p, batch.nhs[i])
-		}
+		w.actAll(batch, f)
 	}
 	return n
 }
@@ -112,11 +107,13 @@ func (w *worker) classify(q *rxQueue, view *portView, b port.Buf) {
 	case packet.EtherTypeIPv4:
 		// In its place from the start: copying a packet costs as much as checking it.
 		p := &w.batch[intf.Inet].pkts[w.batch[intf.Inet].n]
-		p.buf, p.at, p.flags, p.label, p.in, p.rx = b, at, flags, label{}, u, q
+		p.buf, p.at, p.flags, p.label = b, at, flags, label{}
+		p.came(u, u.fam[intf.Inet].table, q)
 		w.classify4(p, l3)
 	case packet.EtherTypeIPv6:
 		p := &w.batch[intf.Inet6].pkts[w.batch[intf.Inet6].n]
-		p.buf, p.at, p.flags, p.label, p.in, p.rx = b, at, flags, label{}, u, q
+		p.buf, p.at, p.flags, p.label = b, at, flags, label{}
+		p.came(u, u.fam[intf.Inet6].table, q)
 		w.classify6(p, l3)
 	case packet.EtherTypeARP:
 		if !u.fam[intf.Inet].up {
@@ -167,7 +164,7 @@ func (w *worker) classify4(p *pkt, l3 []byte) {
 	}
 	w.complete(p, ip)
 	p.n = uint16(len(ip))
-	p.fam, p.instance, p.table = intf.Inet, f.instance, f.table
+	p.fam, p.instance = intf.Inet, f.instance
 	dst := ip.Dst32()
 	p.hi, p.lo = 0, uint64(dst)
 	b := &w.batch[intf.Inet]
@@ -207,7 +204,7 @@ func (w *worker) classify6(p *pkt, l3 []byte) {
 	}
 	w.complete(p, ip)
 	p.n = uint16(len(ip))
-	p.fam, p.instance, p.table = intf.Inet6, f.instance, f.table
+	p.fam, p.instance = intf.Inet6, f.instance
 	p.hi, p.lo = ip.Dst64()
 	if ip.NextHeader() == packet.ProtocolHopByHop {
 		p.flags |= flagOptions

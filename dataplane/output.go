@@ -148,15 +148,20 @@ func (w *worker) sendLink(p *pkt, u *unit, mac intf.MAC, etherType uint16) {
 func (w *worker) output(p *pkt, u *unit, id PortID, start uint32) {
 	n := p.at + uint32(p.n) - start
 	if n < packet.MinEthernetFrame {
-		// Zeroes, so that nothing of an earlier packet leaks out (RFC 1042).
-		clear(w.mem[start+n : start+packet.MinEthernetFrame])
-		n = packet.MinEthernetFrame
+		n = w.pad(start, n)
 	}
 	b := &u.stats.blocks[w.id]
 	w.touch(b)
 	b.pend[outUnicast+castOf(w.mem[start:start+6])]++
 	b.pend[outOctets] += uint64(n)
 	w.enqueue(id, port.Buf{Addr: start, Len: uint16(n)})
+}
+
+// pad fills a frame of n octets from start on up to what Ethernet demands, and returns
+// its length then: with zeroes, so that nothing of an earlier packet leaks out (RFC 1042).
+func (w *worker) pad(start, n uint32) uint32 {
+	clear(w.mem[start+n : start+packet.MinEthernetFrame])
+	return packet.MinEthernetFrame
 }
 
 // enqueue queues a frame on a port, or hands it to the worker that serves the
@@ -175,11 +180,7 @@ func (w *worker) enqueue(id PortID, b port.Buf) {
 		w.handOff(id, t, b)
 		return
 	}
-	if !t.dirty {
-		t.dirty = true
-		w.dirty = append(w.dirty, id)
-		w.touch(t.block)
-	}
+	w.mark(id, t)
 	if t.n == len(t.bufs) {
 		w.transmit(t)
 	}
@@ -187,6 +188,15 @@ func (w *worker) enqueue(id PortID, b port.Buf) {
 	t.block.pend[outOctets] += uint64(b.Len)
 	t.bufs[t.n] = b
 	t.n++
+}
+
+// mark has finish send what is queued on a port.
+func (w *worker) mark(id PortID, t *txPort) {
+	if !t.dirty {
+		t.dirty = true
+		w.dirty = append(w.dirty, id)
+		w.touch(t.block)
+	}
 }
 
 // transmit gives the queued frames to the port. What it does not take is

@@ -110,6 +110,12 @@ func newAddressSet(addrs []netip.Addr) addressSet {
 
 func compare6(a, b [2]uint64) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }
 
+// may4 and may6 report false for nearly all addresses that the set does not have, lo
+// being the lower half of an IPv6 address.
+func (s *addressSet) may4(a uint32) bool { return s.filter>>(a&63)&1 != 0 }
+
+func (s *addressSet) may6(lo uint64) bool { return s.filter>>(lo&63)&1 != 0 }
+
 func (s *addressSet) has4(a uint32) bool {
 	return s.filter>>(a&63)&1 != 0 && s.find4(a)
 }

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -208,8 +209,10 @@ func (w *worker) wake() {
 // has lost a worker without notice is worse than one that restarts.
 func (w *worker) loop(ready chan<- error) {
 	defer close(w.done)
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	if os.Getenv("UNLOCK") == "" {
+		runtime.LockOSThread()
+	}
+
 	if cpus := w.engine.config.CPUs; len(cpus) > 0 {
 		if err := pinThread(cpus[w.id%len(cpus)]); err != nil {
 			ready <- fmt.Errorf("worker %d: %w", w.id, err)

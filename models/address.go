@@ -30,7 +30,8 @@ func parsePrefix(text, path string, v *violations) (p netip.Prefix, ok bool) {
 		v.add(path, ruleBadValue, "%q is not an IPv4 or IPv6 prefix: write an address, a slash and a length", text)
 		return netip.Prefix{}, false
 	}
-	if want := p.String(); want != text {
+	var want [64]byte
+	if want := p.AppendTo(want[:0]); string(want) != text {
 		v.add(path, ruleAddressCanonical, "%s is not the canonical spelling: write %s", text, want)
 	}
 	return p, true

@@ -37,6 +37,7 @@ type Change struct {
 	LogServers []Delta[string, LogServerSpec]
 
 	generation uint64
+	update     uint64 // the number of the Update that made it, 0 for none
 }
 
 // Empty reports whether the change changes nothing.
@@ -119,17 +120,21 @@ func (c *Change) sort() {
 // delta compares what old has under key with what is wanted there, nil for
 // nothing. ok is false where they are the same.
 func delta[K comparable, V any](old map[K]V, key K, want *V, equal func(a, b V) bool) (d Delta[K, V], ok bool) {
-	d = Delta[K, V]{Key: key, New: want}
-	if have, there := old[key]; there {
-		d.Old = &have
+	have, there := old[key]
+	if !there {
+		return Delta[K, V]{Key: key, New: want}, want != nil
 	}
-	switch {
-	case d.Old == nil && d.New == nil:
+	if want != nil && equal(have, *want) {
 		return d, false
-	case d.Old != nil && d.New != nil:
-		return d, !equal(*d.Old, *d.New)
 	}
-	return d, true
+	kept := have
+	return Delta[K, V]{Key: key, Old: &kept, New: want}, true
+}
+
+// changes reports whether the object under key is among deltas, which are sorted.
+func changes[K, V any](deltas []Delta[K, V], key K, compare func(a, b K) int) bool {
+	_, found := slices.BinarySearchFunc(deltas, key, func(d Delta[K, V], key K) int { return compare(d.Key, key) })
+	return found
 }
 
 func equal[T comparable](a, b T) bool { return a == b }

@@ -16,8 +16,13 @@ func (c *Compiled) check(change Change, v *violations) {
 			c.checkUnit(s, v)
 		}
 	}
+	for _, d := range change.Static {
+		if d.New != nil {
+			c.checkStatic(*d.New, v)
+		}
+	}
 	for key := range a.static {
-		if s, ok := c.intent.Static[key]; ok {
+		if s, ok := c.intent.Static[key]; ok && !changes(change.Static, key, StaticKey.Compare) {
 			c.checkStatic(s, v)
 		}
 	}
@@ -46,7 +51,7 @@ func (c *Compiled) check(change Change, v *violations) {
 }
 
 // An affected is what a change can make wrong: the objects that changed and
-// those that refer to them.
+// those that refer to them; of static routes only the latter.
 type affected struct {
 	units     map[intf.UnitKey]struct{}
 	static    map[StaticKey]struct{}
@@ -101,7 +106,6 @@ func (c *Compiled) affected(change Change) affected {
 		a.multicast[d.Key] = struct{}{}
 	}
 	for _, d := range change.Static {
-		a.static[d.Key] = struct{}{}
 		// Any other new state of the route ends the chains that come to it.
 		if d.New == nil || d.New.IsLookup() {
 			uncovered = append(uncovered, d.Key.Prefix)
@@ -319,18 +323,26 @@ func (c *Compiled) checkIncoming(s StaticSpec, v *violations) {
 }
 
 func (c *Compiled) checkNextHop(key StaticKey, nh StaticNextHop, v *violations) {
-	path := nextHopPath(key, nh.Index) + "/config"
+	before := len(*v)
+	c.checkHop(key, nh, v)
+	if len(*v) > before {
+		v.below(before, nextHopPath(key, nh.Index)+"/config")
+	}
+}
+
+// checkHop is checkNextHop with violations whose paths begin at the next hop's config.
+func (c *Compiled) checkHop(key StaticKey, nh StaticNextHop, v *violations) {
 	if nh.Instance != "" {
 		if _, ok := c.intent.Instances[nh.Instance]; !ok {
-			v.add(path+"/instance", ruleNexthopInstance,
+			v.add("/instance", ruleNexthopInstance,
 				"instance %s does not exist: declare it or name another one", nh.Instance)
 		}
 	}
 	if nh.Interface != (intf.UnitKey{}) {
-		c.checkNextHopUnit(key, nh.Interface, path+"/interface", v)
+		c.checkNextHopUnit(key, nh.Interface, "/interface", v)
 	}
 	for own := range c.index.addresses[instanceAddr{c.gatewayInstance(key, nh), nh.Gateway}] {
-		v.add(path+"/gateway", ruleGatewayOwn,
+		v.add("/gateway", ruleGatewayOwn,
 			"gateway %v is the router's own address on %s: use that of another router", nh.Gateway, own.unit.Name())
 		return
 	}

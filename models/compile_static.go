@@ -1,7 +1,6 @@
 package models
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 
@@ -13,26 +12,40 @@ import (
 // compileStatic compiles the static route to text in an instance; ok is false
 // where not even its key is sound.
 func compileStatic(instance, text string, g *gen.Routerd_Instance_StaticRoute, v *violations) (s StaticSpec, ok bool) {
-	path := staticPathText(instance, text)
+	before := len(*v)
+	if s, ok = compileRoute(instance, text, g, v); len(*v) > before {
+		v.below(before, staticPathText(instance, text))
+	}
+	return s, ok
+}
+
+// compileRoute is compileStatic with violations whose paths begin at the route:
+// most of many routes have none, and making their paths would cost more than all the rest.
+func compileRoute(instance, text string, g *gen.Routerd_Instance_StaticRoute, v *violations) (s StaticSpec, ok bool) {
 	c := g.GetConfig()
 	if c == nil {
 		c = &gen.Routerd_Instance_StaticRoute_Config{}
 	}
-	implied := *c
-	implied.Prefix = &text
-	if !checkLeaves(&implied, path+"/config", v) {
+	said := c.Prefix
+	if said == nil || *said != text {
+		implied := *c
+		implied.Prefix = &text
+		c = &implied
+	}
+	if !checkLeaves(c, "/config", v) {
 		return s, false
 	}
-	checkKey(c.Prefix, text, path+"/config/prefix", v)
-	p, ok := parsePrefix(text, path, v)
+	checkKey(said, text, "/config/prefix", v)
+	p, ok := parsePrefix(text, "", v)
 	if !ok {
 		return s, false
 	}
 	if p != p.Masked() {
-		v.add(path, rulePrefixHostBits, "%v has bits set behind its length: write %v", p, p.Masked())
+		v.add("", rulePrefixHostBits, "%v has bits set behind its length: write %v", p, p.Masked())
 		return s, false
 	}
-	if p.String() != text {
+	var buf [64]byte
+	if string(p.AppendTo(buf[:0])) != text {
 		return s, false
 	}
 	s = StaticSpec{
@@ -55,23 +68,32 @@ func compileStatic(instance, text string, g *gen.Routerd_Instance_StaticRoute, v
 	if c.IncomingInterface != nil {
 		s.Incoming = ParseUnitName(*c.IncomingInterface)
 	}
-	checkReject(&s, c.RejectCode, path+"/config/reject-code", v)
+	checkReject(&s, c.RejectCode, "/config/reject-code", v)
 	switch n := len(g.NextHop); {
 	case n > maxNextHops:
-		v.add(path+"/next-hop", ruleTooMany, "%d next hops: a route has %d at most", n, maxNextHops)
+		v.add("/next-hop", ruleTooMany, "%d next hops: a route has %d at most", n, maxNextHops)
 	case s.Action == Forward && n == 0:
-		v.add(path, ruleStaticAction, "action forward without a next hop: add one, or set another action")
+		v.add("", ruleStaticAction, "action forward without a next hop: add one, or set another action")
 	case s.Action != Forward && n > 0:
-		v.add(path, ruleStaticAction, "action %v with a next hop: delete it, or set the action to forward", s.Action)
+		v.add("", ruleStaticAction, "action %v with a next hop: delete it, or set the action to forward", s.Action)
 	}
-	for _, index := range slices.Sorted(maps.Keys(g.NextHop)) {
-		if nh, ok := compileNextHop(s.Key, index, g.NextHop[index], v); ok {
+	if len(g.NextHop) > 0 {
+		s.NextHops = make([]StaticNextHop, 0, len(g.NextHop))
+	}
+	for index, g := range g.NextHop {
+		before := len(*v)
+		nh, ok := compileNextHop(s.Key, index, g, v)
+		if ok {
 			s.NextHops = append(s.NextHops, nh)
 		}
+		if len(*v) > before {
+			v.below(before, nextHopElem(index))
+		}
 	}
+	slices.SortFunc(s.NextHops, func(a, b StaticNextHop) int { return int(a.Index) - int(b.Index) })
 	// Of next hops that are not sound, nothing more can be said.
 	if len(s.NextHops) == len(g.NextHop) {
-		checkNextHops(s, path, v)
+		checkNextHops(s, v)
 	}
 	return s, true
 }
@@ -96,53 +118,57 @@ func checkReject(s *StaticSpec, g gen.E_Routerd_RejectCode, path string, v *viol
 const maxNextHops = routing.MaxMembers
 
 // checkNextHops checks what the next hops of a route have to do with each other.
-func checkNextHops(s StaticSpec, path string, v *violations) {
+func checkNextHops(s StaticSpec, v *violations) {
 	type target struct {
 		gateway  netip.Addr
 		unit     intf.UnitKey
 		instance string
 	}
-	seen := map[target]uint8{}
+	var seen map[target]uint8
+	if len(s.NextHops) > 1 {
+		seen = make(map[target]uint8, len(s.NextHops))
+	}
 	primaries := 0
 	for _, nh := range s.NextHops {
-		at := nextHopPath(s.Key, nh.Index)
 		if !nh.Backup {
 			primaries++
 		}
 		if nh.isLookup() {
 			if len(s.NextHops) > 1 {
-				v.add(at, ruleNexthopAlone,
+				v.add(nextHopElem(nh.Index), ruleNexthopAlone,
 					"a look-up in instance %s beside other next hops: delete it or them", nh.Instance)
 			}
 			continue
 		}
 		t := target{nh.Gateway, nh.Interface, nh.Instance}
 		if other, ok := seen[t]; ok {
-			v.add(at, ruleNexthopUnique,
+			v.add(nextHopElem(nh.Index), ruleNexthopUnique,
 				"next hop %d is the same: delete one of them, and set the weight of the other", other)
 		}
-		seen[t] = nh.Index
+		if seen != nil {
+			seen[t] = nh.Index
+		}
 	}
 	if len(s.NextHops) > 0 && primaries == 0 {
-		v.add(path, ruleBackupPrimary, "all next hops are backups: set backup to false for one of them")
+		v.add("", ruleBackupPrimary, "all next hops are backups: set backup to false for one of them")
 	}
 }
 
+// compileNextHop compiles a next hop; paths of violations begin at it.
 func compileNextHop(key StaticKey, index uint8, g *gen.Routerd_Instance_StaticRoute_NextHop, v *violations) (nh StaticNextHop, ok bool) {
-	path := nextHopPath(key, index)
 	nh.Index, nh.Weight = index, 1
 	c := g.GetConfig()
 	if c == nil {
 		c = &gen.Routerd_Instance_StaticRoute_NextHop_Config{}
 	}
-	if !checkLeaves(c, path+"/config", v) {
+	if !checkLeaves(c, "/config", v) {
 		return nh, false
 	}
 	if c.Index != nil && *c.Index != index {
-		v.add(path+"/config/index", ruleKey, "config says %d, and the key %d: make them equal", *c.Index, index)
+		v.add("/config/index", ruleKey, "config says %d, and the key %d: make them equal", *c.Index, index)
 	}
 	if c.Gateway == nil && c.Interface == nil && c.Instance == nil || c.Interface != nil && c.Instance != nil {
-		v.add(path, ruleNexthopKind,
+		v.add("", ruleNexthopKind,
 			"a next hop has a gateway, an interface, or an instance; a gateway may have one of the other two: set one of these")
 		return nh, false
 	}
@@ -150,7 +176,7 @@ func compileNextHop(key StaticKey, index uint8, g *gen.Routerd_Instance_StaticRo
 	if c.Instance != nil {
 		nh.Instance = *c.Instance
 		if nh.Instance == key.Instance {
-			v.add(path+"/config/instance", ruleNexthopOwnInstance,
+			v.add("/config/instance", ruleNexthopOwnInstance,
 				"a look-up in the route's own instance %s finds the route again: name another one", nh.Instance)
 			return nh, false
 		}
@@ -161,20 +187,20 @@ func compileNextHop(key StaticKey, index uint8, g *gen.Routerd_Instance_StaticRo
 	if c.Gateway == nil {
 		return nh, true
 	}
-	gateway, ok := parseAddr(*c.Gateway, path+"/config/gateway", v)
+	gateway, ok := parseAddr(*c.Gateway, "/config/gateway", v)
 	if !ok {
 		return nh, false
 	}
 	if intf.FamilyOf(gateway) != intf.FamilyOf(key.Prefix.Addr()) {
-		v.add(path+"/config/gateway", ruleNexthopFamily,
+		v.add("/config/gateway", ruleNexthopFamily,
 			"gateway %v and prefix %v are of different families: use a gateway of the prefix's family", gateway, key.Prefix)
 	}
 	if err := notUnicast(gateway); err != nil {
-		v.add(path+"/config/gateway", ruleGatewayUnicast,
+		v.add("/config/gateway", ruleGatewayUnicast,
 			"gateway %v is %w: use a unicast address of another router", gateway, err)
 	}
 	if isLinkLocal6(gateway) && c.Interface == nil {
-		v.add(path+"/config/gateway", ruleGatewayLinkLocal,
+		v.add("/config/gateway", ruleGatewayLinkLocal,
 			"the link-local gateway %v needs the interface that it is on: set interface", gateway)
 	}
 	nh.Gateway = gateway

@@ -17,6 +17,10 @@ type Compiled struct {
 	intent     Intent
 	index      indexes
 	generation uint64 // counts commits
+	updates    uint64 // counts what Update tried
+	// tried is the change of the last Update, which intent and index have taken in
+	// already: most are committed next. It is taken out first by whatever else comes.
+	tried *Change
 }
 
 // NewCompiled returns what an empty configuration compiles to: the instance
@@ -55,7 +59,18 @@ func NewCompiled() *Compiled {
 
 // Intent is the intent as of the last commit, to be read only, and not while
 // Update or Commit runs.
-func (c *Compiled) Intent() *Intent { return &c.intent }
+func (c *Compiled) Intent() *Intent {
+	c.settle()
+	return &c.intent
+}
+
+// settle makes intent and index those of the last commit.
+func (c *Compiled) settle() {
+	if c.tried != nil {
+		c.apply(c.tried.inverse())
+		c.tried = nil
+	}
+}
 
 // Update compiles the objects that a change of dev has touched, and returns
 // what that makes of the intent, or else all violations, in order of path.
@@ -64,23 +79,40 @@ func (c *Compiled) Intent() *Intent { return &c.intent }
 //
 // Every object that differs from what c holds has to be among touched.
 func (c *Compiled) Update(dev *gen.Device, touched []Object) (Change, []PathError) {
+	if !inOrder(touched) {
+		touched = SortObjects(slices.Clone(touched))
+	}
+	return c.update(dev, touched)
+}
+
+// Load is Update of all objects of dev.
+func (c *Compiled) Load(dev *gen.Device) (Change, []PathError) {
+	// Each stands there once: their order is of no matter.
+	return c.update(dev, AppendObjects(nil, dev, nil))
+}
+
+// update is Update for objects in whatever order, each once.
+func (c *Compiled) update(dev *gen.Device, touched []Object) (Change, []PathError) {
 	var v violations
+	c.settle()
 	change := c.compile(dev, touched, &v)
+	c.updates++
+	change.generation, change.update = c.generation, c.updates
 	c.apply(change)
+	c.tried = &change
 	c.check(change, &v)
-	c.apply(change.inverse())
 	if len(v) > 0 {
+		c.settle()
 		sortErrors(v)
 		return Change{}, v
 	}
-	change.generation = c.generation
 	return change, nil
 }
 
 // Compile compiles the whole of dev.
 func Compile(dev *gen.Device) (*Compiled, []PathError) {
 	c := NewCompiled()
-	change, errs := c.Update(dev, AllObjects(dev))
+	change, errs := c.Load(dev)
 	if errs != nil {
 		return nil, errs
 	}
@@ -101,17 +133,30 @@ func (c *Compiled) Commit(change Change) error {
 }
 
 func (c *Compiled) take(change Change) {
-	c.apply(change)
+	if c.tried != nil && change.update == c.tried.update {
+		c.tried = nil
+	} else {
+		c.settle()
+		c.apply(change)
+	}
 	c.generation++
 }
 
-// compile compiles what was touched. What can't be compiled at all counts as
+// inOrder reports whether list is in order, each object once.
+func inOrder(list []Object) bool {
+	for i := 1; i < len(list); i++ {
+		if list[i-1].Compare(list[i]) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// compile compiles what was touched, each object once. What can't be compiled at all counts as
 // gone, with a violation; so more rules are checked, and reported together.
 func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Change {
-	touched = slices.Clone(touched)
-	slices.SortFunc(touched, Object.Compare)
 	var change Change
-	for _, o := range slices.Compact(touched) {
+	for _, o := range touched {
 		switch o.Kind {
 		case System:
 			if s := compileSystem(dev, v); s != c.intent.System {
@@ -260,6 +305,9 @@ func (c *Compiled) apply(change Change) {
 		replace(c.intent.Instances, d, c.index.instance)
 	}
 	c.applyUnits(change.Units)
+	if len(c.intent.Static) == 0 {
+		c.intent.Static = make(map[StaticKey]StaticSpec, len(change.Static))
+	}
 	for _, d := range change.Static {
 		replace(c.intent.Static, d, c.index.static)
 	}

@@ -76,7 +76,7 @@ func TestUpdateWithViolationsChangesNothing(t *testing.T) {
 
 // snapshot copies the intent of c and its indexes, as text where maps are.
 func snapshot(c *Compiled) Intent {
-	i := c.intent
+	i := *c.Intent()
 	i.Devices, i.Units, i.Instances, i.Static = maps.Clone(i.Devices), maps.Clone(i.Units), maps.Clone(i.Instances), maps.Clone(i.Static)
 	i.Classes, i.Sessions = maps.Clone(i.Classes), maps.Clone(i.Sessions)
 	return i

@@ -34,3 +34,11 @@ type violations []PathError
 func (v *violations) add(path, rule, format string, args ...any) {
 	*v = append(*v, PathError{Path: path, Rule: rule, Err: fmt.Errorf(format, args...)})
 }
+
+// below puts those from the first on below path, which their own paths go on from.
+func (v *violations) below(first int, path string) {
+	for i := range (*v)[first:] {
+		e := &(*v)[first+i]
+		e.Path = path + e.Path
+	}
+}

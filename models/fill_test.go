@@ -48,7 +48,7 @@ func filled() *gen.Device {
 		}}}
 	FillSystem(dst, SystemState{
 		Applied: &SystemSpec{Hostname: "r1"}, Version: "1.0", BootTime: now,
-		Workers: 2, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, Drops: map[string]uint64{"host-full": 3},
+		Workers: 2, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, FIBLimit: 8192, RoutesWaiting: 1, NoFastPath: "no such map", Drops: map[string]uint64{"host-full": 3},
 		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1, FilterLogLost: 2,
 		Process:  ProcessState{Resident: 58e6, Heap: 9e6, CPUTime: time.Second, Goroutines: 40},
 		Takeover: &TakeoverState{Time: now, Devices: 2, Neighbors: 3},
@@ -97,7 +97,7 @@ func filled() *gen.Device {
 		Prefix: route.Key.Prefix, Source: routing.User, Protocol: routing.Static, IfIndex: 2, Preference: 5, Tag: 20,
 		Active: true, Incoming: "ge0.100.1", Ignored: true, Reason: "gateway unresolved", NextHop: routing.Indirect, Reject: routing.RejectHost, Gateway: someIP, Egress: "ge0.100.1",
 		Lookup: "default", Resolved: netip.MustParsePrefix("2001:db8::/64"),
-		Out: []string{"ge0.100.1"},
+		Out: []string{"ge0.100.1"}, LastChange: now,
 		Members: []MemberState{{
 			Lookup: "red", Gateway: someIP, Egress: "ge0.100.1", Resolved: netip.MustParsePrefix("2001:db8::/64"),
 			Weight: 3, Backup: true, Usable: true, Active: true, Reason: "gateway unresolved",

@@ -1,7 +1,6 @@
 package models
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -59,7 +58,10 @@ type StaticKey struct {
 
 // Compare orders keys by instance, then by prefix.
 func (k StaticKey) Compare(o StaticKey) int {
-	return cmp.Or(strings.Compare(k.Instance, o.Instance), k.Prefix.Compare(o.Prefix))
+	if c := strings.Compare(k.Instance, o.Instance); c != 0 {
+		return c
+	}
+	return k.Prefix.Compare(o.Prefix)
 }
 
 // An Action says what a static route does with a packet. The set is closed.

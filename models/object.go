@@ -92,13 +92,16 @@ type Object struct {
 
 // Compare orders objects by kind, then by name.
 func (o Object) Compare(p Object) int {
-	return cmp.Or(
-		cmp.Compare(o.Kind, p.Kind),
-		strings.Compare(o.Device, p.Device), strings.Compare(o.Unit, p.Unit),
-		strings.Compare(o.Instance, p.Instance), strings.Compare(o.Prefix, p.Prefix),
-		strings.Compare(o.Name, p.Name),
-		strings.Compare(o.Group, p.Group), strings.Compare(o.Source, p.Source),
-	)
+	if o.Kind != p.Kind {
+		return cmp.Compare(o.Kind, p.Kind)
+	}
+	// Not cmp.Or: it compares all, and thousands are sorted.
+	for _, c := range [...][2]string{{o.Instance, p.Instance}, {o.Prefix, p.Prefix}, {o.Device, p.Device}, {o.Unit, p.Unit}, {o.Name, p.Name}, {o.Group, p.Group}, {o.Source, p.Source}} {
+		if c[0] != c[1] {
+			return strings.Compare(c[0], c[1])
+		}
+	}
+	return 0
 }
 
 // Path is the gNMI path of the object.
@@ -150,10 +153,21 @@ func (o Object) Path() string {
 // have, give none; so take the union of before and after a change. nil covers
 // all.
 func Objects(dev *gen.Device, path *gpb.Path) []Object {
-	w := walker{dev: dev}
+	return SortObjects(AppendObjects(nil, dev, path))
+}
+
+// AppendObjects appends to list what Objects lists, in no order, and some perhaps
+// twice.
+func AppendObjects(list []Object, dev *gen.Device, path *gpb.Path) []Object {
+	w := walker{dev: dev, out: list}
 	w.root(path.GetElem())
-	slices.SortFunc(w.out, Object.Compare)
-	return slices.Compact(w.out)
+	return w.out
+}
+
+// SortObjects puts list in order, each object once. It changes list.
+func SortObjects(list []Object) []Object {
+	slices.SortFunc(list, Object.Compare)
+	return slices.Compact(list)
 }
 
 // AllObjects lists, in order, all objects of dev. The instance "default" and

@@ -40,8 +40,11 @@ func multicastPathText(instance, group, source string) string {
 
 // nextHopPath is the path of a next hop of a route, by its index.
 func nextHopPath(k StaticKey, index uint8) string {
-	return keyed(staticPath(k), "next-hop", "index", uintText(uint64(index)))
+	return staticPath(k) + nextHopElem(index)
 }
+
+// nextHopElem is the end of the path of a next hop, below its route.
+func nextHopElem(index uint8) string { return keyed("", "next-hop", "index", uintText(uint64(index))) }
 
 func classPath(name string) string { return keyed("", "local-class", "name", name) }
 

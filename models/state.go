@@ -33,6 +33,9 @@ type SystemState struct {
 	JumboBuffers, JumboBuffersFree uint32
 	FIBOctets                      uint64
 	NextHops                       uint32
+	FIBLimit                       uint64            // octets
+	RoutesWaiting                  uint32            // for room in the forwarding tables
+	NoFastPath                     string            // why there is none; empty if there is
 	Drops                          map[string]uint64 // packets that came from no device, by reason
 
 	CommitNumber   uint64
@@ -241,6 +244,7 @@ type RIBState struct {
 	Family   intf.Family
 	Total    uint32
 	Active   uint32
+	Waiting  uint32 // for room
 	BySource [routing.NumSources]uint32
 }
 
@@ -263,6 +267,7 @@ type RouteState struct {
 	Lookup     string             // the instance to look up in, empty for none
 	Resolved   netip.Prefix       // of the route that the gateway was found through; zero for none
 	Out        []string           // the units that get copies of packets to a group
+	LastChange time.Time          // when it was set last, to a tenth of a second
 	Members    []MemberState      // of a group, or of the group that the gateway is reached by
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"router/intf"
 )
@@ -16,13 +17,15 @@ const (
 	routeBranch               // the Choice in the FIB has it
 	routeIgnored              // not to be used
 	routeBySource             // its next hop is a BySource
+	routeListed               // it stands in noRoom.list
 
 	routeGiven = routeIncoming | routeIgnored // what the user of the RIB says
 )
 
-// A record is a route in the RIB. 32 octets.
+// A record is a route in the RIB. 36 octets.
 type record struct {
 	tag              uint32
+	changed          uint32 // see Store.tick
 	ifindex          intf.Index
 	hop              NextHopID
 	node             uint32
@@ -38,6 +41,7 @@ type record struct {
 type Counts struct {
 	Routes [NumSources]int // all
 	Active [NumSources]int // in the FIB: one per prefix at most
+	NoRoom int             // that should be in the FIB, which has no room for them
 }
 
 // Total is the number of all routes and of those in the FIB.
@@ -163,7 +167,7 @@ func (r *RIB) Set(rt Route) error {
 		if same && rec.tag == rt.Tag && rec.preference == rt.Preference && rec.flags&routeGiven == given {
 			return nil
 		}
-		rec.tag = rt.Tag
+		rec.tag, rec.changed = rt.Tag, s.tick()
 		moved := rec.preference != rt.Preference || rec.flags&routeGiven != given
 		rec.flags = rec.flags&^routeGiven | given
 		if !same {
@@ -183,7 +187,7 @@ func (r *RIB) Set(rt Route) error {
 		j := s.records.get()
 		rec := s.records.at(j)
 		*rec = record{
-			tag: rt.Tag, ifindex: rt.IfIndex, node: i,
+			tag: rt.Tag, changed: s.tick(), ifindex: rt.IfIndex, node: i,
 			source: rt.Source, protocol: rt.Protocol, preference: rt.Preference, flags: given,
 		}
 		if rt.NextHop.Kind == BySource {
@@ -226,6 +230,7 @@ func (s *Store) remove(r *RIB, i uint32, n *node, link *uint32) {
 	s.detach(j, rec)
 	c := &r.counts[n.family()]
 	c.Routes[rec.source]--
+	s.hasRoom(r, n, rec)
 	if rec.flags&routeActive != 0 {
 		c.Active[rec.source]--
 		n.flags |= nodeStale
@@ -340,10 +345,11 @@ func (s *Store) entry(n *node, rec *record) Entry {
 			Key:        Key{Prefix: n.prefix(), Source: rec.source, Protocol: rec.protocol, IfIndex: rec.ifindex},
 			Preference: rec.preference, Incoming: rec.flags&routeIncoming != 0, Ignored: rec.flags&routeIgnored != 0, Tag: rec.tag, NextHop: h.NextHop,
 		},
-		Usable: s.usable(n, rec),
-		Active: rec.flags&routeActive != 0 || rec.flags&routeBranch != 0 && n.flags&nodeInstalled != 0,
-		ID:     h.id,
-		Via:    h.resolved(),
+		Usable:  s.usable(n, rec),
+		Active:  rec.flags&routeActive != 0 || rec.flags&routeBranch != 0 && n.flags&nodeInstalled != 0,
+		ID:      h.id,
+		Via:     h.resolved(),
+		Changed: s.began.Add(time.Duration(rec.changed) * tickLength),
 	}
 	switch {
 	case rec.flags&routeIgnored != 0:
@@ -352,6 +358,9 @@ func (s *Store) entry(n *node, rec *record) Entry {
 		e.Reason = s.reason(n, h)
 	case rec.flags&routeNoRoom != 0:
 		e.Reason = "the forwarding table has no room for it"
+		if s.noRoom.why != "" {
+			e.Reason += ": " + s.noRoom.why
+		}
 	case h.group != nil && h.group.blocked:
 		e.Reason = "packets are discarded: " + s.whyDead(h, n.family())
 	}

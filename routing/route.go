@@ -3,6 +3,7 @@ package routing
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"router/intf"
 )
@@ -136,6 +137,10 @@ type Entry struct {
 	// Through is the prefix of the route by which the gateway of an Indirect was
 	// found; zero where Via is.
 	Through netip.Prefix
+	// Changed is when the route was set last, to a tenth of a second: added, or given
+	// another next hop, preference, tag or condition. What it resolves to, and whether
+	// packets follow it, change without the route.
+	Changed time.Time
 }
 
 // A FIB holds the winner of each prefix of an instance, by the winner's next

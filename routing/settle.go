@@ -78,6 +78,10 @@ func (s *Store) settle() error {
 	s.sweep()
 	s.bury() // what swept gateways resolved to
 	s.tellWanted()
+	if err := full.err(); err != nil && s.config.OnFull != nil {
+		s.config.OnFull(err)
+		return nil
+	}
 	return full.err()
 }
 
@@ -141,7 +145,7 @@ func (s *Store) insert(i uint32) error {
 	var err error
 	for j := n.head; j != 0; {
 		rec := s.records.at(j)
-		rec.flags &^= routeNoRoom
+		s.hasRoom(r, n, rec)
 		switch {
 		case j != best:
 			if rec.flags&routeActive != 0 {
@@ -151,8 +155,8 @@ func (s *Store) insert(i uint32) error {
 			}
 		case rec.flags&routeActive == 0 || n.flags&nodeStale != 0:
 			if err = r.fib.Insert(n.prefix(), uint32(id)); err != nil {
+				s.hasNoRoom(r, n, j, rec, err)
 				err = fmt.Errorf("instance %d prefix %v: %w", r.instance, n.prefix(), err)
-				rec.flags |= routeNoRoom
 				if rec.flags&routeActive != 0 {
 					rec.flags &^= routeActive
 					active[rec.source]--

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"time"
 
 	"router/intf"
 )
@@ -26,8 +27,13 @@ type Config struct {
 	// OnRoutes tells, where they are many, that the way of any route of a family in
 	// an instance may have changed.
 	OnRoutes func(instance uint32, f intf.Family)
+	// OnFull is told that a FIB had no room for some of what changed, which waits for
+	// [Store.Retry]. Where it is nil, the methods that make the change return that.
+	OnFull func(error)
 	// OnSource is OnRoute for the routes of a group by source.
 	OnSource func(instance uint32, group netip.Addr, source netip.Prefix)
+	// Now is the clock, time.Now when nil.
+	Now func() time.Time
 }
 
 // A Store holds the RIBs of all instances, in memory that they share, and the
@@ -49,6 +55,8 @@ type Config struct {
 // One goroutine at a time, for reading too.
 type Store struct {
 	config    Config
+	began     time.Time
+	now       uint32 // the tick of the Batch under way
 	nodes     slab[node]
 	records   slab[record]
 	hops      hops
@@ -63,6 +71,8 @@ type Store struct {
 
 	choices   map[uint32]*hop // by node
 	feasibles map[uint32]*hop // by node; see RIB.SetFeasible
+
+	noRoom noRoom
 
 	discard *hop // for prefixes that a FIB can't let go, and shared groups without a usable member; nil until there was one
 
@@ -92,8 +102,12 @@ type link struct {
 
 // NewStore returns a Store without RIBs.
 func NewStore(c Config) *Store {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	return &Store{
 		config:   c,
+		began:    c.Now(),
 		hops:     newHops(),
 		ribs:     map[uint32]*RIB{},
 		up:       map[link]bool{},
@@ -232,10 +246,26 @@ func (s *Store) SetLink(ifindex intf.Index, f intf.Family, up bool) error {
 // and that of settling; f's does not undo what f did. Batches nest, and the
 // outermost settles.
 func (s *Store) Batch(f func() error) error {
+	if s.depth == 0 {
+		s.now = s.tick()
+	}
 	s.depth++
 	err := f()
 	s.depth--
 	return errors.Join(err, s.settleUnlessBatch())
+}
+
+// tickLength is the unit in which a route keeps when it changed: four octets are enough
+// for 13 years, and the tick stays there.
+const tickLength = 100 * time.Millisecond
+
+// tick is the time now, in ticks since the Store was made. Of a Batch it is when that
+// began: a clock costs as much as a tenth of a change.
+func (s *Store) tick() uint32 {
+	if s.depth > 0 {
+		return s.now
+	}
+	return uint32(min(max(s.config.Now().Sub(s.began)/tickLength, 0), math.MaxUint32))
 }
 
 func (s *Store) settleUnlessBatch() error {

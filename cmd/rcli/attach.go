@@ -8,11 +8,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"router/cmd/rcli/command"
 	"router/cmd/rcli/editor"
+	"router/cmd/rcli/schema"
 )
 
 // attach finds what the lines are typed at: a line editor at a terminal, else a plain
@@ -41,7 +43,7 @@ func (s *shell) attach() (end func(), err error) {
 	}
 	if s.session.Interactive {
 		s.session.Ask = s.ask
-		s.o.typed = true
+		s.o.secret = s.secret
 	}
 	s.session.ReadLine = s.answer
 	s.env.In = &typed{s: s}
@@ -56,6 +58,15 @@ func (s *shell) answer(prompt string) (string, error) {
 	line, err := s.input.Ask(s.ctx, func() string { return prompt })
 	if errors.Is(err, editor.ErrInterrupt) {
 		err = io.ErrUnexpectedEOF
+	}
+	return line, err
+}
+
+// secret reads a line that is not shown.
+func (s *shell) secret(prompt string) (string, error) {
+	line, err := s.input.Secret(s.ctx, func() string { return prompt })
+	if errors.Is(err, editor.ErrInterrupt) || errors.Is(err, io.EOF) {
+		err = context.Canceled
 	}
 	return line, err
 }
@@ -86,7 +97,8 @@ func (t *typed) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// secretWords are in lines that the history does not keep.
+// secretWords are in lines that the history does not keep, beside the model's own words
+// for secrets.
 var secretWords = []string{"password", "secret"}
 
 // newEditor makes the line editor, as the user likes it.
@@ -102,8 +114,9 @@ func (s *shell) newEditor(in *os.File) (*editor.Editor, error) {
 			fmt.Fprintf(s.o.errOut, "%v\n", err)
 		}
 	}
+	words := append(schema.Secrets(), secretWords...)
 	h.Skip = func(line string) bool {
-		for _, w := range secretWords {
+		for _, w := range words {
 			if strings.Contains(line, w) {
 				return true
 			}
@@ -143,6 +156,9 @@ func (s *shell) complete(ctx context.Context, text string) editor.Completion {
 	return e
 }
 
+// enterPlace stands for the end of the line in help.
+const enterPlace = "<Enter>"
+
 // explain is what '?' prints.
 func (s *shell) explain(ctx context.Context, text string, again bool) string {
 	if again {
@@ -156,8 +172,8 @@ func (s *shell) explain(ctx context.Context, text string, again bool) string {
 	}
 	b.WriteString("Possible completions:\n")
 	var lines [][]string
-	if c.Complete {
-		lines = append(lines, []string{"  <Enter>", "run this command"})
+	if c.Complete && !slices.ContainsFunc(c.Candidates, func(x command.Candidate) bool { return x.Text == enterPlace }) {
+		lines = append(lines, []string{"  " + enterPlace, "run this command"})
 	}
 	wide := 0
 	for _, x := range c.Candidates {

@@ -26,6 +26,11 @@ func (r *streamReader) ReadLine(_ context.Context, prompt func() string) (string
 	return "", err
 }
 
+// Secret is ReadLine: nobody sees what is typed here.
+func (r *streamReader) Secret(ctx context.Context, prompt func() string) (string, error) {
+	return r.ReadLine(ctx, prompt)
+}
+
 // Ask is ReadLine.
 func (r *streamReader) Ask(ctx context.Context, prompt func() string) (string, error) {
 	return r.ReadLine(ctx, prompt)

@@ -47,7 +47,9 @@ type options struct {
 	errOut   io.Writer
 	keyboard any // what keys come from; it is a terminal, or not
 
-	typed  bool    // commands are typed at a terminal, and so are answers
+	// secret reads a line that is not shown, of who sits at the shell's prompt; nil where
+	// nobody does.
+	secret func(prompt string) (string, error)
 	shared *client // of a session; nil where each command makes its own
 }
 

@@ -97,14 +97,7 @@ const longestPassword = 72
 
 // hashPassword asks for a password, or reads one, and prints its hash.
 func (o *options) hashPassword() error {
-	password, err := o.newPassword()
-	if err != nil {
-		return err
-	}
-	if len(password) > longestPassword {
-		return usagef("the password has %d octets: choose one of at most %d", len(password), longestPassword)
-	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), hashCost)
+	hash, err := o.newHash()
 	if err != nil {
 		return fmt.Errorf("hash-password: %w", err)
 	}
@@ -112,9 +105,42 @@ func (o *options) hashPassword() error {
 	return err
 }
 
+// newHash is the hash of a password that is asked for, or read.
+func (o *options) newHash() (string, error) {
+	password, err := o.newPassword()
+	if err != nil {
+		return "", err
+	}
+	return hashOf(password)
+}
+
+// hashOf is the bcrypt hash of a password.
+func hashOf(password string) (string, error) {
+	if len(password) > longestPassword {
+		return "", usagef("the password has %d octets: choose one of at most %d", len(password), longestPassword)
+	}
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), hashCost)
+	if err != nil {
+		return "", err
+	}
+	return string(hash), nil
+}
+
+// asker is what asks for a line that isn't shown; nil where nobody is there to ask.
+func (o *options) asker() func(prompt string) (string, error) {
+	switch {
+	case o.secret != nil:
+		return o.secret
+	case o.in == os.Stdin && term.IsTerminal(int(os.Stdin.Fd())):
+		return ask
+	}
+	return nil
+}
+
 // newPassword asks twice at a terminal, and reads a line elsewhere.
 func (o *options) newPassword() (string, error) {
-	if !o.typed && o.in != os.Stdin || !term.IsTerminal(int(os.Stdin.Fd())) {
+	ask := o.asker()
+	if ask == nil {
 		return firstLine(o.in)
 	}
 	password, err := ask("New password: ")
@@ -132,4 +158,28 @@ func (o *options) newPassword() (string, error) {
 		return "", errors.New("the two differ: try again")
 	}
 	return password, nil
+}
+
+// secretValue is the value of a leaf that has a secret: a hash is taken as it is, "@FILE"
+// is that of the password in the first line of a file, "@-" of the one that standard
+// input has, and "" of one that is asked for.
+func (o *options) secretValue(word string) (string, error) {
+	switch file, named := strings.CutPrefix(word, "@"); {
+	case word == "" && o.asker() == nil:
+		return "", usagef("there is no terminal to ask for the password: give @FILE, or @- for the next line of standard input")
+	case word == "", word == "@-":
+		return o.newHash()
+	case named:
+		f, err := os.Open(file)
+		if err != nil {
+			return "", usagef("%w", err)
+		}
+		defer f.Close()
+		password, err := firstLine(f)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", file, err)
+		}
+		return hashOf(password)
+	}
+	return word, nil
 }

@@ -45,7 +45,7 @@ func (c *client) prefixes(ctx context.Context, instance, start string) ([]string
 		req.Match, req.Prefix = configpb.RoutesRequest_OR_LONGER, p.String()
 	}
 	var names []string
-	err := c.routes(ctx, req, func(p *configpb.RoutePrefix) error {
+	err := c.routes(ctx, req, func(p *configpb.RoutePrefix, _ int64) error {
 		if strings.HasPrefix(p.GetPrefix(), start) {
 			names = append(names, p.GetPrefix())
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
 	"google.golang.org/grpc/codes"
@@ -20,8 +21,8 @@ import (
 )
 
 // routes streams what the router answers to req, prefix by prefix. Nothing is held:
-// the router goes as fast as visit takes.
-func (c *client) routes(ctx context.Context, req *configpb.RoutesRequest, visit func(*configpb.RoutePrefix) error, page func() error) error {
+// the router goes as fast as visit takes. now is the router's clock.
+func (c *client) routes(ctx context.Context, req *configpb.RoutesRequest, visit func(p *configpb.RoutePrefix, now int64) error, page func() error) error {
 	ctx, cancel := context.WithCancel(c.context(ctx))
 	defer cancel()
 	stream, err := configpb.NewStateClient(c.conn).Routes(ctx, req)
@@ -37,7 +38,7 @@ func (c *client) routes(ctx context.Context, req *configpb.RoutesRequest, visit 
 			return err
 		}
 		for _, p := range m.GetPrefix() {
-			if err := visit(p); err != nil {
+			if err := visit(p, m.GetTime()); err != nil {
 				return err
 			}
 		}
@@ -55,7 +56,7 @@ func (o *options) showRoute(ctx context.Context, c *client, req *configpb.Routes
 	b := bufio.NewWriter(o.out)
 	n := 0
 	last := ""
-	err := c.routes(ctx, req, func(p *configpb.RoutePrefix) error {
+	err := c.routes(ctx, req, func(p *configpb.RoutePrefix, now int64) error {
 		afi := afiOf(p.GetPrefix())
 		if afi != last {
 			if err := o.routesHead(ctx, c, b, req, afi, n > 0); err != nil {
@@ -64,7 +65,7 @@ func (o *options) showRoute(ctx context.Context, c *client, req *configpb.Routes
 			last = afi
 		}
 		n++
-		_, err := b.WriteString(groupedRoute(o.view.screen, p))
+		_, err := b.WriteString(groupedRoute(o.view.screen, p, now))
 		return err
 	}, b.Flush)
 	if err = flushed(b, err); err != nil {
@@ -147,8 +148,8 @@ func (o *options) routesHead(ctx context.Context, c *client, w io.Writer, req *c
 const hang = 19
 
 // groupedRoute is a prefix with its routes, a line for each and for each of its next
-// hops.
-func groupedRoute(s render.Screen, p *configpb.RoutePrefix) string {
+// hops. now is the clock that ages are told from.
+func groupedRoute(s render.Screen, p *configpb.RoutePrefix, now int64) string {
 	var b strings.Builder
 	left := p.GetPrefix()
 	if len(left) >= hang {
@@ -164,7 +165,7 @@ func groupedRoute(s render.Screen, p *configpb.RoutePrefix) string {
 		if e.GetActive() {
 			head = s.Paint(render.Strong, head)
 		}
-		fmt.Fprintf(&b, "%-*s%s%s\n", hang, left, head, s.Paint(render.Faint, remarks(e)))
+		fmt.Fprintf(&b, "%-*s%s%s\n", hang, left, head, s.Paint(render.Faint, remarks(e, now)))
 		left = ""
 		if e.GetReason() != "" {
 			fmt.Fprintf(&b, "%*s%s\n", hang+2, "", s.Paint(render.Bad, "can't be used: "+render.Clean(e.GetReason())))
@@ -176,9 +177,12 @@ func groupedRoute(s render.Screen, p *configpb.RoutePrefix) string {
 	return b.String()
 }
 
-// remarks are what else is to be said of a route.
-func remarks(e *configpb.RouteEntry) string {
+// remarks are what else is to be said of a route: its age first.
+func remarks(e *configpb.RouteEntry, now int64) string {
 	text := ""
+	if at := e.GetLastChange(); at != 0 {
+		text = " " + render.Duration(time.Duration(max(now-at, 0)).Truncate(time.Second))
+	}
 	if e.GetSource() != "user" {
 		text += ", " + e.GetSource()
 	}
@@ -271,7 +275,7 @@ func (o *options) routesAsData(ctx context.Context, c *client, req *configpb.Rou
 	if err != nil {
 		return err
 	}
-	err = c.routes(ctx, req, func(p *configpb.RoutePrefix) error {
+	err = c.routes(ctx, req, func(p *configpb.RoutePrefix, _ int64) error {
 		path := fmt.Sprintf("/instance[name=%s]/rib[afi=%s]/route[prefix=%s]", orDefault(req.GetInstance()), afiOf(p.GetPrefix()), p.GetPrefix())
 		raw, err := json.Marshal(modelRoute(p))
 		if err != nil {
@@ -313,6 +317,7 @@ type jsonState struct {
 	Incoming    string   `json:"incoming-interface,omitempty"`
 	Outgoing    []string `json:"outgoing-interface,omitempty"`
 	Tag         uint32   `json:"tag,omitempty"`
+	LastChange  int64    `json:"last-change,omitempty,string"`
 }
 
 type jsonMember struct {
@@ -338,7 +343,7 @@ func modelRoute(p *configpb.RoutePrefix) jsonRoute {
 		x := jsonEntry{Source: e.GetSource(), IfIndex: e.GetIfIndex(), State: jsonState{
 			Protocol: e.GetProtocol(), Preference: e.GetPreference(), Active: e.GetActive(), Ignored: e.GetIgnored(), Reason: e.GetReason(),
 			NextHopType: e.GetNextHopType(), RejectCode: e.GetRejectCode(), Gateway: e.GetGateway(), Egress: e.GetEgress(), Instance: e.GetInstance(),
-			Resolved: e.GetResolved(), Incoming: e.GetIncomingInterface(), Outgoing: e.GetOutgoingInterface(), Tag: e.GetTag()}}
+			Resolved: e.GetResolved(), Incoming: e.GetIncomingInterface(), Outgoing: e.GetOutgoingInterface(), Tag: e.GetTag(), LastChange: e.GetLastChange()}}
 		for i, m := range e.GetMember() {
 			x.Member = append(x.Member, jsonMember{Index: i, State: jsonMemberState{Gateway: m.GetGateway(), Egress: m.GetEgress(), Instance: m.GetInstance(),
 				Resolved: m.GetResolved(), Weight: m.GetWeight(), Backup: m.GetBackup(), Usable: m.GetUsable(), Active: m.GetActive(), Reason: m.GetReason()}})

@@ -8,6 +8,7 @@ import (
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
 
 	"router/cmd/rcli/command"
+	"router/cmd/rcli/schema"
 	"router/gen/configpb"
 )
 
@@ -201,7 +202,13 @@ func runSet(ctx context.Context, o *options, words []string) error {
 		if err != nil {
 			return err
 		}
-		v, err := encodeValue(p, words[i+1])
+		word := words[i+1]
+		if n, err := schema.ParsePath(pathText(p)); err == nil && n.Target().Secret() {
+			if word, err = o.secretValue(word); err != nil {
+				return fmt.Errorf("%s: %w", pathText(p), err)
+			}
+		}
+		v, err := encodeValue(p, word)
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,8 @@ func editRows() []*command.Command {
 	commitNumber := command.Leaf("/system/commit/number")
 	return []*command.Command{
 		{Words: "set", Modes: config, Effect: command.Edits, Help: "give a leaf a value, or make an entry of a list",
-			Long: "Keys may be patterns: a range in brackets, as eth[0-3] or [1,7-9], stands for each of its members, which are made; '*' and '?' stand for entries that are there.",
+			Long: "Keys may be patterns: a range in brackets, as eth[0-3] or [1,7-9], stands for each of its members, which are made; '*' and '?' stand for entries that are there. " +
+				"A secret without a value is asked for and not shown; @FILE takes it from the first line of a file, @- from standard input.",
 			Args: []command.Arg{{Name: "node", Kind: command.Set, Help: "a node, in words or as /path, and its value"}},
 			Run:  inShell(editSet)},
 		{Words: "delete", Modes: config, Effect: command.Edits, Help: "delete a node and all below it",
@@ -130,9 +131,16 @@ func (s *shell) commands(ctx context.Context, lines []string) error {
 	return s.edit(ctx, conf.CommandsEdit(strings.Join(lines, ""), false))
 }
 
-func editSet(ctx context.Context, s *shell, _ *command.Env, in *command.Input) error {
+func editSet(ctx context.Context, s *shell, env *command.Env, in *command.Input) error {
 	var lines []string
 	for _, st := range in.Statements("node") {
+		if st.Path.Target().Secret() {
+			hash, err := of(env).secretValue(strings.Join(st.Values, ""))
+			if err != nil {
+				return fmt.Errorf("%s: %w", st.Path.Words(), err)
+			}
+			st.Values = []string{hash}
+		}
 		paths, err := conf.Ranges(st.Path)
 		if err != nil {
 			return &usageError{err}

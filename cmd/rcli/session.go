@@ -45,10 +45,12 @@ type shell struct {
 
 // A lineReader reads the lines that somebody types. ReadLine fails with io.EOF at the
 // end of the input or Ctrl-D, and with editor.ErrInterrupt at Ctrl-C. Ask reads what is
-// no command: it has no completion and is not remembered.
+// no command: it has no completion and is not remembered. Secret is Ask without showing
+// what is typed.
 type lineReader interface {
 	ReadLine(ctx context.Context, prompt func() string) (string, error)
 	Ask(ctx context.Context, prompt func() string) (string, error)
+	Secret(ctx context.Context, prompt func() string) (string, error)
 }
 
 // news is what the router has told of the candidate. It is safe for concurrent use.

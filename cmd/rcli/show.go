@@ -288,7 +288,7 @@ func showRoutes(ctx context.Context, o *options, c *client, instance string, all
 	}
 	t := render.NewTable(o.out, o.view.screen, columnsOf("Prefix Source Protocol Pref Next-hop Interface"))
 	n := 0
-	err := c.routes(ctx, req, func(p *configpb.RoutePrefix) error {
+	err := c.routes(ctx, req, func(p *configpb.RoutePrefix, _ int64) error {
 		n++
 		r, err := modelRoute(p).tree()
 		if err != nil {

@@ -27,6 +27,13 @@ import (
 	"router/cmd/routerd/version"
 )
 
+// The heap grows by so many percent of what is alive before it is collected, during the
+// start and after it.
+const (
+	startGC = 200
+	runGC   = 50
+)
+
 func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
 
 // run is main with its surroundings as arguments; it returns the exit code.
@@ -56,9 +63,13 @@ func run(args []string, errOut io.Writer) int {
 	log := slog.New(sink.Handler())
 	// The tables lie outside Go's heap; what is inside is small and mostly
 	// long-lived, so that collecting earlier costs little and saves memory.
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+	calm := func(percent int) {
+		if os.Getenv("GOGC") == "" {
+			debug.SetGCPercent(percent)
+		}
 	}
+	// A start makes much that stays and little garbage; what it leaves, trim gives back.
+	calm(startGC)
 
 	if settings.Release {
 		if err := release(settings, log); err != nil {
@@ -72,6 +83,7 @@ func run(args []string, errOut io.Writer) int {
 	go reopenOnHangup(ctx, sink, log)
 	log.Info("starting", "version", version.Version, "state-dir", settings.StateDir, "workers", settings.Workers)
 	d, err := start(ctx, settings, sink)
+	calm(runGC)
 	if err != nil {
 		fmt.Fprintf(errOut, "routerd: %v\n", err)
 		return 1

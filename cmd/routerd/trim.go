@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	// trimAfter is how long nothing is committed before memory is given back.
+	// trimAfter is how long nothing is committed before memory is given back, and
+	// trimBusy how long at most when commits don't stop.
 	trimAfter = time.Second
+	trimBusy  = 5 * time.Second
 	// trimShare bounds the time that giving back takes, as a part of all.
 	trimShare = 100
 )
@@ -29,14 +31,18 @@ func trim(ctx context.Context, store *datastore.Store) {
 	})()
 	t := time.NewTimer(trimAfter)
 	defer t.Stop()
-	var next time.Time
+	var next, since time.Time // since is the first commit after the last look
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-committed:
-			t.Reset(max(trimAfter, time.Until(next)))
+			if since.IsZero() {
+				since = time.Now()
+			}
+			t.Reset(max(min(trimAfter, time.Until(since.Add(trimBusy))), time.Until(next)))
 		case <-t.C:
+			since = time.Time{}
 			if start := time.Now(); wasteful() {
 				debug.FreeOSMemory()
 				next = time.Now().Add(trimShare * time.Since(start))

@@ -43,6 +43,8 @@ type Config struct {
 	Pins *Pins
 
 	plainLoads bool // in tests: as on kernels before Linux 5.18
+	// spec, in tests, reads other programs than the embedded ones.
+	spec func(filtering bool) (*ebpf.CollectionSpec, error)
 }
 
 // plainLoads says whether the kernel lacks bpf_xdp_load_bytes, and with it frames of
@@ -77,14 +79,22 @@ type detacher interface{ Close() error }
 // names of the maps in router.c that all programs of a device share
 var mapNames = []string{"claims", "pass4", "pass6", "shapes", "sessions", "sockets", "counters"}
 
+// embedded reads the programs, with filters or without.
+func embedded(filtering bool) (*ebpf.CollectionSpec, error) {
+	if filtering {
+		return loadFiltering()
+	}
+	return loadRouter()
+}
+
 // specFor returns the programs and maps for a device of its own.
 func specFor(config Config, filtering bool) (*ebpf.CollectionSpec, error) {
 	// Read anew each time: it takes some milliseconds, and would hold megabytes.
-	load := loadRouter
-	if filtering {
-		load = loadFiltering
+	load := embedded
+	if config.spec != nil {
+		load = config.spec
 	}
-	spec, err := load()
+	spec, err := load(filtering)
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded programs: %w", err)
 	}

@@ -112,6 +112,33 @@ static __always_inline int next_hop_word(__u32 id, int second, __u64 *word)
 	return 0;
 }
 
+/* An address, left-aligned. */
+struct address {
+	__u64 hi, lo;
+};
+
+/* address_at reads the one at an octet of the packet. */
+static __always_inline struct address address_at(__u8 *at, const int v6)
+{
+	struct address a = {};
+
+	if (v6) {
+		a.hi = bpf_be64_to_cpu(*(__u64 *)at);
+		a.lo = bpf_be64_to_cpu(*(__u64 *)(at + 8));
+	} else {
+		a.hi = (__u64)bpf_ntohl(*(__u32 *)at) << 32;
+	}
+	return a;
+}
+
+/* look_up finds the next hop of an address. Here and in what else is seldom needed it is a call, which
+ * on many processors costs as much as some steps of the lookup: its return is never foreseen where
+ * the kernel guards returns (retbleed, SRSO). What every packet needs is found by fib_find in place. */
+static __always_inline __u32 look_up(__u32 record, struct address *a, const int v6)
+{
+	return v6 ? fib_lookup6(record, a->hi, a->lo) : fib_lookup4(record, a->hi >> 32);
+}
+
 /* follow goes on from a next hop that is not a neighbour: through other tables,
  * groups, gateways. It returns the offset of a neighbour, WAY_UP or WAY_DISCARD. */
 __noinline __u32 follow(struct xdp_md *ctx, __u32 l3, __u32 v6, __u32 id)
@@ -136,9 +163,13 @@ __noinline __u32 follow(struct xdp_md *ctx, __u32 l3, __u32 v6, __u32 id)
 			if (v6) {
 				if (h + 40 > end)
 					return WAY_UP;
-				id = fib_lookup6(value, bpf_be64_to_cpu(*(__u64 *)(h + 24)), bpf_be64_to_cpu(*(__u64 *)(h + 32)));
+				struct address to = address_at(h + 24, 1);
+
+				id = look_up(value, &to, 1);
 			} else {
-				id = fib_lookup4(value, bpf_ntohl(*(__u32 *)(h + 16)));
+				struct address to = address_at(h + 16, 0);
+
+				id = look_up(value, &to, 0);
 			}
 			break;
 		case NEXT_HOP_INDIRECT:
@@ -168,6 +199,24 @@ __noinline __u32 follow(struct xdp_md *ctx, __u32 l3, __u32 v6, __u32 id)
 		}
 	}
 	return WAY_UP;
+}
+
+/* way finds the neighbour that a next hop leads to: its offset, WAY_UP or WAY_DISCARD. One gateway on
+ * the way to it costs no call. */
+static __always_inline __u32 way(struct xdp_md *ctx, struct frame *f, const int v6, __u32 id)
+{
+	__u64 word;
+
+	if (next_hop_word(id, 0, &word))
+		return WAY_UP;
+	if ((word & 0xff) == NEXT_HOP_INDIRECT) {
+		id = word >> 32;
+		if (next_hop_word(id, 0, &word))
+			return WAY_UP;
+	}
+	if ((word & 0xff) == NEXT_HOP_FORWARD)
+		return word >> 32;
+	return follow(ctx, f->l3, v6, id);
 }
 
 /* source checks a packet's source by the next hop that leads back to it (RFC 3704):
@@ -329,22 +378,24 @@ static __always_inline int send(struct xdp_md *ctx, struct unit *unit, struct un
 	return XDP_REDIRECT;
 }
 
-static __always_inline int forward4(struct xdp_md *ctx, struct unit *unit, __u8 *l3, __u8 *end, struct frame *f)
+/* forward takes a packet of a family, whose header begins at l3, from its checks to its way out. */
+static __always_inline int forward(struct xdp_md *ctx, struct unit *unit, __u8 *l3, __u8 *end, struct frame *f, const int v6)
 {
-	struct unit_family *family = &unit->families[0];
-	__u32 table = family->table, id = 0;
-	__u64 word;
+	struct unit_family *family = &unit->families[v6];
+	__u32 table = family->table, id, at;
 	judged p;
 
-	f->total = plain4(l3, end, family);
-	if (!f->total)
+	if ((family->flags & (FAMILY_UP | FAMILY_ASK_IN)) != FAMILY_UP)
 		return HAND_UP;
-	__u32 src = bpf_ntohl(*(__u32 *)(l3 + 12)), dst = bpf_ntohl(*(__u32 *)(l3 + 16));
-	__u8 ttl = l3[8];
-	int judgement;
+	f->total = v6 ? plain6(l3, end, family) : plain4(l3, end, family);
+	if (!f->total || l3 + (v6 ? 40 : 20) > end)
+		return HAND_UP;
+	struct address from = address_at(l3 + (v6 ? 8 : 12), v6), to = address_at(l3 + (v6 ? 24 : 16), v6);
+	__u8 ttl = v6 ? l3[7] : l3[8];
 
-	judge_begin(&p, unit, family, f, l3, 0);
-	judgement = judge_in(ctx, &p, family);
+	judge_begin(&p, unit, family, f, l3, v6);
+	int judgement = judge_in(ctx, &p, family);
+
 	switch (judgement) {
 	case JUDGE_UP:
 		return HAND_UP;
@@ -356,85 +407,29 @@ static __always_inline int forward4(struct xdp_md *ctx, struct unit *unit, __u8 
 			return HAND_UP;
 	}
 	if (family->flags & (FAMILY_RPF_LOOSE | FAMILY_RPF_STRICT)) {
-		int verdict = source(unit, family, fib_lookup4(family->sources, src));
+		int verdict = source(unit, family, look_up(family->sources, &from, v6));
 
 		if (verdict == XDP_DROP)
-			return drop(unit, f, &p, __builtin_offsetof(struct tally, rpf[0]));
+			return drop(unit, f, &p, __builtin_offsetof(struct tally, rpf) + v6 * sizeof(__u64));
 		if (verdict)
 			return HAND_UP;
 	}
 	if (judgement == JUDGE_NEXT_HOP)
 		id = p.to;
 	else
-		id = fib_lookup4(table, dst);
-	if (next_hop_word(id, 0, &word))
+		id = fib_find(table, v6, to.hi, to.lo, v6 ? FIB_LEVELS6 : FIB_LEVELS4);
+	at = way(ctx, f, v6, id);
+	if (at == WAY_DISCARD)
+		return drop(unit, f, &p, __builtin_offsetof(struct tally, discarded));
+	if (at < WAYS)
 		return HAND_UP;
-	__u32 at = word >> 32;
-
-	if ((word & 0xff) != NEXT_HOP_FORWARD) {
-		at = follow(ctx, f->l3, 0, id);
-		if (at == WAY_DISCARD)
-			return drop(unit, f, &p, __builtin_offsetof(struct tally, discarded));
-		if (at < WAYS)
-			return HAND_UP;
-	}
-	return send(ctx, unit, family, f, &p, ttl, 0, at);
-}
-
-static __always_inline int forward6(struct xdp_md *ctx, struct unit *unit, __u8 *l3, __u8 *end, struct frame *f)
-{
-	struct unit_family *family = &unit->families[1];
-	__u32 table = family->table, id = 0;
-	__u64 word;
-	judged p;
-
-	f->total = plain6(l3, end, family);
-	if (!f->total || l3 + 40 > end)
-		return HAND_UP;
-	__u64 hi = bpf_be64_to_cpu(*(__u64 *)(l3 + 24)), lo = bpf_be64_to_cpu(*(__u64 *)(l3 + 32));
-	__u8 ttl = l3[7];
-	int judgement;
-
-	judge_begin(&p, unit, family, f, l3, 1);
-	judgement = judge_in(ctx, &p, family);
-	switch (judgement) {
-	case JUDGE_UP:
-		return HAND_UP;
-	case JUDGE_DROP:
-		return drop(unit, f, &p, __builtin_offsetof(struct tally, filtered));
-	case JUDGE_INSTANCE:
-		table = steered(&p);
-		if (!table)
-			return HAND_UP;
-	}
-	if (family->flags & (FAMILY_RPF_LOOSE | FAMILY_RPF_STRICT)) {
-		__u64 from = bpf_be64_to_cpu(*(__u64 *)(l3 + 8)), low = bpf_be64_to_cpu(*(__u64 *)(l3 + 16));
-		int verdict = source(unit, family, fib_lookup6(family->sources, from, low));
-
-		if (verdict == XDP_DROP)
-			return drop(unit, f, &p, __builtin_offsetof(struct tally, rpf[1]));
-		if (verdict)
-			return HAND_UP;
-	}
-	if (judgement == JUDGE_NEXT_HOP)
-		id = p.to;
-	else
-		id = fib_lookup6(table, hi, lo);
-	if (next_hop_word(id, 0, &word))
-		return HAND_UP;
-	__u32 at = word >> 32;
-
-	if ((word & 0xff) != NEXT_HOP_FORWARD) {
-		at = follow(ctx, f->l3, 1, id);
-		if (at == WAY_DISCARD)
-			return drop(unit, f, &p, __builtin_offsetof(struct tally, discarded));
-		if (at < WAYS)
-			return HAND_UP;
-	}
-	return send(ctx, unit, family, f, &p, ttl, 1, at);
+	return send(ctx, unit, family, f, &p, ttl, v6, at);
 }
 
 #define STATION 0xffffffffffff
+
+/* No driver gives a frame of several buffers a first one of fewer octets. */
+#define FIRST_BUFFER 256
 
 /* fast_path does with a frame what the user path would, or returns HAND_UP. */
 static __always_inline int fast_path(struct xdp_md *ctx, __u16 tpid, __u16 tci)
@@ -444,7 +439,7 @@ static __always_inline int fast_path(struct xdp_md *ctx, __u16 tpid, __u16 tci)
 
 	if (data + ETH_HEADER + 20 > end || f.octets > max_frame)
 		return HAND_UP;
-	if (frags && bpf_xdp_get_buff_len(ctx) != f.octets)
+	if (frags && f.octets >= FIRST_BUFFER && bpf_xdp_get_buff_len(ctx) != f.octets)
 		return HAND_UP;
 	if (tpid)
 		f.octets += TAG;
@@ -454,15 +449,9 @@ static __always_inline int fast_path(struct xdp_md *ctx, __u16 tpid, __u16 tci)
 		return HAND_UP;
 	__u8 *l3 = data + f.l3;
 
-	if (f.type == bpf_htons(TYPE_IPV4)) {
-		if ((unit->families[0].flags & (FAMILY_UP | FAMILY_ASK_IN)) != FAMILY_UP)
-			return HAND_UP;
-		return forward4(ctx, unit, l3, end, &f);
-	}
-	if (f.type == bpf_htons(TYPE_IPV6)) {
-		if ((unit->families[1].flags & (FAMILY_UP | FAMILY_ASK_IN)) != FAMILY_UP)
-			return HAND_UP;
-		return forward6(ctx, unit, l3, end, &f);
-	}
+	if (f.type == bpf_htons(TYPE_IPV4))
+		return forward(ctx, unit, l3, end, &f, 0);
+	if (f.type == bpf_htons(TYPE_IPV6))
+		return forward(ctx, unit, l3, end, &f, 1);
 	return HAND_UP;
 }

@@ -101,21 +101,24 @@ static __always_inline __u32 count_bits(__u64 x)
 }
 
 /* What vrf/fib/block.go and root.go draw. */
-#define FIB_SLOT 2 /* word of a record: the slot of a root of 0 bits */
+#define FIB_INNER 2 /* word of a record: the root of 0 bits */
+#define FIB_SKIP 1  /* of a reference: the block skips bits, */
+#define FIB_KIDS 2  /* and has children */
 #define FIB_LEVELS4 6
 #define FIB_LEVELS6 22
 
-/* A leaf that a block may have for an address: the block, and its bitmap as far
- * as the address's slot; no bits, no leaf. */
+/* A leaf that a block may have for an address: the block's reference, and its
+ * bitmap as far as the address's slot; no bits, no leaf. */
 struct leaf {
-	__u64 block, bits;
+	__u64 ref, bits;
 };
 
 static __always_inline __u32 leaf_value(struct leaf *l)
 {
-	__u32 leaf = count_bits(l->bits);
+	__u64 width = l->ref >> 2 & 3;
+	__u64 at = (__u64)count_bits(l->bits & ~1ull) << width;
 
-	return table_half(2 * l->block - (leaf & ~1u) + (leaf & 1));
+	return table_word((l->ref >> 4) + 1 + (at >> 3)) >> (at << 3 & 63) & ~0ull >> (64 - (8 << width) & 63);
 }
 
 /* fib_find is Lookup4 and Lookup6 of vrf/fib, with the address left-aligned in
@@ -125,11 +128,10 @@ static __always_inline __u32 fib_find(__u32 record, int family, __u64 hi, __u64 
 {
 	__u64 root = table_word(record + family);
 	__u64 bits = root & 63;
-	__u64 slot = table_word((root >> 32) + (hi >> 1 >> (63 - bits & 63)));
-	__u32 best = slot, ref = slot >> 32;
+	__u64 slot = (root >> 32 << 1) + (hi >> 1 >> (63 - bits & 63));
+	__u64 ref = table_half(slot);
+	__u32 best = 0;
 
-	if (!best)
-		best = table_word(record + FIB_SLOT + family);
 	if (family && bits) {
 		hi = hi << bits | lo >> (64 - bits & 63);
 		lo <<= bits;
@@ -141,10 +143,8 @@ static __always_inline __u32 fib_find(__u32 record, int family, __u64 hi, __u64 
 	struct leaf last = { .bits = table_word(0) }, before = last;
 
 	for (int level = 0; level < levels && ref; level++) {
-		__u64 h = ref >> 1;
-
-		if (ref & 1) {
-			__u64 skip = table_word(h + 3);
+		if (ref & FIB_SKIP) {
+			__u64 skip = table_word((ref >> 4) - 1);
 			__u64 n = skip & 63;
 
 			if ((hi ^ skip) >> (64 - n & 63))
@@ -165,7 +165,7 @@ static __always_inline __u32 fib_find(__u32 record, int family, __u64 hi, __u64 
 		} else {
 			hi <<= 6;
 		}
-		__u64 kids = table_word(h + 2), leaves = table_word(h + 1) & upto;
+		__u64 leaves = table_word(ref >> 4) & upto;
 
 		if (before.bits) {
 			__u32 found = leaf_value(&before);
@@ -174,11 +174,16 @@ static __always_inline __u32 fib_find(__u32 record, int family, __u64 hi, __u64 
 				best = found;
 		}
 		before = last;
-		last.block = h;
+		last.ref = ref;
 		last.bits = leaves;
+		if (!(ref & FIB_KIDS))
+			break;
+		__u64 at = (ref >> 4) - 1 - (ref & FIB_SKIP);
+		__u64 kids = table_word(at);
+
 		if (!(kids >> bit & 1))
 			break;
-		ref = table_half(2 * h + 6 + 2 * (ref & 1) + count_bits(kids & upto));
+		ref = table_half((at << 1) - count_bits(kids & upto));
 	}
 	if (last.bits) {
 		__u32 found = leaf_value(&last);
@@ -192,6 +197,10 @@ static __always_inline __u32 fib_find(__u32 record, int family, __u64 hi, __u64 
 		if (found)
 			return found;
 	}
+	if (!best)
+		best = table_half(slot + (1ull << bits));
+	if (!best)
+		best = table_half(2 * (record + FIB_INNER + family) + 1);
 	return best;
 }
 

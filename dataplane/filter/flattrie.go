@@ -62,16 +62,17 @@ func (c *column) intervals(fam intf.Family) []interval {
 	return out
 }
 
-// Strides of a trie. A table may be a quarter full with places that hold more than one
-// vector, and has freeStride bits in any case, freeRoot at the top.
+// Strides of a trie. One place in fill of a table holds more than one vector, and a table has
+// freeStride bits in any case, freeRoot at the top. A step costs a load and perhaps a branch that was
+// not foreseen; half as many of them are worth half as much memory again.
 const (
-	freeRoot   = 8
-	freeStride = 4
-	maxRoot    = 14
-	maxStride  = 12
-	fill       = 4
+	freeRoot   = 10
+	freeStride = 6
+	maxRoot    = 15
+	maxStride  = 13
+	fill       = 32
 	// minSkip is from how many bits in common on they are compared instead of branched by.
-	minSkip = 5
+	minSkip = 9
 )
 
 // trie makes the trie for the keys from at on that agree with it in the first depth

@@ -82,40 +82,55 @@ func (q *Queue) Receive(bufs []port.Buf) int {
 	if q.err.Load() != nil {
 		return 0
 	}
+	if q.in == nil {
+		return q.generate(bufs)
+	}
 	n := 0
 	for ; n < len(bufs); n++ {
-		var s *slot
-		if q.in != nil {
-			if s = q.in.peek(); s == nil {
-				break
-			}
-		} else if q.source == nil {
+		s := q.in.peek()
+		if s == nil {
 			break
 		}
-		longest := port.MaxFrame
-		if s != nil {
-			longest = int(s.n)
-		}
-		chunk, ok := q.pool.GetFor(longest)
+		chunk, ok := q.pool.GetFor(int(s.n))
 		if !ok {
 			break
 		}
-		b := port.Buf{Addr: chunk + port.Headroom}
 		frame := q.pool.Room(chunk)[port.Headroom:]
-		if s != nil {
-			b.Len, b.Flags = uint16(copy(frame, s.data[:s.n])), s.flags
-			q.in.release()
-		} else if b.Len = uint16(q.source(frame)); b.Len == 0 {
-			q.pool.Put(chunk)
-			break
-		}
-		bufs[n] = b
+		bufs[n] = port.Buf{Addr: chunk + port.Headroom, Len: uint16(copy(frame, s.data[:s.n])), Flags: s.flags}
+		q.in.release()
 	}
 	return n
 }
 
+// generate receives what source writes.
+func (q *Queue) generate(bufs []port.Buf) int {
+	if q.source == nil {
+		return 0
+	}
+	mem := q.pool.Mem()
+	for i := range bufs {
+		chunk, ok := q.pool.Get()
+		if !ok {
+			return i
+		}
+		n := q.source(mem[chunk+port.Headroom : chunk+port.ChunkSize : chunk+port.ChunkSize])
+		if n == 0 {
+			q.pool.Put(chunk)
+			return i
+		}
+		bufs[i] = port.Buf{Addr: chunk + port.Headroom, Len: uint16(n)}
+	}
+	return len(bufs)
+}
+
 // Transmit implements [port.Queue].
 func (q *Queue) Transmit(bufs []port.Buf) int {
+	if q.out == nil && q.sink == nil {
+		for _, b := range bufs {
+			q.pool.Put(b.Addr)
+		}
+		return len(bufs)
+	}
 	for i, b := range bufs {
 		frame := q.pool.Frame(b)
 		if q.out != nil {

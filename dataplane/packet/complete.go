@@ -21,6 +21,11 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // One damaged packet in 65,536 looks like a partial one, so it is for packets
 // from devices that are known to pass partial ones on.
 func CompleteChecksum(l3 []byte) bool {
+	return !plainlyWhole(l3) && complete(l3)
+}
+
+// complete is CompleteChecksum for a packet that wants more than a look.
+func complete(l3 []byte) bool {
 	t, pseudo, field, ok := transportChecksum(l3)
 	if !ok {
 		return completeSCTP(l3, false)
@@ -30,6 +35,23 @@ func CompleteChecksum(l3 []byte) bool {
 	}
 	putTransportChecksum(t, pseudo, field)
 	return true
+}
+
+// plainlyWhole reports whether a look at the field tells already that CompleteChecksum
+// has nothing to do for a packet: IPv4 without options, TCP or UDP, and another sum
+// than the pseudo-header's.
+func plainlyWhole(l3 []byte) bool {
+	if len(l3) < IPv4MinHeaderLen+UDPHeaderLen || l3[0] != 0x45 {
+		return false
+	}
+	length, field := binary.BigEndian.Uint16(l3[24:]), IPv4MinHeaderLen+6
+	if l3[9] != ProtocolUDP {
+		if length, field = uint16(len(l3)-IPv4MinHeaderLen), IPv4MinHeaderLen+16; l3[9] != ProtocolTCP || len(l3) < field+2 {
+			return false
+		}
+	}
+	sum := binary.BigEndian.Uint16(l3[field:])
+	return sum == 0 || sum != PseudoSum4(binary.BigEndian.Uint32(l3[12:]), binary.BigEndian.Uint32(l3[16:]), l3[9], length)
 }
 
 // completeSCTP is CompleteChecksum, or with always SetTransportChecksum, for SCTP.

@@ -127,6 +127,9 @@ func FuzzCompleteChecksum(f *testing.F) {
 			return
 		}
 		valid := TransportChecksumValid(b)
+		if plainlyWhole(b) && complete(bytes.Clone(b)) {
+			t.Fatal("taken for whole at a look, but it was partial")
+		}
 		done := CompleteChecksum(b)
 		if valid && done {
 			t.Fatal("a valid checksum was touched")

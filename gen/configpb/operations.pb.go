@@ -241,6 +241,7 @@ func (x *RoutesRequest) GetLimit() uint32 {
 type RoutesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Prefix        []*RoutePrefix         `protobuf:"bytes,1,rep,name=prefix,proto3" json:"prefix,omitempty"`
+	Time          int64                  `protobuf:"varint,2,opt,name=time,proto3" json:"time,omitempty"` // the router's clock, in nanoseconds since 1970: ages are told from it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -280,6 +281,13 @@ func (x *RoutesResponse) GetPrefix() []*RoutePrefix {
 		return x.Prefix
 	}
 	return nil
+}
+
+func (x *RoutesResponse) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
 }
 
 type RoutePrefix struct {
@@ -354,6 +362,7 @@ type RouteEntry struct {
 	OutgoingInterface []string               `protobuf:"bytes,15,rep,name=outgoing_interface,json=outgoingInterface,proto3" json:"outgoing_interface,omitempty"`
 	Tag               uint32                 `protobuf:"varint,16,opt,name=tag,proto3" json:"tag,omitempty"`
 	Member            []*RouteMember         `protobuf:"bytes,17,rep,name=member,proto3" json:"member,omitempty"`
+	LastChange        int64                  `protobuf:"varint,18,opt,name=last_change,json=lastChange,proto3" json:"last_change,omitempty"` // nanoseconds since 1970
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -505,6 +514,13 @@ func (x *RouteEntry) GetMember() []*RouteMember {
 		return x.Member
 	}
 	return nil
+}
+
+func (x *RouteEntry) GetLastChange() int64 {
+	if x != nil {
+		return x.LastChange
+	}
+	return 0
 }
 
 type RouteMember struct {
@@ -1754,12 +1770,13 @@ const file_operations_proto_rawDesc = "" +
 	"\x05EXACT\x10\x01\x12\v\n" +
 	"\aLONGEST\x10\x02\x12\r\n" +
 	"\tOR_LONGER\x10\x03\x12\f\n" +
-	"\bCOVERING\x10\x04\"A\n" +
+	"\bCOVERING\x10\x04\"U\n" +
 	"\x0eRoutesResponse\x12/\n" +
-	"\x06prefix\x18\x01 \x03(\v2\x17.routerd.v1.RoutePrefixR\x06prefix\"S\n" +
+	"\x06prefix\x18\x01 \x03(\v2\x17.routerd.v1.RoutePrefixR\x06prefix\x12\x12\n" +
+	"\x04time\x18\x02 \x01(\x03R\x04time\"S\n" +
 	"\vRoutePrefix\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12,\n" +
-	"\x05entry\x18\x02 \x03(\v2\x16.routerd.v1.RouteEntryR\x05entry\"\x95\x04\n" +
+	"\x05entry\x18\x02 \x03(\v2\x16.routerd.v1.RouteEntryR\x05entry\"\xb6\x04\n" +
 	"\n" +
 	"RouteEntry\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x19\n" +
@@ -1782,7 +1799,9 @@ const file_operations_proto_rawDesc = "" +
 	"\x12incoming_interface\x18\x0e \x01(\tR\x11incomingInterface\x12-\n" +
 	"\x12outgoing_interface\x18\x0f \x03(\tR\x11outgoingInterface\x12\x10\n" +
 	"\x03tag\x18\x10 \x01(\rR\x03tag\x12/\n" +
-	"\x06member\x18\x11 \x03(\v2\x17.routerd.v1.RouteMemberR\x06member\"\xef\x01\n" +
+	"\x06member\x18\x11 \x03(\v2\x17.routerd.v1.RouteMemberR\x06member\x12\x1f\n" +
+	"\vlast_change\x18\x12 \x01(\x03R\n" +
+	"lastChange\"\xef\x01\n" +
 	"\vRouteMember\x12\x18\n" +
 	"\agateway\x18\x01 \x01(\tR\agateway\x12\x16\n" +
 	"\x06egress\x18\x02 \x01(\tR\x06egress\x12\x1a\n" +

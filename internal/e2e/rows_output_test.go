@@ -20,6 +20,8 @@ func rowsOutput() []row {
 		{"row-41 monitor and watch", rowMonitor},
 		{"row-48 families by how disruptive they are", rowFamilies},
 		{"row-49 secrets", rowSecrets},
+		{"row-49 a secret is asked for", rowSecretAsked},
+		{"ages of routes and neighbours", rowAges},
 		{"a narrow screen, and colours", rowScreen},
 	}
 }
@@ -262,6 +264,157 @@ func rowSecrets(t *testing.T, w *world) {
 	s.Line("configure")
 	s.ExpectRow(`^root@r1#$`)
 	lacks(t, show(s, "show user ann"), `8pUgHOePFF`)
+}
+
+// logsIn reports whether a password is the user's: in a call of gNMI over TCP.
+func (w *world) logsIn(t *testing.T, user, password string) bool {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, code := w.run(filepath.Join(bin, "rcli"), "--target", "127.0.0.1:9339", "--fingerprint", w.fingerprint(t), "--user", user, "--password-file", file, "get", "/system/state/hostname")
+	return code == 0
+}
+
+// fingerprint is that of the router's certificate.
+func (w *world) fingerprint(t *testing.T) string {
+	t.Helper()
+	out, _ := w.rcli("show", "certificate")
+	f := regexp.MustCompile(`[0-9a-f]{64}`).FindString(out)
+	if f == "" {
+		t.Fatalf("no fingerprint in %s", out)
+	}
+	return f
+}
+
+func rowSecretAsked(t *testing.T, w *world) {
+	home := w.home(t)
+	const first, second, third, fourth, fifth = "correct horse", "battery staple", "of a file", "of standard input", "in the plain terminal"
+	s := w.rcliShellAt(t, home, "configure")
+	s.Do("set user ann role admin")
+	s.Type("set user ann password-hash ?")
+	s.Expect(`<Enter> +it is asked for, and not shown`)
+	s.Expect(`<@FILE>`)
+	s.Key(keyEnter)
+	s.ExpectRow(`^New password:$`)
+	s.Type(first + keyEnter)
+	s.ExpectRow(`^Again:$`)
+	s.Line("another")
+	s.Expect(`error: user ann password-hash: the two differ`)
+	for range 2 {
+		s.Clear()
+		s.Line("set user ann password-hash")
+		s.ExpectRow(`^New password:$`)
+		s.Key(ctrl('C'))
+		s.Expect(`^interrupted$`)
+		s.ExpectRow(`^root@r1#$`)
+	}
+	s.Clear()
+	s.Line("set user ann password-hash")
+	s.ExpectRow(`^New password:$`)
+	// Neither what is cut out nor what is typed wrong comes to light.
+	s.Type("battery x")
+	s.Key(ctrl('W'))
+	s.Type("staple" + keyEnter)
+	s.ExpectRow(`^Again:$`)
+	s.Line(second)
+	s.ExpectRow(`^root@r1#$`)
+	s.Key(ctrl('Y'), keyUp)
+	s.ExpectRow(`# set user ann role admin$`) // before it there is no line to go back to
+	s.Key(ctrl('U'))
+	contains(t, show(s, "show | compare"), `^\+ +password-hash <hidden>;$`)
+	contains(t, show(s, "commit"), `^commit \d+$`)
+	if !w.logsIn(t, "ann", second) || w.logsIn(t, "ann", first) {
+		t.Error("the password that was typed twice is not the user's")
+	}
+	// What is typed in the wrong place is not repeated by the error, nor remembered.
+	s.Clear()
+	s.Line("set user ann password-hash hunter22")
+	s.Expect(`error: password-hash: that is no hash of a password`)
+	s.Key(keyUp)
+	s.ExpectRow(`# commit$`)
+	s.Key(ctrl('U'))
+	for _, secret := range []string{first, second, "another", "staple"} {
+		if strings.Contains(s.Raw(), secret) {
+			t.Errorf("%q was shown", secret)
+		}
+	}
+	s.Line("top")
+	s.Line("quit")
+	s.Exit()
+	history, err := os.ReadFile(filepath.Join(home, ".config", "rcli", "history"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{first, second, "staple", "hunter22", "password"} {
+		if strings.Contains(string(history), secret) {
+			t.Errorf("%q is in the history", secret)
+		}
+	}
+
+	// A file, for scripts; standard input; a terminal without escapes.
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte(third+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := w.rcli("-c", "configure", "-c", "set user ann password-hash @"+file, "-c", "commit"); code != 0 || !w.logsIn(t, "ann", third) {
+		t.Errorf("from a file: exit code %d, %s", code, out)
+	}
+	if out, code := w.run("sh", "-c", "echo '"+fourth+"' | '"+filepath.Join(bin, "rcli")+"' --socket '"+w.socket()+"' set '/user[name=ann]/config/password-hash' @-"); code != 0 || !w.logsIn(t, "ann", fourth) {
+		t.Errorf("from standard input: exit code %d, %s", code, out)
+	}
+	if out, code := w.run("sh", "-c", "'"+filepath.Join(bin, "rcli")+"' --socket '"+w.socket()+"' -c configure -c 'set user ann password-hash' </dev/null"); code != 2 || !strings.Contains(out, "@FILE") {
+		t.Errorf("with nobody to ask: exit code %d, %s", code, out)
+	}
+	b := w.editing(t)
+	b.answer("set user ann password-hash", regexp.MustCompile(`New password: $`))
+	b.answer(fifth, regexp.MustCompile(`Again: $`))
+	b.do(fifth, `^root@r1# $`)
+	b.do("commit", `^commit \d+`)
+	if !w.logsIn(t, "ann", fifth) {
+		t.Error("at a plain terminal: the password is not the user's")
+	}
+	if strings.Contains(b.Raw(), fifth) {
+		t.Error("the plain terminal has shown the password")
+	}
+}
+
+func rowAges(t *testing.T, w *world) {
+	s := w.rcliShell(t)
+	contains(t, show(s, "show route 10.1.1.1"), `^10\.0\.0\.0/8 +\*\[static/5\] \d+ s$`)
+	contains(t, show(s, "show route 192.0.2.1"), `\*\[direct/0\] (\d+ min )?\d+ s, interface-local$`)
+	out, code := w.rcli("get", "/instance[name=default]/rib[afi=inet]/route[prefix=10.0.0.0/8]/entry/state/last-change")
+	at := regexp.MustCompile(`"(\d{19})"`).FindStringSubmatch(out)
+	if code != 0 || at == nil {
+		t.Fatalf("the state: %s", out)
+	}
+	if json, code := w.rcli("show", "route", "10.1.1.1", "--json"); code != 0 || !strings.Contains(json, `"last-change": "`+at[1]+`"`) {
+		t.Errorf("show route --json has no last-change %s: %s", at[1], json)
+	}
+	// Another commit leaves it; one that changes the route doesn't.
+	if out, code := w.rcli("set", "/interface[name=ge0]/config/description", "other"); code != 0 {
+		t.Fatal(out)
+	}
+	if again, _ := w.rcli("get", "/instance[name=default]/rib[afi=inet]/route[prefix=10.0.0.0/8]/entry/state/last-change"); again != out {
+		t.Errorf("a commit elsewhere has changed %s to %s", out, again)
+	}
+	s.Clear()
+	s.Line("watch /instance[name=default]/rib[afi=inet]/route[prefix=10.0.0.0/8]/entry[source=user][if-index=0]/state/last-change")
+	s.Until("the time is told", func() bool { return strings.Contains(s.Raw(), at[1]) })
+	if out, code := w.rcli("set", "/instance[name=default]/static-route[prefix=10.0.0.0/8]/config/preference", "9"); code != 0 {
+		t.Fatal(out)
+	}
+	s.Until("the other time is told", func() bool {
+		told := regexp.MustCompile(`last-change "?(\d{19})`).FindAllStringSubmatch(s.Raw(), -1)
+		return len(told) > 1 && told[len(told)-1][1] != at[1]
+	})
+	s.Key(ctrl('C'))
+	s.ExpectRow(`^root@r1>$`)
+	if again, _ := w.rcli("get", "/instance[name=default]/rib[afi=inet]/route[prefix=10.0.0.0/8]/entry/state/last-change"); again == out {
+		t.Error("another preference is no change")
+	}
+	contains(t, show(s, "show neighbors"), `For$`)
 }
 
 func rowScreen(t *testing.T, w *world) {

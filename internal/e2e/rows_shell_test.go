@@ -214,6 +214,12 @@ func rowTypes(t *testing.T, w *world) {
 }
 
 func rowLive(t *testing.T, w *world) {
+	// Several commits, whatever ran before: of one, Tab would put in the number.
+	for _, d := range []string{"one", "two"} {
+		if out, code := w.rcli("set", "/interface[name=ge1]/config/description", d); code != 0 {
+			t.Fatal(out)
+		}
+	}
 	// A neighbour that is configured, and one that is learnt.
 	if out, code := w.rcli("set", "/interface[name=ge0]/unit[id=0]/family[type=inet]/neighbor[address=192.0.2.3]/config/link-layer-address", "02:00:00:00:00:03"); code != 0 {
 		t.Fatal(out)

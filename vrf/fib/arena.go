@@ -10,8 +10,9 @@ import (
 )
 
 // ErrFull is returned by changes that need more memory than the arena has. The
-// table is unchanged then. The cure is a larger arena.
-var ErrFull = errors.New("fib: arena is full")
+// table is unchanged then. The cure is a larger arena. Errors that wrap it say why
+// it did not grow.
+var ErrFull = errors.New("the forwarding tables are full")
 
 const (
 	// reservedWords stand at the start of the arena. The first ones stay zero:
@@ -19,18 +20,22 @@ const (
 	// (record.go) follows.
 	reservedWords = 64
 
-	// maxBlock is the size in words of the largest block: 1+64 leaves, two
-	// bitmaps, skipped bits, 1+64 children.
-	maxBlock = 33 + 2 + 1 + 33
+	// maxBlock is the size in words of the largest block: 64 children, their
+	// bitmap, skipped bits, that of the leaves, 64 leaves.
+	maxBlock = 32 + 1 + 1 + 1 + 32
 
 	// maxClass is the size set aside for it, the last that has a free list.
-	maxClass = 72
+	maxClass = 68
+
+	// lineWords is the size of a cache line. What is no larger lies in one, and
+	// what is larger begins with one.
+	lineWords = 8
 
 	// reclaimEvery is how many blocks are retired between two looks at the
 	// readers.
 	reclaimEvery = 128
 
-	maxWords = 1 << 31 // what a 32-bit reference with one flag bit can name
+	maxWords = 1 << (32 - anchorAt) // what a reference can name
 )
 
 // extent is a run of words in the arena.
@@ -48,9 +53,12 @@ type Arena struct {
 	grow    func(words int) error
 	fresh   extent               // what the rising mark cuts from
 	free    [maxClass + 1]uint32 // heads of the lists of free blocks, by words
+	rest    [lineWords]uint32    // likewise of what is left of lines since they were cut
+	scraps  uint32               // words in rest
 	large   []extent             // free roots
 	limbo   *epoch.Limbo[extent]
-	retired int // since the last reclaim
+	retired int   // since the last reclaim
+	refused error // why the arena did not grow when it was asked to last; nil if it did
 	stats   ArenaStats
 	shadow  shadow
 	w       writer
@@ -71,10 +79,10 @@ type ArenaStats struct {
 // NewArena returns an arena in words, which are zero and belong to it from now
 // on; mapped memory may lie behind them, and is touched only as far as it is
 // used. Readers of all its tables take part in domain. It fails when there are
-// fewer than 128 words, or more than 2^31.
+// fewer than 128 words, or more than 2^28.
 func NewArena(words []uint64, domain *epoch.Domain) (*Arena, error) {
 	if len(words) < 2*reservedWords || len(words) > maxWords {
-		return nil, fmt.Errorf("fib: arena of %d words: give %d to 2^31", len(words), 2*reservedWords)
+		return nil, fmt.Errorf("fib: arena of %d words: give %d to 2^28", len(words), 2*reservedWords)
 	}
 	return newArena(words, len(words), nil, domain), nil
 }
@@ -87,7 +95,7 @@ func NewArena(words []uint64, domain *epoch.Domain) (*Arena, error) {
 // change fail with ErrFull, and is asked for again with the next change.
 func NewGrowingArena(words []uint64, first int, grow func(words int) error, domain *epoch.Domain) (*Arena, error) {
 	if first < 2*reservedWords || first > len(words) || len(words) > maxWords {
-		return nil, fmt.Errorf("fib: arena that starts with %d of %d words: give %d to 2^31", first, len(words), 2*reservedWords)
+		return nil, fmt.Errorf("fib: arena that starts with %d of %d words: give %d to 2^28", first, len(words), 2*reservedWords)
 	}
 	return newArena(words, first, grow, domain), nil
 }
@@ -95,9 +103,9 @@ func NewGrowingArena(words []uint64, first int, grow func(words int) error, doma
 func newArena(words []uint64, first int, grow func(words int) error, domain *epoch.Domain) *Arena {
 	a := &Arena{
 		mem:   words,
-		limit: uint32(first),
+		limit: uint32(first) &^ (lineWords - 1),
 		grow:  grow,
-		fresh: extent{reservedWords, uint32(first) - reservedWords},
+		fresh: extent{reservedWords, uint32(first)&^(lineWords-1) - reservedWords},
 		limbo: epoch.NewLimbo[extent](domain),
 	}
 	a.w.a = a
@@ -120,7 +128,7 @@ func (a *Arena) Stats() ArenaStats {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.stats
-	s.Room, s.Rest = 8*uint64(a.limit), 8*uint64(a.fresh.words)
+	s.Room, s.Rest = 8*uint64(a.limit), 8*uint64(a.fresh.words+a.scraps)
 	s.Shadow = a.shadow.bytes()
 	return s
 }
@@ -143,22 +151,23 @@ func (a *Arena) reclaim() {
 
 // class returns how many words are set aside for a block that needs n.
 func class(n uint32) uint32 {
-	switch {
-	case n <= 16:
-		return (n + 1) &^ 1
-	case n <= maxBlock:
-		return (n + 3) &^ 3
+	if n <= lineWords || n > maxBlock {
+		return n
 	}
-	return n
+	return (n + 1) &^ 1
 }
 
 // alloc returns the start of n words with any content, or 0 when the arena is
-// full. n is a class.
+// full. n is a class. They lie in one line if they can, and else begin with one.
 func (a *Arena) alloc(n uint32) uint32 {
 	if at := a.take(n); at != 0 {
 		return at
 	}
-	if a.fresh.words < n {
+	if at := a.scrap(n); at != 0 {
+		return at
+	}
+	lines := (n + lineWords - 1) &^ (lineWords - 1)
+	if a.fresh.words < lines {
 		// Nothing of this size and nothing fresh. First what readers have
 		// passed, then a piece of something larger.
 		a.reclaim()
@@ -168,15 +177,43 @@ func (a *Arena) alloc(n uint32) uint32 {
 		if at := a.split(n); at != 0 {
 			return at
 		}
-		if !a.refresh(n) && !a.extend(n) {
+		if !a.refresh(lines) && !a.extend(lines) {
 			return 0
 		}
 	}
 	at := a.fresh.start
-	a.fresh.start += n
-	a.fresh.words -= n
+	a.fresh.start += lines
+	a.fresh.words -= lines
 	a.stats.Used += 8 * uint64(n)
+	a.keep(at+n, lines-n)
 	return at
+}
+
+// keep puts what a block has left of its line on a list of its own, so that it
+// is used before a fresh line is cut.
+func (a *Arena) keep(at, words uint32) {
+	if words == 0 {
+		return
+	}
+	a.mem[at] = uint64(a.rest[words])
+	a.rest[words] = at
+	a.scraps += words
+}
+
+// scrap finds n words in what is left of lines.
+func (a *Arena) scrap(n uint32) uint32 {
+	for m := n; m < lineWords; m++ {
+		at := a.rest[m]
+		if at == 0 {
+			continue
+		}
+		a.rest[m] = uint32(a.mem[at])
+		a.scraps -= m
+		a.stats.Used += 8 * uint64(n)
+		a.keep(at+n, m-n)
+		return at
+	}
+	return 0
 }
 
 // take finds free words of exactly size n.
@@ -202,8 +239,7 @@ func (a *Arena) take(n uint32) uint32 {
 
 // split cuts n words off a larger free block.
 func (a *Arena) split(n uint32) uint32 {
-	// Remainders of two words would be of no use.
-	for m := n + 4; m <= maxClass; m += 2 {
+	for m := n + 1; m <= maxClass; m++ {
 		if a.free[m] == 0 {
 			continue
 		}
@@ -226,6 +262,10 @@ func (a *Arena) refresh(n uint32) bool {
 	a.large = slices.Delete(a.large, i, i+1)
 	a.stats.Free -= 8 * uint64(a.fresh.words)
 	a.scatter(rest)
+	if odd := a.fresh.words % lineWords; odd != 0 {
+		a.fresh.words -= odd
+		a.scatter(extent{a.fresh.start + a.fresh.words, odd})
+	}
 	return true
 }
 
@@ -245,8 +285,14 @@ func (a *Arena) extend(n uint32) bool {
 			limit *= 2
 		}
 	}
-	limit = min(limit, uint64(len(a.mem)))
-	if limit < uint64(a.limit)+uint64(n) || a.grow(int(limit)) != nil {
+	if most := uint64(len(a.mem)) &^ (lineWords - 1); uint64(a.limit)+uint64(n) <= most {
+		limit = min(limit, most)
+	}
+	a.refused = a.grow(int(limit))
+	if a.refused == nil && limit > uint64(len(a.mem)) {
+		a.refused = fmt.Errorf("%d octets are set aside", 8*len(a.mem))
+	}
+	if a.refused != nil {
 		return false
 	}
 	more := extent{a.limit, uint32(limit) - a.limit}
@@ -261,12 +307,27 @@ func (a *Arena) extend(n uint32) bool {
 	return true
 }
 
-// scatter puts words of any number on the free lists.
+// full is ErrFull, and why.
+func (a *Arena) full() error {
+	if a.refused == nil {
+		return ErrFull
+	}
+	return &fullError{a.refused}
+}
+
+type fullError struct{ why error }
+
+func (e *fullError) Error() string   { return ErrFull.Error() + ": " + e.why.Error() }
+func (*fullError) Is(err error) bool { return err == ErrFull }
+func (e *fullError) Unwrap() error   { return e.why }
+
+// scatter puts words of any number on the free lists, none of less than a line
+// beyond the end of its line.
 func (a *Arena) scatter(e extent) {
 	for e.words > 0 {
-		n := min(e.words, 64)
-		if n > 16 && n%4 != 0 {
-			n = 16
+		n := min(e.words, lineWords-e.start%lineWords)
+		if n == lineWords {
+			n = min(e.words&^(lineWords-1), 64)
 		}
 		a.release(extent{e.start, n})
 		e.start += n

@@ -1,7 +1,5 @@
 package fib
 
-import "math/bits"
-
 // lanes is how many lookups of a batch run side by side: enough to have as
 // many cache misses under way as a core can, few enough to stay in registers
 // and the nearest cache.
@@ -25,38 +23,24 @@ func (t *Table) Lookup4Batch(dst, out []uint32) {
 func (t *Table) lanes4(dst, out *[lanes]uint32) {
 	mem, rec := wordsOf(t.mem), uint64(t.rec)
 	root := mem.load(rec + recordRoot)
-	fallback := uint32(mem.load(rec + recordSlot))
-	start, shift := root>>32, (63-root)&63
+	start, shift := root>>31&^1, (63-root)&63
 	var ref [lanes]uint64
 	for i, addr := range dst {
-		slot := mem.load(start + uint64(addr)<<31>>shift)
-		nh := uint32(slot)
-		if nh == 0 {
-			nh = fallback
-		}
-		out[i], ref[i] = nh, slot>>32
+		ref[i] = mem.half(start + uint64(addr)<<31>>shift)
 	}
 	for i, addr := range dst {
-		// A lane that has ended looks into the reference 0, whose block is empty.
 		r, key := ref[i], uint64(addr)<<32<<(root&63)
-		h := r >> 1
-		if r&flagSkip != 0 { // hardly ever for IPv4
-			out[i] = descend4(mem, r, key, out[i])
-			continue
+		var nh uint32
+		if r&(flagSkip|flagKids) == 0 {
+			bit := key >> (64 - stride)
+			nh = leaf(mem, r, 2<<(bit&63)-2)
+		} else {
+			nh = descend4(mem, r, key)
 		}
-		bit := key >> (64 - stride)
-		mask := uint64(2)<<(bit&63) - 1
-		kids := mem.at(h + atChildBits)
-		leaf := uint64(bits.OnesCount64(mem.at(h+atLeafBits) & mask))
-		nh := uint32(mem.load(h-leaf>>1) >> (leaf & 1 * 32))
-		if nh != 0 {
-			out[i] = nh
+		if nh == 0 {
+			nh = rootNextHop(mem, root, uint64(addr)<<31>>shift, rec+recordSlot)
 		}
-		if kids>>(bit&63)&1 != 0 {
-			kid := uint64(bits.OnesCount64(kids & mask))
-			r = mem.load(h+atChildren+kid>>1) >> (kid & 1 * 32) & 0xffffffff
-			out[i] = descend4(mem, r, key<<stride, out[i])
-		}
+		out[i] = nh
 	}
 }
 
@@ -80,27 +64,25 @@ func (t *Table) Lookup6Batch(dst [][2]uint64, out []uint32) {
 func (t *Table) lanes6(dst *[lanes][2]uint64, out *[lanes]uint32) {
 	mem, rec := wordsOf(t.mem), uint64(t.rec)
 	root := mem.load(rec + recordRoot + 1)
-	fallback := uint32(mem.load(rec + recordSlot + 1))
-	start, shift, n := root>>32, (63-root)&63, root&63
+	start, shift, n := root>>31&^1, (63-root)&63, root&63
 	var ref, touched [lanes]uint64
 	for i := range dst {
-		slot := mem.load(start + dst[i][0]>>1>>shift)
-		nh := uint32(slot)
-		if nh == 0 {
-			nh = fallback
-		}
-		out[i], ref[i] = nh, slot>>32
+		ref[i] = mem.half(start + dst[i][0]>>1>>shift)
 	}
 	for i := range dst {
-		touched[i] = mem.at(ref[i]>>1 + atChildBits)
+		touched[i] = mem.at(ref[i] >> anchorAt)
 	}
 	for i := range dst {
+		hi, lo := dst[i][0], dst[i][1]
+		var nh uint32
 		// What has neither leaves nor children is the block of the reference 0; the
 		// comparison is there so that the loads above are.
-		if ref[i] == 0 && touched[i] == 0 {
-			continue
+		if ref[i] != 0 || touched[i] != 0 {
+			nh = descend6(mem, ref[i], hi<<n|lo>>1>>(63-n), lo<<n)
 		}
-		hi, lo := dst[i][0], dst[i][1]
-		out[i] = descend6(mem, ref[i], hi<<n|lo>>1>>(63-n), lo<<n, out[i])
+		if nh == 0 {
+			nh = rootNextHop(mem, root, hi>>1>>shift, rec+recordSlot+1)
+		}
+		out[i] = nh
 	}
 }

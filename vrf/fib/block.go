@@ -5,39 +5,63 @@ import (
 	"sync/atomic"
 )
 
-// A block decides six bits of an address. It lies around its anchor h, so
-// that neither side needs the other's length:
+// A block decides six bits of an address. What a lookup reads in every block
+// begins at its anchor h, what only some blocks have lies before it, so that
+// nothing is moved by what is absent:
 //
-//	h-n/2 ... h   leaf[n] ... leaf[1] leaf[0]: next hops, two in a word, the
-//	              lower half first; leaf[0] is always 0, "nothing here"
-//	h+1           leafBits: a bit in each slot where a run of equal leaves starts
-//	h+2           childBits: a bit for each slot that has a child
-//	h+3           the skipped bits, only where the reference says so: n at the
-//	              bottom, up to 54 bits of address at the top
-//	h+3 or h+4    child[0] ...: references, two in a word, the lower half
-//	              first; child[0] names the writer's shadow of the block
+//	... c-1   child[n] ... child[2] child[1]: references of 32 bits, downwards
+//	c         childBits: a bit for each slot that has a child. c is h-1, or h-2
+//	          where bits are skipped
+//	h-1       the skipped bits: n at the bottom, up to 54 bits of address at
+//	          the top
+//	h         leafBits: a bit in each slot from 1 on where another run of equal
+//	          leaves starts. Bit 0 is set when the first run has a next hop
+//	h+1 ...   leaf[0] leaf[1] ...: the runs' next hops, 0 for none, of 8, 16 or
+//	          32 bits each: as the largest of them needs
 //
-// So the leaf of slot s is leaf[popcount(leafBits & upto(s))], and its child,
+// So the leaf of slot s is leaf[popcount(leafBits & after(s))], and its child,
 // if the bit is set, child[popcount(childBits & upto(s))], where upto(s) has
-// the bits 0 to s set.
+// the bits 0 to s set, and after(s) those of them that are not bit 0.
 //
-// A reference is 32 bits: the anchor, shifted left by one, and the flag that
-// bits are skipped: addresses that differ in them match nothing in or below
-// the block. The reference 0 is an empty block that stands in the arena's
-// reserved words: it has neither leaves nor children.
+// A reference is 32 bits: the anchor, and in the lowest four bits how the block
+// is to be read: the width of its leaves, whether it has children, and whether
+// it skips bits: addresses that differ in them match nothing in or below the
+// block. The reference 0 is an empty block that stands in the arena's reserved
+// words: it has one leaf, which is 0, and no children.
+//
+// Most blocks of a real table are of one line of 64 octets, which alloc (see
+// arena.go) sees to: a lookup takes one cache miss for its bitmap and leaf.
 const (
-	atLeafBits  = 1
-	atChildBits = 2
-	atSkip      = 3
-	atChildren  = 3
-
 	stride  = 6
 	maxSkip = 54
 	// skipLen masks the number of skipped bits in the skip word.
 	skipLen = 63
 
-	flagSkip = 1
+	flagSkip  = 1
+	flagKids  = 2
+	widthAt   = 2 // leaves are of 8<<width bits
+	widthMask = 3
+	anchorAt  = 4
+
+	wide = 2 // the width of what is always of 32 bits
 )
+
+func anchor(ref uint32) uint32  { return ref >> anchorAt }
+func widthOf(ref uint32) uint32 { return ref >> widthAt & widthMask }
+
+// widest is the largest value of a width.
+func widest(width uint32) uint32 { return 1<<(8<<width) - 1 }
+
+// width returns which width holds v, and all that are no larger.
+func width(v uint32) uint32 {
+	switch {
+	case v <= widest(0):
+		return 0
+	case v <= widest(1):
+		return 1
+	}
+	return wide
+}
 
 // skipWord packs n skipped bits, left-aligned in path.
 func skipWord(path uint64, n uint) uint64 {
@@ -50,7 +74,8 @@ func skipWord(path uint64, n uint) uint64 {
 // splitSkip undoes skipWord.
 func splitSkip(w uint64) (path uint64, n uint) { return w &^ skipLen, uint(w & skipLen) }
 
-func upto(slot uint) uint64 { return 2<<slot - 1 }
+func upto(slot uint) uint64  { return 2<<slot - 1 }
+func after(slot uint) uint64 { return 2<<slot - 2 }
 
 // half returns one of the two values in word w that value i of a packed array
 // shares with its neighbour.
@@ -61,59 +86,80 @@ func (a *Arena) skip(ref uint32) (path uint64, n uint) {
 	if ref&flagSkip == 0 {
 		return 0, 0
 	}
-	return splitSkip(a.mem[ref>>1+atSkip])
+	return splitSkip(a.mem[anchor(ref)-1])
 }
 
-// place is where a 32-bit value stands: the word's offset, shifted left by
-// one, and which half.
+// place is where a value stands: its offset in octets, shifted left by two, and
+// its width.
 type place uint64
 
-func (a *Arena) load(p place) uint32 { return half(a.mem[p>>1], int(p&1)) }
+// placeOf returns the i-th value of a width, counted from a word.
+func placeOf(word uint32, i int, width uint32) place {
+	return place(int64(word)*8+int64(i)<<width)<<2 | place(width)
+}
+
+func (p place) word() uint32  { return uint32(p >> 5) }
+func (p place) shift() uint   { return uint(p>>2&7) * 8 }
+func (p place) width() uint32 { return uint32(p & 3) }
+
+func (a *Arena) load(p place) uint32 {
+	return uint32(a.mem[p.word()]>>p.shift()) & widest(p.width())
+}
 
 // store publishes a value. There is one writer, so that a load and a store of
 // the whole word lose nothing.
 func (a *Arena) store(p place, v uint32) {
-	w := &a.mem[p>>1]
-	shift := uint(p&1) * 32
-	atomic.StoreUint64(w, *w&^(0xffffffff<<shift)|uint64(v)<<shift)
+	w := &a.mem[p.word()]
+	atomic.StoreUint64(w, *w&^(uint64(widest(p.width()))<<p.shift())|uint64(v)<<p.shift())
 }
 
-// childPlace returns where child[i] of the block stands.
-func childPlace(ref uint32, i int) place {
-	return place(ref>>1+atChildren+ref&flagSkip)<<1 + place(i)
+// kidsAt returns the word of childBits, if there is one.
+func kidsAt(ref uint32) uint32 { return anchor(ref) - 1 - ref&flagSkip }
+
+// kids returns the slots that have a child.
+func (a *Arena) kids(ref uint32) uint64 {
+	if ref&flagKids == 0 {
+		return 0
+	}
+	return a.mem[kidsAt(ref)]
 }
 
-// leafPlace returns where leaf[i] of the block stands.
-func leafPlace(ref uint32, i int) place {
-	return place(ref>>1-uint32(i)>>1)<<1 | place(i&1)
-}
+// childPlace returns where child[i] of the block stands, from 1 on.
+func childPlace(ref uint32, i int) place { return placeOf(kidsAt(ref), -i, wide) }
+
+// leafPlace returns where leaf[i] of the block stands, from 0 on.
+func leafPlace(ref uint32, i int) place { return placeOf(anchor(ref)+1, i, widthOf(ref)) }
 
 // child returns the place of the slot's child, and whether there is one.
 func (a *Arena) child(ref uint32, slot uint) (place, bool) {
-	have := a.mem[ref>>1+atChildBits]
+	have := a.kids(ref)
 	if have>>slot&1 == 0 {
 		return 0, false
 	}
 	return childPlace(ref, bits.OnesCount64(have&upto(slot))), true
 }
 
-// layout returns the words before the bitmaps, and those of the whole block.
-func layout(leaves, children int, skip bool) (before, total uint32) {
-	before = uint32(leaves)/2 + 1
-	total = before + 2 + uint32(children)/2 + 1
-	if skip {
-		total++
+// layout returns how many words a block has before its anchor, and from there on.
+func layout(leaves int, width uint32, children int, skip bool) (before, behind uint32) {
+	if children > 0 {
+		before = 1 + uint32(children+1)/2
 	}
-	return before, total
+	if skip {
+		before++
+	}
+	return before, 1 + (uint32(leaves)<<width+7)/8
+}
+
+// layout returns likewise what a block has.
+func (a *Arena) layout(ref uint32) (before, behind uint32) {
+	leaves := bits.OnesCount64(a.mem[anchor(ref)]&^1) + 1
+	return layout(leaves, widthOf(ref), bits.OnesCount64(a.kids(ref)), ref&flagSkip != 0)
 }
 
 // extent returns which words the block occupies.
 func (a *Arena) extent(ref uint32) extent {
-	h := ref >> 1
-	leaves := bits.OnesCount64(a.mem[h+atLeafBits])
-	children := bits.OnesCount64(a.mem[h+atChildBits])
-	before, total := layout(leaves, children, ref&flagSkip != 0)
-	return extent{h + 1 - before, class(total)}
+	before, behind := a.layout(ref)
+	return extent{anchor(ref) - before, class(before + behind)}
 }
 
 // node is a block taken apart, for the writer to change.
@@ -143,9 +189,9 @@ func (n *node) spread() {
 // read takes the block apart. Its skipped bits are the caller's.
 func (a *Arena) read(ref uint32, n *node) {
 	n.known = false
-	n.shadow = a.load(childPlace(ref, 0))
+	n.shadow = a.shadow.of(ref)
 	a.shadow.get(n.shadow, &n.set)
-	n.kids = a.mem[ref>>1+atChildBits]
+	n.kids = a.kids(ref)
 	n.nkids = bits.OnesCount64(n.kids)
 	for i := range n.nkids {
 		n.kid[i&63] = a.load(childPlace(ref, i+1))
@@ -183,69 +229,69 @@ func (n *node) link(slot uint, ref uint32) {
 // write puts the node into a fresh block, or returns 0 when the arena is full.
 func (a *Arena) write(n *node) uint32 {
 	n.spread()
-	before, total := layout(n.leaves, n.nkids, n.skip != 0)
-	start := a.alloc(class(total))
+	all := uint32(0)
+	for _, nh := range n.leaf[:n.leaves] {
+		all |= nh
+	}
+	width := width(all)
+	before, behind := layout(n.leaves, width, n.nkids, n.skip != 0)
+	start := a.alloc(class(before + behind))
 	if start == 0 {
 		return 0
 	}
-	h := start + before - 1
-	a.mem[h+atLeafBits] = n.starts
-	a.mem[h+atChildBits] = n.kids
-	last := uint32(0) // leaf[0]
-	for i := range n.leaves + 1 {
-		if i&1 == 0 {
-			a.mem[h-uint32(i)>>1] = uint64(last)
-		} else {
-			a.mem[h-uint32(i)>>1] |= uint64(n.leaf[i-1]) << 32
-		}
-		if i < 64 {
-			last = n.leaf[i]
-		}
-	}
-	ref := h << 1
-	at := h + atChildren
+	h := start + before
+	ref := h<<anchorAt | width<<widthAt
 	if n.skip != 0 {
-		a.mem[h+atSkip] = n.skip
+		a.mem[h-1] = n.skip
 		ref |= flagSkip
-		at++
 	}
-	last = n.shadow
-	for i := range n.nkids + 1 {
-		if i&1 == 0 {
-			a.mem[at+uint32(i)>>1] = uint64(last)
-		} else {
-			a.mem[at+uint32(i)>>1] |= uint64(n.kid[i-1]) << 32
-		}
-		if i < 64 {
-			last = n.kid[i]
+	if n.nkids > 0 {
+		ref |= flagKids
+		c := kidsAt(ref)
+		a.mem[c] = n.kids
+		for i := 0; i < n.nkids; i += 2 {
+			pair := uint64(n.kid[i]) << 32
+			if i+1 < n.nkids {
+				pair |= uint64(n.kid[i+1])
+			}
+			a.mem[c-1-uint32(i)/2] = pair
 		}
 	}
+	a.mem[h] = n.starts
+	each := 8 >> width // leaves a word
+	for i := 0; i < n.leaves; i += each {
+		word := uint64(0)
+		for k, nh := range n.leaf[i:min(i+each, n.leaves)] {
+			word |= uint64(nh) << (k * 8 << width)
+		}
+		a.mem[h+1+uint32(i/each)] = word
+	}
+	a.shadow.setOf(ref, n.shadow)
 	return ref
 }
 
 // clone copies a block with other skipped bits into a fresh one, or returns 0
 // when the arena is full. Both then name the same shadow.
 func (a *Arena) clone(ref uint32, skip uint64) uint32 {
-	h := ref >> 1
-	leaves := bits.OnesCount64(a.mem[h+atLeafBits])
-	children := bits.OnesCount64(a.mem[h+atChildBits])
-	before, total := layout(leaves, children, skip != 0)
-	start := a.alloc(class(total))
+	before, behind := a.layout(ref)
+	kids := before - ref&flagSkip
+	before = kids
+	if skip != 0 {
+		before++
+	}
+	start := a.alloc(class(before + behind))
 	if start == 0 {
 		return 0
 	}
-	copy(a.mem[start:start+before+2], a.mem[h+1-before:h+1+2])
-	to := start + before - 1
-	fresh := to << 1
-	at := to + atChildren
+	from, to := anchor(ref), start+before
+	fresh := to<<anchorAt | ref&^flagSkip&(1<<anchorAt-1)
 	if skip != 0 {
-		a.mem[to+atSkip] = skip
+		a.mem[to-1] = skip
 		fresh |= flagSkip
-		at++
 	}
-	words := uint32(children)/2 + 1
-	from := h + atChildren + ref&flagSkip
-	copy(a.mem[at:at+words], a.mem[from:from+words])
+	copy(a.mem[start:start+kids], a.mem[from-ref&flagSkip-kids:])
+	copy(a.mem[to:to+behind], a.mem[from:])
+	a.shadow.setOf(fresh, a.shadow.of(ref))
 	return fresh
 }
 
@@ -253,12 +299,11 @@ func (a *Arena) clone(ref uint32, skip uint64) uint32 {
 // its clone to.
 func (a *Arena) moved(p place, from, to uint32) (place, bool) {
 	e := a.extent(from)
-	word := uint32(p >> 1)
-	switch h := from >> 1; {
+	switch word := p.word(); {
 	case word < e.start || word >= e.start+e.words:
 		return 0, false
-	case word <= h:
-		return p - place(h)<<1 + place(to>>1)<<1, true
+	case word >= anchor(from):
+		return p - leafPlace(from, 0) + leafPlace(to, 0), true
 	}
-	return p - childPlace(from, 0) + childPlace(to, 0), true
+	return p - childPlace(from, 1) + childPlace(to, 1), true
 }

@@ -49,6 +49,15 @@ func check(a *Arena, tables ...*Table) error {
 	}
 	free := c.words
 	c.words = 0
+	for n, at := range a.rest {
+		for ; at != 0; at = uint32(a.mem[at]) {
+			c.add(at, uint32(n), "rest")
+		}
+	}
+	if rest := uint32(c.words); rest != a.scraps {
+		return fmt.Errorf("%d words are counted as rests, %d there", a.scraps, rest)
+	}
+	c.words = 0
 	a.limbo.Each(func(e extent) { c.add(e.start, e.words, "limbo") })
 	limbo := c.words
 	c.add(a.fresh.start, a.fresh.words, "fresh")
@@ -96,7 +105,7 @@ func (c *checker) root(r *root) error {
 	if r.bits > 0 {
 		c.add(r.slots, 1<<r.bits, "root")
 	}
-	if got := c.a.load(nextHopPlace(r.inner)); got != r.array[1] {
+	if got := c.a.load(r.innerNextHop()); got != r.array[1] {
 		return fmt.Errorf("record has default next hop %d, want %d", got, r.array[1])
 	}
 	count := 0
@@ -106,10 +115,10 @@ func (c *checker) root(r *root) error {
 		}
 	}
 	for s := range uint32(1) << r.bits {
-		if _, want := r.match(1<<r.bits | s); r.bits > 0 && c.a.load(nextHopPlace(r.slots+s)) != want {
-			return fmt.Errorf("slot %d has next hop %d, want %d", s, c.a.load(nextHopPlace(r.slots+s)), want)
+		if _, want := r.match(1<<r.bits | s); r.bits > 0 && c.a.load(r.nextHopPlace(s)) != want {
+			return fmt.Errorf("slot %d has next hop %d, want %d", s, c.a.load(r.nextHopPlace(s)), want)
 		}
-		n, err := c.block(c.a.load(referencePlace(r.slots+s)), r.bits)
+		n, err := c.block(c.a.load(r.referencePlace(s)), r.bits)
 		if err != nil {
 			return fmt.Errorf("slot %d: %w", s, err)
 		}
@@ -134,6 +143,11 @@ func (c *checker) block(ref uint32, depth uint) (int, error) {
 	if skip > 0 && path&(1<<(64-skip)-1) != 0 {
 		return 0, fmt.Errorf("block %d: path %#x is longer than %d bits", ref, path, skip)
 	}
+	if line := e.start / lineWords; e.words <= lineWords && (e.start+e.words-1)/lineWords != line {
+		return 0, fmt.Errorf("block %d of %d words lies in two lines", ref, e.words)
+	} else if e.words > lineWords && e.start%lineWords != 0 {
+		return 0, fmt.Errorf("block %d of %d words begins within a line", ref, e.words)
+	}
 	depth += skip
 	if depth >= 128 {
 		return 0, fmt.Errorf("block %d is at depth %d", ref, depth)
@@ -149,14 +163,10 @@ func (c *checker) block(ref uint32, depth uint) (int, error) {
 	c.shadows[n.shadow] = true
 	var leaf [64]uint32
 	starts, leaves := n.set.leaves(&leaf)
-	if got := c.a.mem[ref>>1+atLeafBits]; got != starts {
+	if got := c.a.mem[anchor(ref)]; got != starts {
 		return 0, fmt.Errorf("block %d: leaf bits %#x, want %#x", ref, got, starts)
 	}
-	for i := range leaves + 1 {
-		want := uint32(0)
-		if i > 0 {
-			want = leaf[i-1]
-		}
+	for i, want := range leaf[:leaves] {
 		if got := c.a.load(leafPlace(ref, i)); got != want {
 			return 0, fmt.Errorf("block %d: leaf %d is %d, want %d", ref, i, got, want)
 		}

@@ -78,7 +78,8 @@ func FuzzTable(f *testing.F) {
 				oracle.Delete(q)
 				err = remove(q)
 			} else {
-				nh := 1 + uint32(p.byte()&15)
+				b := p.byte()
+				nh := (1 + uint32(b&15)) << (b >> 6 * 8) // of every width
 				want[q] = nh
 				oracle.Insert(q, nh)
 				err = insert(q, nh)

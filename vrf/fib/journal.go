@@ -15,6 +15,7 @@ type writer struct {
 	news    []uint32 // fresh shadows
 	olds    []uint32 // shadows that go with the commit
 	hops    []hop    // single next hops to change in shadows
+	owners  []owner  // blocks that have another shadow, for undoing
 	direct  []direct // changes to a root's direct array, for undoing
 	added   int      // routes
 	removed int
@@ -32,6 +33,9 @@ type hop struct {
 	i   int
 	nh  uint32
 }
+
+// owner remembers a block's shadow.
+type owner struct{ ref, shadow uint32 }
 
 // direct remembers what stood in a root's array.
 type direct struct {
@@ -76,6 +80,9 @@ func (w *writer) abort() {
 		d := w.direct[i]
 		d.in[d.index] = d.old
 	}
+	for _, o := range w.owners {
+		w.a.shadow.setOf(o.ref, o.shadow)
+	}
 	for _, ref := range w.built {
 		w.a.giveBack(w.a.extent(ref))
 	}
@@ -97,6 +104,7 @@ func (w *writer) clear() {
 	w.news = trim(w.news)
 	w.olds = trim(w.olds)
 	w.hops = trim(w.hops)
+	w.owners = trim(w.owners)
 	w.direct = trim(w.direct)
 	w.added, w.removed = 0, 0
 }
@@ -120,10 +128,10 @@ func (w *writer) bury(ref uint32) {
 		return
 	}
 	w.kill(ref)
-	if shadow := w.a.load(childPlace(ref, 0)); shadow != 0 {
+	if shadow := w.a.shadow.of(ref); shadow != 0 {
 		w.olds = append(w.olds, shadow)
 	}
-	for i := range bits.OnesCount64(w.a.mem[ref>>1+atChildBits]) {
+	for i := range bits.OnesCount64(w.a.kids(ref)) {
 		w.bury(w.a.load(childPlace(ref, i+1)))
 	}
 }
@@ -135,7 +143,7 @@ func (w *writer) write(n *node, dirty bool) (uint32, error) {
 	}
 	ref := w.a.write(n)
 	if ref == 0 {
-		return 0, ErrFull
+		return 0, w.a.full()
 	}
 	w.built = append(w.built, ref)
 	return ref, nil
@@ -155,7 +163,7 @@ func (w *writer) reshadow(n *node) {
 func (w *writer) clone(ref uint32, skip uint64) (uint32, error) {
 	fresh := w.a.clone(ref, skip)
 	if fresh == 0 {
-		return 0, ErrFull
+		return 0, w.a.full()
 	}
 	w.built = append(w.built, fresh)
 	w.kill(ref)

@@ -10,87 +10,97 @@ func (t *Table) Lookup4(addr uint32) uint32 {
 	mem, rec := wordsOf(t.mem), uint64(t.rec)
 	key := uint64(addr) << 32
 	root := mem.load(rec + recordRoot)
-	slot := mem.load(root>>32 + key>>1>>((63-root)&63))
-	best := uint32(slot)
-	if best == 0 {
-		best = uint32(mem.load(rec + recordSlot))
+	slot := key >> 1 >> ((63 - root) & 63)
+	if nh := descend4(mem, mem.half(root>>31&^1+slot), key<<(root&63)); nh != 0 {
+		return nh
 	}
-	return descend4(mem, slot>>32, key<<(root&63), best)
+	return rootNextHop(mem, root, slot, rec+recordSlot)
+}
+
+// rootNextHop is the next hop of an address for which the blocks have none:
+// that of the slot of its root, or the default route's, which stands in the
+// record.
+func rootNextHop(mem words, root, slot, inner uint64) uint32 {
+	if nh := mem.half(root>>31&^1 + 1<<(root&63) + slot); nh != 0 {
+		return uint32(nh)
+	}
+	return uint32(mem.half(2*inner + 1))
+}
+
+// leaf returns the next hop that a block has for the slots whose bit after(slot)
+// is given.
+func leaf(mem words, ref, after uint64) uint32 {
+	h, width := ref>>anchorAt, ref>>widthAt&widthMask
+	at := uint64(bits.OnesCount64(mem.at(h)&after)) << width
+	return uint32(mem.load(h+1+at>>3) >> (at & 7 * 8) & (1<<(8<<width&63) - 1))
 }
 
 // descend4 goes on with a lookup from the block of a reference on: key is the
-// address left-aligned, less the bits before that block, and best what was found
-// there.
-func descend4(mem words, ref, key uint64, best uint32) uint32 {
-	for ref != 0 {
-		h := ref >> 1
+// address left-aligned, less the bits before that block.
+func descend4(mem words, ref, key uint64) (best uint32) {
+	for {
 		if ref&flagSkip != 0 {
-			skip := mem.at(h + atSkip)
+			skip := mem.at(ref>>anchorAt - 1)
 			n := skip & skipLen
 			if (key^skip)>>((64-n)&63) != 0 {
-				break
+				return best
 			}
 			key <<= n & 63
 		}
-		bit := key >> (64 - stride)
+		bit := key >> (64 - stride) & 63
 		key <<= stride
-		mask := uint64(2)<<(bit&63) - 1
-		kids := mem.at(h + atChildBits)
-		leaf := uint64(bits.OnesCount64(mem.at(h+atLeafBits) & mask))
-		nh := uint32(mem.load(h-leaf>>1) >> (leaf & 1 * 32))
-		if nh != 0 {
+		if nh := leaf(mem, ref, 2<<bit-2); nh != 0 {
 			best = nh
 		}
-		if kids>>(bit&63)&1 == 0 {
-			break
+		if ref&flagKids == 0 {
+			return best
 		}
-		kid := uint64(bits.OnesCount64(kids & mask))
-		ref = mem.load(h+atChildren+ref&flagSkip+kid>>1) >> (kid & 1 * 32) & 0xffffffff
+		c := ref>>anchorAt - 1 - ref&flagSkip
+		kids := mem.at(c)
+		if kids>>bit&1 == 0 {
+			return best
+		}
+		ref = mem.half(2*c - uint64(bits.OnesCount64(kids&(2<<bit-1))))
 	}
-	return best
 }
 
 // Lookup6 is Lookup4 for an IPv6 address, as two host-order integers.
 func (t *Table) Lookup6(hi, lo uint64) uint32 {
 	mem, rec := wordsOf(t.mem), uint64(t.rec)
 	root := mem.load(rec + recordRoot + 1)
-	slot := mem.load(root>>32 + hi>>1>>((63-root)&63))
-	best := uint32(slot)
-	if best == 0 {
-		best = uint32(mem.load(rec + recordSlot + 1))
+	slot, n := hi>>1>>((63-root)&63), root&63
+	if nh := descend6(mem, mem.half(root>>31&^1+slot), hi<<n|lo>>1>>(63-n), lo<<n); nh != 0 {
+		return nh
 	}
-	n := root & 63
-	return descend6(mem, slot>>32, hi<<n|lo>>1>>(63-n), lo<<n, best)
+	return rootNextHop(mem, root, slot, rec+recordSlot+1)
 }
 
 // descend6 is descend4 for IPv6.
-func descend6(mem words, ref, hi, lo uint64, best uint32) uint32 {
-	for ref != 0 {
-		h := ref >> 1
+func descend6(mem words, ref, hi, lo uint64) (best uint32) {
+	for {
 		if ref&flagSkip != 0 {
-			skip := mem.at(h + atSkip)
+			skip := mem.at(ref>>anchorAt - 1)
 			n := skip & skipLen
 			if (hi^skip)>>((64-n)&63) != 0 {
-				break
+				return best
 			}
 			hi = hi<<(n&63) | lo>>((64-n)&63)
 			lo <<= n & 63
 		}
-		bit := hi >> (64 - stride)
+		bit := hi >> (64 - stride) & 63
 		hi = hi<<stride | lo>>(64-stride)
 		lo <<= stride
-		mask := uint64(2)<<(bit&63) - 1
-		kids := mem.at(h + atChildBits)
-		leaf := uint64(bits.OnesCount64(mem.at(h+atLeafBits) & mask))
-		nh := uint32(mem.load(h-leaf>>1) >> (leaf & 1 * 32))
-		if nh != 0 {
+		if nh := leaf(mem, ref, 2<<bit-2); nh != 0 {
 			best = nh
 		}
-		if kids>>(bit&63)&1 == 0 {
-			break
+		if ref&flagKids == 0 {
+			return best
 		}
-		kid := uint64(bits.OnesCount64(kids & mask))
-		ref = mem.load(h+atChildren+ref&flagSkip+kid>>1) >> (kid & 1 * 32) & 0xffffffff
+		c := ref>>anchorAt - 1 - ref&flagSkip
+		kids := mem.at(c)
+		if kids>>bit&1 == 0 {
+			return best
+		}
+		ref = mem.half(2*c - uint64(bits.OnesCount64(kids&(2<<bit-1))))
 	}
-	return best
 }

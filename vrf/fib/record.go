@@ -50,7 +50,7 @@ func (a *Arena) Alloc(n int) (uint32, error) {
 	defer a.mu.Unlock()
 	at := a.alloc(class(uint32(n)))
 	if at == 0 {
-		return 0, ErrFull
+		return 0, a.full()
 	}
 	clear(a.mem[at : at+uint32(n)])
 	return at, nil

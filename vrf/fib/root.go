@@ -8,13 +8,14 @@ import "sync/atomic"
 //
 //	0, 1   root of family f: the offset of its slots in the upper half, in the
 //	       lower one how many bits of address select one: 0, 12 or 18
-//	2, 3   the slot of a root of 0 bits. Its next hop is that of the default
-//	       route, whatever root is in use
+//	2, 3   a root of 0 bits. Its next hop is that of the default route, whatever
+//	       root is in use
 //	4 - 7  zero
 //
-// A slot holds a next hop, of the longest prefix that ends in the root, in its
-// lower half, and a block's reference in the upper one: each is published on
-// its own.
+// A root is two arrays of 32-bit values: the references of blocks, and after them
+// the next hops, of the longest prefix that ends in the root; both by the slot.
+// They stand apart because few lookups come to the second one: those that find
+// nothing in blocks.
 const (
 	recordRoot  = 0
 	recordSlot  = 2
@@ -36,7 +37,7 @@ var rootSteps = [...]struct {
 type root struct {
 	word  uint32 // of the record's root word
 	inner uint32 // of the record's slot word
-	slots uint32 // of the slots in use
+	slots uint32 // of the root in use
 	bits  uint   // that select one
 	count int    // routes, the default one included
 	pause int    // transactions to go before the next attempt to change bits
@@ -45,11 +46,15 @@ type root struct {
 	array []uint32
 }
 
-func nextHopPlace(slot uint32) place   { return place(slot) << 1 }
-func referencePlace(slot uint32) place { return place(slot)<<1 | 1 }
+func (r *root) referencePlace(slot uint32) place { return placeOf(r.slots, int(slot), wide) }
+func (r *root) nextHopPlace(slot uint32) place   { return placeOf(r.slots, 1<<r.bits+int(slot), wide) }
 
-// slotOf returns the word of the slot that an address falls into.
-func (r *root) slotOf(hi uint64) uint32 { return r.slots + uint32(hi>>1>>(63-r.bits)) }
+// The same of the root of 0 bits that stands in the record.
+func (r *root) innerReference() place { return placeOf(r.inner, 0, wide) }
+func (r *root) innerNextHop() place   { return placeOf(r.inner, 1, wide) }
+
+// slotOf returns the slot that an address falls into.
+func (r *root) slotOf(hi uint64) uint32 { return uint32(hi >> 1 >> (63 - r.bits)) }
 
 // packed returns the record's root word.
 func (r *root) packed() uint64 { return uint64(r.slots)<<32 | uint64(r.bits) }
@@ -69,7 +74,7 @@ func (r *root) apply(w *writer, ch []change) error {
 		for n < len(ch) && r.slotOf(ch[n].hi) == slot {
 			n++
 		}
-		at := referencePlace(slot)
+		at := r.referencePlace(slot)
 		old := w.a.load(at)
 		fresh, err := w.apply(old, 0, r.bits, ch[:n], 0)
 		if err != nil {
@@ -100,7 +105,7 @@ func (r *root) set(w *writer, c change) {
 	r.array[index] = c.nh
 	if index == 1 {
 		// Not spread: a default route would own most of 262,144 slots.
-		w.store(nextHopPlace(r.inner), c.nh)
+		w.store(r.innerNextHop(), c.nh)
 		return
 	}
 	value := c.nh
@@ -124,7 +129,7 @@ func (r *root) match(index uint32) (uint32, uint32) {
 // spread gives value to the slots below index that no longer prefix covers.
 func (r *root) spread(w *writer, index, value uint32) {
 	if index>>r.bits != 0 {
-		w.store(nextHopPlace(r.slots+index-1<<r.bits), value)
+		w.store(r.nextHopPlace(index-1<<r.bits), value)
 		return
 	}
 	for _, below := range [2]uint32{2 * index, 2*index + 1} {
@@ -184,7 +189,7 @@ func (r *root) rebuild(w *writer, b uint) error {
 	var err error
 	if b > 0 {
 		if fresh.slots = a.alloc(1 << b); fresh.slots == 0 {
-			return ErrFull
+			return a.full()
 		}
 		clear(a.mem[fresh.slots : fresh.slots+1<<b])
 		err = fresh.apply(w, routes)
@@ -194,7 +199,7 @@ func (r *root) rebuild(w *writer, b uint) error {
 		// changed, and finds either tree here, but not none.
 		var top uint32
 		if top, err = w.apply(0, 0, 0, routes, 0); err == nil {
-			w.store(referencePlace(r.inner), top)
+			w.store(r.innerReference(), top)
 		}
 	}
 	if err != nil {
@@ -214,8 +219,8 @@ func (r *root) rebuild(w *writer, b uint) error {
 
 // bury notes that all that the family has in the arena will be unlinked.
 func (r *root) bury(w *writer) {
-	for slot := r.slots; slot < r.slots+1<<r.bits; slot++ {
-		w.bury(w.a.load(referencePlace(slot)))
+	for slot := range uint32(1) << r.bits {
+		w.bury(w.a.load(r.referencePlace(slot)))
 	}
 	if r.bits > 0 {
 		w.roots = append(w.roots, extent{r.slots, 1 << r.bits})

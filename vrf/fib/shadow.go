@@ -20,9 +20,38 @@ type shadow struct {
 	chunks [][]uint64
 	mark   uint32 // words from here on were never used
 	free   [maxShadow + 1]uint32
+	// owners has the entry of each block, by its anchor: one in two words, as no
+	// block is smaller.
+	owners []*[ownerChunk]uint32
+	held   int // of owners that are there
 }
 
-func (s *shadow) bytes() uint64 { return uint64(len(s.chunks)) * shadowChunk * 8 }
+// ownerChunk is how many owners stand together.
+const ownerChunk = 1 << 11
+
+func (s *shadow) bytes() uint64 {
+	return uint64(len(s.chunks))*shadowChunk*8 + uint64(s.held)*ownerChunk*4 + uint64(cap(s.owners))*8
+}
+
+// of returns the entry of a block.
+func (s *shadow) of(ref uint32) uint32 {
+	at := anchor(ref) / 2
+	return s.owners[at/ownerChunk][at%ownerChunk]
+}
+
+// setOf gives a block its entry.
+func (s *shadow) setOf(ref, entry uint32) {
+	at := anchor(ref) / 2
+	for int(at/ownerChunk) >= len(s.owners) {
+		s.owners = append(s.owners, nil)
+	}
+	chunk := &s.owners[at/ownerChunk]
+	if *chunk == nil {
+		*chunk = new([ownerChunk]uint32)
+		s.held++
+	}
+	(*chunk)[at%ownerChunk] = entry
+}
 
 // at returns the words from ref to the end of its chunk.
 func (s *shadow) at(ref uint32) []uint64 { return s.chunks[ref/shadowChunk][ref%shadowChunk:] }
@@ -175,12 +204,13 @@ func (p *prefixSet) remove(index uint) (old uint32) {
 	return old
 }
 
-// leaves spreads the prefixes over the 64 slots: a bit where a run of equal
-// next hops starts, and the runs' values. A first run without a next hop is
-// left out.
+// leaves spreads the prefixes over the 64 slots, as a block has them: a bit where
+// another run of equal next hops starts, one in slot 0 if the first has one, and
+// the runs' values, one at least.
 func (p *prefixSet) leaves(value *[64]uint32) (starts uint64, n int) {
 	if p.n == 0 {
-		return 0, 0
+		value[0] = 0
+		return 0, 1
 	}
 	var slot [64]uint32
 	i := 0
@@ -195,18 +225,20 @@ func (p *prefixSet) leaves(value *[64]uint32) (starts uint64, n int) {
 			i++
 		}
 	}
-	last := uint32(0)
+	last := slot[0]
 	for s, nh := range slot {
-		// Without a branch, as nobody can predict it: the value stays if a run
-		// starts here, and else the next one overwrites it.
+		// Without a branch, as nobody can predict it.
 		run := uint64(0)
 		if nh != last {
 			run = 1
 		}
 		starts |= run << s
-		value[n&63] = nh
 		n += int(run)
+		value[n&63] = nh
 		last = nh
 	}
-	return starts, n
+	if value[0] != 0 {
+		starts |= 1
+	}
+	return starts, n + 1
 }

@@ -32,7 +32,7 @@ func (a *Arena) NewTable() (*Table, error) {
 	defer a.mu.Unlock()
 	rec := a.alloc(recordWords)
 	if rec == 0 {
-		return nil, ErrFull
+		return nil, a.full()
 	}
 	t := &Table{mem: a.mem, rec: rec, a: a}
 	clear(a.mem[rec : rec+recordWords])
@@ -268,8 +268,8 @@ func (t *Table) Close() {
 		r := &t.family[f]
 		r.bury(w)
 		// A root of 0 bits and nothing in its slot.
-		w.store(nextHopPlace(r.inner), 0)
-		w.store(referencePlace(r.inner), 0)
+		w.store(r.innerNextHop(), 0)
+		w.store(r.innerReference(), 0)
 		r.slots, r.bits = r.inner, 0
 	}
 	w.publish()

@@ -210,14 +210,15 @@ func TestRandomChanges(t *testing.T) {
 			}
 			want := naive{}
 			var known []netip.Prefix
+			ids := [...]uint32{0, 1, 2, 3, 255, 256, 65535, 65536, 1<<32 - 1} // 0 deletes
 			one := func() (netip.Prefix, uint32) {
 				if len(known) > 0 && rnd.IntN(2) == 0 {
 					p := known[rnd.IntN(len(known))]
-					return p, uint32(rnd.IntN(4)) // 0 deletes
+					return p, ids[rnd.IntN(4+rnd.IntN(6))]
 				}
 				p := fibtest.RandomPrefix(rnd, rnd.IntN(2) == 0)
 				known = append(known, p)
-				return p, uint32(1 + rnd.IntN(3))
+				return p, ids[1+rnd.IntN(3+rnd.IntN(6))]
 			}
 			for step := range 300 {
 				if rnd.IntN(3) > 0 {

@@ -19,7 +19,7 @@ func (r *root) walk(a *Arena, yield func(change) bool) bool {
 				return false
 			}
 		}
-		if !a.walk(a.load(referencePlace(r.slots+s)), change{hi: hi}, r.bits, yield) {
+		if !a.walk(a.load(r.referencePlace(s)), change{hi: hi}, r.bits, yield) {
 			return false
 		}
 	}
@@ -36,7 +36,7 @@ func (a *Arena) walk(ref uint32, c change, depth uint, yield func(change) bool) 
 	c = c.with(depth, path)
 	depth += n
 	var set prefixSet
-	a.shadow.get(a.load(childPlace(ref, 0)), &set)
+	a.shadow.get(a.shadow.of(ref), &set)
 	for slot := range uint(64) {
 		at := c.with(depth, uint64(slot)<<(64-stride))
 		first := stride - min(stride-1, uint(bits.TrailingZeros(slot)))
@@ -66,7 +66,7 @@ func (r *root) find(a *Arena, addr change, limit uint) (length uint, nh uint32, 
 		length, nh, ok = uint(bits.Len32(index))-1, v, true
 	}
 	depth := r.bits
-	for ref := a.load(referencePlace(r.slotOf(addr.hi))); ref != 0 && depth < limit; {
+	for ref := a.load(r.referencePlace(r.slotOf(addr.hi))); ref != 0 && depth < limit; {
 		path, n := a.skip(ref)
 		if n > 0 && (addr.window(depth)^path)>>(64-n) != 0 {
 			break
@@ -76,7 +76,7 @@ func (r *root) find(a *Arena, addr change, limit uint) (length uint, nh uint32, 
 			break
 		}
 		var set prefixSet
-		a.shadow.get(a.load(childPlace(ref, 0)), &set)
+		a.shadow.get(a.shadow.of(ref), &set)
 		slot := addr.slot(depth)
 		index := uint(64) | slot
 		if limit < depth+stride {

@@ -22,3 +22,8 @@ func (w words) at(i uint64) uint64 { return *(*uint64)(unsafe.Add(w.base, i*8)) 
 func (w words) load(i uint64) uint64 {
 	return atomic.LoadUint64((*uint64)(unsafe.Add(w.base, i*8)))
 }
+
+// half reads a 32-bit value that may change, at an offset that counts those.
+func (w words) half(i uint64) uint64 {
+	return uint64(atomic.LoadUint32((*uint32)(unsafe.Add(w.base, i*4))))
+}

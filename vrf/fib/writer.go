@@ -237,8 +237,8 @@ func (w *writer) finish(nd *node, dirty bool, mark int) (uint32, error) {
 // there, when that is the whole of one run of leaves and stays different from
 // its neighbours. It says whether it did.
 func (w *writer) nextHop(ref uint32, c *change, base uint) bool {
-	shadow := w.a.load(childPlace(ref, 0))
-	if shadow == 0 || c.nh == 0 || uint(c.length) > base+stride {
+	shadow := w.a.shadow.of(ref)
+	if shadow == 0 || c.nh == 0 || uint(c.length) > base+stride || c.nh > widest(widthOf(ref)) {
 		return false
 	}
 	index := prefixIndex(c.slot(base), uint(c.length)-base)
@@ -250,17 +250,17 @@ func (w *writer) nextHop(ref uint32, c *change, base uint) bool {
 		return true
 	}
 	first, n := slots(index)
-	starts := w.a.mem[ref>>1+atLeafBits]
+	starts := w.a.mem[anchor(ref)]
 	// The run starts with the prefix, and the next one right after it.
 	inside := starts >> first & (1<<n - 1)
-	if after := first + n; inside != 1 || after < 64 && starts>>after&1 == 0 {
+	if next := first + n; inside != 1 || next < 64 && starts>>next&1 == 0 {
 		return false
 	}
-	leaf := bits.OnesCount64(starts & upto(first))
-	if w.a.load(leafPlace(ref, leaf-1)) == c.nh {
+	leaf := bits.OnesCount64(starts & after(first))
+	if leaf > 0 && w.a.load(leafPlace(ref, leaf-1)) == c.nh {
 		return false
 	}
-	if leaf < bits.OnesCount64(starts) && w.a.load(leafPlace(ref, leaf+1)) == c.nh {
+	if leaf < bits.OnesCount64(starts&^1) && w.a.load(leafPlace(ref, leaf+1)) == c.nh {
 		return false
 	}
 	w.store(leafPlace(ref, leaf), c.nh)
@@ -272,23 +272,24 @@ func (w *writer) nextHop(ref uint32, c *change, base uint) bool {
 // leaves and gives at most one of them another next hop, by storing that.
 func (w *writer) inPlace(ref uint32, nd *node) bool {
 	nd.spread()
-	if nd.starts != w.a.mem[ref>>1+atLeafBits] || nd.set.n == 0 {
+	if nd.starts != w.a.mem[anchor(ref)] || nd.set.n == 0 {
 		return false
 	}
-	differs := 0
-	for i := 1; i <= nd.leaves; i++ {
-		if w.a.load(leafPlace(ref, i)) == nd.leaf[i-1] {
+	differs := -1
+	for i, nh := range nd.leaf[:nd.leaves] {
+		if w.a.load(leafPlace(ref, i)) == nh {
 			continue
 		}
-		if differs != 0 {
+		if differs >= 0 || nh > widest(widthOf(ref)) {
 			return false
 		}
 		differs = i
 	}
-	if differs != 0 {
-		w.store(leafPlace(ref, differs), nd.leaf[differs-1])
+	if differs >= 0 {
+		w.store(leafPlace(ref, differs), nd.leaf[differs])
 	}
+	w.owners = append(w.owners, owner{ref, nd.shadow})
 	w.reshadow(nd)
-	w.store(childPlace(ref, 0), nd.shadow)
+	w.a.shadow.setOf(ref, nd.shadow)
 	return true
 }

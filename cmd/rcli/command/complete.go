@@ -272,7 +272,13 @@ func (r *reader) expectPath(ctx context.Context, env *Env, c *Completion) {
 		c.Candidates = append(c.Candidates, pathCandidates(ctx, env, c.Prefix, view)...)
 		return
 	}
-	if n := w.Leaf(); n != nil {
+	if n := w.Leaf(); n != nil && n.Secret() {
+		c.Candidates = append(c.Candidates,
+			Candidate{Text: "<Enter>", Help: "it is asked for, and not shown", Place: true},
+			Candidate{Text: "<@FILE>", Help: "it stands in the first line of a file; @- in that of standard input", Place: true},
+			Candidate{Text: n.Type.Place(), Help: "its hash (" + n.ValueHelp() + ")", Place: true})
+		return
+	} else if n != nil {
 		c.add(names(n.Type.Names(), c.Prefix))
 		c.add(leafValues(ctx, env, n, w.At(), c.Prefix))
 		if place := n.Type.Place(); place != "" {

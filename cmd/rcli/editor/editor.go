@@ -78,6 +78,7 @@ type Editor struct {
 	search *search
 	vi     viState
 	helped bool // the last key was '?'
+	hidden bool // nothing of it is shown
 	last   action
 }
 
@@ -136,15 +137,30 @@ func (e *Editor) History() []string { return slices.Clone(e.opt.History.lines) }
 // whenever it is drawn. It fails with ErrInterrupt at Ctrl-C, with io.EOF at Ctrl-D in
 // an empty line, at the terminal's end and when ctx ends.
 func (e *Editor) ReadLine(ctx context.Context, prompt func() string) (string, error) {
-	return e.read(ctx, prompt, true)
+	return e.read(ctx, prompt, asCommand)
 }
 
 // Ask is ReadLine for an answer: neither completion nor history.
 func (e *Editor) Ask(ctx context.Context, prompt func() string) (string, error) {
-	return e.read(ctx, prompt, false)
+	return e.read(ctx, prompt, asAnswer)
 }
 
-func (e *Editor) read(ctx context.Context, prompt func() string, command bool) (_ string, err error) {
+// Secret is Ask without showing what is typed.
+func (e *Editor) Secret(ctx context.Context, prompt func() string) (string, error) {
+	return e.read(ctx, prompt, asSecret)
+}
+
+// purpose is what a line is read for.
+type purpose uint8
+
+const (
+	asCommand purpose = iota
+	asAnswer
+	asSecret
+)
+
+func (e *Editor) read(ctx context.Context, prompt func() string, what purpose) (_ string, err error) {
+	command := what == asCommand
 	old, err := term.MakeRaw(int(e.opt.In.Fd()))
 	if err != nil {
 		return "", err
@@ -162,6 +178,12 @@ func (e *Editor) read(ctx context.Context, prompt func() string, command bool) (
 		defer func() { e.opt.Complete, e.opt.Help = complete, help }()
 	}
 	e.begin(ctx, prompt, command)
+	if e.hidden = what == asSecret; e.hidden {
+		// What is cut out of a secret can't be yanked into a line that is shown.
+		kept := e.kill
+		e.kill = ring{}
+		defer func() { e.kill, e.line = kept, buffer{} }()
+	}
 	e.write(pasteOn)
 	defer e.write(pasteOff)
 	e.draw()
@@ -281,7 +303,9 @@ func (e *Editor) press(k Key) (done bool, err error) {
 		e.line.Insert(" ")
 		return false, nil
 	case Key{Code: 'r', Ctrl: true}:
-		e.beginSearch()
+		if !e.hidden {
+			e.beginSearch()
+		}
 		return false, nil
 	case Key{Code: Escape}:
 		if e.opt.Vi {

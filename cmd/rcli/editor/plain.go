@@ -93,6 +93,35 @@ func (p *Plain) Ask(ctx context.Context, prompt func() string) (string, error) {
 	return p.ReadLine(ctx, prompt)
 }
 
+// Secret is ReadLine without showing what is typed, as far as the terminal does that.
+func (p *Plain) Secret(ctx context.Context, prompt func() string) (_ string, err error) {
+	show, err := silence(p.tty.fd)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, show()) }()
+	line, err := p.ReadLine(ctx, prompt)
+	if err == nil && term.IsTerminal(p.tty.fd) {
+		_, err = io.WriteString(p.out, "\n") // in place of the one that was typed
+	}
+	return line, err
+}
+
+// silence has a terminal show nothing of what is typed, until show is called. Of what
+// is no terminal nothing is shown anyway.
+func silence(fd int) (show func() error, err error) {
+	old, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return func() error { return nil }, nil //nolint:nilerr // it is no terminal
+	}
+	quiet := *old
+	quiet.Lflag &^= unix.ECHO
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &quiet); err != nil {
+		return nil, fmt.Errorf("terminal: %w", err)
+	}
+	return func() error { return unix.IoctlSetTermios(fd, unix.TCSETS, old) }, nil
+}
+
 // more waits for input, or to be woken.
 func (p *Plain) more(ctx context.Context) error {
 	if p.tty.ended.Load() || ctx.Err() != nil {

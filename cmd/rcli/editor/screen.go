@@ -36,9 +36,13 @@ func (e *Editor) draw() {
 	b.WriteString("\r\x1b[J")
 	p := pen{out: &b, width: width}
 	p.text(prompt)
-	p.text(visible(e.line.Before()))
+	if !e.hidden {
+		p.text(visible(e.line.Before()))
+	}
 	row, column := p.place()
-	p.text(visible(e.line.After()))
+	if !e.hidden {
+		p.text(visible(e.line.After()))
+	}
 	p.settle()
 	if e.menu.open {
 		e.drawMenu(&p, width, max(1, height-p.row-2))

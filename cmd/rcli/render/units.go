@@ -48,7 +48,7 @@ func Duration(d time.Duration) string {
 	if d < 0 {
 		return "-" + Duration(-d)
 	}
-	if d < time.Second {
+	if d > 0 && d < time.Second {
 		return d.Round(time.Millisecond).String()
 	}
 	s := int64(d / time.Second)

@@ -116,6 +116,9 @@ func build(e *yang.Entry, parent *Node, config bool) *Node {
 		n.Kind = List
 		n.Ordered = e.ListAttr != nil && e.ListAttr.OrderedByUser
 	}
+	if e.ListAttr != nil && e.ListAttr.MinElements > 0 {
+		n.Mandatory = true
+	}
 	if e.Type != nil {
 		n.Type = newType(e.Type)
 		n.Units = cmp.Or(n.Units, e.Type.Units)
@@ -136,12 +139,7 @@ func build(e *yang.Entry, parent *Node, config bool) *Node {
 			}
 		}
 	}
-	for name, child := range e.Dir {
-		c := build(child, n, n.Config)
-		c.Name = name
-		n.children = append(n.children, c)
-		n.index[name] = c
-	}
+	n.take(e, false)
 	slices.SortFunc(n.children, func(a, b *Node) int { return strings.Compare(a.Name, b.Name) })
 	for _, k := range strings.Fields(e.Key) {
 		if key := n.index[k]; key != nil {
@@ -155,6 +153,23 @@ func build(e *yang.Entry, parent *Node, config bool) *Node {
 		}
 	}
 	return n
+}
+
+// take makes the nodes below an entry. A choice and its cases are no nodes: what they
+// have stands in their place; of a mandatory choice each of it has to be there as long
+// as nothing else of it is.
+func (n *Node) take(e *yang.Entry, mandatory bool) {
+	for name, child := range e.Dir {
+		if child.IsChoice() || child.IsCase() {
+			n.take(child, mandatory || child.Mandatory == yang.TSTrue)
+			continue
+		}
+		c := build(child, n, n.Config)
+		c.Name = name
+		c.Mandatory = c.Mandatory || mandatory
+		n.children = append(n.children, c)
+		n.index[name] = c
+	}
 }
 
 // resolve gives leafrefs the type of what they point to: a key its copy's, with
@@ -294,4 +309,24 @@ func Find(path string) (*Node, error) {
 		return nil, fmt.Errorf("%s: the model has no such node", path)
 	}
 	return n, nil
+}
+
+// Secret reports whether n is a leaf whose value nobody is shown. What is set is a hash,
+// which is made of what a person types.
+func (n *Node) Secret() bool { return n.Kind == Leaf && n.Type != nil && n.Type.secret() }
+
+// Secrets are the names of the leaves of the configuration that hold secrets.
+func Secrets() []string {
+	var names []string
+	var find func(n *Node)
+	find = func(n *Node) {
+		if n.Secret() && n.Config && !slices.Contains(names, n.Name) {
+			names = append(names, n.Name)
+		}
+		for _, c := range n.children {
+			find(c)
+		}
+	}
+	find(Root())
+	return names
 }

@@ -64,6 +64,9 @@ func (t *Type) Names() []string {
 	return names
 }
 
+// secret reports whether values are kept from whoever reads them.
+func (t *Type) secret() bool { return t.Name == "crypt-hash" }
+
 // Numeric reports whether values are numbers.
 func (t *Type) Numeric() bool { return t.kind >= yang.Yint8 && t.kind <= yang.Yuint64 }
 

@@ -188,6 +188,13 @@ func (w *Walker) value(word string, quoted bool) error {
 		values = strings.Fields(strings.Trim(word, "[]"))
 	}
 	for i, v := range values {
+		if n.Secret() {
+			// What was typed is perhaps the secret itself: no message repeats it.
+			if !strings.HasPrefix(v, "@") && n.Type.Check(v) != nil {
+				return &WordError{Msg: n.Name + ": that is no hash of a password: end the line before it, and the password is asked for; or give @FILE"}
+			}
+			continue
+		}
 		full, err := n.Type.expand(v, quoted)
 		if err != nil {
 			return &WordError{Msg: fmt.Sprintf("%s: %v", n.Name, err), Names: n.Type.Names()}
@@ -229,7 +236,7 @@ func (w *Walker) finish() {
 // several of sibling leaves.
 func (w *Walker) End() ([]Statement, error) {
 	if w.leaf {
-		if len(w.vals) == 0 {
+		if len(w.vals) == 0 && !w.at.Node.Secret() {
 			return nil, &WordError{Msg: fmt.Sprintf("%s wants a value: %s", w.at.Node.Name, w.at.Node.ValueHelp())}
 		}
 		w.finish()

@@ -118,7 +118,7 @@ func (c *Candidate) use() error {
 func (c *Candidate) lay() error {
 	c.s.resident = c
 	c.seen = make(map[string]bool)
-	if errs := c.s.schema.Patch(c.s.candidate, c.delta, false, c.touch); len(errs) > 0 {
+	if errs := c.s.schema.Editor(c.s.candidate, c.touch).Spare(c.s.running).Patch(c.delta, false); len(errs) > 0 {
 		c.clear()
 		return fmt.Errorf("candidate %s can't be laid over the running configuration any more: discard there: %w", c.id, errs[0])
 	}
@@ -135,7 +135,7 @@ func (c *Candidate) lay() error {
 }
 
 func (c *Candidate) replay(ops []tree.Op) error {
-	e := c.s.schema.Editor(c.s.candidate, c.touch)
+	e := c.s.schema.Editor(c.s.candidate, c.touch).Spare(c.s.running)
 	var rejected Rejected
 	for i, op := range ops {
 		for _, err := range e.Apply(op) {
@@ -159,7 +159,7 @@ func (c *Candidate) touch(p tree.Path) {
 // clear makes the tree for edits equal to running again.
 func (c *Candidate) clear() {
 	for _, p := range c.touched {
-		c.s.schema.Copy(c.s.candidate, c.s.running, p)
+		c.s.schema.Share(c.s.candidate, c.s.running, p)
 	}
 	c.seen, c.touched = nil, nil
 	c.s.resident = nil
@@ -455,7 +455,7 @@ func (c *Candidate) discard(ctx context.Context, p tree.Path) error {
 		}
 	}
 	c.touch(p)
-	c.s.schema.Copy(c.s.candidate, c.s.running, p)
+	c.s.schema.Share(c.s.candidate, c.s.running, p)
 	c.take()
 	c.edited = c.s.opt.clock.now().UTC()
 	return nil

@@ -71,7 +71,7 @@ func (t *tx) patchBack(deltas []tree.Delta) []Violation {
 		if v := t.patch(d, true); len(v) == 0 && len(refused) == 0 {
 			continue
 		}
-		err := t.s.schema.Salvage(t.s.candidate, d, true, t.touch,
+		err := t.s.schema.Editor(t.s.candidate, t.touch).Spare(t.s.running).Salvage(d, true,
 			func(l tree.Leftover) { refused[l.Path.String()] = l }, func(p tree.Path) { delete(refused, p.String()) })
 		if err != nil {
 			return []Violation{{Op: -1, Kind: tree.Malformed, Err: err}}

@@ -149,7 +149,7 @@ func (l *loader) replay(r *journal.Record) error {
 // start compiles what l has loaded and puts it in place.
 func (s *Store) start(ctx context.Context, l *loader) error {
 	s.compiled = models.NewCompiled()
-	change, broken := s.compiled.Update(s.candidate, models.AllObjects(s.candidate))
+	change, broken := s.compiled.Load(s.candidate)
 	if len(broken) > 0 || len(l.refused) > 0 {
 		var err error
 		if change, err = s.leaveOut(l.refused, broken); err != nil {
@@ -160,7 +160,7 @@ func (s *Store) start(ctx context.Context, l *loader) error {
 		return fmt.Errorf("stored configuration, commit %d: %w", s.last.Number, err)
 	}
 	s.running = &gen.Device{}
-	s.schema.Copy(s.running, s.candidate, nil)
+	s.schema.Share(s.running, s.candidate, nil)
 	if l.pending != nil {
 		s.resume(ctx, l.pending)
 	}

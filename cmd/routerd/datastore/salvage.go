@@ -34,7 +34,7 @@ const toldLeftOut = 100
 // salvage is what replay does with a delta that is refused, or that may settle what was
 // refused before.
 func (l *loader) salvage(d tree.Delta) error {
-	err := l.schema.Salvage(l.candidate, d, false, func(tree.Path) {}, l.refuse, func(p tree.Path) {
+	err := l.schema.Editor(l.candidate, func(tree.Path) {}).Salvage(d, false, l.refuse, func(p tree.Path) {
 		if len(l.refused) > 0 {
 			delete(l.refused, p.String())
 		}
@@ -78,7 +78,7 @@ func (s *Store) leaveOut(refused map[string]tree.Leftover, broken []models.PathE
 			}
 		}
 		o.prune()
-		change, broken = s.compiled.Update(s.candidate, models.AllObjects(s.candidate))
+		change, broken = s.compiled.Load(s.candidate)
 	}
 	delta := s.schema.Compare(stored, s.candidate).Without(lost)
 	s.keepLeftOut(refused, delta)

@@ -56,7 +56,7 @@ type tx struct {
 	seen    map[string]bool
 	apart   []tree.Path     // the touched paths that lie at or below no other one; known once edited
 	compare chan tree.Delta // gets the delta, where that is made beside the validation
-	objects map[models.Object]bool
+	objects []models.Object // in no order, some more than once
 }
 
 // compareAside is from how many touched subtrees on another goroutine makes the delta:
@@ -64,7 +64,7 @@ type tx struct {
 const compareAside = 64
 
 func newTx(s *Store) *tx {
-	return &tx{s: s, seen: make(map[string]bool), objects: make(map[models.Object]bool)}
+	return &tx{s: s, seen: make(map[string]bool)}
 }
 
 // touch notes a subtree that changes.
@@ -81,16 +81,14 @@ func (t *tx) touch(p tree.Path) {
 // running is as the candidate was.
 func (t *tx) addObjects(p tree.Path) {
 	for _, dev := range []*gen.Device{t.s.running, t.s.candidate} {
-		for _, o := range models.Objects(dev, &gnmi.Path{Elem: p}) {
-			t.objects[o] = true
-		}
+		t.objects = models.AppendObjects(t.objects, dev, &gnmi.Path{Elem: p})
 	}
 }
 
 // apply applies operations to the candidate.
 func (t *tx) apply(ops []tree.Op) []Violation {
 	var list []Violation
-	e := t.s.schema.Editor(t.s.candidate, t.touch)
+	e := t.s.schema.Editor(t.s.candidate, t.touch).Spare(t.s.running)
 	for i, op := range ops {
 		for _, err := range e.Apply(op) {
 			list = append(list, Violation{Op: i, Kind: err.Kind, Path: err.Path, Err: err.Err})
@@ -102,7 +100,7 @@ func (t *tx) apply(ops []tree.Op) []Violation {
 // patch applies a delta to the candidate.
 func (t *tx) patch(d tree.Delta, backward bool) []Violation {
 	var list []Violation
-	for _, err := range t.s.schema.Patch(t.s.candidate, d, backward, t.touch) {
+	for _, err := range t.s.schema.Editor(t.s.candidate, t.touch).Spare(t.s.running).Patch(d, backward) {
 		list = append(list, Violation{Op: -1, Kind: err.Kind, Path: err.Path, Err: err.Err})
 	}
 	return list
@@ -182,12 +180,8 @@ func (t *tx) prepare(ctx context.Context, edit func(*tx) []Violation) (_ models.
 // second result is nil, or what rules that breaks.
 func (t *tx) compile() (models.Change, *Rejected) {
 	var rejected Rejected
-	objects := make([]models.Object, 0, len(t.objects))
-	for o := range t.objects {
-		objects = append(objects, o)
-	}
-	slices.SortFunc(objects, models.Object.Compare)
-	change, broken := t.s.compiled.Update(t.s.candidate, objects)
+	t.objects = models.SortObjects(t.objects)
+	change, broken := t.s.compiled.Update(t.s.candidate, t.objects)
 	for _, b := range broken {
 		rejected.Violations = append(rejected.Violations, Violation{Op: -1, Kind: tree.Invalid, Path: b.Path, Rule: b.Rule, Err: b.Err})
 	}
@@ -200,7 +194,7 @@ func (t *tx) compile() (models.Change, *Rejected) {
 // undo makes the candidate equal to running again.
 func (t *tx) undo() {
 	for _, p := range t.touched {
-		t.s.schema.Copy(t.s.candidate, t.s.running, p)
+		t.s.schema.Share(t.s.candidate, t.s.running, p)
 	}
 }
 
@@ -209,7 +203,7 @@ func (t *tx) publish(c Commit) {
 	t.s.view.Lock()
 	defer t.s.view.Unlock()
 	for _, p := range t.touched {
-		t.s.schema.Copy(t.s.running, t.s.candidate, p)
+		t.s.schema.Share(t.s.running, t.s.candidate, p)
 	}
 	t.s.last = c
 }

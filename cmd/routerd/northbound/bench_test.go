@@ -135,7 +135,7 @@ func BenchmarkRememberRoutes(b *testing.B) {
 	v := str("a value")
 	for b.Loop() {
 		s := &seen{}
-		s.begin()
+		s.begin(false)
 		for i := range routes {
 			route := tree.Path{keyed("instance", "name", "default"), keyed("rib", "afi", "inet"),
 				keyed("route", "prefix", fmt.Sprintf("10.%d.%d.0/24", i>>8, i&255))}
@@ -169,7 +169,7 @@ func BenchmarkSample10000Units(b *testing.B) {
 			before := bed.server.Stats().Updates
 			for b.Loop() {
 				for _, sub := range list {
-					if err := c.sample(sub, nil, false, 0); err != nil {
+					if err := c.sample(sub, 0, nil); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -42,7 +42,7 @@ func (d *dirty) end(e datastore.Event) {
 // syncDone tells the client that what the commits changed has been sent.
 func (c *stream) syncDone(ends []boundary) error {
 	for _, b := range ends {
-		err := c.send(&gnmi.SubscribeResponse{Extension: []*gnmi_ext.Extension{{Ext: &gnmi_ext.Extension_ConfigSubscription{
+		err := c.out.Send(&gnmi.SubscribeResponse{Extension: []*gnmi_ext.Extension{{Ext: &gnmi_ext.Extension_ConfigSubscription{
 			ConfigSubscription: &gnmi_ext.ConfigSubscription{Action: &gnmi_ext.ConfigSubscription_SyncDone{
 				SyncDone: &gnmi_ext.ConfigSubscriptionSyncDone{CommitConfirmId: b.id, ServerCommitId: strconv.FormatUint(b.number, 10), Done: true}}}}}}})
 		if err != nil {
@@ -50,15 +50,4 @@ func (c *stream) syncDone(ends []boundary) error {
 		}
 	}
 	return nil
-}
-
-// hasOnChange reports whether a subscription sends on change: only then has a
-// commit's end a meaning.
-func (c *stream) hasOnChange() bool {
-	for _, s := range c.subs {
-		if s.onChange {
-			return true
-		}
-	}
-	return false
 }

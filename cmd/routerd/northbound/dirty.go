@@ -19,9 +19,9 @@ type mark struct {
 	times uint32
 }
 
-// A dirty set holds the subtrees that changed since a stream last looked. What
-// changes again while its reader is slow is counted, not stored: the set is bounded by
-// what there is. Only adding and taking are concurrent.
+// A dirty set holds the subtrees that changed since a feed last looked. What
+// changes again meanwhile is counted, not stored. A feed waits for nobody, so that the set
+// stays small. Only adding and taking are concurrent.
 type dirty struct {
 	mu    sync.Mutex
 	marks map[string]*mark
@@ -50,6 +50,11 @@ func (d *dirty) add(now time.Time, paths ...tree.Path) {
 		m.times++
 	}
 	d.mu.Unlock()
+	d.again()
+}
+
+// again wakes the reader.
+func (d *dirty) again() {
 	select {
 	case d.wake <- struct{}{}:
 	default:

@@ -113,13 +113,10 @@ func hasAtomic(n *tree.Node) bool {
 }
 
 // sampleEncoded is sample, by an encoder.
-func (c *stream) sampleEncoded(sub *subscription, mem *seen, onlyNews bool, duplicates uint32) error {
+func (c *stream) sampleEncoded(sub *subscription, duplicates uint32, pick func(tree.LeafValue, []byte) (bool, error)) error {
 	w, err := c.encoder(sub.origin, c.now().UnixNano(), duplicates)
 	if err != nil {
 		return failf(codes.Internal, "prefix: %v", err)
-	}
-	if mem != nil {
-		mem.begin()
 	}
 	err = c.eachOf(sub, sub.pattern, func(l tree.LeafValue) error {
 		v, err := c.appendValue(w.value[:0], l)
@@ -127,17 +124,15 @@ func (c *stream) sampleEncoded(sub *subscription, mem *seen, onlyNews bool, dupl
 			return failf(codes.Internal, "path %s: %v", l.Path, err)
 		}
 		w.value = v
-		if mem != nil && !mem.noteEncoded(l.Path, v) && onlyNews {
-			return nil
+		if pick != nil {
+			if wanted, err := pick(l, v); err != nil || !wanted {
+				return err
+			}
 		}
 		return w.update(l.Path, v)
 	})
 	if err != nil {
 		return err
-	}
-	if mem != nil && !sub.onChange {
-		// A sampled leaf that is gone is only forgotten: samples have no deletes.
-		mem.sweep(nil, false)
 	}
 	return w.flush()
 }
@@ -269,8 +264,6 @@ func (w *encoder) flush() error {
 	if w.n == 0 {
 		return nil
 	}
-	w.c.calls.updates.Add(uint64(w.n))
-	w.c.calls.coalesced.Add(uint64(w.duplicates))
 	size := len(w.head) + len(w.updates)
 	// The message is grpc's once it is handed over.
 	b := make([]byte, 0, size+8)
@@ -278,8 +271,9 @@ func (w *encoder) flush() error {
 	b = protowire.AppendVarint(b, uint64(size))
 	b = append(b, w.head...)
 	b = append(b, w.updates...)
+	n := w.n
 	w.updates, w.n = w.updates[:0], 0
-	return w.c.out.SendMsg(written(b))
+	return w.c.deliver(outgoing{b: b, updates: n, duplicates: w.duplicates})
 }
 
 // written is a SubscribeResponse that is protobuf already.

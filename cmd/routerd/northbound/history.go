@@ -234,16 +234,17 @@ func (c *stream) sendLook(l look, mem *seen, stamp time.Time) error {
 	if mem == nil {
 		mem = &seen{}
 	}
-	mem.begin()
+	mem.begin(true)
 	values, news := make([]*gnmi.TypedValue, len(l.leaves)), make([]bool, len(l.leaves))
 	for i, leaf := range l.leaves {
 		v, err := c.encode(leaf)
 		if err != nil {
 			return err
 		}
-		values[i], news[i] = v, mem.note(leaf.Path, v)
+		values[i] = v
+		_, news[i] = mem.note(leaf.Path, v)
 	}
-	changed, err := c.deletes(s, mem.sweep(l.at, l.whole), mem.has)
+	changed, err := c.deletes(s, lostPaths(mem.sweep(l.at, l.whole)), mem.has)
 	if err != nil {
 		return err
 	}

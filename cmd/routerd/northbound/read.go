@@ -18,8 +18,19 @@ func (c *stream) each(pattern tree.Path, visit func(tree.LeafValue) error) error
 		if err := c.piece(p, visit); err != nil {
 			return err
 		}
+		if err := c.pause(); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// pause is called where all that has been read has been visited.
+func (c *stream) pause() error {
+	if c.between == nil {
+		return nil
+	}
+	return c.between()
 }
 
 // pieces splits a pattern that covers several devices or instances by their
@@ -87,7 +98,9 @@ func (c *stream) piece(pattern tree.Path, visit func(tree.LeafValue) error) erro
 	}
 	var err error
 	c.store.View(func(dev *gen.Device, commit datastore.Commit) {
-		w.Config, w.State = dev, c.source.at(commit)
+		source := c.source.at(commit)
+		source.between = c.between
+		w.Config, w.State = dev, source
 		err = w.Walk(pattern)
 	})
 	if err != nil {

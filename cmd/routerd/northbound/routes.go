@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -227,7 +228,7 @@ func (s *routeSender) flush() error {
 	}
 	list := s.list
 	s.list, s.most = nil, routesAtOnce
-	return s.stream.Send(&configpb.RoutesResponse{Prefix: list})
+	return s.stream.Send(&configpb.RoutesResponse{Prefix: list, Time: time.Now().UnixNano()})
 }
 
 func (q routesQuery) picks(r models.RouteState) bool {
@@ -242,6 +243,9 @@ func routeMessage(r models.RouteState) *configpb.RouteEntry {
 		Source: r.Source.String(), IfIndex: uint32(r.IfIndex), Protocol: r.Protocol.String(), Preference: uint32(r.Preference),
 		Active: r.Active, Ignored: r.Ignored, Reason: r.Reason, NextHopType: r.NextHop.String(), Egress: r.Egress, Instance: r.Lookup,
 		IncomingInterface: r.Incoming, OutgoingInterface: r.Out, Tag: r.Tag,
+	}
+	if !r.LastChange.IsZero() {
+		m.LastChange = r.LastChange.UnixNano()
 	}
 	if r.Reject != routing.RejectNone {
 		m.RejectCode = r.Reject.String()

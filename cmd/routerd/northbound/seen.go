@@ -13,16 +13,25 @@ import (
 	"router/cmd/routerd/datastore/tree"
 )
 
-// A seen remembers, for one subscription, which leaves the client has and a
-// fingerprint of their values, so that only differences are sent. It is made for
-// many leaves: a leaf takes 16 octets; the part of its path below its list entry is
-// stored once for all entries. The zero seen is empty.
+// A seen remembers, for one subscription, which leaves there are, a fingerprint of
+// their values, and in which revision each of them got its value, so that only
+// differences are sent. It is made for many leaves: a leaf takes 16 octets; the part of
+// its path below its list entry is stored once for all entries. The zero seen is empty.
 type seen struct {
 	root  seenEntry
-	ids   map[string]uint32 // leaf's path below its list entry -> index in names
+	ids   map[string]uint16         // leaf's path below its list entry -> index in names
+	known map[*gnmi.PathElem]uint16 // the same by the last element, which leaves of one node share
 	names []tree.Path
-	gen   uint32
 	seed  maphash.Seed
+	rev   uint64 // of what is noted now; it never falls
+
+	sweeps bool // this round marks what it notes, for a sweep
+	marked bool // a round has left its marks: it failed before its sweep
+
+	last struct { // the entry that was noted last: a walk stays in one for a while
+		path  tree.Path
+		entry *seenEntry
+	}
 }
 
 // A seenEntry is a list entry, or the root.
@@ -30,6 +39,7 @@ type seenEntry struct {
 	leaves []seenLeaf
 	few    []seenChild          // list entries below, up to fewChildren
 	many   map[string]seenChild // all of them, when there are more
+	born   uint64               // the revision that it came with
 }
 
 const fewChildren = 4
@@ -41,9 +51,39 @@ type seenChild struct {
 	entry *seenEntry
 }
 
+// A seenLeaf is a leaf's name, the revision that its value is of, and whether the
+// round has noted it, in one word, and the fingerprint.
 type seenLeaf struct {
-	name, gen uint32
-	print     uint64
+	word  uint64
+	print uint64
+}
+
+const (
+	noted     = 1      // in seenLeaf.word
+	nameShift = 1      // 16 bits; the model has some thousand nodes
+	revShift  = 1 + 16 // 47 bits: a thousand revisions a second for 4,000 years
+	nameMask  = 1<<16 - 1
+)
+
+func (l *seenLeaf) name() uint16 { return uint16(l.word >> nameShift & nameMask) }
+func (l *seenLeaf) rev() uint64  { return l.word >> revShift }
+func (l *seenLeaf) date(rev uint64) {
+	l.word = l.word&(1<<revShift-1) | rev<<revShift
+}
+
+// A lost leaf or list entry is there no more.
+type lost struct {
+	path tree.Path
+	born uint64 // the revision that the list entry came with
+}
+
+// lostPaths are the paths alone.
+func lostPaths(list []lost) []tree.Path {
+	var paths []tree.Path
+	for _, l := range list {
+		paths = append(paths, l.path)
+	}
+	return paths
 }
 
 // lastEntry is how many elements of p lead to the innermost list entry.
@@ -114,59 +154,123 @@ func (e *seenEntry) children() []seenChild {
 
 func (e *seenEntry) empty() bool { return len(e.leaves) == 0 && len(e.few) == 0 && len(e.many) == 0 }
 
-// begin starts a round: leaves that note sees belong to it.
-func (s *seen) begin() {
+// begin starts a round of notes, which a sweep ends when sweeps is set.
+func (s *seen) begin(sweeps bool) {
 	if s.ids == nil {
-		s.ids, s.seed = make(map[string]uint32), maphash.MakeSeed()
+		s.ids, s.known, s.seed = make(map[string]uint16), make(map[*gnmi.PathElem]uint16), maphash.MakeSeed()
 	}
-	s.gen++
+	if s.marked {
+		s.unmark(&s.root)
+	}
+	s.sweeps, s.marked = sweeps, sweeps
 }
 
-// note records the leaf's value and reports whether it is news.
-func (s *seen) note(p tree.Path, v *gnmi.TypedValue) bool { return s.notePrint(p, s.print(v)) }
+func (s *seen) unmark(e *seenEntry) {
+	for i := range e.leaves {
+		e.leaves[i].word &^= noted
+	}
+	for _, c := range e.few {
+		s.unmark(c.entry)
+	}
+	for _, c := range e.many {
+		s.unmark(c.entry)
+	}
+}
+
+// note records the leaf's value. It returns the revision that the value is of, and
+// whether that is this one.
+func (s *seen) note(p tree.Path, v *gnmi.TypedValue) (rev uint64, news bool) {
+	return s.notePrint(p, s.print(v))
+}
 
 // noteEncoded is note for a value that is protobuf already.
-func (s *seen) noteEncoded(p tree.Path, v []byte) bool {
+func (s *seen) noteEncoded(p tree.Path, v []byte) (rev uint64, news bool) {
 	return s.notePrint(p, maphash.Bytes(s.seed, v))
 }
 
-func (s *seen) notePrint(p tree.Path, print uint64) bool {
+func (s *seen) notePrint(p tree.Path, print uint64) (rev uint64, news bool) {
+	e, name := s.entry(p), s.name(p)
+	for i := range e.leaves {
+		l := &e.leaves[i]
+		if l.name() != name {
+			continue
+		}
+		if s.sweeps {
+			l.word |= noted
+		}
+		if l.print == print {
+			return l.rev(), false
+		}
+		l.print = print
+		l.date(s.rev)
+		return s.rev, true
+	}
+	l := seenLeaf{word: uint64(name) << nameShift, print: print}
+	if s.sweeps {
+		l.word |= noted
+	}
+	l.date(s.rev)
+	e.leaves = append(e.leaves, l)
+	return s.rev, true
+}
+
+// untold is the revision of values that have been noted, but wait to be told of.
+const untold = 1<<47 - 1
+
+// date makes the value of the leaf p, which has been noted, one of revision rev.
+func (s *seen) date(p tree.Path, rev uint64) {
+	e, name := s.entry(p), s.name(p)
+	for i := range e.leaves {
+		if e.leaves[i].name() == name {
+			e.leaves[i].date(rev)
+		}
+	}
+}
+
+// entry is the list entry around p, made if need be.
+func (s *seen) entry(p tree.Path) *seenEntry {
+	in := p[:lastEntry(p)]
+	// Walks share elements between neighbours.
+	if s.last.entry != nil && slices.Equal(s.last.path, in) {
+		return s.last.entry
+	}
 	e := &s.root
-	segments(p, func(seg tree.Path) bool {
+	segments(in, func(seg tree.Path) bool {
 		id := seg.String()
 		c, ok := e.child(id)
 		if !ok {
-			c = seenChild{id: id, entry: &seenEntry{}}
+			c = seenChild{id: id, entry: &seenEntry{born: s.rev}}
 			e.add(c)
 		}
 		e = c.entry
 		return true
 	})
-	name := s.name(p[lastEntry(p):])
-	for i := range e.leaves {
-		if l := &e.leaves[i]; l.name == name {
-			l.gen = s.gen
-			if l.print == print {
-				return false
-			}
-			l.print = print
-			return true
-		}
-	}
-	e.leaves = append(e.leaves, seenLeaf{name: name, gen: s.gen, print: print})
-	return true
+	s.last.path, s.last.entry = in, e
+	return e
 }
 
-func (s *seen) name(p tree.Path) uint32 {
-	id := p.String()
+// name is the index of the name of p below its list entry.
+func (s *seen) name(p tree.Path) uint16 {
+	end := p[len(p)-1]
+	if n, ok := s.known[end]; ok {
+		return n
+	}
+	below := p[lastEntry(p):]
+	id := below.String()
 	n, ok := s.ids[id]
 	if !ok {
-		n = uint32(len(s.names))
+		n = uint16(len(s.names))
 		s.ids[id] = n
-		s.names = append(s.names, slices.Clone(p))
+		s.names = append(s.names, slices.Clone(below))
+	}
+	if len(s.known) < mostKnown {
+		s.known[end] = n
 	}
 	return n
 }
+
+// mostKnown bounds known where paths don't share their elements.
+const mostKnown = 1 << 13
 
 func (s *seen) print(v *gnmi.TypedValue) uint64 {
 	// A value that can't be encoded could not be sent either.
@@ -180,18 +284,19 @@ func (s *seen) print(v *gnmi.TypedValue) uint64 {
 // sweep forgets the leaves at or below the concrete path p that this round did
 // not note, and returns what to delete: the list entry p itself when all of it
 // is gone and whole allows that, else each leaf.
-func (s *seen) sweep(p tree.Path, whole bool) []tree.Path {
+func (s *seen) sweep(p tree.Path, whole bool) []lost {
+	s.sweeps, s.marked, s.last.entry = false, false, nil
 	entry, rest, found := s.find(p)
 	if !found {
 		return nil
 	}
-	var gone []tree.Path
+	var gone []lost
 	left := s.sweepEntry(entry, p[:len(p)-len(rest)], rest, &gone)
 	if len(rest) == 0 && len(p) > 0 && !left {
 		s.forget(p)
 	}
 	if whole && !left && len(gone) > 1 && len(p) > 0 && len(rest) == 0 {
-		return []tree.Path{p}
+		return []lost{{p, entry.born}}
 	}
 	return gone
 }
@@ -215,7 +320,7 @@ func (s *seen) has(p tree.Path) bool {
 	if !ok || len(rest) == 0 {
 		return ok && !e.empty()
 	}
-	return slices.ContainsFunc(e.leaves, func(l seenLeaf) bool { return s.names[l.name].HasPrefix(rest) }) ||
+	return slices.ContainsFunc(e.leaves, func(l seenLeaf) bool { return s.names[l.name()].HasPrefix(rest) }) ||
 		slices.ContainsFunc(e.children(), func(c seenChild) bool { return below(c.id, rest) })
 }
 
@@ -239,20 +344,22 @@ func (s *seen) forget(p tree.Path) {
 
 // sweepEntry sweeps what of entry e, at path p, lies at or below rest. It
 // reports whether anything there is left.
-func (s *seen) sweepEntry(e *seenEntry, p, rest tree.Path, gone *[]tree.Path) (left bool) {
-	e.leaves = slices.DeleteFunc(e.leaves, func(l seenLeaf) bool {
-		name := s.names[l.name]
-		if !name.HasPrefix(rest) {
-			return false
-		}
-		full := slices.Concat(p, name)
-		if l.gen == s.gen {
+func (s *seen) sweepEntry(e *seenEntry, p, rest tree.Path, gone *[]lost) (left bool) {
+	kept := e.leaves[:0]
+	for _, l := range e.leaves {
+		name := s.names[l.name()]
+		switch {
+		case !name.HasPrefix(rest):
+		case l.word&noted != 0:
 			left = true
-			return false
+			l.word &^= noted
+		default:
+			*gone = append(*gone, lost{slices.Concat(p, name), e.born})
+			continue
 		}
-		*gone = append(*gone, full)
-		return true
-	})
+		kept = append(kept, l)
+	}
+	e.leaves = kept
 	for _, c := range e.children() {
 		if !below(c.id, rest) {
 			continue

@@ -14,7 +14,7 @@ func TestSeenAgainstMap(t *testing.T) {
 	for seed := range uint64(40) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		var s seen
-		known := map[string]string{}
+		known, revisions := map[string]string{}, map[string]uint64{}
 		for round := range 30 {
 			// A scope, and values for some of the leaves below it.
 			scope := ""
@@ -36,17 +36,34 @@ func TestSeenAgainstMap(t *testing.T) {
 					}
 				}
 			}
-			s.begin()
+			s.rev++
+			if r.IntN(4) == 0 {
+				// A round that fails leaves nothing behind.
+				s.begin(true)
+				for path, v := range known {
+					s.note(p(t, path).Elem, str(v))
+				}
+			}
+			s.begin(true)
 			for _, path := range slices.Sorted(maps.Keys(now)) {
-				news := s.note(p(t, path).Elem, str(now[path]))
+				rev, news := s.note(p(t, path).Elem, str(now[path]))
 				if want := known[path] != now[path]; news != want {
 					t.Fatalf("seed %d, round %d: %s is news: %v, want %v", seed, round, path, news, want)
+				}
+				if news {
+					revisions[path] = s.rev
+				}
+				if rev != revisions[path] {
+					t.Fatalf("seed %d, round %d: %s has revision %d, want %d", seed, round, path, rev, revisions[path])
 				}
 				known[path] = now[path]
 			}
 			gone := map[string]bool{}
-			for _, path := range s.sweep(p(t, scope).Elem, r.IntN(2) == 0) {
-				gone[path.String()] = true
+			for _, l := range s.sweep(p(t, scope).Elem, r.IntN(2) == 0) {
+				gone[l.path.String()] = true
+				if l.born > s.rev || l.born == 0 && strings.HasPrefix(l.path.String(), "/interface[") {
+					t.Fatalf("seed %d, round %d: %s was born in revision %d", seed, round, l.path, l.born)
+				}
 			}
 			for path := range known {
 				in := scope == "" || strings.HasPrefix(path, scope+"/") || strings.HasPrefix(path, scope+"[")

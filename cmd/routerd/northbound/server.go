@@ -82,7 +82,8 @@ type Server struct {
 	source *source
 	now    func() time.Time
 	calls  *callStats
-	turns  chan struct{} // of the streams that look at changes
+	turns  chan struct{} // of the feeds and streams that look at changes
+	feeds  feeds
 
 	masters masters  // of Set
 	conns   sync.Map // of connKey to *markedConn
@@ -116,13 +117,19 @@ func New(opt Options) *Server {
 	}
 	opt.Limits = opt.Limits.withDefaults()
 	s := &Server{opt: opt, log: opt.Log, store: opt.Store, schema: opt.Store.Schema(), now: opt.now,
-		source: newSource(opt.Store, opt.State), calls: newCallStats(), turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)), done: make(chan struct{}),
+		source: newSource(opt.Store, opt.State), calls: newCallStats(), turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
+		feeds: feeds{by: map[string]*feed{}}, done: make(chan struct{}),
 		rate: newRateLimit(opt.Limits.Rate), open: map[string]bool{}, health: health.NewServer()}
 	for _, name := range openServices {
 		s.open[name] = true
 	}
 	return s
 }
+
+// work takes a turn, rest gives it back. There are fewer turns than processors, so
+// that a change that many streams tell of leaves one for the commits that follow it.
+func (s *Server) work() { s.turns <- struct{}{} }
+func (s *Server) rest() { <-s.turns }
 
 // Limited is how many calls and connections were refused because of a limit.
 func (s *Server) Limited() uint64 { return s.limited.Load() }

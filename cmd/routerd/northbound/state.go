@@ -99,6 +99,8 @@ type source struct {
 	volatile   []tree.Path // where counters and gauges stand
 	isVolatile map[*tree.Node]bool
 	gribi      *tree.Node
+
+	between func() error // called between two chunks of routes, when all of one have been visited; nil for nothing
 }
 
 func newSource(store *datastore.Store, state State) *source {
@@ -280,6 +282,11 @@ func (s *source) routes(at tree.Path, key string, visit func(ygot.GoStruct) erro
 			return nil
 		}
 		q.After = chunk[len(chunk)-1].Prefix
+		if s.between != nil {
+			if err := s.between(); err != nil {
+				return err
+			}
+		}
 	}
 }
 

@@ -4,19 +4,19 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 	"github.com/openconfig/gnmi/proto/gnmi_ext"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
+	"router/cmd/routerd/access"
 	"router/cmd/routerd/datastore/tree"
 )
 
-// A stream is one Subscribe call. Everything is computed and sent by the one
-// goroutine of the call: while the client doesn't read, Send waits, changes gather in
-// the dirty set, and the values sent later are those of then.
+// A stream is one Subscribe call. Everything is sent by the one goroutine of the call,
+// which computes it too, but for what a feed has computed for many.
 type stream struct {
 	*Server
 	out         gnmi.GNMI_SubscribeServer
@@ -25,11 +25,15 @@ type stream struct {
 	encoding    gnmi.Encoding
 	modules     map[string]bool
 	readable    func(tree.LeafValue) bool // nil: all is
+	rights      *access.Rights            // what readable asks; nil when all is readable
 	depth       int
 	filter      tree.Filter
 	asks        *gnmi_ext.History // nil for the present
 	updatesOnly bool
-	working     bool // the stream has one of the Server's turns
+
+	hold    func(outgoing) // takes messages instead of the client, when it is set
+	between func() error   // called where all that was read has been visited; nil for nothing
+	scratch []byte
 }
 
 // batch is how many updates a notification takes. One update holds one leaf.
@@ -90,25 +94,41 @@ func (s *sender) flush() error {
 	}
 	n := s.n
 	s.n = nil
-	s.c.calls.updates.Add(uint64(len(n.GetUpdate())))
-	s.c.calls.coalesced.Add(uint64(s.duplicates))
-	return s.c.send(&gnmi.SubscribeResponse{Response: &gnmi.SubscribeResponse_Update{Update: n}})
-}
-
-// send waits for the client, and lets others have the turn meanwhile.
-func (c *stream) send(r *gnmi.SubscribeResponse) error {
-	if !c.working {
-		return c.out.Send(r)
+	r := &gnmi.SubscribeResponse{Response: &gnmi.SubscribeResponse_Update{Update: n}}
+	if s.c.hold == nil {
+		s.c.count(len(n.GetUpdate()), s.duplicates)
+		return s.c.out.Send(r)
 	}
-	c.rest()
-	defer c.work()
-	return c.out.Send(r)
+	b, err := proto.Marshal(r)
+	if err != nil {
+		return failf(codes.Internal, "%v", err)
+	}
+	s.c.hold(outgoing{b: b, updates: len(n.GetUpdate()), duplicates: s.duplicates})
+	return nil
 }
 
-// work takes a turn, rest gives it back. There are fewer turns than processors, so
-// that a change that many streams tell of leaves one for the commits that follow it.
-func (c *stream) work() { c.turns <- struct{}{}; c.working = true }
-func (c *stream) rest() { <-c.turns; c.working = false }
+// An outgoing message is an encoded SubscribeResponse. Its octets don't change: many
+// streams send the same.
+type outgoing struct {
+	b          written
+	updates    int
+	duplicates uint32
+}
+
+// deliver sends a message, or has it held.
+func (c *stream) deliver(m outgoing) error {
+	if c.hold != nil {
+		c.hold(m)
+		return nil
+	}
+	c.count(m.updates, m.duplicates)
+	return c.out.SendMsg(m.b)
+}
+
+func (c *stream) count(updates int, duplicates uint32) {
+	c.calls.updates.Add(uint64(updates))
+	c.calls.coalesced.Add(uint64(duplicates))
+}
 
 func (c *stream) sync() error {
 	return c.out.Send(&gnmi.SubscribeResponse{Response: &gnmi.SubscribeResponse_SyncResponse{SyncResponse: true}})
@@ -134,32 +154,39 @@ func (c *stream) encode(l tree.LeafValue) (*gnmi.TypedValue, error) {
 // sendAll sends the values of all subscriptions (ONCE and POLL).
 func (c *stream) sendAll() error {
 	for _, sub := range c.subs {
-		if err := c.sample(sub, nil, false, 0); err != nil {
+		if err := c.sample(sub, 0, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// sample sends the values of a subscription; with a memory, it keeps what was
-// sent, and with onlyNews it sends only what differs.
-func (c *stream) sample(sub *subscription, mem *seen, onlyNews bool, duplicates uint32) error {
+// sample sends the values of a subscription: those that pick, when it is set, wants
+// when it is given each with its encoded value.
+func (c *stream) sample(sub *subscription, duplicates uint32, pick func(tree.LeafValue, []byte) (bool, error)) error {
 	if c.canEncode(sub) {
-		return c.sampleEncoded(sub, mem, onlyNews, duplicates)
+		return c.sampleEncoded(sub, duplicates, pick)
 	}
 	s := c.sender(sub, c.now())
 	s.duplicates = duplicates
-	if mem != nil {
-		mem.begin()
-	}
 	g := gatherer{emit: s.send}
 	err := c.eachOf(sub, sub.pattern, func(l tree.LeafValue) error {
 		v, err := c.encode(l)
 		if err != nil {
 			return err
 		}
-		news := mem == nil || mem.note(l.Path, v) || !onlyNews
-		return g.leaf(l, v, news)
+		wanted := true
+		if pick != nil {
+			encoded, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(c.scratch[:0], v)
+			if err != nil {
+				return failf(codes.Internal, "path %s: %v", l.Path, err)
+			}
+			c.scratch = encoded
+			if wanted, err = pick(l, encoded); err != nil {
+				return err
+			}
+		}
+		return g.leaf(l, v, wanted)
 	})
 	if err == nil {
 		err = g.end()
@@ -167,34 +194,55 @@ func (c *stream) sample(sub *subscription, mem *seen, onlyNews bool, duplicates 
 	if err != nil {
 		return err
 	}
-	if mem != nil && !sub.onChange {
-		// A sampled leaf that is gone is only forgotten: samples have no deletes.
-		// What is left of an atomic node is news, though.
-		gone := mem.sweep(nil, false)
-		if err := c.resend(s, sub, mem, gone, onlyNews); err != nil {
-			return err
-		}
+	return s.flush()
+}
+
+// sampleKept samples a subscription with suppress_redundant: all of it, or with onlyNews
+// what differs from the memory.
+func (c *stream) sampleKept(w *watch, onlyNews bool, duplicates uint32) error {
+	w.mem.rev++
+	w.mem.begin(true)
+	err := c.sample(w.subscription, duplicates, func(l tree.LeafValue, encoded []byte) (bool, error) {
+		_, news := w.mem.noteEncoded(l.Path, encoded)
+		return news || !onlyNews, nil
+	})
+	if err != nil {
+		return err
+	}
+	// A sampled leaf that is gone is only forgotten: samples have no deletes.
+	// What is left of an atomic node is news, though.
+	gone := w.mem.sweep(nil, false)
+	if !onlyNews {
+		return nil
+	}
+	s := c.sender(w.subscription, c.now())
+	s.duplicates = duplicates
+	if err := c.resend(s, w.subscription, w.mem, gone); err != nil {
+		return err
 	}
 	return s.flush()
 }
 
 // learn fills the memory without sending (updates_only).
-func (c *stream) learn(sub *subscription, mem *seen) error {
-	mem.begin()
-	return c.eachOf(sub, sub.pattern, func(l tree.LeafValue) error {
+func (c *stream) learn(w *watch) error {
+	w.mem.begin(true)
+	err := c.eachOf(w.subscription, w.pattern, func(l tree.LeafValue) error {
 		v, err := c.encode(l)
 		if err == nil {
-			mem.note(l.Path, v)
+			w.mem.note(l.Path, v)
 		}
 		return err
 	})
+	w.mem.sweep(nil, false)
+	return err
 }
 
 // A watch is a subscription of a STREAM with its timers. A zero time is never.
 type watch struct {
 	*subscription
 	out      *sender // of what has not been sent yet
-	mem      *seen
+	mem      *seen   // of a feed's, and of samples that leave out what has not changed
+	inFeed   int     // which of the feed's watches it is, when it is on change
 	sample   time.Time
 	beat     time.Time
 	volatile time.Time
@@ -212,14 +260,30 @@ func (w *watch) next() time.Time {
 
 // run serves a STREAM until the client goes or the server stops.
 func (c *stream) run(ctx context.Context, in <-chan message) error {
-	changes := newDirty()
-	changes.bounded = c.filter == tree.ConfigOnly && c.hasOnChange()
-	// Watched before the first values are read, so that nothing falls between.
-	defer c.store.Watch(changes.committed)()
-	defer c.source.state.Watch(func(sc StateChange) { changes.changed(c.now(), sc) })()
-	watches, err := c.start()
+	var onChange []*subscription
+	for _, sub := range c.subs {
+		if sub.onChange {
+			onChange = append(onChange, sub)
+		}
+	}
+	var m *member // nil when nothing is on change
+	var wake, failed <-chan struct{}
+	if len(onChange) > 0 {
+		var err error
+		if m, err = c.join(ctx, onChange); err != nil {
+			return err
+		}
+		defer m.leave()
+		wake, failed = m.wake, m.f.failed
+	}
+	watches, err := c.start(m)
 	if err != nil {
 		return err
+	}
+	if m != nil {
+		if err := m.follow(); err != nil {
+			return err
+		}
 	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -230,23 +294,25 @@ func (c *stream) run(ctx context.Context, in <-chan message) error {
 			return ctx.Err()
 		case <-c.done:
 			return errStopping
-		case m := <-in:
+		case <-failed:
+			return m.f.err
+		case msg := <-in:
 			switch {
-			case errors.Is(m.err, io.EOF):
+			case errors.Is(msg.err, io.EOF):
 				in = nil // it sends no more but still listens
-			case m.err != nil:
-				return m.err
+			case msg.err != nil:
+				return msg.err
 			default:
 				return failf(codes.InvalidArgument, "nothing may follow the SubscriptionList of a STREAM subscription")
 			}
-		case <-changes.wake:
-			if err := c.deliver(watches, changes); err != nil {
+		case <-wake:
+			if err := m.follow(); err != nil {
 				return err
 			}
 		case <-timer.C:
 		}
 		for _, w := range watches {
-			if err := c.tick(w, time.Now()); err != nil {
+			if err := c.tick(m, w, time.Now()); err != nil {
 				return err
 			}
 		}
@@ -254,24 +320,33 @@ func (c *stream) run(ctx context.Context, in <-chan message) error {
 }
 
 // start sends the first values and sync_response, and sets the timers.
-func (c *stream) start() ([]*watch, error) {
+func (c *stream) start(m *member) ([]*watch, error) {
 	var watches []*watch
+	changing := 0
 	for _, sub := range c.subs {
 		w := &watch{subscription: sub}
-		if sub.onChange || sub.suppress {
-			w.mem = &seen{}
-		}
+		watches = append(watches, w)
 		var err error
 		switch {
+		case sub.onChange:
+			w.inFeed = changing
+			changing++
+			if !c.updatesOnly {
+				err = m.walk(w.inFeed, 0)
+			}
+		case sub.suppress:
+			w.mem = &seen{}
+			if c.updatesOnly {
+				err = c.learn(w)
+			} else {
+				err = c.sampleKept(w, false, 0)
+			}
 		case !c.updatesOnly:
-			err = c.sample(sub, w.mem, false, 0)
-		case w.mem != nil:
-			err = c.learn(sub, w.mem)
+			err = c.sample(sub, 0, nil)
 		}
 		if err != nil {
 			return nil, err
 		}
-		watches = append(watches, w)
 	}
 	now := time.Now()
 	for _, w := range watches {
@@ -280,9 +355,6 @@ func (c *stream) start() ([]*watch, error) {
 		}
 		if w.beats() {
 			w.beat = now.Add(w.subscription.beat)
-		}
-		if w.onChange && w.subscription.volatile > 0 {
-			w.volatile = now.Add(w.subscription.volatile)
 		}
 	}
 	return watches, c.sync()
@@ -303,51 +375,39 @@ func untilNext(watches []*watch) time.Duration {
 	return wait
 }
 
-// tick does what the timers of w ask for. Ticks that went by while the client
-// was not reading are one, and counted as duplicates.
-func (c *stream) tick(w *watch, now time.Time) error {
-	due := func(t *time.Time, every time.Duration) (bool, uint32) {
-		if t.IsZero() || t.After(now) {
-			return false, 0
-		}
-		missed := now.Sub(*t) / every
-		*t = t.Add((missed + 1) * every)
-		return true, uint32(min(missed, 1<<31))
+// due reports whether the time t has come, and how often it should have before; it
+// sets t to the next one.
+func due(t *time.Time, every time.Duration, now time.Time) (bool, uint32) {
+	if t.IsZero() || t.After(now) {
+		return false, 0
 	}
-	if ok, missed := due(&w.beat, w.subscription.beat); ok {
-		// It also serves as the sample that may be due now.
-		if err := c.sample(w.subscription, w.mem, false, missed); err != nil {
-			return err
-		}
-		due(&w.sample, w.interval)
-		return nil
-	}
-	if ok, missed := due(&w.sample, w.interval); ok {
-		if err := c.sample(w.subscription, w.mem, w.suppress, missed); err != nil {
-			return err
-		}
-	}
-	if ok, _ := due(&w.volatile, w.subscription.volatile); ok {
-		return c.lookAtCounters(w)
-	}
-	return nil
+	missed := now.Sub(*t) / every
+	*t = t.Add((missed + 1) * every)
+	return true, uint32(min(missed, 1<<31))
 }
 
-// lookAtCounters sends the counters of an ON_CHANGE subscription that moved.
-func (c *stream) lookAtCounters(w *watch) error {
-	s := c.sender(w.subscription, c.now())
-	w.mem.begin()
-	err := c.eachVolatile(w.subscription, func(l tree.LeafValue) error {
-		v, err := c.encode(l)
-		if err != nil || !w.mem.note(l.Path, v) {
-			return err
+// tick does what the timers of w ask for. Ticks that went by while the client
+// was not reading are one, and counted as duplicates.
+func (c *stream) tick(m *member, w *watch, now time.Time) error {
+	if ok, missed := due(&w.beat, w.subscription.beat, now); ok {
+		if w.onChange {
+			if err := m.walk(w.inFeed, missed); err != nil {
+				return err
+			}
+			return m.follow()
 		}
-		return s.update(l.Path, v)
-	})
-	if err != nil {
-		return err
+		// It also serves as the sample that may be due now.
+		due(&w.sample, w.interval, now)
+		return c.sampleKept(w, false, missed)
 	}
-	return s.flush()
+	ok, missed := due(&w.sample, w.interval, now)
+	switch {
+	case !ok:
+		return nil
+	case w.suppress:
+		return c.sampleKept(w, true, missed)
+	}
+	return c.sample(w.subscription, missed, nil)
 }
 
 // eachVolatile is each, for what changes without an announcement only.
@@ -374,98 +434,11 @@ func (c *stream) eachVolatile(sub *subscription, visit func(tree.LeafValue) erro
 	return nil
 }
 
-// deliver sends the differences in what changed since the last look. What changed
-// at one time goes into one notification.
-func (c *stream) deliver(watches []*watch, changes *dirty) error {
-	c.work()
-	defer c.rest()
-	marks, more, ends := changes.take(marksAtOnce)
-	for _, m := range marks {
-		for _, w := range watches {
-			if !w.onChange {
-				continue
-			}
-			for _, p := range c.placesOf(w.subscription, m.path) {
-				if err := c.differences(w, m, p); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	for _, w := range watches {
-		if w.out == nil {
-			continue
-		}
-		if err := w.out.flush(); err != nil {
-			return err
-		}
-		w.out = nil
-	}
-	if err := c.syncDone(ends); err != nil {
-		return err
-	}
-	if more {
-		select {
-		case changes.wake <- struct{}{}:
-		default:
-		}
-	}
-	return nil
-}
-
-// differences sends what of the subscription differs at or below p, where the
-// mark shows.
-func (c *stream) differences(w *watch, m *mark, p tree.Path) error {
-	at := c.widened(p)
-	q, filter, ok := intersect(w.pattern, at)
-	if !ok {
-		return nil
-	}
-	s, err := c.senderFor(w, m)
-	if err != nil {
-		return err
-	}
-	w.mem.begin()
-	var news []batchOf
-	g := gatherer{emit: func(b batchOf) error {
-		news = append(news, b)
-		return nil
-	}}
-	err = c.eachOf(w.subscription, q, func(l tree.LeafValue) error {
-		if filter && !matches(w.pattern, l.Path) {
-			return nil
-		}
-		v, err := c.encode(l)
-		if err != nil {
-			return err
-		}
-		return g.leaf(l, v, w.mem.note(l.Path, v))
-	})
-	if err == nil {
-		err = g.end()
-	}
-	if err != nil {
-		return err
-	}
-	// Deletes go first: within a notification they are done before updates.
-	whole := !filter && len(w.pattern) <= len(at)
-	changed, err := c.deletes(s, w.mem.sweep(at, whole), w.mem.has)
-	if err != nil {
-		return err
-	}
-	for _, b := range news {
-		changed = slices.DeleteFunc(changed, func(p tree.Path) bool { return p.String() == b.at.String() })
-		if err := s.send(b); err != nil {
-			return err
-		}
-	}
-	return c.whole(s, w.subscription, changed)
-}
-
-// senderFor is the watch's sender, for what happened when the mark was made.
-func (c *stream) senderFor(w *watch, m *mark) (*sender, error) {
+// senderFor is the watch's sender, for what happened at that time, and so often before
+// that it is told of once.
+func (c *stream) senderFor(w *watch, last time.Time, times uint32) (*sender, error) {
 	s := w.out
-	if s != nil && s.stamp == m.last.UnixNano() && s.duplicates == m.times-1 {
+	if s != nil && s.stamp == last.UnixNano() && s.duplicates == times-1 {
 		return s, nil
 	}
 	if s != nil {
@@ -473,7 +446,7 @@ func (c *stream) senderFor(w *watch, m *mark) (*sender, error) {
 			return nil, err
 		}
 	}
-	s = c.sender(w.subscription, m.last)
-	s.duplicates, w.out = m.times-1, s
+	s = c.sender(w.subscription, last)
+	s.duplicates, w.out = times-1, s
 	return s, nil
 }

@@ -154,6 +154,9 @@ func (s *Server) newStream(out gnmi.GNMI_SubscribeServer, req *gnmi.SubscribeReq
 	}
 	c := &stream{Server: s, out: out, prefix: list.GetPrefix(), encoding: list.GetEncoding(), modules: modules,
 		depth: want.depth, updatesOnly: list.GetUpdatesOnly(), readable: s.readFilter(out.Context())}
+	if r, everything := rights(out.Context()); c.readable != nil && !everything {
+		c.rights = r
+	}
 	if want.configOnly {
 		c.filter = tree.ConfigOnly
 	}

@@ -30,6 +30,9 @@ func (c *stream) eachOf(sub *subscription, pattern tree.Path, visit func(tree.Le
 		if err := c.viewPiece(sub, p, visit); err != nil {
 			return err
 		}
+		if err := c.pause(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -101,13 +101,16 @@ func (a *Applier) Revert(ctx context.Context, change models.Change) error {
 // the steps before it, the last first.
 func Apply(ctx context.Context, plan []Step, target Target, log *slog.Logger) error {
 	var span trace.Span // of steps of a kind, which stand together
+	debug := log.Enabled(ctx, slog.LevelDebug)
 	for i, s := range plan {
 		if trace.Enabled() && (i == 0 || s.Kind != plan[i-1].Kind || s.Op != plan[i-1].Op) {
 			span.End()
 			_, span = trace.Start(ctx, "step "+s.Op.String()+" "+s.Kind.String())
 			span.Int("steps", alike(plan[i:]))
 		}
-		log.Debug("step", "step", s.String())
+		if debug {
+			log.Debug("step", "step", s.String())
+		}
 		if err := target.Do(ctx, s); err != nil {
 			span.Done(err)
 			return errors.Join(err, undo(ctx, plan[:i], target))

@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"os"
 
 	"router/internal/bench/net/peers"
 )
@@ -14,6 +16,8 @@ type device struct {
 	line  line
 	// unfit says why the device has no part in a scenario, "" when it has.
 	unfit func(s *scenario) string
+	// absent says why this machine doesn't have it, "" when it has; nil: it has.
+	absent func() string
 	// begin makes it forward until end is called.
 	begin func(b *bench, s *scenario, r *ruleset) (end func() error, err error)
 	// share counts packets of which only a part goes the way that is to be measured;
@@ -72,6 +76,16 @@ var devices = []device{
 		begin: func(b *bench, s *scenario, r *ruleset) (func() error, error) { return b.kernel.nftables(r, s.V6) },
 	},
 	{
+		name: "af-xdp-rewrite", title: "AF_XDP: rewrite only, our driver", line: lines[1],
+		unfit: rewrites,
+		begin: func(b *bench, _ *scenario, _ *ruleset) (func() error, error) { return b.kernel.rewriter() },
+	},
+	{
+		name: "dpdk", title: "AF_XDP: rewrite only, DPDK testpmd", line: lines[1],
+		unfit: rewrites, absent: noTestpmd,
+		begin: func(b *bench, _ *scenario, _ *ruleset) (func() error, error) { return b.kernel.dpdk() },
+	},
+	{
 		name: "fast", title: "routerd, fast path", line: lines[2],
 		unfit: func(*scenario) string { return "" },
 		begin: func(b *bench, s *scenario, r *ruleset) (func() error, error) {
@@ -123,4 +137,22 @@ type bench struct {
 	kernel *kernelRouter
 	daemon *daemon
 	tables tables
+	absent map[string]string // devices that the machine doesn't have, and why
+}
+
+// absent are the devices of a selection, all when it is empty, that this machine
+// does not have.
+func absent(selection map[string]bool) map[string]string {
+	why := make(map[string]string)
+	for i := range devices {
+		d := &devices[i]
+		if d.absent == nil || len(selection) > 0 && !selection[d.name] {
+			continue
+		}
+		if reason := d.absent(); reason != "" {
+			why[d.name] = reason
+			fmt.Fprintf(os.Stderr, "bench-net: without %s: %s\n", d.name, reason)
+		}
+	}
+	return why
 }

@@ -117,7 +117,7 @@ func (r *results) markdown(b *strings.Builder, plots string) {
 		fmt.Fprintf(b, " %s", strings.TrimSuffix(r.Note, ".")+".")
 	}
 	b.WriteString("\nFigures are medians of interleaved rounds, in millions of packets a second at the sink, frames as small as they can be. Devices of XDP and of Linux have one\n" +
-		"processor for generator, router and sink together; routerd's user path has a second one. Where not all packets went by the fast path, the part that did stands behind the figure.\n")
+		"processor for generator, router and sink together; what runs in user space has a second one. Where not all packets went by the fast path, the part that did stands behind the figure.\n")
 	for _, v := range views {
 		list := r.in(v)
 		if len(list) == 0 || v.kind == mixed || v.kind == latency {
@@ -141,6 +141,11 @@ func (r *results) markdown(b *strings.Builder, plots string) {
 	r.mixedTable(b)
 	r.latencyTable(b, plots)
 	r.missing(b)
+	for i := range devices {
+		if why := r.Absent[devices[i].name]; why != "" {
+			fmt.Fprintf(b, "\n%s was left out: %s.\n", devices[i].title, why)
+		}
+	}
 }
 
 // cell is a device's figure as a table shows it.

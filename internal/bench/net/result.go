@@ -19,13 +19,15 @@ import (
 
 // results are what a run found, as they stand in the file.
 type results struct {
-	Date      string    `json:"date"`
-	Commit    string    `json:"commit"`
-	Machine   string    `json:"machine"`
-	Kernel    string    `json:"kernel"`
-	Note      string    `json:"note,omitempty"`
-	Took      string    `json:"took"`
-	Scenarios []outcome `json:"scenarios"`
+	Date    string `json:"date"`
+	Commit  string `json:"commit"`
+	Machine string `json:"machine"`
+	Kernel  string `json:"kernel"`
+	Note    string `json:"note,omitempty"`
+	Took    string `json:"took"`
+	// Absent are devices that the machine doesn't have, and why.
+	Absent    map[string]string `json:"absent,omitempty"`
+	Scenarios []outcome         `json:"scenarios"`
 }
 
 // An outcome is what a scenario found.

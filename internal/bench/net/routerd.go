@@ -39,7 +39,7 @@ type daemon struct {
 // startWait is how long routerd may take until it answers, and stopWait until it
 // is gone.
 const (
-	startWait = 10 * time.Second
+	startWait = 30 * time.Second
 	stopWait  = time.Minute // with a million routes to forget
 )
 

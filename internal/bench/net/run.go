@@ -23,7 +23,7 @@ func run(ctx context.Context, o options) error {
 	}
 	defer os.RemoveAll(dir)
 	return guarded(func(t *stage) {
-		b := &bench{ctx: ctx, o: o, w: enter(t, o.prefix)}
+		b := &bench{ctx: ctx, o: o, w: enter(t, o.prefix), absent: absent(o.devices)}
 		b.kernel = newKernelRouter(b.w, dir)
 		t.Cleanup(func() { warn(b.kernel.clear()) })
 		if b.daemon, err = startDaemon(ctx, b.w, o.bin, dir); err != nil {
@@ -55,6 +55,7 @@ func (b *bench) all() error {
 	}
 	start := time.Now()
 	r := newResults(b.o.note)
+	r.Absent = b.absent
 	for i := range list {
 		left := b.o.time - time.Since(start)
 		out := outcome{scenario: list[i]}
@@ -146,7 +147,7 @@ func (b *bench) parts(t *stage, s *scenario, to []netip.Addr) []part {
 	shared := make(map[string]*traffic.Flow)
 	for i := range devices {
 		d := &devices[i]
-		if len(b.o.devices) > 0 && !b.o.devices[d.name] || d.unfit(s) != "" {
+		if len(b.o.devices) > 0 && !b.o.devices[d.name] || d.unfit(s) != "" || b.absent[d.name] != "" {
 			continue
 		}
 		stations := b.w.stations[d.line.name]

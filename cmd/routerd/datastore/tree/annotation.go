@@ -26,7 +26,7 @@ func (s *Schema) markAnnotation() {
 }
 
 // annotations writes the member "@" of the root.
-func (m *merger) annotations(root *Node, at reflect.Value, v any) {
+func (m *merger) annotations(root *Node, at, base reflect.Value, v any) {
 	p := Path{{Name: "@"}}
 	obj, ok := v.(map[string]any)
 	if !ok {
@@ -39,7 +39,7 @@ func (m *merger) annotations(root *Node, at reflect.Value, v any) {
 			continue
 		}
 		sub := merger{Editor: m.Editor, replace: m.replace, covered: m.covered}
-		sub.descend(root, at, nil, annotationAt, v)
+		sub.descend(root, at, base, nil, annotationAt, value{any: v})
 	}
 }
 

@@ -12,9 +12,12 @@ import (
 	"github.com/openconfig/gnmi/proto/gnmi"
 )
 
-// A value is a decoded TypedValue: the forms that encoding/json gives with
-// UseNumber. scalar marks one that can only be a leaf's.
+// A value is a decoded TypedValue: a place in a JSON document, or in any one of the
+// forms that encoding/json gives with UseNumber, text, or octets. scalar marks one that
+// can only be a leaf's.
 type value struct {
+	doc    *document
+	at     int
 	any    any
 	scalar bool
 }
@@ -35,7 +38,7 @@ func decode(tv *gnmi.TypedValue) (value, *Error) {
 			if err != nil {
 				return value{}, err
 			}
-			list = append(list, d.any)
+			list = append(list, d.plain())
 		}
 		return value{any: list, scalar: true}, nil
 	}
@@ -69,6 +72,10 @@ func decodeScalar(tv *gnmi.TypedValue) (value, *Error) {
 }
 
 func decodeJSON(data []byte) (value, *Error) {
+	if doc, _, _, ok := scanJSON(data); ok {
+		return value{doc: doc}, nil
+	}
+	// encoding/json knows best what is wrong.
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	var out any
@@ -78,8 +85,8 @@ func decodeJSON(data []byte) (value, *Error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return value{}, &Error{Kind: Invalid, Err: errors.New("bad JSON: more after the value")}
 	}
-	if name, found := repeatedMember(data); found {
+	if _, name, repeated, _ := scanJSON(data); repeated {
 		return value{}, &Error{Kind: Invalid, Err: fmt.Errorf("bad JSON: an object has the member %q twice", name)}
 	}
-	return value{any: out}, nil
+	return value{}, &Error{Kind: Invalid, Err: errors.New("bad JSON: it is too long, or too deep")}
 }

@@ -58,10 +58,11 @@ func (d Delta) Bytes() []byte { return d.data }
 // ParseDelta reads what Bytes gave, keeping data. It checks the form; whether the
 // model has such nodes shows when the delta is used.
 func ParseDelta(data []byte) (Delta, error) {
-	r, n := deltaReader{data: data}, 0
+	r, n, depth := deltaReader{data: data}, 0, 0
 	for ; !r.done(); n++ {
-		if _, err := r.next(); err != nil {
-			return Delta{}, err
+		var ok bool
+		if depth, ok = r.skip(depth); !ok {
+			return Delta{}, errDelta
 		}
 	}
 	return Delta{data, n}, nil
@@ -159,10 +160,100 @@ func (d *difference) side(backward bool) any {
 	return d.new
 }
 
-// A deltaReader decodes differences.
+// A deltaReader decodes differences. A lean one gives elements of entries with one key without
+// that key, which it keeps apart: for those who make no paths of them.
 type deltaReader struct {
 	data []byte
 	path Path
+
+	lean   bool
+	keys   []leanKey                 // of path's elements
+	static map[string]*gnmi.PathElem // by name
+}
+
+// A leanKey is the one key of a path's element; name is "" where it has none, or more.
+type leanKey struct{ name, value string }
+
+// full is the path of the last difference with all keys, as nobody else holds it.
+func (r *deltaReader) full(p Path) Path {
+	out := slices.Clone(p)
+	if !r.lean {
+		return out
+	}
+	for i := range out {
+		if k := r.keys[i]; k.name != "" {
+			out[i] = &gnmi.PathElem{Name: out[i].GetName(), Key: map[string]string{k.name: k.value}}
+		}
+	}
+	return out
+}
+
+// skip goes past a difference, checking its form; the one before had depth
+// elements, and this has the number that is returned.
+func (r *deltaReader) skip(depth int) (int, bool) {
+	shared, size := binary.Uvarint(r.data)
+	if size <= 0 || shared > uint64(depth) {
+		return 0, false
+	}
+	r.data = r.data[size:]
+	n, err := r.count()
+	if err != nil {
+		return 0, false
+	}
+	for range n {
+		if size, ok := r.skipText(); !ok || size == 0 {
+			return 0, false
+		}
+		keys, err := r.count()
+		if err != nil {
+			return 0, false
+		}
+		for range 2 * keys {
+			if _, ok := r.skipText(); !ok {
+				return 0, false
+			}
+		}
+	}
+	depth = int(shared) + n
+	return depth, depth > 0 && r.skipValue(0) && r.skipValue(0)
+}
+
+func (r *deltaReader) skipText() (size int, ok bool) {
+	size, err := r.count()
+	if err != nil {
+		return 0, false
+	}
+	r.data = r.data[size:]
+	return size, true
+}
+
+func (r *deltaReader) skipValue(depth int) bool {
+	if r.done() {
+		return false
+	}
+	tag := r.data[0]
+	r.data = r.data[1:]
+	switch tag {
+	case tagAbsent:
+		return depth == 0
+	case tagString, tagNumber:
+		_, ok := r.skipText()
+		return ok
+	case tagFalse, tagTrue, tagEmpty:
+		return true
+	case tagList:
+		n, err := r.count()
+		if err != nil || depth > 0 {
+			return false
+		}
+		for range n {
+			if !r.skipValue(depth + 1) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 func (r *deltaReader) done() bool { return len(r.data) == 0 }
@@ -198,6 +289,9 @@ func (r *deltaReader) next() (difference, error) {
 		return difference{}, err
 	}
 	r.path = r.path[:shared]
+	if r.lean {
+		r.keys = r.keys[:shared]
+	}
 	for range n {
 		e, err := r.elem()
 		if err != nil {
@@ -216,16 +310,62 @@ func (r *deltaReader) next() (difference, error) {
 	return d, err
 }
 
+// octets is text that is only looked at.
+func (r *deltaReader) octets() ([]byte, error) {
+	n, err := r.count()
+	if err != nil {
+		return nil, err
+	}
+	b := r.data[:n]
+	r.data = r.data[n:]
+	return b, nil
+}
+
+// named is an element without keys; one serves for all of its name.
+func (r *deltaReader) named(name []byte) *gnmi.PathElem {
+	e := r.static[string(name)]
+	if e == nil {
+		if r.static == nil {
+			r.static = make(map[string]*gnmi.PathElem)
+		}
+		e = &gnmi.PathElem{Name: string(name)}
+		r.static[e.Name] = e
+	}
+	return e
+}
+
 func (r *deltaReader) elem() (*gnmi.PathElem, error) {
-	name, err := r.text()
+	name, err := r.octets()
 	if err != nil {
 		return nil, err
 	}
 	keys, err := r.count()
-	if err != nil || name == "" {
+	if err != nil || len(name) == 0 {
 		return nil, errDelta
 	}
-	e := &gnmi.PathElem{Name: name}
+	if keys == 0 || r.lean && keys == 1 {
+		e := r.named(name)
+		if !r.lean {
+			return e, nil
+		}
+		var k leanKey
+		if keys == 1 {
+			key, err := r.octets()
+			if err != nil || len(key) == 0 {
+				return nil, errDelta
+			}
+			k.name = r.named(key).GetName()
+			if k.value, err = r.text(); err != nil {
+				return nil, err
+			}
+		}
+		r.keys = append(r.keys, k)
+		return e, nil
+	}
+	if r.lean {
+		r.keys = append(r.keys, leanKey{})
+	}
+	e := &gnmi.PathElem{Name: r.named(name).GetName()}
 	if keys > 0 {
 		e.Key = make(map[string]string, min(keys, 8))
 	}
@@ -399,6 +539,9 @@ func (n *Node) entryAt(at, key reflect.Value) reflect.Value {
 }
 
 func (c *comparer) structs(n *Node, a, b reflect.Value) {
+	if common(a, b) {
+		return
+	}
 	for _, k := range n.Keys {
 		c.leaf(k, a, b)
 	}
@@ -434,6 +577,9 @@ func (c *comparer) leaf(n *Node, a, b reflect.Value) {
 }
 
 func (c *comparer) list(n *Node, a, b reflect.Value) {
+	if common(a, b) {
+		return
+	}
 	hasA, hasB := a.IsValid() && !a.IsNil(), b.IsValid() && !b.IsNil()
 	var old, new []reflect.Value
 	if hasA {
@@ -443,6 +589,9 @@ func (c *comparer) list(n *Node, a, b reflect.Value) {
 		new = n.values(b)
 	}
 	entry := func(x, y, any reflect.Value) {
+		if common(x, y) {
+			return
+		}
 		c.below(x, y, n.elem(any), func(x, y reflect.Value) { c.structs(n, x, y) })
 	}
 	for _, x := range old {

@@ -12,7 +12,7 @@ import (
 	"router/gen"
 )
 
-func edited(t testing.TB, s *tree.Schema, d *gen.Device, touch func(tree.Path), kind tree.OpKind, path, value string) {
+func edited(t testing.TB, e *tree.Editor, kind tree.OpKind, path, value string) {
 	t.Helper()
 	p, err := tree.Parse(path)
 	if err != nil {
@@ -22,7 +22,7 @@ func edited(t testing.TB, s *tree.Schema, d *gen.Device, touch func(tree.Path), 
 	if kind != tree.Delete {
 		op.Value = ietf(value)
 	}
-	if errs := s.Editor(d, touch).Apply(op); len(errs) > 0 {
+	if errs := e.Apply(op); len(errs) > 0 {
 		t.Fatalf("%s %s: %v", kind, path, errs)
 	}
 }
@@ -45,11 +45,11 @@ func TestDeltaRandom(t *testing.T) {
 		old, o := &gen.Device{}, &oracle{leaves: map[string]string{}, entries: map[string]bool{}}
 		for range 20 {
 			now := &gen.Device{}
-			s.Copy(now, old, nil)
+			s.Share(now, old, nil)
 			var touched []tree.Path
 			for range 1 + r.IntN(4) {
 				kind, path, value := step(r, o)
-				edited(t, s, now, func(p tree.Path) { touched = append(touched, slices.Clone(p)) }, kind, path, value)
+				edited(t, s.Editor(now, func(p tree.Path) { touched = append(touched, slices.Clone(p)) }).Spare(old), kind, path, value)
 			}
 			if len(touched) == 0 {
 				continue
@@ -73,16 +73,20 @@ func checkDelta(t *testing.T, s *tree.Schema, old, now *gen.Device, d tree.Delta
 	patch := func(backward bool, want string) {
 		t.Helper()
 		before := &gen.Device{}
-		s.Copy(before, got, nil)
+		s.Share(before, got, nil)
+		shared := marshalled(t, s, before)
 		var touched []tree.Path
-		if errs := s.Patch(got, d, backward, func(p tree.Path) { touched = append(touched, slices.Clone(p)) }); len(errs) > 0 {
+		if errs := s.Editor(got, func(p tree.Path) { touched = append(touched, slices.Clone(p)) }).Spare(before).Patch(d, backward); len(errs) > 0 {
 			t.Fatal(errs)
+		}
+		if have := marshalled(t, s, before); have != shared {
+			t.Fatalf("backward %v: what is shared has changed to\n%s\nfrom\n%s", backward, have, shared)
 		}
 		if have := marshalled(t, s, got); have != want {
 			t.Fatalf("backward %v: patched to\n%s\nwant\n%s", backward, have, want)
 		}
 		for _, p := range touched {
-			s.Copy(before, got, p)
+			s.Share(before, got, p)
 		}
 		if have := marshalled(t, s, before); have != want {
 			t.Fatalf("backward %v: what it touched, %v, does not cover what it changed", backward, touched)
@@ -136,7 +140,7 @@ func filterOf(t *testing.T, s *tree.Schema, names string) *gen.Device {
 		terms = append(terms, fmt.Sprintf(`{"name":"%c","config":{"description":"term %c"}}`, n, n))
 	}
 	d := &gen.Device{}
-	edited(t, s, d, func(tree.Path) {}, tree.Update, "/filter[name=f]", `{"config":{"family":"inet"},"term":[`+strings.Join(terms, ",")+`]}`)
+	edited(t, s.Editor(d, func(tree.Path) {}), tree.Update, "/filter[name=f]", `{"config":{"family":"inet"},"term":[`+strings.Join(terms, ",")+`]}`)
 	return d
 }
 
@@ -182,7 +186,7 @@ func TestArrange(t *testing.T) {
 	s := schema(t)
 	d := filterOf(t, s, "abc")
 	want := marshalled(t, s, filterOf(t, s, "cab"))
-	edited(t, s, d, func(tree.Path) {}, tree.Arrange, "/filter[name=f]/term", `["c","none"]`)
+	edited(t, s.Editor(d, func(tree.Path) {}), tree.Arrange, "/filter[name=f]/term", `["c","none"]`)
 	if got := marshalled(t, s, d); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -203,7 +207,7 @@ func FuzzDelta(f *testing.F) {
 		f.Fatal(err)
 	}
 	d := &gen.Device{}
-	edited(f, s, d, func(tree.Path) {}, tree.Update, "/", `{"routerd:filter":[{"name":"f","config":{"family":"inet"},"term":[{"name":"b"},{"name":"a","match":{"config":{"protocol":["tcp",7]}}}]}],
+	edited(f, s.Editor(d, func(tree.Path) {}), tree.Update, "/", `{"routerd:filter":[{"name":"f","config":{"family":"inet"},"term":[{"name":"b"},{"name":"a","match":{"config":{"protocol":["tcp",7]}}}]}],
 		"routerd:interface":[{"name":"ge0","config":{"mru":1600,"enabled":false}}]}`)
 	f.Add(s.Compare(&gen.Device{}, d).Bytes())
 	f.Add(s.Compare(d, &gen.Device{}).Bytes())

@@ -7,11 +7,13 @@ import (
 )
 
 // differ calls touch with paths that together cover every configured node in
-// which two structs of node n, at path p, differ.
+// which two structs of node n, at path p, differ. What is alike in both, now
+// has in common with old then.
 func (n *Node) differ(old, now reflect.Value, p Path, touch func(Path)) {
 	for _, c := range n.Children {
 		if c.Config && c.IsLeaf() && !sameLeaf(old.Elem().Field(c.field), now.Elem().Field(c.field)) {
 			touch(p)
+			n.reuse(old, now)
 			return
 		}
 	}
@@ -28,14 +30,16 @@ func (n *Node) differField(old, now reflect.Value, p Path, touch func(Path)) {
 	switch {
 	case old.IsNil() && now.IsNil():
 		return
-	case n.Kind == Container && (old.IsNil() || now.IsNil()):
+	case old.IsNil() || now.IsNil():
 		touch(p)
+		return
+	case old.Pointer() == now.Pointer():
+		return
+	case n.Kind == Container && n.same(old, now):
+		now.Set(old)
 		return
 	case n.Kind == Container:
 		n.differ(old, now, p, touch)
-		return
-	case old.IsNil() || now.IsNil():
-		touch(p)
 		return
 	}
 	at := p[:len(p)-1]
@@ -43,14 +47,23 @@ func (n *Node) differField(old, now reflect.Value, p Path, touch func(Path)) {
 		n.differOrdered(old, now, at, touch)
 		return
 	}
+	alike := old.Len() == now.Len()
 	for it := now.MapRange(); it.Next(); {
 		before := old.MapIndex(it.Key())
 		switch {
 		case !before.IsValid():
 			touch(at.Child(n.elem(it.Value())))
+			alike = false
 		case !n.same(before, it.Value()):
 			n.differ(before, it.Value(), at.Child(n.elem(it.Value())), touch)
+			alike = false
+		default:
+			now.SetMapIndex(it.Key(), before)
 		}
+	}
+	if alike {
+		now.Set(old)
+		return
 	}
 	for it := old.MapRange(); it.Next(); {
 		if !now.MapIndex(it.Key()).IsValid() {
@@ -71,9 +84,24 @@ func (n *Node) differOrdered(old, now reflect.Value, at Path, touch func(Path)) 
 		touch(at.Child(&gnmi.PathElem{Name: n.Name}))
 		return
 	}
+	alike := true
 	for i := range before {
 		if !n.same(before[i], after[i]) {
 			n.differ(before[i], after[i], at.Child(n.elem(after[i])), touch)
+			alike = false
+		}
+	}
+	if alike {
+		now.Set(old)
+	}
+}
+
+// reuse has now have in common with old what is alike in both, below the leaves of
+// two structs of node n.
+func (n *Node) reuse(old, now reflect.Value) {
+	for _, c := range n.Children {
+		if c.Config && !c.IsLeaf() {
+			c.differField(old.Elem().Field(c.field), now.Elem().Field(c.field), Path{c.static()}, func(Path) {})
 		}
 	}
 }
@@ -81,6 +109,9 @@ func (n *Node) differOrdered(old, now reflect.Value, at Path, touch func(Path)) 
 // same reports whether two structs of node n are configured alike. It makes
 // nothing: most of what a large replace writes is what stands there already.
 func (n *Node) same(a, b reflect.Value) bool {
+	if a.Pointer() == b.Pointer() {
+		return true
+	}
 	a, b = a.Elem(), b.Elem()
 	for _, c := range n.Children {
 		if !c.Config {
@@ -108,6 +139,9 @@ func (n *Node) same(a, b reflect.Value) bool {
 func (n *Node) sameList(a, b reflect.Value) bool {
 	if a.IsNil() || b.IsNil() {
 		return a.IsNil() == b.IsNil()
+	}
+	if a.Pointer() == b.Pointer() {
+		return true
 	}
 	if n.ordered {
 		x, y := n.values(a), n.values(b)

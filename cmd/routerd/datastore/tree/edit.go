@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
-	"strings"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 	"github.com/openconfig/ygot/ygot"
@@ -53,6 +51,7 @@ type Op struct {
 type Editor struct {
 	schema *Schema
 	root   reflect.Value
+	base   reflect.Value // the tree that is spared, invalid for none
 	touch  func(Path)
 	errs   []*Error
 }
@@ -64,6 +63,13 @@ type Editor struct {
 // those who follow is that of its differences.
 func (s *Schema) Editor(root ygot.GoStruct, touch func(Path)) *Editor {
 	return &Editor{schema: s, root: reflect.ValueOf(root), touch: touch}
+}
+
+// Spare has the editor leave what its tree shares with base as it is, and make
+// its own of it before it changes something there. It returns e.
+func (e *Editor) Spare(base ygot.GoStruct) *Editor {
+	e.base = reflect.ValueOf(base)
+	return e
 }
 
 // Apply applies one operation and returns everything that is wrong with it.
@@ -86,7 +92,7 @@ func (e *Editor) Apply(op Op) []*Error {
 		if err != nil {
 			return []*Error{{Kind: err.Kind, Path: op.Path.String(), Err: err.Err}}
 		}
-		e.order(op.Path, v)
+		e.order(op.Path, v.plain())
 	}
 	return e.errs
 }
@@ -132,27 +138,27 @@ func (e *Editor) write(op Op, v value) {
 		return
 	}
 	if op.Kind == Replace && n.Kind == List && len(p[len(p)-1].GetKey()) > 0 {
-		if m, ok := v.any.(map[string]any); ok && len(m) == 0 {
+		if v.isObject() && v.isEmpty() {
 			e.fail(Invalid, p, "an entry can't be replaced by {}: delete it instead")
 			return
 		}
 	}
 	if len(p) == 0 {
-		e.writeRoot(op.Kind, v.any)
+		e.writeRoot(op.Kind, v)
 		return
 	}
 	m := merger{Editor: e, replace: op.Kind == Replace}
-	m.descend(e.schema.Root, e.root, nil, p, v.any)
+	m.descend(e.schema.Root, e.root, e.base, nil, p, v)
 }
 
-func (e *Editor) writeRoot(kind OpKind, v any) {
+func (e *Editor) writeRoot(kind OpKind, v value) {
 	m := merger{Editor: e, replace: kind == Replace}
 	if kind == Replace {
 		m.covered = true
-		m.replacing(e.schema.Root, e.root, nil, func() { m.members(e.schema.Root, e.root, reflect.Value{}, &trail{}, v) })
+		m.replacing(e.schema.Root, e.root, nil, func() { m.members(e.schema.Root, e.root, reflect.Value{}, reflect.Value{}, &trail{}, v) })
 		return
 	}
-	m.members(e.schema.Root, e.root, reflect.Value{}, &trail{}, v)
+	m.members(e.schema.Root, e.root, e.base, reflect.Value{}, &trail{}, v)
 }
 
 // replacing empties the struct at, of node n and path p, has fill write it
@@ -223,28 +229,29 @@ type merger struct {
 }
 
 // descend walks from the struct at, of node n and path done, to the end of
-// rest, making what is absent, and writes v there.
-func (m *merger) descend(n *Node, at reflect.Value, done, rest Path, v any) {
+// rest, making what is absent, and writes v there. base is the spared struct at
+// the same place, invalid for none.
+func (m *merger) descend(n *Node, at, base reflect.Value, done, rest Path, v value) {
 	el, last := rest[0], len(rest) == 1
 	c := n.Child(el.GetName())
 	p := done.Child(el)
 	switch c.Kind {
 	case Leaf, LeafList:
-		m.leafAt(c, at, done, p, v)
+		m.leafAt(c, at, done, p, v.plain())
 	case Container:
 		if last {
-			m.container(c, at, p, v)
+			m.container(c, at, base, p, v)
 			return
 		}
-		m.descend(c, c.make(at), p, rest[1:], v)
+		sub, base := c.makeOwn(at, base)
+		m.descend(c, sub, base, p, rest[1:], v)
 	case List:
 		if last && len(el.GetKey()) == 0 {
-			m.wholeList(c, at, p, v)
+			m.wholeList(c, at, base, p, v)
 			return
 		}
-		_, isMap := v.(map[string]any)
-		if last && !isMap {
-			m.fail(Invalid, p, "an entry is written as an object, not %s", describe(v))
+		if last && !v.isObject() {
+			m.fail(Invalid, p, "an entry is written as an object, not %s", describe(v.plain()))
 			return
 		}
 		made, key, err := c.newEntry(el)
@@ -252,18 +259,19 @@ func (m *merger) descend(n *Node, at reflect.Value, done, rest Path, v any) {
 			m.fail(Invalid, p, "%w", err)
 			return
 		}
-		entry, old := m.entry(c, at, made, key, &trail{path: p})
+		_, list := c.own(at, base)
+		entry, base, old := m.entry(c, at, list, made, key, &trail{path: p})
 		switch {
 		case last && m.replace && old:
 			m.covered = true
 			m.replacing(c, entry, p, func() {
 				entry.Elem().Set(made.Elem())
-				m.members(c, entry, entry, &trail{path: p}, v)
+				m.members(c, entry, reflect.Value{}, entry, &trail{path: p}, v)
 			})
 		case last:
-			m.members(c, entry, entry, &trail{path: p}, v)
+			m.members(c, entry, base, entry, &trail{path: p}, v)
 		default:
-			m.descend(c, entry, p, rest[1:], v)
+			m.descend(c, entry, base, p, rest[1:], v)
 		}
 	}
 }
@@ -275,12 +283,13 @@ func (m *merger) touchOnce(t *trail) {
 	}
 }
 
-// entry finds the entry under key at t in the list's field, or puts made
-// there; old says that it found one.
-func (m *merger) entry(n *Node, at, made, key reflect.Value, t *trail) (entry reflect.Value, old bool) {
+// entry finds the entry under key at t in the list's field, which the tree owns, or puts made
+// there; old says that it found one. list is the spared list, invalid for none, and base
+// its entry.
+func (m *merger) entry(n *Node, at, list, made, key reflect.Value, t *trail) (entry, base reflect.Value, old bool) {
 	f := at.Elem().Field(n.field)
-	if entry := n.get(f, key); entry.IsValid() {
-		return entry, true
+	if entry, base := n.ownEntry(f, list, key); entry.IsValid() {
+		return entry, base, true
 	}
 	if !m.covered {
 		p := t.Path()
@@ -291,12 +300,13 @@ func (m *merger) entry(n *Node, at, made, key reflect.Value, t *trail) (entry re
 		m.touch(p)
 		m.covered = true
 	}
-	return n.put(f, key, made), false
+	return n.put(f, key, made), reflect.Value{}, false
 }
 
-func (m *merger) container(n *Node, at reflect.Value, p Path, v any) {
+func (m *merger) container(n *Node, at, base reflect.Value, p Path, v value) {
 	if !m.replace {
-		m.members(n, n.make(at), at, &trail{path: p}, v)
+		sub, base := n.makeOwn(at, base)
+		m.members(n, sub, base, at, &trail{path: p}, v)
 		return
 	}
 	m.covered = true
@@ -304,42 +314,47 @@ func (m *merger) container(n *Node, at reflect.Value, p Path, v any) {
 		if n.Name == "config" && n.Parent.Kind == List {
 			n.Parent.copyKeys(at)
 		}
-		m.members(n, n.make(at), at, &trail{path: p}, v)
+		m.members(n, n.make(at), reflect.Value{}, at, &trail{path: p}, v)
 	})
 }
 
 // wholeList writes all entries of a list. A replace removes those that the array
 // leaves out.
-func (m *merger) wholeList(n *Node, at reflect.Value, p Path, v any) {
+func (m *merger) wholeList(n *Node, at, base reflect.Value, p Path, v value) {
 	if !m.replace {
-		m.list(n, at, &trail{path: p}, v)
+		m.list(n, at, base, &trail{path: p}, v)
 		return
 	}
 	m.covered = true
-	m.replacingField(n, at, p, func() { m.list(n, at, &trail{path: p}, v) })
+	m.replacingField(n, at, p, func() { m.list(n, at, reflect.Value{}, &trail{path: p}, v) })
 }
 
 // list merges an array of entries.
-func (m *merger) list(n *Node, at reflect.Value, t *trail, v any) {
-	entries, ok := v.([]any)
-	if !ok {
-		m.fail(Invalid, t.Path(), "a list is written as an array of objects, not %s; an entry needs its keys in the path", describe(v))
+func (m *merger) list(n *Node, at, base reflect.Value, t *trail, v value) {
+	if !v.isArray() {
+		m.fail(Invalid, t.Path(), "a list is written as an array of objects, not %s; an entry needs its keys in the path", describe(v.plain()))
 		return
 	}
 	defer func(c bool) { m.covered = c }(m.covered)
 	covered := m.covered
-	seen := make(map[any]struct{}, len(entries))
-	for i, item := range entries {
+	seen := make(map[any]struct{})
+	_, spared := n.own(at, base)
+	v.items(func(i int, item value) {
 		m.covered = covered
-		obj, ok := item.(map[string]any)
-		if !ok {
-			m.fail(Invalid, t.Path(), "entry %d is %s, not an object", i+1, describe(item))
-			continue
+		if !item.isObject() {
+			m.fail(Invalid, t.Path(), "entry %d is %s, not an object", i+1, describe(item.plain()))
+			return
 		}
-		made, key, err := n.bodyEntry(obj)
+		made, key, err := n.bodyEntry(func(name string) (any, bool) {
+			v, ok := item.member(name)
+			if !ok {
+				return nil, false
+			}
+			return v.plain(), true
+		})
 		if err != nil {
 			m.fail(Invalid, t.Path(), "entry %d: %w", i+1, err)
-			continue
+			return
 		}
 		et := trail{up: t.up, node: n, entry: made}
 		if t.up == nil {
@@ -348,22 +363,22 @@ func (m *merger) list(n *Node, at reflect.Value, t *trail, v any) {
 		id := key.Interface()
 		if _, twice := seen[id]; twice {
 			m.fail(Invalid, et.Path(), "stands twice in the array")
-			continue
+			return
 		}
 		seen[id] = struct{}{}
-		entry, _ := m.entry(n, at, made, key, &et)
-		m.members(n, entry, entry, &et, obj)
-	}
+		entry, base, _ := m.entry(n, at, spared, made, key, &et)
+		m.members(n, entry, base, entry, &et, item)
+	})
 }
 
-// bodyEntry makes an entry with the keys that an object has, checked with
+// bodyEntry makes an entry with the keys that an object has as members, checked with
 // their JSON types, and returns it with its key in the map.
-func (n *Node) bodyEntry(obj map[string]any) (entry, key reflect.Value, err error) {
+func (n *Node) bodyEntry(member func(name string) (any, bool)) (entry, key reflect.Value, err error) {
 	entry = reflect.New(n.typ)
 	for _, k := range n.Keys {
-		v, ok := obj[k.Name]
+		v, ok := member(k.Name)
 		if !ok {
-			v, ok = obj[k.Module+":"+k.Name]
+			v, ok = member(k.Module + ":" + k.Name)
 		}
 		if !ok {
 			return entry, key, fmt.Errorf("the key %q is missing", k.Name)
@@ -376,31 +391,30 @@ func (n *Node) bodyEntry(obj map[string]any) (entry, key reflect.Value, err erro
 	return entry, n.keyOf(entry), nil
 }
 
-// members merges the object v into the struct at. entry is the list entry that
+// members merges the object v into the struct at, which the tree owns. base is the spared
+// struct at the same place, invalid for none. entry is the list entry that
 // the struct belongs to, when its leaves may be copies of the entry's keys.
-func (m *merger) members(n *Node, at, entry reflect.Value, t *trail, v any) {
-	obj, ok := v.(map[string]any)
-	if !ok {
-		m.fail(Invalid, t.Path(), "takes an object, not %s", describe(v))
+func (m *merger) members(n *Node, at, base, entry reflect.Value, t *trail, v value) {
+	if !v.isObject() {
+		m.fail(Invalid, t.Path(), "takes an object, not %s", describe(v.plain()))
 		return
 	}
-	names := make([]string, 0, 16)
-	for name := range obj {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	var few [8]member
 	told := false
-	for _, name := range names {
-		c := n.Child(name)
+	for _, member := range v.members(few[:0]) {
+		c := n.index[string(member.name)]
+		if c == nil {
+			c = n.Child(string(member.name))
+		}
 		switch {
-		case name == "@" && n.Parent == nil && n.Child(annotationAt[0].GetName()) != nil:
-			m.annotations(n, at, obj[name])
+		case string(member.name) == "@" && n.Parent == nil && n.Child(annotationAt[0].GetName()) != nil:
+			m.annotations(n, at, base, member.value.plain())
 			continue
-		case strings.HasPrefix(name, "@"):
-			m.fail(Invalid, t.Path(), "annotations such as %q are not supported", name)
+		case len(member.name) > 0 && member.name[0] == '@':
+			m.fail(Invalid, t.Path(), "annotations such as %q are not supported", member.name)
 			continue
 		case c == nil:
-			m.fail(Invalid, t.Path(), "the model has no node %q here%s", name, suggestion(map[*Node]bool{n: true}))
+			m.fail(Invalid, t.Path(), "the model has no node %q here%s", member.name, suggestion(map[*Node]bool{n: true}))
 			continue
 		case !c.Config:
 			m.fail(Invalid, t.Path().Named(c.Name), "is state and can't be written; write the config beside it")
@@ -414,13 +428,14 @@ func (m *merger) members(n *Node, at, entry reflect.Value, t *trail, v any) {
 				m.touchOnce(t)
 				told = true
 			}
-			m.leaf(c, at, entry, &ct, obj[name])
+			m.leaf(c, at, entry, &ct, member.value.plain())
 		case Container:
-			m.members(c, c.make(at), at, &ct, obj[name])
+			made, below := c.makeOwn(at, base)
+			m.members(c, made, below, at, &ct, member.value)
 		case List:
 			// Below a replaced node the list is empty by now: merging suffices.
 			sub := merger{Editor: m.Editor, covered: m.covered}
-			sub.list(c, at, &ct, obj[name])
+			sub.list(c, at, base, &ct, member.value)
 		}
 		m.covered = covered
 	}

@@ -8,23 +8,43 @@ import (
 	"strings"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
+	"github.com/openconfig/goyang/pkg/yang"
 )
 
 // newEntry makes an entry of list n with the keys of e, all of them, checked,
 // and returns it with its key in the map. The config copies of the keys are set.
 func (n *Node) newEntry(e *gnmi.PathElem) (entry, key reflect.Value, err error) {
+	return n.entryOf(func(name string) (any, bool) {
+		v, ok := e.GetKey()[name]
+		return fromText(v), ok
+	})
+}
+
+// entryOf is newEntry for keys that come from wherever.
+func (n *Node) entryOf(key func(name string) (any, bool)) (entry, mapKey reflect.Value, err error) {
 	entry = reflect.New(n.typ)
 	for _, k := range n.Keys {
-		v, ok := e.GetKey()[k.Name]
+		v, ok := key(k.Name)
 		if !ok {
-			return entry, key, fmt.Errorf("list %s needs its key %q", n.Name, k.Name)
+			return entry, mapKey, fmt.Errorf("list %s needs its key %q", n.Name, k.Name)
 		}
-		if err := k.set(entry, fromText(v)); err != nil {
-			return entry, key, fmt.Errorf("key %s: %w", k.Name, err)
+		if err := k.set(entry, v); err != nil {
+			return entry, mapKey, fmt.Errorf("key %s: %w", k.Name, err)
 		}
 	}
 	n.copyKeys(entry)
 	return entry, n.keyOf(entry), nil
+}
+
+// newKey is newEntry for those who look up and make nothing: without config copies.
+func (n *Node) newKey(e *gnmi.PathElem) (entry, key reflect.Value, err error) {
+	if k := n.mapKey; len(n.Keys) == 1 && k.Kind() == reflect.String && n.Keys[0].leaf.kind == yang.Ystring {
+		// No entry stands under a key that is none of the type.
+		key = reflect.New(k).Elem()
+		key.SetString(e.GetKey()[n.Keys[0].Name])
+		return entry, key, nil
+	}
+	return n.newEntry(e)
 }
 
 // keyOf makes the map key of an entry from its key leaves.

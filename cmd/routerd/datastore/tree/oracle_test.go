@@ -155,7 +155,7 @@ func TestRandomOperationsAgainstOracle(t *testing.T) {
 		for range 60 {
 			want := good.clone()
 			var touched []tree.Path
-			e := s.Editor(candidate, func(p tree.Path) { touched = append(touched, p) })
+			e := s.Editor(candidate, func(p tree.Path) { touched = append(touched, p) }).Spare(running)
 			var log []string
 			for range 1 + r.IntN(4) {
 				kind, p, v := step(r, want)
@@ -168,16 +168,19 @@ func TestRandomOperationsAgainstOracle(t *testing.T) {
 					t.Fatalf("seed %d: %v: %v", seed, log, errs)
 				}
 			}
+			if got := leavesOf(t, s, running); !maps.Equal(got, good.all()) {
+				t.Fatalf("seed %d: %v changed what is shared\ngot  %v\nwant %v", seed, log, got, good.all())
+			}
 			if got := leavesOf(t, s, candidate); !maps.Equal(got, want.all()) {
 				t.Fatalf("seed %d: after %v\ngot  %v\nwant %v", seed, log, got, want.all())
 			}
 			if r.IntN(3) == 0 {
 				for _, p := range touched {
-					s.Copy(candidate, running, p)
+					s.Share(candidate, running, p)
 				}
 			} else {
 				for _, p := range touched {
-					s.Copy(running, candidate, p)
+					s.Share(running, candidate, p)
 				}
 				good = want
 			}
@@ -224,16 +227,17 @@ func FuzzUpdate(f *testing.F) {
 			return
 		}
 		for _, kind := range []tree.OpKind{tree.Update, tree.Replace, tree.Delete} {
-			running, candidate := newTree(t, s, base), newTree(t, s, base)
+			running, candidate := newTree(t, s, base), &gen.Device{}
+			s.Share(candidate, running, nil)
 			var touched []tree.Path
 			op := tree.Op{Kind: kind, Path: p}
 			if kind != tree.Delete {
 				op.Value = &gnmi.TypedValue{Value: &gnmi.TypedValue_JsonIetfVal{JsonIetfVal: data}}
 			}
-			errs := s.Editor(candidate, func(p tree.Path) { touched = append(touched, p) }).Apply(op)
+			errs := s.Editor(candidate, func(p tree.Path) { touched = append(touched, p) }).Spare(running).Apply(op)
 			if len(errs) > 0 {
 				for _, p := range touched {
-					s.Copy(candidate, running, p)
+					s.Share(candidate, running, p)
 				}
 				if got, want := marshal(t, s, candidate), marshal(t, s, running); got != want {
 					t.Errorf("%v of %s: undone it is\n%s\nwant\n%s", kind, where, got, want)
@@ -241,7 +245,7 @@ func FuzzUpdate(f *testing.F) {
 				continue
 			}
 			for _, p := range touched {
-				s.Copy(running, candidate, p)
+				s.Share(running, candidate, p)
 			}
 			text := marshal(t, s, candidate)
 			if got := marshal(t, s, running); got != text {

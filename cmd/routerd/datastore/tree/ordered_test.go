@@ -103,18 +103,21 @@ func TestOrderedList(t *testing.T) {
 			}
 		}
 		var touched []tree.Path
-		e := s.Editor(candidate, func(p tree.Path) { touched = append(touched, slices.Clone(p)) })
+		e := s.Editor(candidate, func(p tree.Path) { touched = append(touched, slices.Clone(p)) }).Spare(running)
 		for _, o := range ops {
 			if errs := e.Apply(o); len(errs) > 0 {
 				t.Fatal(errs[0])
 			}
+		}
+		if got := terms(running); !slices.Equal(got, want) {
+			t.Fatalf("step %d: %v changed what is shared: %v, not %v", i, ops, got, want)
 		}
 		if got := terms(candidate); !slices.Equal(got, next) {
 			t.Fatalf("step %d: %v gave %v, want %v", i, ops, got, next)
 		}
 		if r.IntN(3) == 0 { // undo
 			for _, p := range touched {
-				s.Copy(candidate, running, p)
+				s.Share(candidate, running, p)
 			}
 			if got := terms(candidate); !slices.Equal(got, want) {
 				t.Fatalf("step %d: undoing %v gave %v, want %v", i, ops, got, want)
@@ -123,7 +126,7 @@ func TestOrderedList(t *testing.T) {
 		}
 		want = next
 		for _, p := range touched {
-			s.Copy(running, candidate, p)
+			s.Share(running, candidate, p)
 		}
 		if got := terms(running); !slices.Equal(got, want) {
 			t.Fatalf("step %d: publishing %v gave %v, want %v", i, ops, got, want)

@@ -18,13 +18,19 @@ import (
 // gone are made again. To remove what the model has no place for is no mistake: it
 // isn't there.
 func (s *Schema) Patch(root ygot.GoStruct, d Delta, backward bool, touch func(Path)) []*Error {
-	p := patcher{Editor: s.Editor(root, touch)}
-	p.frames = append(p.frames, frame{node: s.Root, at: reflect.ValueOf(root)})
-	r := deltaReader{data: d.data}
-	for !r.done() {
-		diff, err := r.next()
+	return s.Editor(root, touch).Patch(d, backward)
+}
+
+// Patch applies a delta as [Schema.Patch] does.
+func (e *Editor) Patch(d Delta, backward bool) []*Error {
+	e.errs = nil
+	p := patcher{Editor: e}
+	p.frames = append(p.frames, frame{node: e.schema.Root, at: e.root, base: e.base})
+	p.reader = deltaReader{data: d.data, lean: true}
+	for !p.reader.done() {
+		diff, err := p.reader.next()
 		if err != nil {
-			return append(p.errs, &Error{Kind: Malformed, Path: r.path.String(), Err: err})
+			return append(p.errs, &Error{Kind: Malformed, Path: p.reader.full(p.reader.path).String(), Err: err})
 		}
 		p.apply(diff, diff.side(backward))
 	}
@@ -34,7 +40,8 @@ func (s *Schema) Patch(root ygot.GoStruct, d Delta, backward bool, touch func(Pa
 // A frame is a struct on the way to the leaf that is being patched.
 type frame struct {
 	node    *Node
-	at      reflect.Value // invalid when it is absent
+	at      reflect.Value // invalid when it is absent; the tree's own
+	base    reflect.Value // the spared one, invalid for none
 	covered bool          // a touched path covers it
 	told    bool          // it is touched itself
 }
@@ -43,8 +50,17 @@ type frame struct {
 // most of their path with the one before, so the structs on the way are kept.
 type patcher struct {
 	*Editor
+	reader deltaReader
 	frames []frame // frames[i] is the struct at path[:i]
 }
+
+// keyed reports whether element i of the path of the difference has keys.
+func (p *patcher) keyed(path Path, i int) bool {
+	return p.reader.keys[i].name != "" || len(path[i].GetKey()) > 0
+}
+
+// full is a path with all its keys: those of the reader have them apart.
+func (p *patcher) full(path Path) Path { return p.reader.full(path) }
 
 func (p *patcher) apply(d difference, want any) {
 	if keep := d.shared + 1; keep < len(p.frames) {
@@ -73,15 +89,15 @@ func (p *patcher) apply(d difference, want any) {
 	switch {
 	case n == nil || !n.Config:
 		if want != nil {
-			p.fail(Unknown, d.path, "the model has no such node to configure")
+			p.fail(Unknown, p.full(d.path), "the model has no such node to configure")
 		}
-	case n.Kind == List && len(d.path[last].GetKey()) == 0 && n.ordered:
+	case n.Kind == List && !p.keyed(d.path, last) && n.ordered:
 		if f.at.IsValid() {
-			p.arrange(n, f.at, d.path, want)
+			p.arrange(n, f.at, p.full(d.path), want)
 		}
 	case !n.IsLeaf():
 		if want != nil {
-			p.fail(Invalid, d.path, "is no leaf in this model")
+			p.fail(Invalid, p.full(d.path), "is no leaf in this model")
 		}
 	case n.IsKey():
 		if want == nil {
@@ -95,13 +111,13 @@ func (p *patcher) apply(d difference, want any) {
 			return
 		}
 		if !f.covered && !f.told {
-			p.touch(slices.Clone(d.path[:last]))
+			p.touch(p.full(d.path[:last]))
 			f.told = true
 		}
 		if want == nil {
 			field.SetZero()
 		} else if err := n.set(f.at, want); err != nil {
-			p.fail(Invalid, d.path, "%w", err)
+			p.fail(Invalid, p.full(d.path), "%w", err)
 		}
 	}
 }
@@ -112,23 +128,23 @@ func (p *patcher) enter(path Path, create bool) bool {
 	up := p.frames[len(p.frames)-1]
 	el := path[len(path)-1]
 	n := up.node.Child(el.GetName())
-	if n == nil || n.IsLeaf() || !n.Config || (n.Kind == List) != (len(el.GetKey()) > 0) {
+	if n == nil || n.IsLeaf() || !n.Config || (n.Kind == List) != p.keyed(path, len(path)-1) {
 		if create {
-			p.fail(Unknown, path, "the model has no such node to configure")
+			p.fail(Unknown, p.full(path), "the model has no such node to configure")
 		}
 		return false
 	}
 	f := frame{node: n, covered: up.covered || up.told}
 	if up.at.IsValid() {
-		field := up.at.Elem().Field(n.field)
+		field, below := n.own(up.at, up.base)
 		if n.Kind == Container {
 			switch {
 			case !field.IsNil():
-				f.at = field
+				f.at, f.base = field, below
 			case create:
 				f.at = n.make(up.at)
 			}
-		} else if !p.enterEntry(&f, n, field, path, create) {
+		} else if !p.enterEntry(&f, n, field, below, path, create) {
 			return false
 		}
 	}
@@ -136,15 +152,22 @@ func (p *patcher) enter(path Path, create bool) bool {
 	return true
 }
 
-func (p *patcher) enterEntry(f *frame, n *Node, field reflect.Value, path Path, create bool) bool {
-	made, key, err := n.newEntry(path[len(path)-1])
+func (p *patcher) enterEntry(f *frame, n *Node, field, list reflect.Value, path Path, create bool) bool {
+	lean, full := p.reader.keys[len(path)-1], path[len(path)-1].GetKey()
+	made, key, err := n.entryOf(func(name string) (any, bool) {
+		if lean.name != "" {
+			return text(lean.value), name == lean.name
+		}
+		v, ok := full[name]
+		return text(v), ok
+	})
 	if err != nil {
 		if create {
-			p.fail(Invalid, path, "%w", err)
+			p.fail(Invalid, p.full(path), "%w", err)
 		}
 		return false
 	}
-	if f.at = n.get(field, key); f.at.IsValid() || !create {
+	if f.at, f.base = n.ownEntry(field, list, key); f.at.IsValid() || !create {
 		return true
 	}
 	if !f.covered {
@@ -157,7 +180,7 @@ func (p *patcher) enterEntry(f *frame, n *Node, field reflect.Value, path Path, 
 
 // touchEntry tells that an entry comes or goes.
 func (p *patcher) touchEntry(n *Node, path Path) {
-	path = slices.Clone(path)
+	path = p.full(path)
 	if n.ordered {
 		// The places of other entries change with it.
 		path[len(path)-1] = &gnmi.PathElem{Name: n.Name}
@@ -176,7 +199,7 @@ func (p *patcher) dropEntry(path Path) {
 	}
 	field := up.at.Elem().Field(f.node.field)
 	f.node.drop(field, f.node.keyOf(f.at))
-	f.at, f.covered = reflect.Value{}, true
+	f.at, f.base, f.covered = reflect.Value{}, reflect.Value{}, true
 }
 
 // arrange puts the entries of an ordered list into the order that want gives by
@@ -225,7 +248,7 @@ func (e *Editor) arrange(n *Node, at reflect.Value, p Path, want any) {
 }
 
 // order carries out an Arrange.
-func (e *Editor) order(path Path, v value) {
+func (e *Editor) order(path Path, v any) {
 	n, p, err := e.schema.concrete(path)
 	if err != nil {
 		e.failure(path, err)
@@ -235,20 +258,7 @@ func (e *Editor) order(path Path, v value) {
 		e.fail(Invalid, p, "is no list that its user orders: only entries of such a list can be arranged")
 		return
 	}
-	at := e.root
-	for i, el := range p[:len(p)-1] {
-		c := e.schema.Nodes(p[:i+1])[0]
-		field := at.Elem().Field(c.field)
-		if c.Kind == Container {
-			at = field
-		} else if at = (reflect.Value{}); !field.IsNil() {
-			if entries := c.find(field, el.GetKey()); len(entries) == 1 {
-				at = entries[0]
-			}
-		}
-		if !at.IsValid() || at.IsNil() {
-			return // nothing is there to be arranged
-		}
+	if at, _, ok := e.ownAt(p[:len(p)-1]); ok {
+		e.arrange(n, at, p, v)
 	}
-	e.arrange(n, at, p, v.any)
 }

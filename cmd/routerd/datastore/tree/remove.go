@@ -8,10 +8,9 @@ import (
 
 // A target is a node of the data tree that a delete matched.
 type target struct {
-	node   *Node
-	parent reflect.Value // the struct that holds the node
-	entry  reflect.Value // of a list: the entry, or invalid for the whole list
-	path   Path
+	node  *Node
+	entry reflect.Value // of a list: the entry, or invalid for the whole list
+	path  Path
 }
 
 // remove deletes what the pattern matches. What is absent is no error; a
@@ -49,7 +48,11 @@ func (e *Editor) remove(pattern Path) {
 }
 
 func (e *Editor) removeTarget(t target) {
-	f := t.parent.Elem().Field(t.node.field)
+	parent, base, ok := e.ownAt(t.path[:len(t.path)-1])
+	if !ok {
+		return // gone with one above it
+	}
+	f := parent.Elem().Field(t.node.field)
 	switch t.node.Kind {
 	case Leaf, LeafList:
 		if !isSet(f) {
@@ -64,7 +67,7 @@ func (e *Editor) removeTarget(t target) {
 		e.touch(t.path)
 		f.SetZero()
 		if t.node.Name == "config" && t.node.Parent.Kind == List {
-			t.node.Parent.copyKeys(t.parent)
+			t.node.Parent.copyKeys(parent)
 		}
 	case List:
 		if f.IsNil() {
@@ -80,6 +83,7 @@ func (e *Editor) removeTarget(t target) {
 			t.path = t.path[:len(t.path)-1].Named(t.node.Name)
 		}
 		e.touch(t.path)
+		t.node.own(parent, base)
 		t.node.drop(f, t.node.keyOf(t.entry))
 	}
 }
@@ -98,7 +102,7 @@ func match(n *Node, at reflect.Value, done, pattern Path, visit func(target)) {
 				continue
 			}
 			if len(rest) == 0 {
-				visit(target{node: c, parent: at, path: done.Child(&gnmi.PathElem{Name: c.Name})})
+				visit(target{node: c, path: done.Child(&gnmi.PathElem{Name: c.Name})})
 				continue
 			}
 			each(c, at, done, nil, func(sub reflect.Value, p Path) { match(c, sub, p, pattern, visit) })
@@ -114,11 +118,11 @@ func match(n *Node, at reflect.Value, done, pattern Path, visit func(target)) {
 			continue
 		}
 		if c.Kind != List || len(el.GetKey()) == 0 {
-			visit(target{node: c, parent: at, path: done.Child(&gnmi.PathElem{Name: c.Name})})
+			visit(target{node: c, path: done.Child(&gnmi.PathElem{Name: c.Name})})
 			continue
 		}
 		for _, entry := range c.find(at.Elem().Field(c.field), el.GetKey()) {
-			visit(target{node: c, parent: at, entry: entry, path: done.Child(c.elem(entry))})
+			visit(target{node: c, entry: entry, path: done.Child(c.elem(entry))})
 		}
 	}
 }

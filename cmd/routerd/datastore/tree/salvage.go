@@ -1,33 +1,30 @@
 package tree
 
-import (
-	"reflect"
-	"slices"
+import "slices"
 
-	"github.com/openconfig/ygot/ygot"
-)
-
-// Salvage applies a delta as [Schema.Patch] does, but goes on behind what the model
+// Salvage applies a delta as [Editor.Patch] does, but goes on behind what the model
 // doesn't accept: refused gets each such difference, with its value, and it is left
-// out. settled gets the path, valid for the call, of each other one: it holds what the
-// delta wants, or, where that is nothing, the model has no place for it, which is the same.
-// The error says that the delta itself can't be read to its end.
-func (s *Schema) Salvage(root ygot.GoStruct, d Delta, backward bool, touch func(Path), refused func(Leftover), settled func(Path)) error {
-	p := patcher{Editor: s.Editor(root, touch)}
-	p.frames = append(p.frames, frame{node: s.Root, at: reflect.ValueOf(root)})
-	r := deltaReader{data: d.data}
-	for !r.done() {
-		diff, err := r.next()
+// out. settled gets the path of each other one: it holds what the delta wants, or, where
+// that is nothing, the model has no place for it, which is the same. The error says that the
+// delta itself can't be read to its end.
+func (e *Editor) Salvage(d Delta, backward bool, refused func(Leftover), settled func(Path)) error {
+	e.errs = nil
+	p := patcher{Editor: e}
+	p.frames = append(p.frames, frame{node: e.schema.Root, at: e.root, base: e.base})
+	p.reader = deltaReader{data: d.data, lean: true}
+	for !p.reader.done() {
+		diff, err := p.reader.next()
 		if err != nil {
-			return &Error{Kind: Malformed, Path: r.path.String(), Err: err}
+			return &Error{Kind: Malformed, Path: p.full(p.reader.path).String(), Err: err}
 		}
-		p.errs = p.errs[:0]
+		e.errs = e.errs[:0]
 		p.apply(diff, diff.side(backward))
-		if len(p.errs) > 0 {
-			refused(Leftover{Path: slices.Clone(diff.path), Value: diff.side(backward), Err: p.errs[0].Err})
+		path := p.full(diff.path)
+		if len(e.errs) > 0 {
+			refused(Leftover{Path: path, Value: diff.side(backward), Err: e.errs[0].Err})
 			continue
 		}
-		settled(diff.path)
+		settled(path)
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ func (s *Schema) keepSecrets(op Op, current func(Path) (string, bool)) (*gnmi.Ty
 		return nil, false
 	}
 	k := secretKeeper{current: current}
-	kept := k.keep(n, p, v.any)
+	kept := k.keep(n, p, v.plain())
 	if !k.kept {
 		return nil, false
 	}
@@ -190,7 +190,7 @@ func (s *Schema) Leaves(p Path, v *gnmi.TypedValue, visit func(Path)) (ok bool) 
 	if derr != nil {
 		return false
 	}
-	return n.leaves(at, decoded.any, visit)
+	return n.leaves(at, decoded.plain(), visit)
 }
 
 func (n *Node) leaves(p Path, v any, visit func(Path)) bool {
@@ -252,7 +252,7 @@ func (n *Node) entryLeaves(p Path, obj map[string]any, visit func(Path)) bool {
 
 // bodyElem is the path element of an entry given as an object.
 func (n *Node) bodyElem(obj map[string]any) (*gnmi.PathElem, error) {
-	entry, _, err := n.bodyEntry(obj)
+	entry, _, err := n.bodyEntry(func(name string) (any, bool) { v, ok := obj[name]; return v, ok })
 	if err != nil {
 		return nil, err
 	}

@@ -142,17 +142,21 @@ func TestEdit(t *testing.T) {
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			running, candidate := newTree(t, s, base), newTree(t, s, base)
+			running, candidate := newTree(t, s, base), &gen.Device{}
+			s.Share(candidate, running, nil)
 			var touched []tree.Path
-			e := s.Editor(candidate, func(p tree.Path) { touched = append(touched, p) })
+			e := s.Editor(candidate, func(p tree.Path) { touched = append(touched, p) }).Spare(running)
 			errs := e.Apply(tree.Op{Kind: tc.kind, Path: path(t, tc.path), Value: tc.value})
+			if got := marshal(t, s, running); got != full {
+				t.Errorf("what is shared has changed:\n%s\nwant\n%s", got, full)
+			}
 			if part, fails := strings.CutPrefix(tc.want, "! "); fails {
 				if len(errs) == 0 || !strings.Contains(errs[0].Error(), part) {
 					t.Fatalf("errors %v, want one with %q", errs, part)
 				}
 				// What a failed operation left behind is undone by its touched paths.
 				for _, p := range touched {
-					s.Copy(candidate, running, p)
+					s.Share(candidate, running, p)
 				}
 				if got := marshal(t, s, candidate); got != full {
 					t.Errorf("after undoing:\n%s\nwant\n%s", got, full)
@@ -166,7 +170,7 @@ func TestEdit(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, tc.want)
 			}
 			for _, p := range touched {
-				s.Copy(running, candidate, p)
+				s.Share(running, candidate, p)
 			}
 			if got := marshal(t, s, running); got != tc.want {
 				t.Errorf("touched paths %v don't carry the change:\n%s\nwant\n%s", touched, got, tc.want)

@@ -1,10 +1,19 @@
 package tree
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
+	"reflect"
 	"strings"
 	"testing"
 )
+
+func repeatedMember(data []byte) (name string, found bool) {
+	_, name, found, _ = scanJSON(data)
+	return name, found
+}
 
 func TestRepeatedMember(t *testing.T) {
 	many := func(last string) string {
@@ -37,23 +46,35 @@ func TestRepeatedMember(t *testing.T) {
 	}
 }
 
-func FuzzRepeatedMember(f *testing.F) {
-	for _, s := range []string{`{"a":1,"a":2}`, `[{"a":{"b":"\""}}]`, `"\\"`, `{"":{},"":[]}`} {
+// FuzzJSON reads what encoding/json reads, and the same from it.
+func FuzzJSON(f *testing.F) {
+	for _, s := range []string{`{"a":1,"a":2}`, `[{"a":{"b":"\""}}]`, `"\\"`, `{"":{},"":[]}`, ` [ -0.5e+3 , true,false , null ] `, `{"\u0061":"\ud834\udd1e\n"}`,
+		"\"\xff\"", `01`, `-`, `1.`, `1e`, `[1,]`, `{"a"}`, `"\x"`, `tru`, `{} {}`, "\"\x01\"", `{"a":[{},[]]}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if !json.Valid(data) {
-			return
+		d := json.NewDecoder(bytes.NewReader(data))
+		d.UseNumber()
+		var want any
+		err := d.Decode(&want)
+		if err == nil {
+			if _, more := d.Token(); !errors.Is(more, io.EOF) {
+				err = errors.New("more")
+			}
 		}
-		// Go's reader keeps the last of two members: then there are fewer.
-		var object map[string]json.RawMessage
-		if json.Unmarshal(data, &object) != nil {
-			repeatedMember(data)
-			return
-		}
-		if strings.Count(string(data), ":") == len(object) {
-			if name, found := repeatedMember(data); found {
+		doc, name, repeated, ok := scanJSON(data)
+		switch {
+		case repeated:
+			// Go's reader keeps the last of two members: then there are fewer.
+			var object map[string]json.RawMessage
+			if json.Unmarshal(data, &object) == nil && strings.Count(string(data), ":") == len(object) {
 				t.Errorf("%s: %q is said to stand there twice", data, name)
+			}
+		case ok != (err == nil):
+			t.Errorf("%q: read %t, encoding/json says %v", data, ok, err)
+		case ok:
+			if got := doc.plain(0); !reflect.DeepEqual(got, want) {
+				t.Errorf("%q is read as %#v, not %#v", data, got, want)
 			}
 		}
 	})

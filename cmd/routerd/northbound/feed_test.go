@@ -1,0 +1,432 @@
+package northbound
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/openconfig/gnmi/proto/gnmi"
+	"google.golang.org/grpc"
+
+	"router/cmd/routerd/datastore/tree"
+	"router/intf"
+	"router/models"
+)
+
+// A client is a Subscribe call without a network: it applies what it is sent to a
+// cache, as a collector does, and reads nothing while it is stalled.
+type client struct {
+	grpc.ServerStream
+	ctx    context.Context
+	ended  chan error
+	schema *tree.Schema // of what it asks for
+
+	mu      sync.Mutex
+	ready   *sync.Cond
+	stalled bool
+	synced  bool
+	cache   cached
+	updates int
+	most    uint32 // duplicates
+	errs    []string
+}
+
+// A cached is a node of a client's cache.
+type cached struct {
+	value *string
+	below map[string]*cached
+}
+
+func (n *cached) set(p tree.Path, value string) {
+	for i := range p {
+		id := p[i : i+1].String()
+		if n.below == nil {
+			n.below = make(map[string]*cached)
+		}
+		if n.below[id] == nil {
+			n.below[id] = &cached{}
+		}
+		n = n.below[id]
+	}
+	n.value = &value
+}
+
+func (n *cached) remove(p tree.Path) {
+	if len(p) == 0 {
+		*n = cached{}
+		return
+	}
+	for i := range p[:len(p)-1] {
+		if n = n.below[p[i:i+1].String()]; n == nil {
+			return
+		}
+	}
+	delete(n.below, p[len(p)-1:].String())
+}
+
+func (n *cached) list(at string, to map[string]string) {
+	if n.value != nil {
+		to[at] = *n.value
+	}
+	for id, c := range n.below {
+		c.list(at+id, to)
+	}
+}
+
+func (c *client) Context() context.Context { return c.ctx }
+func (c *client) Recv() (*gnmi.SubscribeRequest, error) {
+	<-c.ctx.Done()
+	return nil, c.ctx.Err()
+}
+
+func (c *client) SendMsg(m any) error {
+	b, err := newCodec().Marshal(m)
+	if err != nil {
+		return err
+	}
+	r := &gnmi.SubscribeResponse{}
+	if err := newCodec().Unmarshal(b, r); err != nil {
+		return err
+	}
+	return c.Send(r)
+}
+
+func (c *client) Send(r *gnmi.SubscribeResponse) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.stalled && c.ctx.Err() == nil {
+		c.ready.Wait()
+	}
+	c.synced = c.synced || r.GetSyncResponse()
+	n := r.GetUpdate()
+	if n.GetAtomic() {
+		c.cache.remove(absolute(n, &gnmi.Path{}))
+	}
+	for _, d := range n.GetDelete() {
+		at := absolute(n, d)
+		if isPattern(c.schema, at) {
+			c.errs = append(c.errs, fmt.Sprintf("%v is deleted, which is a pattern", at))
+		}
+		c.cache.remove(at)
+	}
+	for _, u := range n.GetUpdate() {
+		c.cache.set(absolute(n, u.GetPath()), valueText(u.GetVal()))
+		c.updates++
+		c.most = max(c.most, u.GetDuplicates())
+	}
+	return c.ctx.Err()
+}
+
+func (c *client) stall(yes bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stalled = yes
+	c.ready.Broadcast()
+}
+
+func (c *client) has() map[string]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make(map[string]string)
+	c.cache.list("", all)
+	return all
+}
+
+// watch subscribes a client.
+func (b *bed) watch(list *gnmi.SubscriptionList) *client {
+	b.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &client{ctx: ctx, ended: make(chan error, 1)}
+	c.ready = sync.NewCond(&c.mu)
+	stream, err := b.server.newStream(c, &gnmi.SubscribeRequest{Request: &gnmi.SubscribeRequest_Subscribe{Subscribe: list}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	c.schema = stream.subs[0].schema
+	if list.GetMode() == once {
+		if err := stream.sendFirst(); err != nil {
+			b.t.Fatal(err)
+		}
+		cancel()
+		return c
+	}
+	go func() { c.ended <- stream.run(ctx, nil) }()
+	b.t.Cleanup(func() {
+		cancel()
+		c.stall(false)
+		<-c.ended
+	})
+	return c
+}
+
+func (c *client) waitSync(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		c.mu.Lock()
+		synced := c.synced
+		c.mu.Unlock()
+		if synced {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no sync_response after 20 s")
+		}
+	}
+}
+
+// agree waits until each client's cache is what the router has.
+func (b *bed) agree(what string, list *gnmi.SubscriptionList, clients ...*client) {
+	b.t.Helper()
+	list.Mode = once
+	for i, c := range clients {
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			want := b.watch(list).has()
+			have := c.has()
+			if maps.Equal(want, have) {
+				break
+			}
+			if time.Now().Before(deadline) {
+				continue
+			}
+			for _, p := range slices.Sorted(maps.Keys(want)) {
+				if have[p] != want[p] {
+					b.t.Errorf("%s: client %d has %q at %s, want %q", what, i, have[p], p, want[p])
+				}
+			}
+			for p := range have {
+				if _, ok := want[p]; !ok {
+					b.t.Errorf("%s: client %d still has %s", what, i, p)
+				}
+			}
+			b.t.FailNow()
+		}
+		if len(c.errs) > 0 {
+			b.t.Fatalf("%s: client %d: %v", what, i, c.errs)
+		}
+	}
+}
+
+// Whatever happens, and however clients stall, in the end each has what the router
+// has: nothing older, nothing that is gone.
+func TestStalledClientsCatchUp(t *testing.T) {
+	tests := []struct {
+		name, path, origin string
+		mode               gnmi.Encoding
+	}{
+		{"everything", "/", "", gnmi.Encoding_PROTO},
+		{"a pattern", "/interface/state", "", gnmi.Encoding_JSON_IETF},
+		{"a deep pattern", "/.../description", "", gnmi.Encoding_PROTO},
+		{"routes", "/instance/rib/route", "", gnmi.Encoding_PROTO},
+		{"view", "/", openconfigOrigin, gnmi.Encoding_PROTO},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			b := furnished(t)
+			list := func() *gnmi.SubscriptionList {
+				l := subs(t, live, &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}, tc.path)
+				l.Encoding, l.Subscription[0].Path.Origin = tc.mode, tc.origin
+				return l
+			}
+			r := rand.New(rand.NewPCG(1, 7))
+			clients := []*client{b.watch(list())}
+			for step := range 400 {
+				randomChange(b, r)
+				switch r.IntN(12) {
+				case 0:
+					clients[r.IntN(len(clients))].stall(true)
+				case 1:
+					clients[r.IntN(len(clients))].stall(false)
+				case 2:
+					if len(clients) < 5 {
+						clients = append(clients, b.watch(list()))
+					}
+				}
+				if step%100 == 99 {
+					for _, c := range clients {
+						c.stall(false)
+					}
+					b.agree(fmt.Sprintf("after %d steps", step), list(), clients...)
+				}
+			}
+		})
+	}
+}
+
+// randomChange changes the configuration, or state, or a counter that tells nobody.
+func randomChange(b *bed, r *rand.Rand) {
+	name := fmt.Sprintf("ge%d", r.IntN(3))
+	switch r.IntN(8) {
+	case 0:
+		b.set("/interface[name="+name+"]/config/description", fmt.Sprintf(`"%d"`, r.IntN(3)))
+	case 1:
+		b.delete("/interface[name=" + name + "]/config/description")
+	case 2:
+		b.set("/interface[name=ge7]/unit[id="+fmt.Sprint(r.IntN(4))+"]", fmt.Sprintf(`{"config":{"description":"%d"},"vlan":{"config":{"outer-vlan-id":%d}}}`, r.IntN(3), 100+r.IntN(1000)))
+	case 3:
+		b.delete("/interface[name=ge7]")
+	case 4:
+		b.state.change(StateChange{Object: models.Object{Kind: models.Device, Device: "ge0"}}, func() {
+			d := b.state.devices["ge0"]
+			d.Oper = []intf.OperStatus{intf.OperUp, intf.OperDown}[r.IntN(2)]
+			b.state.devices["ge0"] = d
+		})
+	case 5:
+		b.state.mu.Lock()
+		d := b.state.devices["ge0"]
+		d.Counters.InOctets = uint64(r.IntN(3))
+		b.state.devices["ge0"] = d
+		b.state.mu.Unlock()
+	default:
+		i := r.IntN(200)
+		prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 200, byte(i), 0}), 24)
+		b.state.change(StateChange{Object: models.Object{Kind: models.Instance, Instance: "default"}, Route: prefix}, func() {
+			at, found := slices.BinarySearchFunc(b.state.routes["default"], prefix, func(s models.RouteState, p netip.Prefix) int { return s.Prefix.Compare(p) })
+			switch {
+			case !found:
+				b.state.routes["default"] = slices.Insert(slices.Clone(b.state.routes["default"]), at, models.RouteState{Prefix: prefix, Active: true, Preference: uint8(r.IntN(3))})
+			case r.IntN(2) == 0:
+				b.state.routes["default"] = slices.Delete(slices.Clone(b.state.routes["default"]), at, at+1)
+			default:
+				b.state.routes["default"] = slices.Clone(b.state.routes["default"])
+				b.state.routes["default"][at].Preference = uint8(r.IntN(3))
+			}
+		})
+	}
+}
+
+// flap changes routes: n of them appear when there, else are gone.
+func flap(b *bed, n int, there bool, tag uint32) {
+	for i := range n {
+		prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{11, byte(i >> 8), byte(i), 0}), 24)
+		b.state.change(StateChange{Object: models.Object{Kind: models.Instance, Instance: "default"}, Route: prefix}, func() {
+			list := b.state.routes["default"]
+			at, found := slices.BinarySearchFunc(list, prefix, func(s models.RouteState, p netip.Prefix) int { return s.Prefix.Compare(p) })
+			switch {
+			case there && found:
+				list[at].Tag = tag
+			case there:
+				list = slices.Insert(list, at, models.RouteState{Prefix: prefix, Active: true, Tag: tag})
+			case found:
+				list = slices.Delete(list, at, at+1)
+			}
+			b.state.routes["default"] = list
+		})
+	}
+}
+
+// What a stalled client is owed is bounded, whatever comes and goes meanwhile.
+func TestArrearsAreBounded(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		before int // routes that the client has
+		change func(b *bed)
+	}{
+		{"routes that came", 0, func(b *bed) { flap(b, 2300, true, 1) }},
+		{"routes that changed", 2300, func(b *bed) { flap(b, 2300, true, 2) }},
+		{"routes that came and went", 0, func(b *bed) { flap(b, 2300, true, 1); flap(b, 2300, false, 0) }},
+		{"routes that went", 2300, func(b *bed) { flap(b, 2300, false, 0) }},
+		{"routes that went and came", 2300, func(b *bed) { flap(b, 2300, false, 0); flap(b, 2300, true, 3) }},
+		{"few routes that went", 600, func(b *bed) { flap(b, 600, false, 0) }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := furnished(t)
+			flap(b, tc.before, true, 0)
+			list := subs(t, live, &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}, "/instance", "/interface")
+			stalled, reads := b.watch(list), b.watch(list)
+			stalled.waitSync(t)
+			reads.waitSync(t)
+			stalled.stall(true)
+			tc.change(b)
+			b.agree("the one that reads", subs(t, live, &gnmi.Subscription{}, "/instance", "/interface"), reads)
+			var f *feed
+			for _, f = range b.server.feeds.by {
+			}
+			f.logMu.Lock()
+			for m := range f.members {
+				if m.owes != nil && (len(m.owes.marks) > mostMarks || len(m.owes.lost) > mostLost || len(m.owes.order) > 2*mostMarks) {
+					t.Errorf("%d places and %d losses are owed", len(m.owes.marks), len(m.owes.lost))
+				}
+			}
+			if len(f.log) > logChanges || f.octets > logOctets && (len(f.log) > 1 || f.octets > mostHeld) {
+				t.Errorf("%d changes of %d octets are in the log", len(f.log), f.octets)
+			}
+			f.logMu.Unlock()
+			stalled.stall(false)
+			b.agree("the one that was stalled", subs(t, live, &gnmi.Subscription{}, "/instance", "/interface"), stalled)
+		})
+	}
+}
+
+// Streams that ask for the same are told of a change by one look at it.
+func TestStreamsShareAFeed(t *testing.T) {
+	b := newBed(t, func(o *Options) { o.Volatile = time.Hour })
+	b.state.devices["ge0"] = models.DeviceState{Name: "ge0"}
+	onChange := &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}
+	var clients []*client
+	for range 20 {
+		clients = append(clients, b.watch(subs(t, live, onChange, "/interface")))
+	}
+	other := subs(t, live, onChange, "/interface")
+	other.Encoding = gnmi.Encoding_JSON
+	clients = append(clients, b.watch(other))
+	for _, c := range clients {
+		c.waitSync(t)
+	}
+	if n := len(b.server.feeds.by); n != 2 {
+		t.Errorf("%d feeds, want one for each encoding", n)
+	}
+	object := models.Object{Kind: models.Device, Device: "ge0"}
+	b.state.mu.Lock()
+	before := b.state.filled[object]
+	b.state.mu.Unlock()
+	b.state.change(StateChange{Object: object}, func() { b.state.devices["ge0"] = models.DeviceState{Name: "ge0", Oper: intf.OperUp} })
+	b.agree("all", subs(t, live, onChange, "/interface"), clients[0])
+	for _, c := range clients {
+		for deadline := time.Now().Add(10 * time.Second); !strings.Contains(strings.ToLower(c.has()["/interface[name=ge0]/state/oper-status"]), "up"); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("a client has not heard of the change")
+			}
+		}
+	}
+	b.state.mu.Lock()
+	looks := b.state.filled[object] - before
+	b.state.mu.Unlock()
+	// Each feed looks at two places, and so did agree now and then.
+	if looks > 4*len(clients)/2 {
+		t.Errorf("the state of the device was read %d times for %d clients", looks, len(clients))
+	}
+}
+
+// BenchmarkStalledClient is what a client holds that doesn't read, of everything on
+// a router of 10,000 units, beside one that does; and what a change costs with 50 that do.
+func BenchmarkStalledClient(b *testing.B) {
+	bed := newBed(b, func(o *Options) { o.Volatile = time.Hour })
+	tenThousandUnits(bed)
+	list := subs(b, live, &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}, "/interface")
+	list.UpdatesOnly = true // the clients' caches are not what is measured
+	bed.watch(list).waitSync(b)
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for range 50 {
+		c := bed.watch(list)
+		c.waitSync(b)
+		c.stall(true)
+	}
+	for i := 0; b.Loop(); i++ {
+		bed.set(fmt.Sprintf("/interface[name=ge5]/unit[id=%d]/config/description", i%1000), fmt.Sprintf(`"%d"`, i))
+	}
+	b.ReportMetric(float64(heap()-before)/50, "B/client")
+}
