@@ -53,8 +53,7 @@ func rewrite(t *testing.T, l *lab, edits ...string) {
 }
 
 // TestStartWithARefusedConfiguration starts routerd on a store that a version with another model
-// wrote, in the middle of forwarding: it forwards as before where it may, says what it has left
-// out, and is repaired by rcli.
+// wrote: it forwards as before where it may, says what it has left out, and is repaired by rcli.
 func TestStartWithARefusedConfiguration(t *testing.T) {
 	l := labOf(t)
 	l.wire("h1", "ge0")
@@ -86,9 +85,9 @@ func TestStartWithARefusedConfiguration(t *testing.T) {
 	"routerd:filter": [{"name": "guard", "config": {"family": "inet"}, "term": [
 		{"name": "ssh", "match": {"config": {"protocol": ["tcp"], "destination-port": ["33333"]}}, "action": {"config": {"disposition": "discard"}}}, {"name": "rest"}]}],
 	"routerd:interface": [
-		{"name": "ge0", "config": {"description": "uplink"}, "unit": [{"id": "0", "family": [{"type": "inet", "address": [{"prefix": "192.0.0.1/24"}]}]}]},
-		{"name": "ge1", "config": {"mru": 1522}, "unit": [{"id": "0", "family": [{"type": "inet", "address": [{"prefix": "192.0.1.1/24"}]}]}]},
-		{"name": "ge2", "unit": [{"id": "0", "family": [{"type": "inet", "address": [{"prefix": "192.0.2.1/24"}], "filter": {"config": {"input": "guard"}}}]}]}],
+		{"name": "ge0", "config": {"description": "uplink", "driver": "af-packet"}, "unit": [{"id": "0", "family": [{"type": "inet", "address": [{"prefix": "192.0.0.1/24"}]}]}]},
+		{"name": "ge1", "config": {"mru": 1522, "driver": "af-packet"}, "unit": [{"id": "0", "family": [{"type": "inet", "address": [{"prefix": "192.0.1.1/24"}]}]}]},
+		{"name": "ge2", "config": {"driver": "af-packet"}, "unit": [{"id": "0", "family": [{"type": "inet", "address": [{"prefix": "192.0.2.1/24"}], "filter": {"config": {"input": "guard"}}}]}]}],
 	"routerd:instance": [{"name": "default", "static-route": [{"prefix": "10.0.0.0/8", "next-hop": [{"index": 0, "config": {"gateway": "192.0.2.2", "interface": "ge2.0"}}]}]}]}`)
 	reach("h1", "192.0.1.2", true)
 	reach("h1", "192.0.2.2", true)

@@ -64,7 +64,9 @@ func (r *Router) noteFailure(o models.Object, err error) {
 	f.retries++
 	f.backoff = min(max(2*f.backoff, retryFirst), retryMost)
 	f.retry = r.now().Add(f.backoff)
-	r.lapsed = append(r.lapsed, fmt.Errorf("%s: %w", o.Path(), err))
+	if r.lapses++; len(r.lapsed) < lapsesTold {
+		r.lapsed = append(r.lapsed, fmt.Errorf("%s: %w", o.Path(), err))
+	}
 	r.events.changed(o)
 	r.events.changed(models.Object{Kind: models.System})
 }
@@ -78,13 +80,16 @@ func (r *Router) forgetFailure(o models.Object) {
 	r.events.changed(models.Object{Kind: models.System})
 }
 
-// lapses are the failures since the convergence began, the first few.
-func (r *Router) lapses() error {
-	const told = 10
-	if n := len(r.lapsed); n > told {
-		return errors.Join(append(slices.Clone(r.lapsed[:told]), fmt.Errorf("and %d more", n-told))...)
+// lapsesTold bounds how many failures of one convergence its caller is told of.
+const lapsesTold = 10
+
+// lapse is the error of the failures since the convergence began, nil for none.
+func (r *Router) lapse() error {
+	list := r.lapsed
+	if more := r.lapses - len(list); more > 0 {
+		list = append(slices.Clone(list), fmt.Errorf("and %d more", more))
 	}
-	return errors.Join(r.lapsed...)
+	return errors.Join(list...)
 }
 
 // Failed implements reconcile.Target: the step s, of a start or an undoing, could not be noted.

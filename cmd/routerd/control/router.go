@@ -123,7 +123,8 @@ type Router struct {
 	measured      time.Time                  // when rates were taken last
 	waiting       map[models.Object]struct{} // devices and units that are pending
 	failed        map[models.Object]*failure // but for devices, which have their own
-	lapsed        []error                    // failures since the convergence began
+	lapsed        []error                    // the first failures since the convergence began
+	lapses        int                        // all of them
 	booted        time.Time
 	started       time.Time // when the clock read zero
 
@@ -302,7 +303,7 @@ func (r *Router) Settle(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err := r.converge(ctx, false)
-	return errors.Join(err, r.lapses())
+	return errors.Join(err, r.lapse())
 }
 
 // maxPasses bounds the passes of one convergence. What a pass marks anew, such
@@ -313,7 +314,7 @@ const maxPasses = 8
 // can't be opened an error; else it is tried again later.
 func (r *Router) converge(ctx context.Context, strict bool) error {
 	defer r.kick()
-	r.lapsed = r.lapsed[:0]
+	r.lapsed, r.lapses = r.lapsed[:0], 0
 	for range maxPasses {
 		if r.dirty.empty() {
 			return nil
