@@ -186,7 +186,9 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		OperReason:    text(s.OperReason),
 		HostInterface: text(s.HostInterface),
 		HostReason:    text(s.HostReason),
-		Counters:      &gen.Routerd_Interface_Unit_Family_State_Counters{RpfFailed: ygot.Uint64(s.RPFFailed)},
+
+		FastPathReason: text(s.FastReason),
+		Counters:       &gen.Routerd_Interface_Unit_Family_State_Counters{RpfFailed: ygot.Uint64(s.RPFFailed)},
 	}
 	st.ApplyStatus, st.ApplyReason, st.ApplyRetries, st.ApplySince = s.Apply.leaves()
 	if s.MTU != 0 {
