@@ -55,6 +55,9 @@ func (r *Router) noteFailure(o models.Object, err error) {
 	f := r.failed[o]
 	if f == nil {
 		f = &failure{since: r.now()}
+		if r.failed == nil {
+			r.failed = make(map[models.Object]*failure)
+		}
 		r.failed[o] = f
 	}
 	if f.err == nil || f.err.Error() != err.Error() {

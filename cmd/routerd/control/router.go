@@ -122,7 +122,7 @@ type Router struct {
 	wake          chan struct{}              // the timers have changed
 	measured      time.Time                  // when rates were taken last
 	waiting       map[models.Object]struct{} // devices and units that are pending
-	failed        map[models.Object]*failure // but for devices, which have their own
+	failed        map[models.Object]*failure // but for devices, which have their own; nil until one has
 	lapsed        []error                    // the first failures since the convergence began
 	lapses        int                        // all of them
 	booted        time.Time
@@ -192,7 +192,7 @@ func New(c Config) (*Router, error) {
 		instances: map[string]*instance{}, names: map[uint32]string{0: vrf.Default}, statics: map[models.StaticKey]*static{},
 		multicast: map[models.MulticastKey]*multicast{},
 		feasible:  map[string]map[familyID]struct{}{},
-		ports:     map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), waiting: map[models.Object]struct{}{}, failed: map[models.Object]*failure{}, wake: make(chan struct{}, 1), booted: c.Now(),
+		ports:     map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), waiting: map[models.Object]struct{}{}, wake: make(chan struct{}, 1), booted: c.Now(),
 		tables: c.Tables, memory: c.Memory, adopting: c.Adopting, recalled: map[intf.Index][]recollection{},
 	}
 	r.started = r.booted
