@@ -22,7 +22,7 @@ type arrears struct {
 	order  []*owedMark // the oldest first; nil for what has been taken out
 	wide   []*owedMark // of marks, those that stand for a list
 	lost   map[placeKey]*owedLost
-	losses []*owedLost // the oldest first; nil for what has been taken out
+	losses []*owedLost // the oldest first
 	scans  []uint64    // by watch, the first look at its counters that is owed; 0 for none
 	ends   []boundary
 }
@@ -209,6 +209,9 @@ func (a *arrears) widen(to func(*owedMark) (tree.Path, bool)) {
 			continue
 		}
 		if p, ok := to(m); ok {
+			if m.anew {
+				p = p[:len(p)-1] // no list can be deleted by its path
+			}
 			a.merge(&owedMark{key: placeKey{m.key.watch, p.String()}, path: p, since: m.since, last: m.last, times: m.times, anew: m.anew})
 			continue
 		}
@@ -238,15 +241,18 @@ func (a *arrears) merge(m *owedMark) {
 // anew has the containers around what is gone sent anew. A list has no path
 // of its own to be deleted by.
 func (a *arrears) anew() {
+	var left []*owedLost // outside of lists, and so as few as the model has
 	for _, l := range a.losses {
-		if l == nil {
+		n := lastEntry(l.path)
+		if n == 0 {
+			left = append(left, l)
 			continue
 		}
-		p := l.path[:max(0, lastEntry(l.path)-1)]
+		delete(a.lost, l.key)
+		p := l.path[:n-1]
 		a.merge(&owedMark{key: placeKey{l.key.watch, p.String()}, path: p, last: l.last, times: 1, anew: true})
 	}
-	clear(a.lost)
-	a.losses = nil
+	a.losses = left
 	// What lies in them comes with them.
 	var whole []*owedMark
 	for _, m := range a.order {
@@ -276,13 +282,8 @@ func (a *arrears) anew() {
 // them the counters, and the ends of commits.
 func (a *arrears) take(n int) owed {
 	var part owed
-	for _, l := range a.losses {
-		if l != nil {
-			part.lost = append(part.lost, l)
-		}
-	}
+	part.lost, a.losses = a.losses, nil
 	clear(a.lost)
-	a.losses = nil
 	for len(a.order) > 0 && len(part.marks) < n {
 		m := a.order[0]
 		a.order = a.order[1:]

@@ -365,6 +365,41 @@ func TestArrearsAreBounded(t *testing.T) {
 	}
 }
 
+// What is gone from very many lists is deleted by the entries and containers around
+// them, never by a pattern.
+func TestArrearsOfManyLists(t *testing.T) {
+	b := newBed(t, nil)
+	for _, instances := range []int{1, 100, 3000} {
+		a := newArrears(1)
+		now := time.Now()
+		for i := range 9000 {
+			route := p(t, fmt.Sprintf("/instance[name=%d]/rib[afi=inet]/route[prefix=%d]", i%instances, i)).GetElem()
+			a.add(&change{number: uint64(i + 1), marks: []told{{path: route, last: now, times: 1, lost: []lost{{path: route}}}}}, 0)
+			leaf := p(t, fmt.Sprintf("/instance[name=%d]/config/description", i%instances)).GetElem()
+			a.add(&change{number: uint64(i + 1), marks: []told{{path: leaf, last: now, times: 1}}}, 0)
+			if len(a.lost) > mostLost || len(a.marks) > mostMarks || len(a.losses) != len(a.lost) {
+				t.Fatalf("%d instances, %d changes: %d losses (%d), %d places", instances, i, len(a.lost), len(a.losses), len(a.marks))
+			}
+		}
+		all := a.take(2 * mostMarks)
+		if !a.empty() || len(all.marks) == 0 {
+			t.Errorf("%d instances: %d places have been taken, %d are left", instances, len(all.marks), len(a.marks))
+		}
+		anew := 0
+		for _, m := range all.marks {
+			if m.anew {
+				anew++
+				if isPattern(b.server.schema, m.path) {
+					t.Errorf("%d instances: %s is to be deleted", instances, m.path)
+				}
+			}
+		}
+		if anew == 0 {
+			t.Errorf("%d instances: nothing is sent anew for 9,000 routes that are gone", instances)
+		}
+	}
+}
+
 // Streams that ask for the same are told of a change by one look at it.
 func TestStreamsShareAFeed(t *testing.T) {
 	b := newBed(t, func(o *Options) { o.Volatile = time.Hour })
