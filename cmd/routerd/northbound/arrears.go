@@ -19,7 +19,7 @@ import (
 // gone, the container around them is deleted and sent anew.
 type arrears struct {
 	marks  map[placeKey]*owedMark
-	order  []*owedMark // the oldest first; nil for what has been taken out
+	order  []*owedMark // the oldest first
 	wide   []*owedMark // of marks, those that stand for a list
 	lost   map[placeKey]*owedLost
 	losses []*owedLost // the oldest first
@@ -151,7 +151,9 @@ func (a *arrears) mark(key placeKey, p tree.Path, since uint64, last time.Time, 
 func (a *arrears) drop(key placeKey) {
 	if m := a.marks[key]; m != nil {
 		delete(a.marks, key)
-		a.order[slices.Index(a.order, m)] = nil
+		i := slices.Index(a.order, m)
+		a.order = slices.Delete(a.order, i, i+1)
+		a.wide = slices.DeleteFunc(a.wide, func(w *owedMark) bool { return w == m })
 	}
 }
 
@@ -205,9 +207,6 @@ func (a *arrears) widen(to func(*owedMark) (tree.Path, bool)) {
 	a.order, a.wide = nil, nil
 	clear(a.marks)
 	for _, m := range old {
-		if m == nil {
-			continue
-		}
 		if p, ok := to(m); ok {
 			if m.anew {
 				p = p[:len(p)-1] // no list can be deleted by its path
@@ -256,16 +255,13 @@ func (a *arrears) anew() {
 	// What lies in them comes with them.
 	var whole []*owedMark
 	for _, m := range a.order {
-		if m != nil && m.anew {
+		if m.anew {
 			whole = append(whole, m)
 		}
 	}
 	slices.SortFunc(whole, func(x, y *owedMark) int { return cmp.Compare(len(x.path), len(y.path)) })
 	kept := a.order[:0]
 	for _, m := range a.order {
-		if m == nil {
-			continue
-		}
 		if slices.ContainsFunc(whole, func(w *owedMark) bool {
 			return w != m && w.key.watch == m.key.watch && len(w.path) < len(m.path) && m.path.HasPrefix(w.path)
 		}) {
@@ -284,13 +280,10 @@ func (a *arrears) take(n int) owed {
 	var part owed
 	part.lost, a.losses = a.losses, nil
 	clear(a.lost)
-	for len(a.order) > 0 && len(part.marks) < n {
-		m := a.order[0]
-		a.order = a.order[1:]
-		if m != nil {
-			delete(a.marks, m.key)
-			part.marks = append(part.marks, m)
-		}
+	part.marks = slices.Clone(a.order[:min(n, len(a.order))])
+	a.order = slices.Delete(a.order, 0, len(part.marks))
+	for _, m := range part.marks {
+		delete(a.marks, m.key)
 	}
 	a.wide = slices.DeleteFunc(a.wide, func(w *owedMark) bool { return a.marks[w.key] != w })
 	if len(a.marks) > 0 {

@@ -351,7 +351,7 @@ func TestArrearsAreBounded(t *testing.T) {
 			}
 			f.logMu.Lock()
 			for m := range f.members {
-				if m.owes != nil && (len(m.owes.marks) > mostMarks || len(m.owes.lost) > mostLost || len(m.owes.order) > 2*mostMarks) {
+				if m.owes != nil && (len(m.owes.marks) > mostMarks || len(m.owes.lost) > mostLost || len(m.owes.order) != len(m.owes.marks)) {
 					t.Errorf("%d places and %d losses are owed", len(m.owes.marks), len(m.owes.lost))
 				}
 			}
@@ -375,9 +375,13 @@ func TestArrearsOfManyLists(t *testing.T) {
 		for i := range 9000 {
 			route := p(t, fmt.Sprintf("/instance[name=%d]/rib[afi=inet]/route[prefix=%d]", i%instances, i)).GetElem()
 			a.add(&change{number: uint64(i + 1), marks: []told{{path: route, last: now, times: 1, lost: []lost{{path: route}}}}}, 0)
+			// One that comes and goes.
+			flow := p(t, fmt.Sprintf("/audit[number=%d]", i)).GetElem()
+			a.add(&change{number: uint64(i + 1), marks: []told{{path: flow, last: now, times: 1}}}, uint64(i))
+			a.add(&change{number: uint64(i + 1), marks: []told{{path: flow, last: now, times: 1, lost: []lost{{flow, uint64(i + 1)}}}}}, uint64(i))
 			leaf := p(t, fmt.Sprintf("/instance[name=%d]/config/description", i%instances)).GetElem()
 			a.add(&change{number: uint64(i + 1), marks: []told{{path: leaf, last: now, times: 1}}}, 0)
-			if len(a.lost) > mostLost || len(a.marks) > mostMarks || len(a.losses) != len(a.lost) {
+			if len(a.lost) > mostLost || len(a.marks) > mostMarks || len(a.losses) != len(a.lost) || len(a.order) != len(a.marks) {
 				t.Fatalf("%d instances, %d changes: %d losses (%d), %d places", instances, i, len(a.lost), len(a.losses), len(a.marks))
 			}
 		}
