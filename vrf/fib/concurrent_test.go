@@ -3,6 +3,7 @@ package fib
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,13 +30,15 @@ func poolValue(i int, variant uint32) uint32 {
 func TestReadersNeverSeeGaps(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		bits  []uint // roots to change between
+		bits  []uint // reaches of roots to change between
 		batch bool
 	}{
 		{"one root", nil, false},
 		{"one root, batches", nil, true},
 		{"roots grow and shrink", []uint{12, 0}, false},
 		{"roots grow and shrink, batches", []uint{12, 0}, true},
+		{"roots with pages", []uint{26, 12}, false},
+		{"roots with pages, batches", []uint{26, 12}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) { churn(t, tt.bits, tt.batch) })
 	}
@@ -44,7 +47,11 @@ func TestReadersNeverSeeGaps(t *testing.T) {
 func churn(t *testing.T, rootBits []uint, batch bool) {
 	rnd := rand.New(rand.NewPCG(1, uint64(len(rootBits))))
 	domain := epoch.New()
-	a, err := NewHeapArena(1<<20, domain)
+	size := 1 << 20
+	if slices.Contains(rootBits, 26) {
+		size = 4 << 20
+	}
+	a, err := NewHeapArena(size, domain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +158,7 @@ func churn(t *testing.T, rootBits []uint, batch bool) {
 			}
 		})
 	}
-	changes, rebuilds := 0, 0
+	changes, rebuilds, paged := 0, 0, 0
 	deadline := time.Now().Add(400 * time.Millisecond)
 	for (time.Now().Before(deadline) || lookups.Load() < 5000) && !t.Failed() {
 		var err error
@@ -166,8 +173,13 @@ func churn(t *testing.T, rootBits []uint, batch bool) {
 			a.mu.Lock()
 			for f := range table.family {
 				r := &table.family[f]
-				r.pause = 1 << 30
-				_ = r.rebuild(&a.w, rootBits[rnd.IntN(len(rootBits))])
+				r.pause, r.dense = 1<<30, 12
+				reach := rootBits[rnd.IntN(len(rootBits))]
+				if f == 0 {
+					reach = min(reach, 12)
+				}
+				_ = r.rebuild(&a.w, reach)
+				paged += len(r.pages)
 			}
 			a.mu.Unlock()
 			rebuilds++
@@ -202,7 +214,10 @@ func churn(t *testing.T, rootBits []uint, batch bool) {
 	if s := a.Stats(); s.Used != 8*reservedWords || s.Limbo != 0 {
 		t.Errorf("after all readers have gone: %+v", s)
 	}
-	t.Logf("%d changes, %d root changes, %d lookups", changes, rebuilds, lookups.Load())
+	if slices.Contains(rootBits, 26) && paged == 0 {
+		t.Error("no root had a page")
+	}
+	t.Logf("%d changes, %d root changes, %d pages, %d lookups", changes, rebuilds, paged, lookups.Load())
 }
 
 // TestBlocksWaitForReaders holds one reader in its batch and watches the limbo.

@@ -79,8 +79,13 @@ func (t *Table) lines(addr netip.Addr) int {
 	r := &t.family[family(addr)]
 	slot := r.slotOf(c.hi)
 	at := r.referencePlace(slot)
+	if p := r.pages[slot]; p != nil {
+		word(at.word())
+		r, slot = p, p.slotOf(c.hi)
+		at = r.referencePlace(slot)
+	}
 	found := false
-	for depth := r.bits; ; depth += stride {
+	for depth := r.depth + r.bits; ; depth += stride {
 		word(at.word())
 		ref := t.a.load(at)
 		if ref == 0 {
