@@ -1,6 +1,12 @@
 package dataplane
 
-import "router/dataplane/layout"
+import (
+	"maps"
+
+	"router/dataplane/layout"
+	"router/intf"
+	"router/routing"
+)
 
 // This file is what a faster path has to do with the engine beside its tables.
 
@@ -31,6 +37,45 @@ func (e *Engine) SetFastEgress(id PortID, device int) {
 		u := s.units.at(uint32(i))
 		for _, a := range e.topology.adjacencies[i] {
 			e.mirror.setNeighbor(a, u)
+		}
+	}
+}
+
+// FastCrowded reports whether the tables had no room for something that a faster path
+// should read. The user path does what that is about.
+func (e *Engine) FastCrowded() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.mirror != nil && e.mirror.full
+}
+
+// RetryFast writes all down again for a faster path. It costs a look at all units,
+// neighbours and next hops.
+func (e *Engine) RetryFast() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := e.mirror
+	if m == nil {
+		return
+	}
+	m.full = false
+	s := e.snapshot.Load()
+	for id := range e.nextPort {
+		if p := s.ports.at(uint32(id)); p != nil {
+			m.addPort(id, p.stats)
+		}
+	}
+	for index, t := range m.tables {
+		m.setPlace(index, t)
+	}
+	changed := make(map[intf.Index]struct{})
+	for _, units := range e.topology.portUnits {
+		maps.Copy(changed, units)
+	}
+	e.publish(s, changed)
+	for id := range uint32(len(*e.nexthops.chunks.Load()) * nexthopChunk) {
+		if nh := e.nexthops.at(id); nh != nil {
+			m.nexthop(routing.NextHopID(id), nh)
 		}
 	}
 }

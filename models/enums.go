@@ -296,6 +296,7 @@ func ribState(afi gen.E_Routerd_FamilyType, r RIBState) *gen.Routerd_Instance_Ri
 		Afi:                  afi,
 		TotalRoutes:          ygot.Uint32(r.Total),
 		ActiveRoutes:         ygot.Uint32(r.Active),
+		WaitingRoutes:        ygot.Uint32(r.Waiting),
 		User:                 ygot.Uint32(r.BySource[routing.User]),
 		Permanent:            ygot.Uint32(r.BySource[routing.Permanent]),
 		InterfaceLocal:       ygot.Uint32(r.BySource[routing.InterfaceLocal]),

@@ -33,6 +33,9 @@ func FillSystem(dst *gen.Device, s SystemState) {
 			JumboBuffersFree: ygot.Uint32(s.JumboBuffersFree),
 			FibOctets:        ygot.Uint64(s.FIBOctets),
 			NextHops:         ygot.Uint32(s.NextHops),
+			FibLimit:         ygot.Uint64(s.FIBLimit),
+			RoutesWaiting:    ygot.Uint32(s.RoutesWaiting),
+			FastPathReason:   text(s.NoFastPath),
 			FilterLogLost:    ygot.Uint64(s.FilterLogLost),
 		},
 		Datastore: &gen.Routerd_System_State_Datastore{

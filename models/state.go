@@ -33,6 +33,9 @@ type SystemState struct {
 	JumboBuffers, JumboBuffersFree uint32
 	FIBOctets                      uint64
 	NextHops                       uint32
+	FIBLimit                       uint64            // octets
+	RoutesWaiting                  uint32            // for room in the forwarding tables
+	NoFastPath                     string            // why there is none; empty if there is
 	Drops                          map[string]uint64 // packets that came from no device, by reason
 
 	CommitNumber   uint64
@@ -241,6 +244,7 @@ type RIBState struct {
 	Family   intf.Family
 	Total    uint32
 	Active   uint32
+	Waiting  uint32 // for room
 	BySource [routing.NumSources]uint32
 }
 

@@ -60,8 +60,8 @@ func (s *Store) Waiting() int { return s.noRoom.routes }
 const retryStep = 64
 
 // Retry gives the FIBs the routes that they had no room for, those first that have
-// waited longest, about most of them, and ends when some are refused again. The
-// error is that of the refusal. It must not be called in a Batch.
+// waited longest, about most of them, and ends when some are refused again, which it
+// tells as other changes do. It must not be called in a Batch.
 func (s *Store) Retry(most int) error {
 	w := &s.noRoom
 	for most > 0 && len(w.list) > 0 {
@@ -75,8 +75,12 @@ func (s *Store) Retry(most int) error {
 				most--
 			}
 		}
+		refused := len(w.list)
 		if err := s.settle(); err != nil {
 			return err
+		}
+		if len(w.list) > refused {
+			break
 		}
 	}
 	if w.routes == 0 {

@@ -78,6 +78,10 @@ func (s *Store) settle() error {
 	s.sweep()
 	s.bury() // what swept gateways resolved to
 	s.tellWanted()
+	if err := full.err(); err != nil && s.config.OnFull != nil {
+		s.config.OnFull(err)
+		return nil
+	}
 	return full.err()
 }
 

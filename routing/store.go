@@ -27,6 +27,9 @@ type Config struct {
 	// OnRoutes tells, where they are many, that the way of any route of a family in
 	// an instance may have changed.
 	OnRoutes func(instance uint32, f intf.Family)
+	// OnFull is told that a FIB had no room for some of what changed, which waits for
+	// [Store.Retry]. Where it is nil, the methods that make the change return that.
+	OnFull func(error)
 	// OnSource is OnRoute for the routes of a group by source.
 	OnSource func(instance uint32, group netip.Addr, source netip.Prefix)
 	// Now is the clock, time.Now when nil.

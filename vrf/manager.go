@@ -31,6 +31,10 @@ type Config struct {
 	// OnRoutes tells, where these are many, that the way of any route of a family
 	// in an instance may have changed. May be nil.
 	OnRoutes func(instance uint32, f intf.Family)
+	// OnFull is told that a FIB had no room for some of what changed: those routes are in the RIB
+	// inactive, with the reason, and wait for Retry. Where it is nil, methods
+	// that change routes return that.
+	OnFull func(error)
 	// OnFlow is OnRoute for the routes of a group by source. May be nil.
 	OnFlow func(instance uint32, group netip.Addr, source netip.Prefix)
 }
@@ -39,9 +43,8 @@ type Config struct {
 //
 // Methods are for one goroutine at a time, those that only read included; the
 // readers of a FIB need nobody's leave. An error of a method that changes
-// routes says that a FIB had no room (the routes are in the RIB all the same,
-// inactive, with the reason), or that the arguments name something that doesn't
-// exist (nothing has changed then).
+// routes says that a FIB had no room (see Config.OnFull), or that the arguments name
+// something that doesn't exist (nothing has changed then).
 type Manager struct {
 	arena    *fib.Arena
 	store    *routing.Store
@@ -73,7 +76,7 @@ func New(c Config) (*Manager, error) {
 		byIndex:  map[uint32]*instance{},
 		families: map[familyKey]*family{},
 	}
-	m.store = routing.NewStore(routing.Config{Sink: c.Sink, OnGateway: c.OnGateway, OnRoute: c.OnRoute, OnRoutes: c.OnRoutes, OnSource: m.onFlow})
+	m.store = routing.NewStore(routing.Config{Sink: c.Sink, OnGateway: c.OnGateway, OnRoute: c.OnRoute, OnRoutes: c.OnRoutes, OnFull: c.OnFull, OnSource: m.onFlow})
 	if err := m.AddInstance(Default, 0); err != nil {
 		return nil, err
 	}
@@ -224,6 +227,13 @@ func (m *Manager) RIB(name string) *routing.RIB {
 // difference between before and after, additions first. An error of f does not
 // undo what f did; it is returned together with those of publishing.
 func (m *Manager) Batch(f func() error) error { return m.store.Batch(f) }
+
+// Waiting is how many routes wait for room in their FIBs, and Retry tries those again that
+// have waited longest, about most of them, until there is no room.
+func (m *Manager) Waiting() int { return m.store.Waiting() }
+
+// Retry is explained at Waiting.
+func (m *Manager) Retry(most int) error { return m.store.Retry(most) }
 
 // instance is the instance of that name, or an error.
 func (m *Manager) instance(name string) (*instance, error) {

@@ -60,6 +60,9 @@ func of(env *command.Env) *options {
 	own := *o
 	own.keyboard = o.in
 	own.in, own.out, own.json = env.In, env.Out, env.JSON
+	if env.Session != nil {
+		own.secret = env.Session.Secret
+	}
 	own.view = view{form: env.Form, fields: env.Fields, basic: env.Basic}
 	if env.Terminal && !env.Basic && env.Width != nil {
 		own.view.screen = render.ForTerminal(env.Width())

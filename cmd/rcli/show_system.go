@@ -30,6 +30,9 @@ type systemTree struct {
 		JumboFree int        `json:"jumbo-buffers-free"`
 		FIB       string     `json:"fib-octets"`
 		NextHops  int        `json:"next-hops"`
+		Limit     string     `json:"fib-limit"`
+		Waiting   int        `json:"routes-waiting"`
+		NoFast    string     `json:"fast-path-reason"`
 		Drops     []dropTree `json:"drops"`
 	} `json:"dataplane"`
 	Process struct {
@@ -76,10 +79,13 @@ func (o *options) showSystem(ctx context.Context, c *client) error {
 		{"Hostname", dash(s.Hostname)}, {"Version", dash(s.Version)}, {"Uptime", uptime},
 		{"Workers", fmt.Sprintf("%d", d.Workers)},
 		{"Buffers", fmt.Sprintf("%d, %d free; jumbo %d, %d free", d.Buffers, d.Free, d.Jumbo, d.JumboFree)},
-		{"Tables", fmt.Sprintf("%s, %d next hops", octetsText(d.FIB), d.NextHops)},
+		{"Tables", tablesText(octetsText(d.FIB), octetsText(d.Limit), d.NextHops, d.Waiting)},
 		{"Memory", fmt.Sprintf("%s resident, %s heap", octetsText(s.Process.Resident), octetsText(s.Process.Heap))},
 		{"Processor", cpuText(s.Process.CPUTime)},
 		{"Commit", fmt.Sprintf("%s at %s, %d objects not in place", dash(s.Datastore.Commit), momentText(s.Datastore.Time), s.Datastore.Pending)},
+	}
+	if d.NoFast != "" {
+		lines = append(lines, [2]string{"Fast path", "none: " + d.NoFast})
 	}
 	for _, l := range lines {
 		if err := line(l[0], "%s", l[1]); err != nil {
@@ -97,6 +103,15 @@ func (o *options) showSystem(ctx context.Context, c *client) error {
 		return err
 	}
 	return o.sayHealth(ctx, c)
+}
+
+// tablesText sums the forwarding tables up.
+func tablesText(used, limit string, nextHops, waiting int) string {
+	text := fmt.Sprintf("%s of %s at most, %d next hops", used, limit, nextHops)
+	if waiting > 0 {
+		text += fmt.Sprintf("; %d routes wait for room", waiting)
+	}
+	return text
 }
 
 func octetsText(text string) string {

@@ -30,15 +30,12 @@ import (
 	"router/vrf/fib"
 )
 
-// tableSpace is the address space of all route tables, in octets. Only what is
-// used takes memory: a full Internet table some tens of megabytes.
-const tableSpace = 2 << 30
-
 // A daemon is the parts of routerd, wired together.
 type daemon struct {
 	log    *slog.Logger
 	engine *dataplane.Engine
 	pins   *bpf.Pins // nil: forwarding ends with the process
+	noFast error     // why there are no tables of the fast path; nil if there are
 	left   int       // devices that an earlier run has left forwarding
 	links  links
 	host   *host.Manager
@@ -129,7 +126,7 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 // startDataplane makes the packet path and the control plane that drives it.
 func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.Logger) error {
 	domain := epoch.New()
-	fast, arena, err := d.makeTables(domain, log)
+	fast, arena, err := d.makeTables(s, domain, log)
 	if err != nil {
 		return err
 	}
@@ -180,7 +177,12 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 	if err != nil {
 		return err
 	}
+	tables := control.TablesConfig{Most: s.TableMemory << 20, FastPath: func() error { return d.noFast }}
+	if fast != nil {
+		tables.FastPath = fast.Off
+	}
 	d.router, err = control.New(control.Config{
+		Tables: tables,
 		Memory: memory, Adopting: true,
 		Log: log, StateDir: s.StateDir, Engine: d.engine, Domain: domain, Arena: arena,
 		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices, d.pins, fast), Host: d.host, Now: time.Now, Access: d.access.guard,
@@ -208,16 +210,25 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 }
 
 // makeTables makes the memory of the route tables, which programs in the kernel
-// read too; fast is nil where the kernel refuses them.
-func (d *daemon) makeTables(domain *epoch.Domain, log *slog.Logger) (fast *bpf.Fast, arena *fib.Arena, err error) {
-	fast, err = bpf.NewFast(bpf.FastConfig{Space: tableSpace, FlowSeed: rand.Uint64(), Domain: domain, Log: log})
+// read too; fast is nil where the kernel refuses them, or they may grow beyond what a
+// program can address.
+func (d *daemon) makeTables(s boot.Settings, domain *epoch.Domain, log *slog.Logger) (fast *bpf.Fast, arena *fib.Arena, err error) {
+	most := s.TableMemory << 20
+	if s.TableMemory > boot.MostFastTables {
+		err = fmt.Errorf("table-memory is %d MiB, and a program in the kernel can address %d: lower it for a fast path", s.TableMemory, boot.MostFastTables)
+	} else {
+		fast, err = bpf.NewFast(bpf.FastConfig{Space: most, FilterSpace: s.FilterMemory << 20, FlowSeed: rand.Uint64(), Domain: domain, Log: log})
+	}
 	if err != nil {
+		d.noFast = err
 		log.Warn("there is no fast path", "err", err)
-		words, err := dataplane.ReserveTables(tableSpace)
+		words, err := dataplane.ReserveTables(most)
 		if err != nil {
 			return nil, nil, err
 		}
-		arena, err = fib.NewArena(words, domain)
+		arena, err = fib.NewGrowingArena(words, len(words), func(int) error {
+			return fmt.Errorf("%d MiB are the most that table-memory allows: raise it, or have fewer routes", s.TableMemory)
+		}, domain)
 		return nil, arena, err
 	}
 	// Devices are closed before it ends.

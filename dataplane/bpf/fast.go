@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"math/bits"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -40,8 +42,9 @@ const maxPorts = 1024
 
 // A FastConfig says how a Fast is made.
 type FastConfig struct {
-	// Space is the address space of the tables, in octets: a power of two.
-	Space int
+	// Space is how much the tables may grow to, in octets, and FilterSpace likewise
+	// the filters: powers of two, of 64 MiB for 0 in the latter.
+	Space, FilterSpace int
 	// FlowSeed is that of the user path (dataplane.Config).
 	FlowSeed uint64
 	// Domain is that of the readers of the tables.
@@ -65,6 +68,7 @@ type Fast struct {
 	tallies tallies
 	sets    map[*Set]struct{}
 	off     error // why no program can read the tables any more
+	refused denial
 
 	filters   *filters.Store
 	filtering bool // programs are those with filters
@@ -101,7 +105,7 @@ func (f *Fast) make() (err error) {
 			return fmt.Errorf("make map %s: %w", mapTxPorts, explain(err))
 		}
 	}
-	if f.filters, err = filters.New(f.config.Domain); err != nil {
+	if f.filters, err = filters.New(f.config.Domain, cmp.Or(f.config.FilterSpace, 64<<20)); err != nil {
 		return err
 	}
 	return f.tallies.make(firstTallies)
@@ -136,28 +140,58 @@ func (f *Fast) FlowSeed() uint64 { return f.config.FlowSeed }
 func (f *Fast) First() int { return firstTables / 8 }
 
 // Grow makes so many words of Words usable. The tables must not change meanwhile.
-// Devices forward by the old ones until their programs have been exchanged. Where
-// the kernel has no such room, the fast path is off from then on, and the words
-// are there all the same: it never fails but for those that exceed Words.
+// Devices forward by the old ones until their programs have been exchanged. It
+// fails for more than Space, and where the kernel has no memory now, which it is not
+// asked for again for some time. Where the kernel never has maps of that size, the
+// fast path is off from then on, and the words are there all the same: that router
+// forwards by the user path, which has room.
 func (f *Fast) Grow(words int) error {
 	if words > len(f.words) {
-		return fmt.Errorf("tables of %d octets: %d are set aside", 8*words, 8*len(f.words))
+		return fmt.Errorf("%d MiB are the most that table-memory allows: raise it, or have fewer routes", len(f.words)>>17)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.off != nil {
 		return nil
 	}
-	if err := f.grow(8 * words); err != nil {
+	if err := f.refused.recent(8 * words); err != nil {
+		return err
+	}
+	err := f.grow(8 * words)
+	if errors.Is(err, unix.E2BIG) {
 		f.off = fmt.Errorf("tables have outgrown the fast path: %w", err)
 		f.reload()
+		return nil
 	}
-	return nil
+	if err != nil {
+		f.refused = denial{octets: 8 * words, at: time.Now(), err: err}
+		f.config.Log.Warn("the kernel has no memory for larger tables, and is asked again later", "err", err)
+	}
+	return err
+}
+
+// A denial is the kernel's of a map, for want of memory.
+type denial struct {
+	octets int
+	at     time.Time
+	err    error
+}
+
+// denialTime is how long the kernel is not asked again for a map that it has
+// refused: making one of hundreds of megabytes to no avail takes its time.
+const denialTime = 10 * time.Second
+
+// recent is the error by which so many octets were refused a short while ago.
+func (r *denial) recent(octets int) error {
+	if r.err == nil || octets < r.octets || time.Since(r.at) > denialTime {
+		return nil
+	}
+	return r.err
 }
 
 func (f *Fast) grow(octets int) error {
 	if octets > maxTables {
-		return fmt.Errorf("%d octets: a program can address %d", octets, maxTables)
+		return fmt.Errorf("%d octets: a program can address %d: %w", octets, maxTables, unix.E2BIG)
 	}
 	m, err := newMemory("tables", octets)
 	if err != nil {

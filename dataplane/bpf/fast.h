@@ -131,9 +131,8 @@ static __always_inline struct address address_at(__u8 *at, const int v6)
 	return a;
 }
 
-/* look_up finds the next hop of an address. Here and in what else is seldom needed it is a call, which
- * on many processors costs as much as some steps of the lookup: its return is never foreseen where
- * the kernel guards returns (retbleed, SRSO). What every packet needs is found by fib_find in place. */
+/* look_up finds the next hop of an address. It is a call: in place it saves 1.5 ns a packet, and the verifier
+ * looks at three times as many instructions. */
 static __always_inline __u32 look_up(__u32 record, struct address *a, const int v6)
 {
 	return v6 ? fib_lookup6(record, a->hi, a->lo) : fib_lookup4(record, a->hi >> 32);
@@ -345,7 +344,7 @@ static __always_inline int send(struct xdp_md *ctx, struct unit *unit, struct un
 			return XDP_ABORTED;
 		return HAND_UP;
 	}
-	__u64 policed = settle(p);
+	__u64 policed = settle_sent(p);
 
 	if (policed)
 		return count_drop(unit, f, policed);
@@ -417,7 +416,7 @@ static __always_inline int forward(struct xdp_md *ctx, struct unit *unit, __u8 *
 	if (judgement == JUDGE_NEXT_HOP)
 		id = p.to;
 	else
-		id = fib_find(table, v6, to.hi, to.lo, v6 ? FIB_LEVELS6 : FIB_LEVELS4);
+		id = look_up(table, &to, v6);
 	at = way(ctx, f, v6, id);
 	if (at == WAY_DISCARD)
 		return drop(unit, f, &p, __builtin_offsetof(struct tally, discarded));

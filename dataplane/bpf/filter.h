@@ -10,7 +10,7 @@
 
 #include "filterkey.h"
 
-enum filter_verdict { FILTER_PASS, FILTER_DROP, FILTER_INSTANCE, FILTER_NEXT_HOP, FILTER_UP };
+enum filter_verdict { FILTER_PASS, FILTER_DROP, FILTER_INSTANCE, FILTER_NEXT_HOP, FILTER_UP, FILTER_AGAIN };
 
 enum filter_kind {
 	KIND_ACCEPT, KIND_DISCARD, KIND_REJECT, KIND_NEXT_TERM, KIND_NEXT_FILTER, KIND_INSTANCE, KIND_NEXT_HOP
@@ -24,7 +24,7 @@ enum filter_form { FORM_ONE, FORM_WHOLE, FORM_RANKED };
 
 enum filter_layout {
 	FLAT_HEADER = 4, FLAT_COLUMN = 4, FLAT_TERM = 4, FLAT_STRIDE = 1 << 30, FLAT_STRIDE_SHIFT = 26,
-	FLAT_STRIDE_BITS = 15, FILTER_TRIE_STEPS = 13, FILTER_WIDE_STEPS = 41, FILTER_COLUMNS = 22,
+	FLAT_STRIDE_BITS = 15, FILTER_TRIE_STEPS = 18, FILTER_COLUMNS = 22,
 	FILTER_HITS = 16,     /* terms and filters that one packet may meet */
 	FILTER_STEPS = 64,   /* words and terms that one search may look at */
 	BOUND_HEADER = 2, BOUND_NODE = 3,
@@ -159,10 +159,10 @@ static __always_inline __u32 bit_count(__u64 x)
 	return x * 0x0101010101010101ULL >> 56;
 }
 
-/* trie_find finds the vector of a key of at most 48 bits, at the left end of hi, or of 128. */
-static __always_inline __u32 trie_find(__u32 image, __u32 e, __u64 hi, __u64 lo, int steps)
+/* trie_find finds the vector of a key, which stands at the left end of hi and lo. */
+static __always_inline __u32 trie_find(__u32 image, __u32 e, __u64 hi, __u64 lo)
 {
-	for (int i = 0; i < steps; i++) {
+	for (int i = 0; i < FILTER_TRIE_STEPS; i++) {
 		__u32 n;
 
 		if (!(e >> 30))
@@ -176,63 +176,36 @@ static __always_inline __u32 trie_find(__u32 image, __u32 e, __u64 hi, __u64 lo,
 
 			n = end >> 32 & 63;
 			have = hi >> ((64 - n) & 63);
+			e = end;
 			if (have != want) {
 				__u64 sides = WORD(record + 1);
 
-				return have < want ? sides : sides >> 32;
+				e = have < want ? sides : sides >> 32;
+				break;
 			}
-			e = end;
 		}
-		hi <<= n & 63;
-		if (steps == FILTER_WIDE_STEPS) {
-			hi |= lo >> ((64 - n) & 63);
-			lo <<= n & 63;
-		}
+		hi = hi << (n & 63) | lo >> ((64 - n) & 63);
+		lo <<= n & 63;
 	}
 	return e & (FLAT_STRIDE - 1);
 }
 
-/* filter_find is trie_find for a key of at most 48 bits. */
-__noinline __u32 filter_find(__u32 image, __u32 entry, __u64 key)
-{
-	return trie_find(image, entry, key, 0, FILTER_TRIE_STEPS);
-}
-
-/* filter_find6 is trie_find for an IPv6 address of the key in scratch. */
-__noinline __u32 filter_find6(__u32 image, __u32 entry, __u32 destination)
-{
-	struct filter_scratch *x = filter_room();
-
-	if (!x)
-		return 0;
-	if (destination)
-		return trie_find(image, entry, x->key.value[FIELD_DST_HI], x->key.value[FIELD_DST],
-				 FILTER_WIDE_STEPS);
-	return trie_find(image, entry, x->key.value[FIELD_SRC_HI], x->key.value[FIELD_SRC],
-			 FILTER_WIDE_STEPS);
-}
-
 /* column_vector finds the vector of a packet's value in a column: where in the map it is. */
-static __always_inline __u32 column_vector(__u32 image, __u64 column, __u64 missing,
-					   struct filter_key *k)
+static __always_inline __u32 column_vector(__u32 image, __u64 column, __u32 at, struct filter_key *k)
 {
-	__u32 field = column & 0xff, entry;
-	__u64 key;
+	__u32 field = column & 0xff;
+	__u64 hi, lo = 0;
 
 	if (field >= FIELD_SRC_HI || !(k->has >> (field & 31) & 1))
-		return image + (__u32)missing;
-	if (column >> 8 & 1)
-		return image + filter_find6(image, column >> 32, field == FIELD_DST);
-	entry = column >> 32;
-	key = k->value[field & 31] << (column >> 16 & 63);
-	/* The first table is mostly the last, and not worth a call. */
-	if (entry >> 30 == 1) {
-		__u32 n = entry >> FLAT_STRIDE_SHIFT & FLAT_STRIDE_BITS;
-
-		entry = HALF(image * 2 + (entry & ((1 << FLAT_STRIDE_SHIFT) - 1)) + (__u32)(key >> ((64 - n) & 63)));
-		key <<= n;
+		return image + (__u32)WORD(at + 1);
+	hi = k->value[field & 31];
+	if (column >> 8 & 1) {
+		lo = hi;
+		hi = k->value[field == FIELD_DST ? FIELD_DST_HI : FIELD_SRC_HI];
+	} else {
+		hi <<= column >> 16 & 63;
 	}
-	return image + (entry >> 30 ? filter_find(image, entry, key) : entry);
+	return image + trie_find(image, column >> 32, hi, lo);
 }
 
 /* residue_holds says whether the packet has the options that term record demands. */
@@ -254,7 +227,9 @@ struct filter_search {
 	__u32 terms, order, heads; /* places in the map */
 };
 
-#define SEARCH_END 0xfffffffeU
+/* What a search says instead of a term. */
+#define SEARCH_END 0xfffffffeU    /* it would take too long */
+#define SEARCH_RANKED 0xfffffffdU /* the vectors are found, and filter_ranked goes on */
 
 static __always_inline __u32 search_one(struct filter_search *s, struct filter_scratch *x, __u64 m)
 {
@@ -289,13 +264,9 @@ static __always_inline __u64 search_term(struct filter_search *s, struct filter_
 	return 0;
 }
 
-/* filter_word is which terms of word w all columns let pass, of those in m. */
-__noinline __u64 filter_word(__u32 w, __u64 m)
+/* word_terms is which terms of word w all columns let pass, of those in m. */
+static __always_inline __u64 word_terms(struct filter_scratch *x, __u32 w, __u64 m)
 {
-	struct filter_scratch *x = filter_room();
-
-	if (!x)
-		return 0;
 	for (__u32 c = 0; c < FILTER_COLUMNS; c++) {
 		__u32 v = x->vector[c];
 
@@ -308,10 +279,8 @@ __noinline __u64 filter_word(__u32 w, __u64 m)
 
 /* filter_summary is which of 64 words, of those in words, may have terms that all columns let
  * pass. */
-__noinline __u64 filter_summary(__u32 image, __u32 group, __u64 words)
+__noinline __u64 filter_summary(struct filter_scratch *x, __u32 image, __u32 group, __u64 words)
 {
-	struct filter_scratch *x = filter_room();
-
 	if (!x)
 		return 0;
 	for (__u32 c = 0; c < FILTER_COLUMNS; c++) {
@@ -325,9 +294,8 @@ __noinline __u64 filter_summary(__u32 image, __u32 group, __u64 words)
 }
 
 /* filter_ranked_word is filter_word for vectors with ranks. */
-__noinline __u64 filter_ranked_word(__u32 image, __u32 w, __u64 terms)
+__noinline __u64 filter_ranked_word(struct filter_scratch *x, __u32 image, __u32 w, __u64 terms)
 {
-	struct filter_scratch *x = filter_room();
 	__u64 bit = 1ULL << (w & 63);
 
 	if (!x)
@@ -353,13 +321,13 @@ __noinline __u64 filter_ranked_word(__u32 image, __u32 w, __u64 terms)
 /* search_words goes through the words that may have terms which match: those in words and then, of
  * ranked vectors, those of the further groups of 64. */
 static __always_inline __u32 search_words(struct filter_search *s, struct filter_scratch *x, __u64 words,
-					  __u32 summaries, __u32 groups)
+					  __u32 summaries, __u32 groups, const int ranked)
 {
 	volatile struct filter_turn *n = &x->turn;
 
 	n->m = 0;
 	n->words = words;
-	n->group = groups ? 0 : 1;
+	n->group = ranked ? 0 : 1;
 	n->best = NO_TERM;
 	for (int i = 0; i < FILTER_STEPS; i++) {
 		__u64 m = n->m, words;
@@ -372,9 +340,9 @@ static __always_inline __u32 search_words(struct filter_search *s, struct filter
 		words = n->words;
 		w = n->group;
 		if (!words) {
-			if (w >= groups)
+			if (!ranked || w >= groups)
 				return n->best;
-			n->words = filter_summary(s->image, w, WORD(summaries + w));
+			n->words = filter_summary(x, s->image, w, WORD(summaries + w));
 			n->group = w + 1;
 			continue;
 		}
@@ -386,23 +354,34 @@ static __always_inline __u32 search_words(struct filter_search *s, struct filter
 		if (m >> 32 < s->from)
 			continue;
 		m = WORD(s->heads + 2 * w);
-		n->m = groups ? filter_ranked_word(s->image, w, m) : filter_word(w, m);
+		n->m = ranked ? filter_ranked_word(x, s->image, w, m) : word_terms(x, w, m);
 		n->first = s->order * 2 + (w << 6);
 	}
 	return SEARCH_END;
 }
 
-/* filter_search is the first term from from on of the program at image that the key in
- * scratch matches, NO_TERM, or SEARCH_END when it would have to look for too long. */
-__noinline __u32 filter_search(__u32 image, __u32 from)
+/* filter_ranked is search_words for ranked vectors, which only large filters have. */
+__noinline __u32 filter_ranked(struct filter_scratch *x, __u32 image, __u32 from)
 {
-	struct filter_scratch *x = filter_room();
 	struct filter_search s = { .image = image, .from = from };
-	__u64 head, places, m;
-	__u32 form, groups = 0;
+	__u64 places = WORD(image + 2);
 
 	if (!x)
 		return SEARCH_END;
+	s.terms = image + (__u32)(WORD(image + 1) >> 32);
+	s.order = image + (__u32)places;
+	s.heads = image + (__u32)(places >> 32);
+	return search_words(&s, x, 0, image + (__u32)WORD(image + 3), ((WORD(image) >> 16 & 0xffff) + 63) >> 6, 1);
+}
+
+/* search is the first term from from on of the program at image that the key in
+ * scratch matches, NO_TERM, or one of those above. */
+static __always_inline __u32 search(struct filter_scratch *x, __u32 image, __u32 from)
+{
+	struct filter_search s = { .image = image, .from = from };
+	__u64 head, places, m;
+	__u32 form;
+
 	head = WORD(image);
 	places = WORD(image + 2);
 	s.terms = image + (__u32)(WORD(image + 1) >> 32);
@@ -419,7 +398,7 @@ __noinline __u32 filter_search(__u32 image, __u32 from)
 		x->vector[c] = 0;
 		if (!column)
 			break;
-		v = column_vector(image, column, WORD(at + 1), &x->key);
+		v = column_vector(image, column, at, &x->key);
 		if (form == FORM_RANKED) {
 			x->vector[c] = v;
 			continue;
@@ -433,18 +412,8 @@ __noinline __u32 filter_search(__u32 image, __u32 from)
 	if (form == FORM_ONE)
 		return search_one(&s, x, m);
 	if (form == FORM_RANKED)
-		groups = ((head >> 16 & 0xffff) + 63) >> 6;
-	return search_words(&s, x, groups ? 0 : m, image + (__u32)WORD(image + 3), groups);
-}
-
-/* filter_parse fills the key in scratch. */
-__noinline int filter_parse(struct xdp_md *ctx, struct filter_packet *p, __u32 need)
-{
-	struct filter_scratch *x = filter_room();
-
-	if (!p || !x)
-		return -1;
-	return key_parse(ctx, &x->key, p, need);
+		return SEARCH_RANKED;
+	return search_words(&s, x, m, 0, 0, 0);
 }
 
 static __always_inline int hand_up(struct filter_packet *p, enum filter_up why)
@@ -453,107 +422,132 @@ static __always_inline int hand_up(struct filter_packet *p, enum filter_up why)
 	return FILTER_UP;
 }
 
-/* filter_run judges a packet by the filter bound at a place of the map `filters`. */
-__noinline int filter_run(struct xdp_md *ctx, struct filter_packet *p, __u32 bound)
+/* filter_begin makes the packet ready for the filter bound at a place of the map `filters`. */
+static __always_inline int filter_begin(struct xdp_md *ctx, struct filter_packet *p, struct filter_scratch *x, __u32 bound)
+{
+	__u64 head = WORD(bound);
+	__u32 need = head;
+
+	if (head >> 32)
+		return hand_up(p, head >> 32);
+	/* What colours an earlier policer gives isn't known before filter_commit. */
+	if (p->marked && need & (FIELD(DSCP) | FIELD(LOSS_PRIORITY) | FIELD(FORWARDING_CLASS)))
+		return hand_up(p, UP_POLICER);
+	p->node = bound + BOUND_HEADER;
+	p->from = 0;
+	if (p->parsed && !(need & ~p->parsed)) {
+		key_update(&x->key, p);
+		return 0;
+	}
+	return key_parse(ctx, &x->key, p, need) ? FILTER_UP : 0;
+}
+
+/* filter_step finds one term that the packet meets, the first one of the filter bound at a place of the
+ * map `filters` where p->node is 0. FILTER_AGAIN says that p->node and p->from are where it goes on. */
+__noinline int filter_step(struct xdp_md *ctx, struct filter_packet *p, __u32 bound)
 {
 	struct filter_scratch *x = filter_room();
-	__u32 from = 0, node, need;
+	__u32 image, own, hits, t, terms, record;
+	__u64 at, more, action, to;
+	struct filter_hit *h;
+	__u8 does;
 
 	if (!p)
 		return FILTER_UP;
 	if (!x)
 		return hand_up(p, UP_IMAGE);
-	need = WORD(bound);
-	if (WORD(bound) >> 32)
-		return hand_up(p, WORD(bound) >> 32);
-	/* What colours an earlier policer gives isn't known before filter_commit. */
-	if (p->marked && need & (FIELD(DSCP) | FIELD(LOSS_PRIORITY) | FIELD(FORWARDING_CLASS)))
-		return hand_up(p, UP_POLICER);
-	if (!p->parsed || need & ~p->parsed) {
-		if (filter_parse(ctx, p, need))
-			return FILTER_UP;
-	} else {
+	if (!p->node && filter_begin(ctx, p, x, bound))
+		return FILTER_UP;
+	at = WORD(p->node);
+	more = WORD(p->node + 1);
+	image = at;
+	own = at >> 32;
+	hits = p->hits;
+	t = search(x, image, p->from);
+	if (t == SEARCH_RANKED)
+		t = filter_ranked(x, image, p->from);
+	if (t == SEARCH_END)
+		return hand_up(p, UP_STEPS);
+	terms = WORD(image) >> 32;
+	p->term = t == NO_TERM ? -1 : (__s32)(t + (__u32)more);
+	if (t > terms)
+		t = terms; /* the end of the filter */
+	record = image + (__u32)(WORD(image + 1) >> 32) + FLAT_TERM * t;
+	action = WORD(record);
+	to = WORD(record + 1);
+	if (WORD(record + 2) >> 32 & 0xff)
+		return hand_up(p, WORD(record + 2) >> 32 & 0xff);
+	if (hits >= 2 * FILTER_HITS)
+		return hand_up(p, UP_STEPS);
+	barrier_var(hits); /* the compiler would drop the mask, which the verifier wants */
+	h = &x->hits[hits & (2 * FILTER_HITS - 1)];
+	does = action >> 16;
+	h->tally = to >> 32;
+	h->own = own ? HALF(own * 2 + t) : 0;
+	h->policer = 0;
+	h->hook = p->hook;
+	h->does = does;
+	h->dscp = action >> 24;
+	p->hits = hits + 1;
+	if (does) {
+		if (does & DOES_DSCP) {
+			p->dscp = action >> 24;
+			p->set_dscp = 1;
+		}
+		if (does & DOES_LOSS)
+			p->loss = action >> 32;
+		if (does & DOES_CLASS)
+			p->class = action >> 40;
+		if (does & DOES_MARK)
+			p->mark = action >> 48;
 		key_update(&x->key, p);
 	}
-	node = bound + BOUND_HEADER;
-	for (int i = 0; i < FILTER_HITS; i++) {
-		__u64 at = WORD(node), more = WORD(node + 1), action, to;
-		__u32 image = at, own = at >> 32, hits = p->hits, t, terms, record;
-		struct filter_hit *h;
-		__u8 does;
+	if (does & DOES_POLICE) {
+		__u32 policer = HALF((__u32)WORD(p->node + 2) * 2 + (__u32)WORD(record + 3));
+		__u8 kind = action;
 
-		t = filter_search(image, from);
-		if (t == SEARCH_END)
-			return hand_up(p, UP_STEPS);
-		terms = WORD(image) >> 32;
-		p->term = t == NO_TERM ? -1 : (__s32)(t + (__u32)more);
-		if (t > terms)
-			t = terms; /* the end of the filter */
-		record = image + (__u32)(WORD(image + 1) >> 32) + FLAT_TERM * t;
-		action = WORD(record);
-		to = WORD(record + 1);
-		if (WORD(record + 2) >> 32 & 0xff)
-			return hand_up(p, WORD(record + 2) >> 32 & 0xff);
-		if (hits >= 2 * FILTER_HITS)
-			return hand_up(p, UP_STEPS);
-		barrier_var(hits); /* the compiler would drop the mask, which the verifier wants */
-		h = &x->hits[hits & (2 * FILTER_HITS - 1)];
-		does = action >> 16;
-		h->tally = to >> 32;
-		h->own = own ? HALF(own * 2 + t) : 0;
-		h->policer = 0;
-		h->hook = p->hook;
-		h->does = does;
-		h->dscp = action >> 24;
-		p->hits = hits + 1;
-		if (does) {
-			if (does & DOES_DSCP) {
-				p->dscp = action >> 24;
-				p->set_dscp = 1;
-			}
-			if (does & DOES_LOSS)
-				p->loss = action >> 32;
-			if (does & DOES_CLASS)
-				p->class = action >> 40;
-			if (does & DOES_MARK)
-				p->mark = action >> 48;
-			key_update(&x->key, p);
-		}
-		if (does & DOES_POLICE) {
-			__u32 policer = HALF((__u32)WORD(node + 2) * 2 + (__u32)WORD(record + 3));
-			__u8 kind = action;
-
-			if (!policer)
+		if (!policer)
+			return hand_up(p, UP_POLICER);
+		if (WORD(policer) >> 24 & 0xff) {
+			if (kind == KIND_NEXT_TERM || kind == KIND_NEXT_FILTER)
 				return hand_up(p, UP_POLICER);
-			if (WORD(policer) >> 24 & 0xff) {
-				if (kind == KIND_NEXT_TERM || kind == KIND_NEXT_FILTER)
-					return hand_up(p, UP_POLICER);
-				p->marked = 1;
-			}
-			h->policer = policer;
-			h->loss = p->loss;
-			p->policed = 1;
+			p->marked = 1;
 		}
-		switch (action & 0xff) {
-		case KIND_ACCEPT:
-			return FILTER_PASS;
-		case KIND_DISCARD:
-			return FILTER_DROP;
-		case KIND_INSTANCE:
-			p->to = to;
-			return FILTER_INSTANCE;
-		case KIND_NEXT_HOP:
-			p->to = to;
-			return FILTER_NEXT_HOP;
-		case KIND_NEXT_TERM:
-			from = t + 1;
-			continue;
-		case KIND_NEXT_FILTER:
-			node = HALF((__u32)(more >> 32) * 2 + (__u32)to);
-			from = 0;
-			continue;
-		}
-		return hand_up(p, UP_IMAGE);
+		h->policer = policer;
+		h->loss = p->loss;
+		p->policed = 1;
+	}
+	switch (action & 0xff) {
+	case KIND_ACCEPT:
+		return FILTER_PASS;
+	case KIND_DISCARD:
+		return FILTER_DROP;
+	case KIND_INSTANCE:
+		p->to = to;
+		return FILTER_INSTANCE;
+	case KIND_NEXT_HOP:
+		p->to = to;
+		return FILTER_NEXT_HOP;
+	case KIND_NEXT_TERM:
+		p->from = t + 1;
+		return FILTER_AGAIN;
+	case KIND_NEXT_FILTER:
+		p->node = HALF((__u32)(more >> 32) * 2 + (__u32)to);
+		p->from = 0;
+		return FILTER_AGAIN;
+	}
+	return hand_up(p, UP_IMAGE);
+}
+
+/* filter_run judges a packet by the filter bound at a place of the map `filters`. */
+static __always_inline int filter_run(struct xdp_md *ctx, struct filter_packet *p, __u32 bound)
+{
+	p->node = 0;
+	for (int i = 0; i < FILTER_HITS; i++) {
+		int verdict = filter_step(ctx, p, bound);
+
+		if (verdict != FILTER_AGAIN)
+			return verdict;
 	}
 	return hand_up(p, UP_STEPS);
 }
@@ -564,6 +558,27 @@ static __always_inline void filter_count(__u64 *counts, __u32 row, __u32 slot, _
 
 	counts[at] += 1;
 	counts[at | 1] += octets;
+}
+
+/* filter_tell counts a packet that nothing polices for all terms that it has met. */
+static __always_inline void filter_tell(struct filter_packet *p)
+{
+	__u32 zero = 0, row = bpf_get_smp_processor_id() << (filter_count_shift & 31);
+	__u64 *counts = bpf_map_lookup_elem(&filter_counts, &zero);
+	struct filter_scratch *x = filter_room();
+
+	if (!x || !counts)
+		return;
+	for (__u32 i = 0; i < 2 * FILTER_HITS; i++) {
+		struct filter_hit *h = &x->hits[i];
+
+		if (i >= p->hits)
+			break;
+		if (h->tally)
+			filter_count(counts, row, h->tally, p->length);
+		if (h->own)
+			filter_count(counts, row, h->own, p->length);
+	}
 }
 
 #include "policer.h"

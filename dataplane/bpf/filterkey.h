@@ -66,6 +66,8 @@ struct filter_packet {
 	__u32 parsed;  /* fields for which the key is filled; 0 while it isn't */
 	__u32 to;      /* an instance or a next hop, by the verdict */
 	__s32 term;    /* that decided, -1 for the end of the filter */
+	__u32 node;    /* of the bound filter, where the next search begins; 0 at the start */
+	__u32 from;    /* its first term */
 };
 
 #define IPV4_HEADER 20

@@ -89,6 +89,16 @@ static __always_inline __u64 settle(judged *p)
 	return p->hook ? __builtin_offsetof(struct tally, out_policed) : __builtin_offsetof(struct tally, policed);
 }
 
+/* settle_sent is settle for a packet that leaves, without a call where nothing polices it. */
+static __always_inline __u64 settle_sent(judged *p)
+{
+	if (p->policed)
+		return settle(p);
+	if (p->hits)
+		filter_tell(p);
+	return 0;
+}
+
 /* mark_dscp writes the code point to a packet that leaves, if a filter says one: packet.SetDSCP4 and
  * SetDSCP6. */
 static __always_inline void mark_dscp(judged *p, __u8 *h, int v6)
@@ -120,6 +130,7 @@ static __always_inline int judge_in(struct xdp_md *ctx, judged *p, struct unit_f
 static __always_inline int judge_out(struct xdp_md *ctx, judged *p, struct neighbor *n, int v6) { return JUDGE_PASS; }
 static __always_inline __u32 steered(judged *p) { return 0; }
 static __always_inline __u64 settle(judged *p) { return 0; }
+static __always_inline __u64 settle_sent(judged *p) { return 0; }
 static __always_inline void mark_dscp(judged *p, __u8 *h, int v6) {}
 
 #endif

@@ -23,7 +23,7 @@ func (m Maker) MAC() intf.MAC { return m.mac() }
 // FlatConstants are those that C must agree on, by their names there.
 var FlatConstants = map[string]int{
 	"FLAT_HEADER": flatHeader, "FLAT_COLUMN": flatColumn, "FLAT_TERM": flatTerm, "FLAT_STRIDE": flatStride,
-	"FLAT_STRIDE_SHIFT": flatStrideShift, "FLAT_STRIDE_BITS": flatStrideBits, "FILTER_TRIE_STEPS": maxTrieSteps + 1, "FILTER_WIDE_STEPS": maxWideSteps + 1,
+	"FLAT_STRIDE_SHIFT": flatStrideShift, "FLAT_STRIDE_BITS": flatStrideBits, "FILTER_TRIE_STEPS": maxTrieSteps + 1,
 	"FILTER_COLUMNS": int(numFields),
 	"FLAT_POLICER":   flatPolicer, "FLAT_POLICER_COLOUR": flatPolicerColour,
 	"TWO_COLOUR": int(TwoColour), "SINGLE_RATE": int(SingleRate), "TWO_RATE": int(TwoRate),

@@ -35,7 +35,7 @@ type kernel struct {
 
 func newKernel(t testing.TB) *kernel {
 	testnet.Require(t)
-	store, err := filters.New(epoch.New())
+	store, err := filters.New(epoch.New(), 64<<20)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,10 +51,9 @@ const (
 	maxWhole = 1 << 19
 	// maxFlat bounds a program, in words: a stride's offset has so many bits less one.
 	maxFlat = 1 << 25
-	// maxTrieSteps is how many tables and records a search in a trie may meet, by a key of
-	// up to 48 bits and of 128. Each takes four bits at least, or what is left.
-	maxTrieSteps = 12
-	maxWideSteps = 40
+	// maxTrieSteps is how many tables and records a search in a trie may meet. Each takes freeStride
+	// of at most 128 bits at least, or what is left.
+	maxTrieSteps = 17
 )
 
 var errFlat = errors.New("it is too large for the fast path")

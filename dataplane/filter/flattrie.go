@@ -64,13 +64,13 @@ func (c *column) intervals(fam intf.Family) []interval {
 
 // Strides of a trie. One place in fill of a table holds more than one vector, and a table has
 // freeStride bits in any case, freeRoot at the top. A step costs a load and perhaps a branch that was
-// not foreseen; half as many of them are worth half as much memory again.
+// not foreseen; half as many of them are worth twice the memory.
 const (
 	freeRoot   = 10
-	freeStride = 6
+	freeStride = 8
 	maxRoot    = 15
 	maxStride  = 13
-	fill       = 32
+	fill       = 64
 	// minSkip is from how many bits in common on they are compared instead of branched by.
 	minSkip = 9
 )
@@ -85,11 +85,7 @@ func (f *flat) trie(intervals []interval, at point, depth uint, steps int) uint3
 	if len(intervals) == 1 {
 		return intervals[0].vector
 	}
-	most := maxTrieSteps
-	if f.width == 128 {
-		most = maxWideSteps
-	}
-	if steps == most {
+	if steps == maxTrieSteps {
 		f.err = errFlat
 	}
 	if f.err != nil {

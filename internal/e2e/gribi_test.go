@@ -176,7 +176,10 @@ func (c *controller) count(instance string) int {
 
 // gribiLab is h1 behind ge0, and p1 and p2 behind ge1 and ge2, both of which
 // have 203.0.113.9 and 2001:db8:9::9.
-func gribiLab(t *testing.T) *lab {
+func gribiLab(t *testing.T) *lab { return gribiLabWith(t) }
+
+// gribiLabWith is gribiLab with flags of routerd.
+func gribiLabWith(t *testing.T, flags ...string) *lab {
 	l := labOf(t)
 	for host, device := range map[string]string{"h1": "ge0", "p1": "ge1", "p2": "ge2"} {
 		l.wire(host, device)
@@ -191,7 +194,7 @@ func gribiLab(t *testing.T) *lab {
 		l.space(host).Up(l, "lo")
 		l.space(host).Address(l, "lo", "203.0.113.9/32", "2001:db8:9::9/128")
 	}
-	l.start()
+	l.start(flags...)
 	unit := func(name, four, six string) string {
 		return fmt.Sprintf(`{"name":%q,"unit":[{"id":"0","family":[{"type":"inet","address":[{"prefix":%q}]},{"type":"inet6","address":[{"prefix":%q}]}]}]}`, name, four, six)
 	}

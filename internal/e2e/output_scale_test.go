@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -92,6 +94,10 @@ func TestShowsOfALargeRouter(t *testing.T) {
 	l.load(`{"routerd:gribi":{"config":{"enabled":true,"entry-limit":2000000}}}`)
 	l.programRoutes(t, routes)
 	before := l.resident()
+	// What rcli is without a table, and what it may take beside: its buffers, and the
+	// garbage of what has gone through them.
+	small := l.timed(t, "show", "health").memory
+	const beside = 32 << 20
 	for _, c := range []struct {
 		args  []string
 		lines int
@@ -112,14 +118,60 @@ func TestShowsOfALargeRouter(t *testing.T) {
 		if s.first > soon {
 			t.Errorf("%v: the first page came after %v", c.args, s.first)
 		}
-		if s.memory > 120<<20 {
-			t.Errorf("%v: rcli took %d MB", c.args, s.memory>>20)
+		if s.memory > small+beside {
+			t.Errorf("%v: rcli took %d MB, and %d MB without a table", c.args, s.memory>>20, small>>20)
 		}
 		// The garbage of a stream is bounded by the collector: half of what is live.
 		if after.all > before.all+40<<20+before.all/2 {
 			t.Errorf("%v: routerd took %d MB more", c.args, (after.all-before.all)>>20)
 		}
 	}
+	// At a terminal what has been read can be gone back to: it waits in a file.
+	end := routes - 1
+	waiting, searched := l.paged(t, "show route", fmt.Sprintf("%d.%d.%d.0", 10+end>>16, end>>8&0xff, end&0xff))
+	t.Logf("%d routes in the pager: %.1f MB of rcli's at the first page, %.1f MB after a search to the end", routes, float64(waiting)/1e6, float64(searched)/1e6)
+	if searched > small+beside {
+		t.Errorf("in the pager rcli took %d MB, and %d MB without a table", searched>>20, small>>20)
+	}
+}
+
+// paged reads a long table at a terminal, and returns the most memory that rcli had
+// while it waited in front of the first page and after a search through all of it.
+func (l *lab) paged(t *testing.T, line, last string) (waiting, searched int64) {
+	t.Helper()
+	s := newScreen(t, []string{"HOME=" + t.TempDir(), "XDG_CONFIG_HOME=", "XDG_STATE_HOME="}, "rcli", "--socket", l.socket())
+	s.Expect(`^\S+@\S+>$`)
+	s.Line(line)
+	s.Expect(`more`)
+	time.Sleep(time.Second) // what it reads ahead it has read
+	waiting = peak(t, s.cmd.Process.Pid)
+	s.Type("/" + last + keyEnter)
+	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(s.Text(), last+"/") && time.Now().Before(deadline); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	s.Expect(regexp.QuoteMeta(last) + "/")
+	searched = peak(t, s.cmd.Process.Pid)
+	s.Key("q")
+	s.ExpectRow(`>$`)
+	return waiting, searched
+}
+
+// peak is the most memory that a process has had resident, in octets.
+func peak(t *testing.T, pid int) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(text)
+	if m == nil {
+		t.Fatalf("no VmHWM in %s", text)
+	}
+	kb, err := strconv.ParseInt(string(m[1]), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kb * 1024
 }
 
 // programRoutes has a controller add routes, and leave them there.

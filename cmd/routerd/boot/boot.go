@@ -57,6 +57,9 @@ type Settings struct {
 	MetricsLimit   int    // objects of a kind that series are given of
 	OTLPEndpoint   string // URL of an OpenTelemetry collector; empty: no traces
 
+	TableMemory  int // MiB that the forwarding tables may take
+	FilterMemory int // MiB that filters may take in the fast path
+
 	KeepForwarding Keep   // when forwarding goes on without the daemon
 	PinDir         string // where it is kept; empty: the state directory's own
 	Release        bool   // stop what is left of an earlier run, and exit
@@ -108,6 +111,7 @@ func flags() *pflag.FlagSet {
 	f.Bool("metrics-tls", false, "TLS on --metrics-listen, with the certificate and the authorities of --listen")
 	f.Int("metrics-limit", 20000, "objects of a kind (units, terms of filters, ...) that metrics are given of at most")
 	f.String("otlp-endpoint", "", "URL of an OpenTelemetry collector that traces of commits go to (OTLP over gRPC): http://HOST:PORT or https://HOST:PORT")
+	tableFlags(f)
 	keepFlags(f)
 	return f
 }
@@ -257,6 +261,9 @@ func read(v *viper.Viper) (Settings, error) {
 	}
 	if s.MaxMessage < 1<<20 || s.MaxMessage > 1<<30 {
 		return s, usage("max-message-size %d: want 1048576 to 1073741824 octets", s.MaxMessage)
+	}
+	if err := s.readTables(v); err != nil {
+		return s, err
 	}
 	if err := s.readKeep(v); err != nil {
 		return s, err

@@ -45,7 +45,11 @@ func (r *Router) joinFastPath(d *device) {
 	record, kept := r.engine.FastPort(d.port)
 	switch {
 	case !ok || !kept:
-		d.fast = fastPart{receives: errFastNone, sends: errFastNone}
+		none := errFastNone
+		if f := r.tables.FastPath; f != nil && f() != nil {
+			none = f()
+		}
+		d.fast = fastPart{receives: none, sends: none}
 	case r.system.NoFastPath:
 		r.engine.SetFastEgress(d.port, 0)
 		if d.fast.on {

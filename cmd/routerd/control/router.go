@@ -58,6 +58,7 @@ type Config struct {
 	Now      func() time.Time
 	Access   Access // nil for none
 	Memory   Memory // nil for none
+	Tables   TablesConfig
 	// Adopting has the router wait for Adopt.
 	Adopting bool
 }
@@ -124,6 +125,10 @@ type Router struct {
 	booted        time.Time
 	started       time.Time // when the clock read zero
 
+	tables  TablesConfig
+	crowded bool      // routes wait for room in the forwarding tables
+	retried time.Time // when they were tried last
+
 	memory    Memory
 	recalled  map[intf.Index][]recollection // of the former run, until Adopt
 	adopting  bool
@@ -183,7 +188,7 @@ func New(c Config) (*Router, error) {
 		multicast: map[models.MulticastKey]*multicast{},
 		feasible:  map[string]map[familyID]struct{}{},
 		ports:     map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), waiting: map[models.Object]struct{}{}, wake: make(chan struct{}, 1), booted: c.Now(),
-		memory: c.Memory, adopting: c.Adopting, recalled: map[intf.Index][]recollection{},
+		tables: c.Tables, memory: c.Memory, adopting: c.Adopting, recalled: map[intf.Index][]recollection{},
 	}
 	r.started = r.booted
 	r.recall()
@@ -192,7 +197,7 @@ func New(c Config) (*Router, error) {
 	}
 	r.neighbors = neighbor.New(neighbor.Options{Random: rand.Float64})
 	r.adverts = advertise.New(rand.Float64)
-	r.vrfs, err = vrf.New(vrf.Config{Arena: c.Arena, Sink: c.Engine, OnGateway: r.onGateway, OnRoute: r.onRoute, OnRoutes: r.onRoutes, OnFlow: r.onFlow})
+	r.vrfs, err = vrf.New(vrf.Config{Arena: c.Arena, Sink: c.Engine, OnGateway: r.onGateway, OnRoute: r.onRoute, OnRoutes: r.onRoutes, OnFull: r.full, OnFlow: r.onFlow})
 	if err != nil {
 		return nil, errors.Join(err, file.close())
 	}

@@ -38,8 +38,7 @@ func (r *Router) SystemState() models.SystemState {
 	s.JumboBuffers, s.JumboBuffersFree = uint32(u.Spans), uint32(u.SpansFree)
 	s.Drops = reasons(r.engine.OwnDrops())
 	r.addNeighborDrops(s.Drops)
-	a := r.arena.Stats()
-	s.FIBOctets, s.NextHops = a.Used, uint32(r.vrfs.NextHops())
+	r.tablesState(&s)
 	return s
 }
 
@@ -271,7 +270,7 @@ func (r *Router) InstanceState(name string) (s models.InstanceState, ok bool) {
 	for _, f := range intf.Families {
 		c := r.vrfs.Counts(name, f)
 		total, active := c.Total()
-		rib := models.RIBState{Family: f, Total: uint32(total), Active: uint32(active)}
+		rib := models.RIBState{Family: f, Total: uint32(total), Active: uint32(active), Waiting: uint32(c.NoRoom)}
 		for source := range rib.BySource {
 			rib.BySource[source] = uint32(c.Routes[source])
 		}

@@ -86,7 +86,7 @@ func (t *setting) result(ctx context.Context) []*gnmi_ext.Extension {
 	}
 	r.Commit = t.s.store.Last().Number
 	if t.opt.GetDryRun() {
-		r.Plan = planMessage(t.s.schema, t.plan, pathFilter(ctx))
+		r.Plan = t.s.plan(ctx, t.plan)
 	}
 	msg, err := proto.Marshal(r)
 	if err != nil {

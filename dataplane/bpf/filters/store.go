@@ -47,6 +47,7 @@ type Store struct {
 	old      []*mapped // until Settle
 	// What had no room last, for Grow: programs are loaded anew for each array.
 	wantWords, wantSlots int
+	maxWords             int // of the programs' array
 }
 
 // programKey names a program with its counts: those of a filter that is deleted and comes
@@ -78,9 +79,10 @@ type police struct {
 	refs int
 }
 
-// New makes an empty Store. What it frees waits for the readers of domain, among which
-// there is one for those in the kernel.
-func New(domain *epoch.Domain) (*Store, error) {
+// New makes an empty Store, whose programs take so many octets at most, a power of two
+// from 64 KiB on. What it frees waits for the readers of domain, among which there is
+// one for those in the kernel.
+func New(domain *epoch.Domain, octets int) (*Store, error) {
 	n, err := ebpf.PossibleCPU()
 	if err != nil {
 		return nil, fmt.Errorf("count the processors: %w", err)
@@ -88,7 +90,7 @@ func New(domain *epoch.Domain) (*Store, error) {
 	s := &Store{
 		limbo:  epoch.NewLimbo[func()](domain),
 		shared: map[programKey]*program{}, bounds: map[*filter.Bound]*bound{}, policers: map[*filter.Policer]*police{},
-		arena: newArena(reserved, firstWords),
+		arena: newArena(reserved, firstWords), maxWords: octets / 8,
 	}
 	if s.programs, err = newMapped("filters", firstWords); err != nil {
 		return nil, err
@@ -213,7 +215,7 @@ func (s *Store) holdProgram(key programKey, n *filter.Node) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(flat) > maxWords/2 {
+	if len(flat) > s.maxWords/2 {
 		return nil, fmt.Errorf("filter %s: its %d octets are too many for the fast path", n.Program.Name(), 8*len(flat))
 	}
 	s.wantWords, s.wantSlots = len(flat)+boundHeader, len(n.Tallies)
@@ -322,9 +324,6 @@ func (s *Store) Reclaim() {
 
 func (s *Store) reclaim() { s.limbo.Reclaim(func(free func()) { free() }) }
 
-// maxWords bounds the programs' array: 64 MiB.
-const maxWords = 1 << 23
-
 // maxSlots bounds a processor's counts: 16 MiB.
 const maxSlots = 1 << 20
 
@@ -338,14 +337,17 @@ func (s *Store) Grow() error {
 	words, slots := len(s.programs.words), s.counts.size
 	// Either may have been what was missing.
 	fresh, more := 2*words, 2*slots
-	for fresh-words < s.wantWords && fresh < maxWords {
+	for fresh-words < s.wantWords && fresh < s.maxWords {
 		fresh *= 2
 	}
 	for more-slots < s.wantSlots && more < maxSlots {
 		more *= 2
 	}
-	if fresh > maxWords || more > maxSlots {
-		return fmt.Errorf("%w: %d MiB are the most: use fewer terms, or leave filters to the user path", ErrFull, 8*maxWords>>20)
+	switch {
+	case fresh > s.maxWords:
+		return fmt.Errorf("%w: %d MiB are the most that filter-memory allows: raise it", ErrFull, s.maxWords>>17)
+	case more > maxSlots:
+		return fmt.Errorf("%w: %d terms and policers are counted at most: use fewer, or fewer that are counted at each place", ErrFull, maxSlots)
 	}
 	programs, err := newMapped("filters", fresh)
 	if err != nil {

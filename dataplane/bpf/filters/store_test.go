@@ -84,7 +84,7 @@ func boundTo(t *testing.T, x *filter.Table, name string, n int) *filter.Bound {
 func TestFiltersComeAndGo(t *testing.T) {
 	testnet.Require(t)
 	domain := epoch.New()
-	s, err := New(domain)
+	s, err := New(domain, 64<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestFiltersComeAndGo(t *testing.T) {
 
 func TestWordsRunOut(t *testing.T) {
 	testnet.Require(t)
-	s, err := New(epoch.New())
+	s, err := New(epoch.New(), 64<<20)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,8 +96,7 @@ const (
 	judgeFilterLayoutFLAT_STRIDE         judgeFilterLayout = 1073741824
 	judgeFilterLayoutFLAT_STRIDE_SHIFT   judgeFilterLayout = 26
 	judgeFilterLayoutFLAT_STRIDE_BITS    judgeFilterLayout = 15
-	judgeFilterLayoutFILTER_TRIE_STEPS   judgeFilterLayout = 13
-	judgeFilterLayoutFILTER_WIDE_STEPS   judgeFilterLayout = 41
+	judgeFilterLayoutFILTER_TRIE_STEPS   judgeFilterLayout = 18
 	judgeFilterLayoutFILTER_COLUMNS      judgeFilterLayout = 22
 	judgeFilterLayoutFILTER_HITS         judgeFilterLayout = 16
 	judgeFilterLayoutFILTER_STEPS        judgeFilterLayout = 64
@@ -131,6 +130,8 @@ type judgeFilterPacket struct {
 	Parsed   uint32
 	To       uint32
 	Term     int32
+	Node     uint32
+	From     uint32
 }
 
 type judgeFilterScratch struct {
@@ -186,6 +187,7 @@ const (
 	judgeFilterVerdictFILTER_INSTANCE judgeFilterVerdict = 2
 	judgeFilterVerdictFILTER_NEXT_HOP judgeFilterVerdict = 3
 	judgeFilterVerdictFILTER_UP       judgeFilterVerdict = 4
+	judgeFilterVerdictFILTER_AGAIN    judgeFilterVerdict = 5
 )
 
 type judgePolicerKind uint32

@@ -12,7 +12,7 @@ import (
 // besides.
 func TestVerifierHasLittleToDo(t *testing.T) {
 	testnet.Require(t)
-	s, err := filters.New(epoch.New())
+	s, err := filters.New(epoch.New(), 64<<20)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,8 @@ complete -c routerd -l metrics-listen -x -d 'address and port of the Prometheus 
 complete -c routerd -l metrics-tls -d 'TLS on --metrics-listen, with the certificate and the authorities of --listen'
 complete -c routerd -l metrics-limit -x -d 'objects of a kind (units, terms of filters, ...) that metrics are given of at most'
 complete -c routerd -l otlp-endpoint -x -d 'URL of an OpenTelemetry collector that traces of commits go to (OTLP over gRPC): http://HOST:PORT or https://HOST:PORT'
+complete -c routerd -l table-memory -x -d 'the most memory that forwarding tables may take, in MiB, a power of two from 1 to 2048; a million IPv4 routes with random next hops take some 14. Routes beyond it wait until there is room. With more than 512 the router has no fast path'
+complete -c routerd -l filter-memory -x -d 'the most memory that filters may take in the fast path, in MiB, a power of two from 1 to 256; a thousand terms take some 100 KiB. Filters beyond it are the user path\'s'
 complete -c routerd -l keep-forwarding -x -a 'unless-stopped always never' -d 'when the fast path goes on forwarding without routerd: unless-stopped (by SIGTERM), always or never'
 complete -c routerd -l pin-dir -r -F -d 'directory, on a BPF file system, of what goes on forwarding without routerd (default: one of this state directory below /sys/fs/bpf/routerd)'
 complete -c routerd -l release -d 'stop what a routerd that is no more has left forwarding, give its devices back, and exit'

@@ -1,0 +1,77 @@
+package routing
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"router/intf"
+)
+
+// TestRoutesWaitForRoom fills a FIB, makes room for some of what waits, and for all.
+func TestRoutesWaitForRoom(t *testing.T) {
+	w := start(t, onLink("10.0.0.0/24", 1))
+	f, rib := w.fibs[0], w.store.RIB(0)
+	const all, room = 300, 10 // the link's route is one of those in the FIB
+	f.room = room
+	route := func(i int) Route { return user(fmt.Sprintf("20.%d.%d.0/24", i>>8, i&255), via("10.0.0.1")) }
+	for i := range all {
+		if err := rib.Set(route(i)); (err != nil) != (len(f.routes) == room && i >= room-1) {
+			t.Fatalf("route %d with %d in the FIB: %v", i, len(f.routes), err)
+		}
+	}
+	waiting := func(want int) {
+		t.Helper()
+		if n := w.store.Waiting(); n != want || rib.Counts(intf.Inet).NoRoom != want {
+			t.Errorf("%d routes wait, %d of them in the RIB: want %d", n, rib.Counts(intf.Inet).NoRoom, want)
+		}
+	}
+	in := len(f.routes)
+	waiting(all - in + 1)
+	// Routes that come and go without room leave nothing behind.
+	for range 3 * maxKept {
+		if err := rib.Delete(route(all - 1).Key); err != nil {
+			t.Fatal(err)
+		}
+		_ = rib.Set(route(all - 1))
+	}
+	waiting(all - in + 1)
+	if n := len(w.store.noRoom.list); n > 2*all+maxKept {
+		t.Errorf("the list of %d routes that wait has %d entries", w.store.Waiting(), n)
+	}
+	// Room for five.
+	for i := range 5 {
+		if err := rib.Delete(route(i).Key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.store.Retry(1000); !errors.Is(err, errFull) {
+		t.Errorf("with too little room: %v", err)
+	}
+	waiting(all - in + 1 - 5)
+	if len(f.routes) != in {
+		t.Errorf("%d routes are in a FIB with room for %d", len(f.routes), in)
+	}
+	// Room for all, which come in turn.
+	f.room = 0
+	if err := w.store.Retry(100); err != nil {
+		t.Error(err)
+	}
+	if n := w.store.Waiting(); n == 0 || n > all-in+1-5-50 {
+		t.Errorf("%d routes wait after some 100 were tried", n)
+	}
+	if err := w.store.Retry(1000); err != nil {
+		t.Error(err)
+	}
+	waiting(0)
+	for i := 5; i < all; i++ {
+		if e := rib.Entries(route(i).Prefix); len(e) != 1 || !e[0].Active || e[0].Reason != "" {
+			t.Fatalf("route %d: %+v", i, e)
+		}
+		w.oracle.routes[0][route(i).Key] = route(i)
+	}
+	w.check()
+	if len(w.store.noRoom.list) != 0 {
+		t.Errorf("the list has %d entries still", len(w.store.noRoom.list))
+	}
+}
