@@ -178,6 +178,11 @@ func unique(ch []change) []change {
 // empty.
 func (t *Table) commit() error {
 	w := &t.a.w
+	w.removing = true
+	for _, ch := range t.txn.ch {
+		w.removing = w.removing && !slices.ContainsFunc(ch, func(c change) bool { return c.nh != 0 })
+	}
+	defer func() { w.removing = false }()
 	var delta [2]int
 	for f := range t.family {
 		before := w.added - w.removed
