@@ -47,8 +47,9 @@ func TestReadersNeverSeeGaps(t *testing.T) {
 func churn(t *testing.T, rootBits []uint, batch bool) {
 	rnd := rand.New(rand.NewPCG(1, uint64(len(rootBits))))
 	domain := epoch.New()
+	paged := slices.Contains(rootBits, 26)
 	size := 1 << 20
-	if slices.Contains(rootBits, 26) {
+	if paged {
 		size = 4 << 20
 	}
 	a, err := NewHeapArena(size, domain)
@@ -80,6 +81,18 @@ func churn(t *testing.T, rootBits []uint, batch bool) {
 	for i, p := range pool[:permanent] {
 		if err := table.Insert(p, poolValue(i, 0)); err != nil {
 			t.Fatal(err)
+		}
+	}
+	if paged { // with many routes, so that some slot gets a page
+		for i, p := range pool {
+			if err := table.Insert(p, poolValue(i, 0)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := &table.family[1]
+		r.pause, r.dense = 1<<30, 12
+		if err := r.rebuild(&a.w, 26); err != nil || len(r.pages) == 0 {
+			t.Fatalf("the root has %d pages: %v", len(r.pages), err)
 		}
 	}
 	type probe struct {
@@ -158,7 +171,7 @@ func churn(t *testing.T, rootBits []uint, batch bool) {
 			}
 		})
 	}
-	changes, rebuilds, paged := 0, 0, 0
+	changes, rebuilds := 0, 0
 	deadline := time.Now().Add(400 * time.Millisecond)
 	for (time.Now().Before(deadline) || lookups.Load() < 5000) && !t.Failed() {
 		var err error
@@ -179,7 +192,6 @@ func churn(t *testing.T, rootBits []uint, batch bool) {
 					reach = min(reach, 12)
 				}
 				_ = r.rebuild(&a.w, reach)
-				paged += len(r.pages)
 			}
 			a.mu.Unlock()
 			rebuilds++
@@ -214,10 +226,7 @@ func churn(t *testing.T, rootBits []uint, batch bool) {
 	if s := a.Stats(); s.Used != 8*reservedWords || s.Limbo != 0 {
 		t.Errorf("after all readers have gone: %+v", s)
 	}
-	if slices.Contains(rootBits, 26) && paged == 0 {
-		t.Error("no root had a page")
-	}
-	t.Logf("%d changes, %d root changes, %d pages, %d lookups", changes, rebuilds, paged, lookups.Load())
+	t.Logf("%d changes, %d root changes, %d lookups", changes, rebuilds, lookups.Load())
 }
 
 // TestBlocksWaitForReaders holds one reader in its batch and watches the limbo.
