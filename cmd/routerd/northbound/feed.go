@@ -172,6 +172,7 @@ func (f *feed) learn(ctx context.Context) error {
 	for _, w := range f.watches {
 		w.mem = &seen{}
 		w.mem.begin(false)
+		f.c.brief = true
 		err := f.c.eachOf(w.subscription, w.pattern, func(l tree.LeafValue) error {
 			v, err := f.c.appendValue(f.c.scratch[:0], l)
 			if err == nil {
@@ -180,6 +181,7 @@ func (f *feed) learn(ctx context.Context) error {
 			}
 			return err
 		})
+		f.c.brief = false
 		if err != nil {
 			return err
 		}
@@ -444,7 +446,7 @@ func (f *feed) heardOf(i int, l tree.LeafValue, rev uint64, news bool) (uint64, 
 	if f.heard == nil {
 		f.heard = &hearing{out: make(map[int]*sender), whole: make(map[int][]tree.Path)}
 	}
-	at := l.Path
+	at := slices.Clone(l.Path)
 	if n := l.Node.AtomicElems(); n > 0 {
 		at = at[:n]
 		list := f.heard.whole[i]
@@ -466,7 +468,7 @@ func (f *feed) heardOf(i int, l tree.LeafValue, rev uint64, news bool) (uint64, 
 	if err != nil {
 		return rev, err
 	}
-	return rev, s.update(l.Path, v)
+	return rev, s.update(at, v)
 }
 
 // tell publishes what was heard.
