@@ -15,11 +15,7 @@ func (c *Compiled) check(change Change, v *violations) {
 			c.checkUnit(s, v)
 		}
 	}
-	for _, d := range change.Static {
-		if d.New != nil {
-			c.checkStatic(*d.New, v)
-		}
-	}
+	c.checkStatics(change.Static, v)
 	for key := range a.static {
 		if s, ok := c.intent.Static[key]; ok && !changes(change.Static, key, StaticKey.Compare) {
 			c.checkStatic(s, v)

@@ -190,7 +190,9 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		ApplyReason:   text(s.Apply.Reason),
 		HostInterface: text(s.HostInterface),
 		HostReason:    text(s.HostReason),
-		Counters:      &gen.Routerd_Interface_Unit_Family_State_Counters{RpfFailed: ygot.Uint64(s.RPFFailed)},
+
+		FastPathReason: text(s.FastReason),
+		Counters:       &gen.Routerd_Interface_Unit_Family_State_Counters{RpfFailed: ygot.Uint64(s.RPFFailed)},
 	}
 	if s.MTU != 0 {
 		st.Mtu = ygot.Uint16(s.MTU)

@@ -73,7 +73,7 @@ func filled() *gen.Device {
 		Key: unit.Key, Applied: &unit, IfIndex: 2, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2}, Counters: counters, Rates: rates, Cleared: now,
 		Families: []FamilyState{{
 			Family: intf.Inet6, Applied: &family, MTU: 1496, Oper: intf.OperDown, OperReason: "link down", Apply: ApplyState{Status: ApplyPending, Reason: "no link"},
-			RPFFailed: 8, HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert, Borrowed: someIP,
+			RPFFailed: 8, FastReason: "no room", HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert, Borrowed: someIP,
 			Addresses: []AddressState{{Spec: address, Status: AddressDuplicate, Reason: "02:00:00:00:00:02 has it"}},
 			Neighbors: []NeighborState{{
 				Address: someIP, MAC: intf.MAC{2, 0, 0, 0, 0, 2}, State: neighbor.Reachable, IsRouter: true, LastChange: now,

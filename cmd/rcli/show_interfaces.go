@@ -117,6 +117,9 @@ func (u unitTree) families() (lines []familyLine, reasons []reason) {
 		wrong := func(what, format string, args ...any) {
 			reasons = append(reasons, reason{name + " " + what, fmt.Sprintf(format, args...)})
 		}
+		if why := f.State.FastPathReason; why != "" {
+			wrong(f.Type, "packets take the user path: %s", why)
+		}
 		in := ""
 		if f.State.Instance != "" && f.State.Instance != "default" {
 			in = " in " + f.State.Instance

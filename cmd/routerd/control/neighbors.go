@@ -334,6 +334,9 @@ func (r *Router) tick(ctx context.Context) time.Duration {
 		r.arena.Reclaim()
 		next = min(next, time.Second)
 	}
+	if r.engine.ReclaimFast() {
+		next = min(next, time.Second)
+	}
 	next = min(next, r.makeRoom(now))
 	if due, ok := r.neighbors.Next(); ok {
 		next = min(next, max(due-r.clock(), 0))

@@ -128,6 +128,8 @@ type Router struct {
 	tables  TablesConfig
 	crowded bool      // routes wait for room in the forwarding tables
 	retried time.Time // when they were tried last
+	// rewritten is when all was written down again for the fast path.
+	rewritten time.Time
 
 	memory    Memory
 	recalled  map[intf.Index][]recollection // of the former run, until Adopt

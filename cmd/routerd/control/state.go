@@ -217,6 +217,7 @@ func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.
 	if f == intf.Inet6 {
 		s.Advert = r.advertState(u, t)
 	}
+	s.FastReason = r.engine.FastReason(u.index, f)
 	s.RPFFailed = r.engine.RPFDrops(u.index)[f]
 	fam := u.families[f]
 	if fam == nil {

@@ -52,6 +52,7 @@ func Open(ctx context.Context, opt Options) (_ *Store, err error) {
 		}
 	}()
 	s := &Store{opt: opt, log: opt.Log, schema: schema, lock: lock, applier: loading{}, compactAt: opt.CompactAt,
+		maxChanges: maxChanges, maxTogether: maxTogether, syncAt: syncAt,
 		candidate: &gen.Device{}, watchers: make(map[int]func(Event))}
 	if opt.Flush {
 		aside, err := journal.Flush(opt.fs, opt.Dir, opt.clock.now())

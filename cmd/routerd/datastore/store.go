@@ -154,6 +154,9 @@ type Store struct {
 	candidates    map[string]*Candidate
 	resident      *Candidate
 	lastCandidate int
+	maxChanges    int // of a candidate
+	maxTogether   int // of all candidates
+	syncAt        int // octets
 
 	view    sync.RWMutex // guards what readers see; held for moments only
 	running *gen.Device
