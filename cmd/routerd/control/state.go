@@ -24,7 +24,7 @@ func (r *Router) SystemState() models.SystemState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	system := r.system
-	s := models.SystemState{Applied: &system, Version: version.Version, BootTime: r.booted, PendingObjects: uint32(len(r.waiting))}
+	s := models.SystemState{Applied: &system, Version: version.Version, BootTime: r.booted, PendingObjects: r.pendingObjects()}
 	if t := r.takeover; t != nil {
 		c := *t
 		s.Takeover = &c
@@ -55,6 +55,17 @@ func (r *Router) addNeighborDrops(drops map[string]uint64) {
 			drops[name] = n
 		}
 	}
+}
+
+// pendingObjects counts what is declared and not in place, but for routes that wait.
+func (r *Router) pendingObjects() uint32 {
+	n := len(r.waiting)
+	for o := range r.failed {
+		if _, waits := r.waiting[o]; !waits {
+			n++
+		}
+	}
+	return uint32(n)
 }
 
 // changedDevice tells of a device, and notes whether it waits for something.
@@ -269,12 +280,15 @@ func (r *Router) InstanceState(name string) (s models.InstanceState, ok bool) {
 	defer r.mu.Unlock()
 	in := r.instances[name]
 	if in == nil || !in.applied {
-		return s, false
+		// Of one that could not be made that is all there is to say.
+		f := r.failed[instanceObject(name)]
+		if in == nil || f == nil {
+			return s, false
+		}
+		return models.InstanceState{Name: name, Apply: f.state()}, true
 	}
 	s = models.InstanceState{Name: name, Applied: in.want, Index: in.index, HostNamespace: in.namespace, HostReason: in.reason}
-	if in.reason != "" {
-		s.Apply = models.ApplyState{Status: models.ApplyError, Reason: in.reason}
-	}
+	s.Apply = r.instanceApply(name, in)
 	c := r.vrfs.Cache(name)
 	s.Cache = models.CacheState{Flows: uint32(c.Entries), Negative: uint32(c.Negative), Refused: c.Refused}
 	for _, f := range intf.Families {
@@ -295,7 +309,7 @@ func (r *Router) StaticRoutes(instance string) []netip.Prefix {
 	defer r.mu.Unlock()
 	var list []netip.Prefix
 	for key, st := range r.statics {
-		if key.Instance == instance && st.applied {
+		if key.Instance == instance && (st.applied || len(r.failed) > 0 && r.failed[staticObject(key)] != nil) {
 			list = append(list, key.Prefix)
 		}
 	}
