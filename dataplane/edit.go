@@ -101,25 +101,29 @@ func (x *Edit) Commit() {
 	defer e.mu.Unlock()
 	s := *e.snapshot.Load()
 	changed := make(map[intf.Index]struct{})
+	var touched []tagPlace
 	for _, c := range x.instances {
 		e.editInstance(&s, c, changed)
 	}
 	for i := range x.units {
 		c := &x.units[i]
 		e.editUnit(&s, c.unit, c.gone)
+		if e.mirror != nil && len(x.units) > 1 && !c.gone {
+			touched = append(touched, tagPlace{c.unit.Port, c.unit.VLAN})
+		}
 		changed[c.unit.Index] = struct{}{}
 	}
-	e.publish(&s, changed)
+	e.publish(&s, changed, touched...)
 	x.units, x.instances = nil, nil
 }
 
 // publish makes s visible, and then brings the L2 headers of the changed units'
-// neighbours up to date.
-func (e *Engine) publish(s *snapshot, changed map[intf.Index]struct{}) {
+// neighbours up to date. touched is as for [mirror.setUnits].
+func (e *Engine) publish(s *snapshot, changed map[intf.Index]struct{}, touched ...tagPlace) {
 	e.snapshot.Store(s)
 	var gone []*mirrorUnit
 	if e.mirror != nil {
-		gone = e.mirror.setUnits(s, changed)
+		gone = e.mirror.setUnits(s, changed, touched)
 	}
 	for i := range changed {
 		u := s.units.at(uint32(i))

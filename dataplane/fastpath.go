@@ -1,8 +1,10 @@
 package dataplane
 
 import (
+	"fmt"
 	"maps"
 
+	"router/dataplane/filter"
 	"router/dataplane/layout"
 	"router/intf"
 	"router/routing"
@@ -78,6 +80,51 @@ func (e *Engine) RetryFast() {
 			m.nexthop(routing.NextHopID(id), nh)
 		}
 	}
+}
+
+// FastReason says why packets of a family that come in by a unit, or leave by it, are the user path's
+// whatever they are; empty where they aren't, and where the unit's port says it.
+func (e *Engine) FastReason(i intf.Index, f intf.Family) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	u := e.snapshot.Load().units.at(uint32(i))
+	if e.mirror == nil || u == nil || u.port == 0 {
+		return ""
+	}
+	x := e.mirror.units[i]
+	switch {
+	case x == nil:
+		return "the tables have no room for the unit"
+	case x.many[f]:
+		return fmt.Sprintf("it has more than %d addresses", layout.OwnMost)
+	case e.mirror.filters == nil:
+		return ""
+	}
+	for _, h := range []filter.Hook{filter.Input, filter.Output} {
+		b := u.spec.Families[f].Filters[h]
+		if b == nil {
+			continue
+		}
+		if err := e.mirror.filters.FilterReason(b); err != nil {
+			return fmt.Sprintf("filter at %s: %v", h, err)
+		}
+	}
+	return ""
+}
+
+// ReclaimFast frees what neither workers nor a faster path have any more, and reports whether there is
+// more to be freed: for idle times.
+func (e *Engine) ReclaimFast() (more bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := e.mirror
+	if m == nil {
+		return false
+	}
+	m.reclaim()
+	m.unitSlab.Reclaim()
+	m.neighborSlab.Reclaim()
+	return m.filters != nil && m.filters.ReclaimFilters() || m.parting.Len() > 0
 }
 
 // FastPackets is how many packets that came in by a port a faster path has

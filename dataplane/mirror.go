@@ -17,6 +17,9 @@ type Tallies interface {
 	// one, and FreeTally takes it back, once no reader can find it any more.
 	NewTally() (place uint32, err error)
 	Tally(place uint32) [layout.TallyWords]uint64
+	// Kept is what of Tally programs have not counted in their present memory, and that
+	// memory's number in the kernel, 0 for none.
+	Kept(place uint32) (base [layout.TallyWords]uint64, memory uint32)
 	FreeTally(place uint32)
 }
 
@@ -24,15 +27,17 @@ type Tallies interface {
 // Engine.
 type FastFilters interface {
 	// HoldFilter says where a filter stands there, until ReleaseFilter is called as
-	// often; filters.Ask for one that only the user path can do.
+	// often; layout.AskFilter for one that only the user path can do.
 	HoldFilter(b *filter.Bound) (place uint32)
 	ReleaseFilter(b *filter.Bound)
+	// FilterReason says why it is one for the user path; nil if it isn't.
+	FilterReason(b *filter.Bound) error
+	// ReclaimFilters frees what no reader has any more, and reports whether there is more to
+	// be freed.
+	ReclaimFilters() (more bool)
 	// FilterWord is a word for the bucket of a policer that both paths take from.
 	FilterWord() *filter.Word
 }
-
-// askFilter is filters.Ask, which this package can't import.
-const askFilter = 8
 
 // A mirror is what the writer of the engine's tables notes for a faster path: the
 // same things as records of package layout, in the arena of the route tables. It
@@ -79,7 +84,8 @@ type mirrorUnit struct {
 	vlan   intf.VLAN
 	stats  *unitStats
 	held   []*filter.Bound
-	out    [2]uint32 // places of the output filters; 0 for none, askFilter for one to ask about
+	out    [2]uint32 // places of the output filters; 0 for none, layout.AskFilter for one to ask about
+	many   [2]bool   // addresses
 }
 
 // A mirrorPort stays when the port goes, for a program may still read the record.
@@ -300,7 +306,7 @@ func (m *mirror) newNeighbor(a *adjacency, u *unit) uint32 {
 	}
 	for f, place := range from.out {
 		// The user path's output looks closer where there is a filter.
-		if place != 0 && place != askFilter && u.fam[f].up {
+		if place != 0 && place != layout.AskFilter && u.fam[f].up {
 			n.Filter[f], n.MTU[f] = place, u.fam[f].mtu
 		}
 	}

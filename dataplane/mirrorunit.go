@@ -49,18 +49,24 @@ func (m *mirror) publishPort(p *mirrorPort) {
 	m.arena.Store(p.record, w.Word())
 }
 
+// A tagPlace is a tag stack of a port.
+type tagPlace struct {
+	port PortID
+	vlan intf.VLAN
+}
+
 // setUnits writes down the units that have changed in a snapshot, and returns
-// what is to be given back once their neighbours have followed.
-func (m *mirror) setUnits(s *snapshot, changed map[intf.Index]struct{}) (gone []*mirrorUnit) {
-	type place struct {
-		port PortID
-		vlan intf.VLAN
+// what is to be given back once their neighbours have followed. touched are tag
+// stacks that units had on the way there and may have taken from others.
+func (m *mirror) setUnits(s *snapshot, changed map[intf.Index]struct{}, touched []tagPlace) (gone []*mirrorUnit) {
+	places := make(map[tagPlace]struct{})
+	for _, p := range touched {
+		places[p] = struct{}{}
 	}
-	places := make(map[place]struct{})
 	for i := range changed {
 		old, u := m.units[i], s.units.at(uint32(i))
 		if old != nil {
-			places[place{old.port, old.vlan}] = struct{}{}
+			places[tagPlace{old.port, old.vlan}] = struct{}{}
 			gone = append(gone, old)
 		}
 		delete(m.units, i)
@@ -73,7 +79,7 @@ func (m *mirror) setUnits(s *snapshot, changed map[intf.Index]struct{}) (gone []
 			continue
 		}
 		m.units[i] = fresh
-		places[place{fresh.port, fresh.vlan}] = struct{}{}
+		places[tagPlace{fresh.port, fresh.vlan}] = struct{}{}
 	}
 	for p := range places {
 		m.setDemux(s, p.port, p.vlan)
@@ -109,6 +115,7 @@ func (m *mirror) newUnit(u *unit, old *mirrorUnit) (*mirrorUnit, error) {
 		to.OwnBits = f.own.filter
 		x.own[i], to.OwnCount = m.newOwn(&f.own)
 		to.Own = x.own[i].at
+		x.many[i] = to.OwnCount == layout.OwnMany
 	}
 	words := r.Words()
 	m.arena.Write(x.record, words[:])
@@ -119,13 +126,13 @@ func (m *mirror) newUnit(u *unit, old *mirrorUnit) (*mirrorUnit, error) {
 func (m *mirror) holdFilters(x *mirrorUnit, i int, f *UnitFamily, to *layout.UnitFamily) {
 	hold := func(b *filter.Bound) uint32 {
 		if b == nil || m.filters == nil {
-			return askFilter
+			return layout.AskFilter
 		}
 		x.held = append(x.held, b)
 		return m.filters.HoldFilter(b)
 	}
 	if b := f.Filters[filter.Input]; b != nil {
-		if to.Filter = hold(b); to.Filter == askFilter {
+		if to.Filter = hold(b); to.Filter == layout.AskFilter {
 			to.Filter = 0
 			to.Flags |= layout.FamilyAskIn
 		}

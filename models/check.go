@@ -1,6 +1,7 @@
 package models
 
 import (
+	"maps"
 	"net/netip"
 
 	"router/intf"
@@ -15,11 +16,7 @@ func (c *Compiled) check(change Change, v *violations) {
 			c.checkUnit(s, v)
 		}
 	}
-	for _, d := range change.Static {
-		if d.New != nil {
-			c.checkStatic(*d.New, v)
-		}
-	}
+	c.checkStatics(change.Static, v)
 	for key := range a.static {
 		if s, ok := c.intent.Static[key]; ok && !changes(change.Static, key, StaticKey.Compare) {
 			c.checkStatic(s, v)
@@ -79,6 +76,7 @@ func (c *Compiled) affected(change Change) affected {
 				for route := range c.index.byUnit[key] {
 					a.static[route] = struct{}{}
 				}
+				maps.Copy(a.filters, c.index.filters.byUnit[key])
 			}
 		}
 	}

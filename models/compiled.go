@@ -152,9 +152,9 @@ func inOrder(list []Object) bool {
 	return true
 }
 
-// compile compiles what was touched, each object once. What can't be compiled at all counts as
+// compileSome compiles what was touched, each object once, to a change without order. What can't be compiled at all counts as
 // gone, with a violation; so more rules are checked, and reported together.
-func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Change {
+func (c *Compiled) compileSome(dev *gen.Device, touched []Object, v *violations) Change {
 	var change Change
 	for _, o := range touched {
 		switch o.Kind {
@@ -275,7 +275,6 @@ func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Cha
 			}
 		}
 	}
-	change.sort()
 	return change
 }
 

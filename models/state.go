@@ -162,6 +162,7 @@ type FamilyState struct {
 	Borrowed      netip.Addr   // of an unnumbered family; zero for none
 	Advert        *AdvertState // nil where none was ever declared
 	RPFFailed     uint64       // packets whose source failed the check
+	FastReason    string       // why its packets are the user path's; empty if they need not be
 	Addresses     []AddressState
 	Neighbors     []NeighborState
 	Filters       []FilterCount // of terms that are counted per interface

@@ -43,7 +43,7 @@ func (s *shell) attach() (end func(), err error) {
 	}
 	if s.session.Interactive {
 		s.session.Ask = s.ask
-		s.o.secret = s.secret
+		s.session.Secret = s.secret
 	}
 	s.session.ReadLine = s.answer
 	s.env.In = &typed{s: s}

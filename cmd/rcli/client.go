@@ -14,15 +14,19 @@ import (
 	"time"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
+	"github.com/openconfig/gnmi/proto/gnmi_ext"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"router/cmd/rcli/knownhosts"
+	"router/gen/configpb"
 )
 
 // maxMessage is the largest answer that is taken, in octets.
@@ -132,7 +136,7 @@ func dial(t target) (*client, error) {
 	if t.password, err = t.findPassword(); err != nil {
 		return nil, err
 	}
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(creds), grpc.WithUserAgent("rcli"),
+	conn, err := grpc.NewClient(address, grpc.WithKeepaliveParams(alive), grpc.WithTransportCredentials(creds), grpc.WithUserAgent("rcli"),
 		grpc.WithUnaryInterceptor(t.distrust), grpc.WithStreamInterceptor(t.distrustStream),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)))
 	if err != nil {
@@ -140,6 +144,11 @@ func dial(t target) (*client, error) {
 	}
 	return &client{target: t, conn: conn, gnmi: gpb.NewGNMIClient(conn)}, nil
 }
+
+// alive finds out that the network no longer leads to the router, as after a commit that
+// cuts the connection, while an answer is waited for. The router takes a question every
+// ten seconds.
+var alive = keepalive.ClientParameters{Time: 15 * time.Second, Timeout: 10 * time.Second}
 
 func (c *client) close() error { return c.conn.Close() }
 
@@ -173,9 +182,32 @@ func (c *client) get(ctx context.Context, kind gpb.GetRequest_DataType, paths ..
 func (c *client) set(ctx context.Context, req *gpb.SetRequest, out io.Writer) error {
 	resp, err := c.gnmi.Set(c.context(ctx), req)
 	if err == nil && out != nil {
-		printUnapplied(out, unappliedOf(resp))
+		printUnapplied(out, resultOf(resp).GetUnapplied())
 	}
 	return err
+}
+
+// planOf is what a Set would do, which is not done.
+func (c *client) planOf(ctx context.Context, req *gpb.SetRequest) (*configpb.Plan, error) {
+	msg, err := proto.Marshal(&configpb.SetOptions{DryRun: true})
+	if err != nil {
+		return nil, err
+	}
+	dry := &gpb.SetRequest{Prefix: req.GetPrefix(), Delete: req.GetDelete(), Replace: req.GetReplace(), Update: req.GetUpdate(), UnionReplace: req.GetUnionReplace(),
+		Extension: []*gnmi_ext.Extension{{Ext: &gnmi_ext.Extension_RegisteredExt{RegisteredExt: &gnmi_ext.RegisteredExtension{Id: gnmi_ext.ExtensionID_EID_EXPERIMENTAL, Msg: msg}}}}}
+	resp, err := c.gnmi.Set(c.context(ctx), dry)
+	return resultOf(resp).GetPlan(), err
+}
+
+// dialed is what gRPC says of a connection without the wrapping.
+func dialed(text string) string {
+	if inner, ok := strings.CutPrefix(text, `connection error: desc = "`); ok {
+		text = strings.TrimSuffix(inner, `"`)
+	}
+	for _, wrap := range []string{"error reading from server: ", "transport: ", "Error while dialing: "} {
+		text = strings.TrimPrefix(text, wrap)
+	}
+	return text
 }
 
 // explain turns a gRPC error into lines for people and an exit code.
@@ -201,7 +233,7 @@ func explain(t target, err error) (lines []string, code int) {
 		if t.address != "" {
 			hint = "is routerd listening there? a certificate that isn't trusted needs --ca, a router that asks for yours --cert and --key; plaintext needs --insecure on both sides"
 		}
-		lines = append(lines, fmt.Sprintf("no connection to %s: %s (%s)", t, st.Message(), hint))
+		lines = append(lines, fmt.Sprintf("no connection to %s: %s (%s)", t, dialed(st.Message()), hint))
 	case codes.PermissionDenied, codes.Unauthenticated:
 		lines = append(lines, fmt.Sprintf("%s: %s", t, st.Message()))
 	default:

@@ -32,6 +32,7 @@ type commitOptions struct {
 	comment   string
 	confirmed int // minutes; 0 for an ordinary commit
 	id        string
+	force     bool // though it may cut the connection
 }
 
 // given reports whether any of the flags asks for something.
@@ -108,6 +109,13 @@ func (o *options) commitText(ctx context.Context, mode, text string, f *commitOp
 		return err
 	}
 	return o.with(func(c *client) error {
+		err := o.uncut(ctx, f, func(ctx context.Context) (*configpb.Plan, error) {
+			resp, err := c.configuration().Commit(c.context(ctx), &configpb.CommitRequest{Edit: []*configpb.Edit{edit}, Check: true})
+			return resp.GetPlan(), err
+		})
+		if err != nil {
+			return err
+		}
 		resp, err := c.configuration().Commit(c.context(ctx), &configpb.CommitRequest{
 			Edit: []*configpb.Edit{edit}, Comment: f.comment, Check: f.check, ConfirmId: id, ConfirmSeconds: seconds})
 		if err != nil {
@@ -141,12 +149,12 @@ func (o *options) quiet() io.Writer {
 	return o.out
 }
 
-// unappliedOf finds what a Set says of objects that are not in place.
-func unappliedOf(resp *gpb.SetResponse) []*configpb.Unapplied {
+// resultOf finds what a Set says beside gNMI's own answer.
+func resultOf(resp *gpb.SetResponse) *configpb.SetResult {
 	for _, e := range resp.GetExtension() {
 		r := &configpb.SetResult{}
 		if x := e.GetRegisteredExt(); x.GetId() == gnmi_ext.ExtensionID_EID_EXPERIMENTAL && proto.Unmarshal(x.GetMsg(), r) == nil {
-			return r.GetUnapplied()
+			return r
 		}
 	}
 	return nil
@@ -185,6 +193,7 @@ func (o *options) printPlan(p *configpb.Plan) error {
 	section("changes", differenceLines(p.GetDifference()))
 	section("steps", p.GetStep())
 	section("disturbs", p.GetDisturbs())
+	section("may cut this connection", p.GetCuts())
 	_, err := o.out.Write(b.Bytes())
 	return err
 }
@@ -215,6 +224,13 @@ func clock(ns int64) string {
 // rollback makes the commit that call asks for with the options of f.
 func (o *options) rollback(ctx context.Context, c *client, f *commitOptions, call func(context.Context, *configpb.RollbackRequest) (*configpb.CommitResponse, error)) error {
 	id, seconds, err := f.confirm()
+	if err != nil {
+		return err
+	}
+	err = o.uncut(ctx, f, func(ctx context.Context) (*configpb.Plan, error) {
+		resp, err := call(c.context(ctx), &configpb.RollbackRequest{Check: true})
+		return resp.GetPlan(), err
+	})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -60,10 +61,7 @@ func showCandidate(ctx context.Context, s *shell, env *command.Env, in *command.
 	if env.Form == formCompare {
 		return s.compare(ctx, env, env.Rollback, p)
 	}
-	if env.JSON || env.Form == "json" {
-		return s.showJSON(ctx, env, p)
-	}
-	if len(env.Fields) > 0 || env.Form == output.YAML || env.Form == output.Table || env.Form == output.Yang {
+	if env.JSON || env.Form == "json" || len(env.Fields) > 0 || env.Form == output.YAML || env.Form == output.Table || env.Form == output.Yang {
 		return s.showData(ctx, env, p)
 	}
 	text, err := s.read(ctx, p)
@@ -85,7 +83,7 @@ func showCandidate(ctx context.Context, s *shell, env *command.Env, in *command.
 		return nil
 	case "", "curly":
 	default:
-		return s.showAs(ctx, env, p)
+		return s.showData(ctx, env, p)
 	}
 	n, err := conf.Read(text)
 	if err != nil {
@@ -94,45 +92,71 @@ func showCandidate(ctx context.Context, s *shell, env *command.Env, in *command.
 	return n.Below(p).Write(env.Out)
 }
 
-// showData prints what of the candidate is active in a form of data.
+// showData prints what of the candidate is active in a form of data, and says what
+// such a form has no words for.
 func (s *shell) showData(ctx context.Context, env *command.Env, p schema.Path) error {
 	resp, err := s.client.configuration().Read(s.client.context(ctx), &configpb.ReadRequest{Id: s.session.Candidate, Path: p.String()})
 	if err != nil {
 		return inWords(err)
 	}
-	sink, err := of(env).sink()
-	if err != nil {
-		return err
-	}
-	if err := sink.Value(output.Value{Path: p.String(), JSON: []byte(cmp.Or(resp.GetText(), "{}")), Alone: true}); err != nil {
-		return err
-	}
-	return sink.Close()
-}
-
-// showJSON prints what of the candidate is active as RFC 7951 JSON.
-func (s *shell) showJSON(ctx context.Context, env *command.Env, p schema.Path) error {
-	resp, err := s.client.configuration().Read(s.client.context(ctx), &configpb.ReadRequest{Id: s.session.Candidate, Path: p.String()})
-	if err != nil {
-		return inWords(err)
-	}
-	return printJSON(env.Out, []byte(cmp.Or(resp.GetText(), "{}")))
-}
-
-// showAs prints what of the candidate is active in one of the forms of data.
-func (s *shell) showAs(ctx context.Context, env *command.Env, p schema.Path) error {
-	resp, err := s.client.configuration().Read(s.client.context(ctx), &configpb.ReadRequest{Id: s.session.Candidate, Path: p.String()})
-	if err != nil {
-		return inWords(err)
+	text := []byte(cmp.Or(resp.GetText(), "{}"))
+	if env.JSON || env.Form == "json" {
+		if err := printJSON(env.Out, text); err != nil {
+			return err
+		}
+		return s.sayLeftOut(ctx, env, p)
 	}
 	sink, err := of(env).sink()
 	if err != nil {
 		return err
 	}
-	if err := sink.Value(output.Value{Path: p.String(), JSON: []byte(cmp.Or(resp.GetText(), "{}")), Alone: true}); err != nil {
+	if err := sink.Value(output.Value{Path: p.String(), JSON: text, Alone: true}); err != nil {
 		return err
 	}
-	return sink.Close()
+	if err := sink.Close(); err != nil {
+		return err
+	}
+	return s.sayLeftOut(ctx, env, p)
+}
+
+// sayLeftOut tells people what of the candidate at and below a path is inactive or
+// noted: data is of what is active alone.
+func (s *shell) sayLeftOut(ctx context.Context, env *command.Env, p schema.Path) error {
+	resp, err := s.client.configuration().Read(s.client.context(ctx), &configpb.ReadRequest{Id: s.session.Candidate, Path: "/mark[path=*]/config"})
+	if err != nil {
+		return inWords(err)
+	}
+	marks := map[string]json.RawMessage{}
+	if resp.GetText() != "" {
+		if err := json.Unmarshal([]byte(resp.GetText()), &marks); err != nil {
+			return fmt.Errorf("the router's answer for what is inactive: %w", err)
+		}
+	}
+	inactive, comments, top := 0, 0, strings.TrimSuffix(p.String(), "/")
+	for at, raw := range marks {
+		var m struct {
+			Path     string `json:"path"`
+			Inactive bool   `json:"inactive"`
+			Comment  string `json:"comment"`
+		}
+		if err := json.Unmarshal(unqualify(raw), &m); err != nil {
+			return fmt.Errorf("the router's answer for %s: %w", at, err)
+		}
+		if m.Path != top && !strings.HasPrefix(m.Path, top+"/") && !strings.HasPrefix(m.Path, top+"[") {
+			continue
+		}
+		if m.Inactive {
+			inactive++
+		}
+		if m.Comment != "" {
+			comments++
+		}
+	}
+	if inactive+comments == 0 {
+		return nil
+	}
+	_, err = fmt.Fprintf(env.Err, "%d inactive parts and %d comments are left out: show and | display set have them\n", inactive, comments)
+	return err
 }
 
 // compare prints what turns running, or the configuration after a commit, into the
@@ -300,7 +324,11 @@ func commitCandidate(ctx context.Context, s *shell, env *command.Env, in *comman
 		return s.afterCommit(in)
 	}
 	if s.o.target.address != "" && !req.Check {
-		if stop, err := s.warnOfCuts(ctx, env, minutes > 0); stop || err != nil {
+		plan, err := c.Check(s.client.context(ctx), &configpb.CandidateRequest{Id: s.session.Candidate})
+		if err != nil {
+			return inWords(err)
+		}
+		if stop, err := o.mayCut(plan, minutes > 0, in.Has("force"), s.session.Ask); stop || err != nil {
 			return err
 		}
 	}
@@ -342,26 +370,6 @@ func (s *shell) afterCommit(in *command.Input) error {
 		s.leave()
 	}
 	return nil
-}
-
-// warnOfCuts says when the commit would take this very connection, and asks whether
-// it shall be. stop is set when it shall not.
-func (s *shell) warnOfCuts(ctx context.Context, env *command.Env, confirmed bool) (stop bool, err error) {
-	plan, err := s.client.configuration().Check(s.client.context(ctx), &configpb.CandidateRequest{Id: s.session.Candidate})
-	if err != nil {
-		return true, inWords(err)
-	}
-	if len(plan.GetCuts()) == 0 {
-		return false, nil
-	}
-	fmt.Fprintln(env.Err, "warning: this commit may cut the connection that you make it by:")
-	for _, why := range plan.GetCuts() {
-		fmt.Fprintf(env.Err, "  %s\n", why)
-	}
-	if !confirmed {
-		fmt.Fprintln(env.Err, "commit confirmed takes it back by itself unless you can confirm it")
-	}
-	return s.session.Ask != nil && !s.session.Ask("Commit all the same?"), nil
 }
 
 // pathIn finds paths of the model in a message.

@@ -171,5 +171,5 @@ func load(ctx context.Context, o *options, mode, file string) error {
 	} else {
 		req.Update = []*gpb.Update{u}
 	}
-	return o.with(func(c *client) error { return c.set(ctx, req, o.quiet()) })
+	return o.set(ctx, req, false)
 }

@@ -47,8 +47,7 @@ type options struct {
 	errOut   io.Writer
 	keyboard any // what keys come from; it is a terminal, or not
 
-	// secret reads a line that is not shown, of who sits at the shell's prompt; nil where
-	// nobody does.
+	// secret is the session's, nil where nobody sits at its prompt.
 	secret func(prompt string) (string, error)
 	shared *client // of a session; nil where each command makes its own
 }

@@ -149,8 +149,7 @@ func (o *options) leaf(c *command.Command, word string) *cobra.Command {
 		case command.Switch:
 			cmd.Flags().BoolP(a.Name, a.Short, false, a.Help)
 		case command.Rest:
-			// A value may begin with a minus sign.
-			cmd.Flags().SetInterspersed(len(c.Args) > 1)
+			cmd.Flags().SetInterspersed(!a.Dashed)
 			continue
 		case command.Value, command.Path, command.Set, command.Nested:
 			continue

@@ -80,13 +80,16 @@ type progress struct {
 
 func newProgress(t io.Writer, s *command.Session) *progress {
 	p := &progress{term: t, stop: make(chan struct{})}
-	ask, read := s.Ask, s.ReadLine
-	p.undo = func() { s.Ask, s.ReadLine = ask, read }
+	ask, read, secret := s.Ask, s.ReadLine, s.Secret
+	p.undo = func() { s.Ask, s.ReadLine, s.Secret = ask, read, secret }
 	if ask != nil {
 		s.Ask = func(question string) bool { p.end(); return ask(question) }
 	}
 	if read != nil {
 		s.ReadLine = func(prompt string) (string, error) { p.end(); return read(prompt) }
+	}
+	if secret != nil {
+		s.Secret = func(prompt string) (string, error) { p.end(); return secret(prompt) }
 	}
 	p.done.Go(p.run)
 	return p

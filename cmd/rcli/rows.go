@@ -40,6 +40,8 @@ func rows() []*command.Command {
 		routeTableRows(),
 		outputRows(),
 		pathRows(),
+		[]*command.Command{pendingRow()},
+		captureRows(),
 	)
 }
 
@@ -60,6 +62,9 @@ func of(env *command.Env) *options {
 	own := *o
 	own.keyboard = o.in
 	own.in, own.out, own.json = env.In, env.Out, env.JSON
+	if env.Session != nil {
+		own.secret = env.Session.Secret
+	}
 	own.view = view{form: env.Form, fields: env.Fields, basic: env.Basic}
 	if env.Terminal && !env.Basic && env.Width != nil {
 		own.view.screen = render.ForTerminal(env.Width())

@@ -21,12 +21,15 @@ func commitArgs(before ...command.Arg) []command.Arg {
 		command.Arg{Name: "check", Kind: command.Switch, Help: "validate and say what would be done; change nothing"},
 		command.Arg{Name: "comment", Kind: command.Keyword, Help: "words for the log of commits", Place: "TEXT"},
 		command.Arg{Name: "confirmed", Kind: command.Keyword, Help: "take the commit back after so many minutes unless it is confirmed", Type: command.Integer(1, longestWait, "minutes"), Place: "MINUTES"},
-		command.Arg{Name: "id", Kind: command.Keyword, Help: "name of the confirmed commit (default: made up)", Place: "ID"})
+		command.Arg{Name: "id", Kind: command.Keyword, Help: "name of the confirmed commit (default: made up)", Place: "ID"}, forceArg)
 }
+
+// forceArg is the explicit word for a commit that may leave nobody to take it back.
+var forceArg = command.Arg{Name: "force", Kind: command.Switch, Help: "do it though it may cut the connection that it is made by"}
 
 // commitOptionsOf reads commitArgs.
 func commitOptionsOf(in *command.Input) *commitOptions {
-	return &commitOptions{check: in.Has("check"), comment: in.Value("comment"), confirmed: numberOf(in, "confirmed", 0), id: in.Value("id")}
+	return &commitOptions{check: in.Has("check"), comment: in.Value("comment"), confirmed: numberOf(in, "confirmed", 0), id: in.Value("id"), force: in.Has("force")}
 }
 
 var (
@@ -62,13 +65,13 @@ func configRows() []*command.Command {
 				{Name: "set", Kind: command.Switch, Help: "print set-commands, which load takes: of configuration, or with type of state too, as comments"}},
 			Run: func(ctx context.Context, env *command.Env, in *command.Input) error { return runGet(ctx, of(env), in) }},
 		{Words: "set", Modes: command.Once, Effect: command.Commits, Help: "set leaves, or merge JSON into containers; one commit",
-			Args: []command.Arg{{Name: "words", Kind: command.Rest, Place: "PATH VALUE [PATH VALUE]", Help: "pairs of a path and a value"}},
+			Args: []command.Arg{forceArg, {Name: "words", Kind: command.Rest, Dashed: true, Place: "PATH VALUE [PATH VALUE]", Help: "pairs of a path and a value"}},
 			Run: func(ctx context.Context, env *command.Env, in *command.Input) error {
-				return runSet(ctx, of(env), in.Values("words"))
+				return runSet(ctx, of(env), in.Values("words"), in.Has("force"))
 			}},
-		{Words: "delete", Modes: command.Once, Effect: command.Commits, Help: "delete what stands at the paths; one commit", Args: []command.Arg{pathsArg},
+		{Words: "delete", Modes: command.Once, Effect: command.Commits, Help: "delete what stands at the paths; one commit", Args: []command.Arg{pathsArg, forceArg},
 			Run: func(ctx context.Context, env *command.Env, in *command.Input) error {
-				return runDelete(ctx, of(env), in.Values("path"))
+				return runDelete(ctx, of(env), in.Values("path"), in.Has("force"))
 			}},
 		{Words: "load", Modes: command.Once, Effect: command.Commits, Help: "commit RFC 7951 JSON of the whole tree, or set-commands, from a file (- is standard input); merge is the default",
 			Args: commitArgs(files),
@@ -192,7 +195,7 @@ func runGet(ctx context.Context, o *options, in *command.Input) error {
 	})
 }
 
-func runSet(ctx context.Context, o *options, words []string) error {
+func runSet(ctx context.Context, o *options, words []string, force bool) error {
 	if len(words)%2 != 0 {
 		return usagef("set: want pairs of a path and a value, have %d words", len(words))
 	}
@@ -214,10 +217,10 @@ func runSet(ctx context.Context, o *options, words []string) error {
 		}
 		req.Update = append(req.Update, &gpb.Update{Path: p, Val: v})
 	}
-	return o.with(func(c *client) error { return c.set(ctx, req, o.quiet()) })
+	return o.set(ctx, req, force)
 }
 
-func runDelete(ctx context.Context, o *options, paths []string) error {
+func runDelete(ctx context.Context, o *options, paths []string, force bool) error {
 	req := &gpb.SetRequest{}
 	for _, a := range paths {
 		p, err := parsePath(a)
@@ -226,5 +229,16 @@ func runDelete(ctx context.Context, o *options, paths []string) error {
 		}
 		req.Delete = append(req.Delete, p)
 	}
-	return o.with(func(c *client) error { return c.set(ctx, req, o.quiet()) })
+	return o.set(ctx, req, force)
+}
+
+// set makes one commit of a Set.
+func (o *options) set(ctx context.Context, req *gpb.SetRequest, force bool) error {
+	return o.with(func(c *client) error {
+		err := o.uncut(ctx, &commitOptions{force: force}, func(ctx context.Context) (*configpb.Plan, error) { return c.planOf(ctx, req) })
+		if err != nil {
+			return err
+		}
+		return c.set(ctx, req, o.quiet())
+	})
 }

@@ -103,6 +103,7 @@ func commitWords() []command.Arg {
 	return []command.Arg{
 		{Name: "comment", Kind: command.Keyword, Help: "words for the log of commits", Place: "TEXT"},
 		{Name: "and-quit", Kind: command.Switch, Help: "leave configuration mode when it is done"},
+		forceArg,
 	}
 }
 

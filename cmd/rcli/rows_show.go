@@ -38,7 +38,7 @@ func showRows() []*command.Command {
 			Run: online(func(ctx context.Context, o *options, c *client, _ *command.Input) error {
 				return showLocalPolicy(ctx, o, c)
 			})},
-		{Words: "show filters", Aliases: []string{"show filter"}, Modes: mode, Help: "filters, or the terms of one, with what they matched",
+		{Words: "show filter", Aliases: []string{"show filters"}, Modes: mode, Help: "filters, or the terms of one, with what they matched",
 			Args: []command.Arg{nameArg("name", "/filter/config/name", "a filter")}, Run: listed("name", showFilters)},
 		{Words: "show policers", Aliases: []string{"show policer"}, Modes: mode, Help: "policers, with what they coloured",
 			Args: []command.Arg{nameArg("name", "/policer/config/name", "a policer")}, Run: listed("name", showPolicers)},

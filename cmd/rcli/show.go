@@ -102,14 +102,15 @@ type unitTree struct {
 type familyTree struct {
 	Type  string `json:"type"`
 	State struct {
-		Unnumbered string `json:"unnumbered"`
-		Borrowed   string `json:"borrowed-address"`
-		Instance   string `json:"instance"`
-		RPFCheck   string `json:"rpf-check"`
-		MTU        int    `json:"mtu"`
-		OperStatus string `json:"oper-status"`
-		OperReason string `json:"oper-reason"`
-		Counters   struct {
+		Unnumbered     string `json:"unnumbered"`
+		Borrowed       string `json:"borrowed-address"`
+		Instance       string `json:"instance"`
+		RPFCheck       string `json:"rpf-check"`
+		FastPathReason string `json:"fast-path-reason"`
+		MTU            int    `json:"mtu"`
+		OperStatus     string `json:"oper-status"`
+		OperReason     string `json:"oper-reason"`
+		Counters       struct {
 			RPFFailed string `json:"rpf-failed"`
 		} `json:"counters"`
 	} `json:"state"`

@@ -15,7 +15,7 @@ const (
 	trimAfter = time.Second
 	trimBusy  = 5 * time.Second
 	// trimShare bounds the time that giving back takes, as a part of all.
-	trimShare = 100
+	trimShare = 30
 )
 
 // trim gives memory back to the system that a start or commits used and left:

@@ -73,8 +73,9 @@ type Fast struct {
 	refused denial
 
 	filters   *filters.Store
-	filtering bool // programs are those with filters
-	asking    bool // it has been logged that filters have no room
+	filtering bool  // programs are those with filters
+	asking    bool  // it has been logged that filters have no room
+	noFilters error // why they have none
 }
 
 // NewFast makes the maps. Where the kernel refuses, the error says why, and there

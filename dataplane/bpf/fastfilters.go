@@ -25,6 +25,7 @@ func (f *Fast) HoldFilter(b *filter.Bound) (place uint32) {
 			return place
 		}
 		if err = f.growFilters(); err != nil {
+			f.noFilters = err
 			if !f.asking {
 				f.asking = true
 				f.config.Log.Warn("packets that meet a filter take the user path for want of room in the fast path", "err", err)
@@ -46,6 +47,20 @@ func (f *Fast) growFilters() error {
 
 // ReleaseFilter undoes one HoldFilter. No record has the filter's place any more.
 func (f *Fast) ReleaseFilter(b *filter.Bound) { f.filters.Release(b) }
+
+// FilterReason says why the user path judges what meets a filter; nil if it does not.
+func (f *Fast) FilterReason(b *filter.Bound) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.filters.Held(b) {
+		return f.noFilters
+	}
+	return f.filters.Reason(b)
+}
+
+// ReclaimFilters frees what nobody reads any more of filters, and reports whether there is more
+// to be freed.
+func (f *Fast) ReclaimFilters() (more bool) { return f.filters.Reclaim() }
 
 // FilterWord is a word for a policer's bucket that programs take from too.
 func (f *Fast) FilterWord() *filter.Word { return f.filters.Word() }

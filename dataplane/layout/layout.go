@@ -56,6 +56,9 @@ const (
 // EgressWord packs the second word of a next hop.
 func EgressWord(how uint32, ifindex uint32) uint64 { return uint64(ifindex)<<32 | uint64(how) }
 
+// AskFilter is the place of a filter that only the user path can judge.
+const AskFilter = 8
+
 // A Port is where the demux of a device's frames begins.
 type Port struct {
 	Untagged uint32 // number of the Unit without tags; 0 for none

@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // An editShell drives one shell, command by command, in a terminal without escapes:
@@ -112,6 +114,21 @@ func rowsEdit() []row {
 			s.do("show | compare", `^\[edit interface ge1\]$`, `^!  inactive: unit 10;$`)
 			s.do("show interface ge1 | display set", `^deactivate /interface\[name=ge1\]/unit\[id=10\]$`)
 			s.do("show interface ge0 | as yaml", `description: to h1`)
+			s.never("show interface ge0 | as yaml", "left out")
+			// Data has no words for what is inactive, and the person is told.
+			s.do("show interface ge1 | display json", `^1 inactive parts and 0 comments are left out`)
+			s.do("show | as yaml", `^1 inactive parts and 0 comments are left out`)
+			// Terms, whose order counts, too: into a patch and back.
+			s.do("deactivate filter edge term b")
+			s.do("show filter edge", `^term a;$`, `^inactive: term b;$`)
+			patch := s.do("show | compare", `^\[edit filter edge\]\n!  inactive: term b;$`)
+			s.do("rollback")
+			s.never("show filter edge", "inactive")
+			s.do("load patch "+file(t, patch[:strings.LastIndex(patch, "\n[edit]")]), "load complete")
+			if again := s.do("show | compare"); again != patch {
+				t.Errorf("the patch makes\n%sof\n%s", again, patch)
+			}
+			s.do("activate filter edge term b")
 			s.do("commit", `^commit \d+`)
 			if out, code := w.rcli("get", "--type", "config", "/interface[name=ge1]/unit[id=10]"); code == 0 && strings.Contains(out, `"10"`) {
 				t.Errorf("an inactive unit is there: %s", out)
@@ -330,6 +347,48 @@ func rowsEdit() []row {
 			s.do("no", `^\[edit\]\*$`)
 			if w.lastCommit(t) != n {
 				t.Error("it is committed without a yes")
+			}
+			// Without a terminal it takes the explicit word: in a session, and as one command.
+			remote := func(args ...string) (string, int) {
+				var text strings.Builder
+				cmd := exec.Command(filepath.Join(bin, "rcli"), append([]string{"--target", "192.0.2.1:9339", "--insecure"}, args...)...)
+				cmd.Stdout, cmd.Stderr = &text, &text
+				if err := h1.Start(cmd); err != nil {
+					t.Fatal(err)
+				}
+				timer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+				defer timer.Stop()
+				_ = cmd.Wait() // the exit code says it
+				return text.String(), cmd.ProcessState.ExitCode()
+			}
+			const gone, path = "delete interface ge0 unit 0 family inet address 192.0.2.1/24", "/interface[name=ge0]/unit[id=0]/family[type=inet]/address[prefix=192.0.2.1/24]"
+			commands := file(t, "delete "+path+"\n")
+			for _, args := range [][]string{
+				{"-c", "configure", "-c", gone, "-c", "commit"},
+				{"delete", path},
+				{"load", commands},
+			} {
+				if out, code := remote(args...); code != 1 || !strings.Contains(out, "loses the address 192.0.2.1") || !strings.Contains(out, "force") || w.lastCommit(t) != n {
+					t.Errorf("%q without the word: exit code %d, %s", args, code, out)
+				}
+			}
+			if out, code := remote("load", commands, "--check"); code != 0 || !strings.Contains(out, "may cut this connection") {
+				t.Errorf("a check says nothing of it: exit code %d, %s", code, out)
+			}
+			if out, code := remote("set", "/interface[name=ge0]/config/description", "unharmed"); code != 0 {
+				t.Errorf("a commit that cuts nothing: exit code %d, %s", code, out)
+			}
+			n = w.lastCommit(t)
+			// What says so is done, and its answer is cut off.
+			cut := exec.Command(filepath.Join(bin, "rcli"), "--target", "192.0.2.1:9339", "--insecure", "delete", "--force", path)
+			if err := h1.Start(cut); err != nil {
+				t.Fatal(err)
+			}
+			w.Until(t, "with the word it is done", func() bool { return w.lastCommit(t) == n+1 })
+			_ = cut.Process.Kill()
+			_ = cut.Wait() // it was killed, or cut off
+			if out, code := w.rcli("rollback", minus(n, 0)); code != 0 {
+				t.Fatal(out)
 			}
 			// Over the socket nothing is cut.
 			local := w.editing(t)

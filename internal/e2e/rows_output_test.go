@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // rowsOutput are the rows of what is printed.
@@ -23,6 +24,7 @@ func rowsOutput() []row {
 		{"row-49 a secret is asked for", rowSecretAsked},
 		{"ages of routes and neighbours", rowAges},
 		{"a narrow screen, and colours", rowScreen},
+		{"the screens of the manual", rowManual},
 	}
 }
 
@@ -297,6 +299,8 @@ func rowSecretAsked(t *testing.T, w *world) {
 	s.Expect(`<Enter> +it is asked for, and not shown`)
 	s.Expect(`<@FILE>`)
 	s.Key(keyEnter)
+	s.ExpectRow(`^New password:$`)
+	time.Sleep(1200 * time.Millisecond) // whoever thinks about it isn't told that the command works
 	s.ExpectRow(`^New password:$`)
 	s.Type(first + keyEnter)
 	s.ExpectRow(`^Again:$`)

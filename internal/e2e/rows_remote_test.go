@@ -25,6 +25,7 @@ func rowsRemote() []row {
 		{"row-46 a connection that breaks under a command", testBrokenConnection},
 		{"row-46 a reader that goes away", testBrokenPipe},
 		{"row-46 a router elsewhere: its certificate, the user, the password", testRemoteTarget},
+		{"row-46 completion in bash, zsh and fish", testCompletions},
 		{"row-47 the dialogue of Netmiko and network_cli", testDialogue},
 	}
 }

@@ -142,14 +142,16 @@ func rowTab(t *testing.T, w *world) {
 	s.Key(keyTab)
 	s.ExpectRow(`> show filter`)
 	s.Expect(`^ +filter-log +packets that filters logged`)
-	s.Expect(`^ +filters +filters, or the terms of one`)
+	s.Expect(`^ +filter +filters, or the terms of one`)
+	s.Key(keyTab)
+	s.ExpectRow(`> show filter$`)
 	s.Key(keyTab)
 	s.ExpectRow(`> show filter-log$`)
-	s.Key(keyTab)
-	s.ExpectRow(`> show filters$`)
+	s.Key(keyUp)
+	s.ExpectRow(`> show filter$`)
 	s.Key(keyEnter)
 	s.Until("the menu closes", func() bool { return !strings.Contains(s.Text(), "packets that filters") })
-	s.ExpectRow(`> show filters$`)
+	s.ExpectRow(`> show filter$`)
 	s.Key(keyEnter)
 	s.Expect(`^edge +inet`)
 
@@ -190,8 +192,11 @@ func rowAbbreviations(t *testing.T, w *world) {
 	s.ExpectRow(`>$`)
 	s.Do("sh ro 10.0.0.0/8")
 	s.Expect(`^10\.0\.0\.0/8 +\*\[static/5\]`)
-	s.Do("sh fil")
-	s.Expect(`ambiguous: filter-log, filters`)
+	s.Do("sh s")
+	s.Expect(`ambiguous: sessions, system`)
+	// What all others begin with is meant.
+	s.Do("sh f edge")
+	s.Expect(`^a `)
 }
 
 func rowTypes(t *testing.T, w *world) {
@@ -234,7 +239,7 @@ func rowLive(t *testing.T, w *world) {
 		{"show interfaces ", `(?s)ge0.*ge1`},
 		{"show neighbors ", `(?s)ge0.*ge1`},
 		{"show route instance ", `(?s)blue.*default`},
-		{"show filters ", `edge`},
+		{"show filter ", `edge`},
 		{"show commits ", `^ +[0-9]+$`},
 		{"show route ", `(?s)10\.0\.0\.0/8.*192\.0\.2\.0/24.*198\.51\.100\.0/24`},
 		{"show route 192.0.", `(?s)192\.0\.2\.0/24.*192\.0\.2\.1/32`},

@@ -52,7 +52,7 @@ const (
 // ctrl is Ctrl with a letter.
 func ctrl(letter byte) string { return string(rune(letter & 0x1f)) }
 
-// newScreen starts a program of bin in a terminal of 80 columns and 24 rows, with
+// newScreen starts a program, of bin where its path is not absolute, in a terminal of 80 columns and 24 rows, with
 // variables of its environment, "TERM=dumb", changed.
 func newScreen(t *testing.T, env []string, program string, args ...string) *screen {
 	t.Helper()
@@ -63,7 +63,10 @@ func newScreen(t *testing.T, env []string, program string, args ...string) *scre
 func newScreenBy(t *testing.T, start func(*exec.Cmd) error, env []string, program string, args ...string) *screen {
 	t.Helper()
 	s := &screen{t: t, vt: vt10x.New(vt10x.WithSize(80, 24)), done: make(chan error, 1)}
-	s.cmd = exec.Command(filepath.Join(bin, program), args...)
+	if !filepath.IsAbs(program) {
+		program = filepath.Join(bin, program)
+	}
+	s.cmd = exec.Command(program, args...)
 	s.cmd.Env = append(append(os.Environ(), "TERM=xterm-256color"), env...)
 	near, far, err := pty.Open()
 	if err != nil {

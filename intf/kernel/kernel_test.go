@@ -164,7 +164,7 @@ func TestMonitorSurvivesAnOverrun(t *testing.T) {
 	}
 	// A receive buffer that holds next to nothing, and more events than that
 	// before anyone reads.
-	if err := m.watch.sock.SetReceiveBufferSize(1, false); err != nil {
+	if e := m.watch.raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 1) }); errors.Join(e, err) != nil {
 		t.Fatal(err)
 	}
 	for i := range 60 {

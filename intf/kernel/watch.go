@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
+	"syscall"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -40,11 +41,17 @@ var ErrOverrun = errors.New("events were lost")
 // watchBuffer is room for some ten thousand events.
 const watchBuffer = 4 << 20
 
-// A Watch receives events of one namespace.
+// A Watch receives events of one namespace. It is a socket of our own making, not the
+// library's, which has a receiver wait with a buffer of 64 kB on its stack: with
+// an instance to each of thousands of namespaces that is most of the memory.
 type Watch struct {
-	sock   *nl.NetlinkSocket
+	file   *os.File
+	raw    syscall.RawConn
 	closed atomic.Bool
 }
+
+// received are buffers for one reception each; the kernel sends 32 kB at most at once.
+var received = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
 // Watch subscribes to links and addresses and, where rules is set, to routes
 // and rules.
@@ -55,42 +62,84 @@ func (n *Namespace) Watch(rules bool) (*Watch, error) {
 			unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE)
 	}
 	w := &Watch{}
-	err := n.Do(func() (err error) {
-		w.sock, err = nl.Subscribe(unix.NETLINK_ROUTE, groups...)
-		return err
-	})
+	err := n.Do(func() error { return w.open(groups) })
 	if err != nil {
 		return nil, fmt.Errorf("watch network namespace %q: %w", n.name, err)
 	}
-	// Without CAP_NET_ADMIN over the host the size stays what the system allows.
-	if w.sock.SetReceiveBufferSize(watchBuffer, true) != nil {
-		_ = w.sock.SetReceiveBufferSize(watchBuffer, false)
-	}
 	return w, nil
+}
+
+// open makes the socket, in the namespace of the calling thread.
+func (w *Watch) open(groups []uint) error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open a netlink socket: %w", err)
+	}
+	to := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+	for _, g := range groups {
+		to.Groups |= 1 << (g - 1)
+	}
+	// Without CAP_NET_ADMIN over the host the size stays what the system allows.
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, watchBuffer) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, watchBuffer)
+	}
+	if err := unix.Bind(fd, to); err != nil {
+		_ = unix.Close(fd)
+		return fmt.Errorf("subscribe a netlink socket: %w", err)
+	}
+	w.file = os.NewFile(uintptr(fd), "netlink")
+	if w.raw, err = w.file.SyscallConn(); err != nil {
+		return errors.Join(err, w.file.Close())
+	}
+	return nil
 }
 
 // Close ends the subscription and a Next that waits.
 func (w *Watch) Close() {
 	w.closed.Store(true)
-	w.sock.Close()
+	// It fails for a second time only, which is no matter.
+	_ = w.file.Close()
+}
+
+// receive waits for a reception and reads its messages; none come from others than
+// the kernel.
+func (w *Watch) receive() (msgs []syscall.NetlinkMessage, err error) {
+	waited := w.raw.Read(func(fd uintptr) bool {
+		b := received.Get().(*[64 << 10]byte)
+		defer received.Put(b)
+		var n int
+		var from unix.Sockaddr
+		for {
+			if n, from, err = unix.Recvfrom(int(fd), b[:], unix.MSG_DONTWAIT); !errors.Is(err, unix.EINTR) {
+				break
+			}
+		}
+		switch sender, ok := from.(*unix.SockaddrNetlink); {
+		case errors.Is(err, unix.EAGAIN):
+			return false
+		case err != nil || !ok || sender.Pid != 0:
+			return true
+		}
+		// What it returns shares the buffer.
+		msgs, err = syscall.ParseNetlinkMessage(append([]byte(nil), b[:n]...))
+		return true
+	})
+	return msgs, errors.Join(waited, err)
 }
 
 // Next waits for events. ErrOverrun is not final: call Next again. Any other
 // error is: os.ErrClosed after Close.
 func (w *Watch) Next() ([]Event, error) {
-	msgs, from, err := w.sock.Receive()
+	msgs, err := w.receive()
 	if errors.Is(err, unix.ENOBUFS) {
 		return nil, ErrOverrun
 	}
 	if err != nil && w.closed.Load() {
-		// The library has several words for it, EAGAIN among them.
+		// A raw connection has a word of its own for it.
 		err = os.ErrClosed
 	}
 	if err != nil {
 		return nil, fmt.Errorf("watch: %w", err)
-	}
-	if from.Pid != nl.PidKernel {
-		return nil, nil
 	}
 	var events []Event
 	for _, m := range msgs {

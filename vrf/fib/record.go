@@ -90,12 +90,18 @@ func (s *Slab) Get() (uint32, error) {
 		s.Reclaim()
 	}
 	if len(s.free) == 0 {
-		at, err := s.a.Alloc(int(s.size * (slabRecords + 1)))
+		records := uint32(slabRecords)
+		at, err := s.a.Alloc(int(s.size * (records + 1)))
+		if err != nil {
+			// Where tables have come and gone there may be small pieces only.
+			records = 1
+			at, err = s.a.Alloc(int(2 * s.size))
+		}
 		if err != nil {
 			return 0, err
 		}
 		at = (at + s.size - 1) &^ (s.size - 1)
-		for i := uint32(slabRecords); i > 0; i-- {
+		for i := records; i > 0; i-- {
 			s.free = append(s.free, at+(i-1)*s.size)
 		}
 	}

@@ -104,6 +104,7 @@ type Arg struct {
 	View     schema.View                                   // of Path and Set: which side of the model
 	Whole    bool                                          // of Path: a list may stand without its keys
 	Inner    bool                                          // of Path: only what has something below it is offered
+	Dashed   bool                                          // of Rest: its words may begin with a minus sign, so that switches stand in front of them
 	Of       Kind                                          // of Keyword: Path when its value is one, else Value
 	Base     func(in *Input, edit schema.Path) schema.Path // of paths: where relative ones begin; nil for the edit path
 	Mode     Mode                                          // of Nested: the mode of the command

@@ -163,6 +163,8 @@ func TestErrorsPointAtTheMistake(t *testing.T) {
 		{"set interface ge0 type ethernte", Configuration, "                       ^^^^^^^^", "did you mean ethernet"},
 		{"set interface", Configuration, "             ^", "wants its key name"},
 		{"set /interface[name=ge0]/cnfig/mru 9", Configuration, "                         ^^^^^", "did you mean config"},
+		{"set interface ge0", Operational, "^^^", "set is a command of configuration mode"},
+		{"ping x", Configuration, "^^^^", "say run ping"},
 		{"show route | mtch x", Operational, "             ^^^^", "did you mean match"},
 		{"| match x", Operational, "^", "in front of the pipe"},
 		{`show route "x`, Operational, "           ^", "not closed"},

@@ -299,7 +299,7 @@ func (r *reader) expectPath(ctx context.Context, env *Env, c *Completion) {
 		return
 	}
 	for _, n := range w.Children() {
-		if r.walked.Inner && (n.Kind == schema.Leaf || n.Kind == schema.LeafList) {
+		if n.Bookkeeping() || r.walked.Inner && (n.Kind == schema.Leaf || n.Kind == schema.LeafList) {
 			continue
 		}
 		if strings.HasPrefix(n.Name, c.Prefix) {

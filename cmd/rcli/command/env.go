@@ -56,6 +56,8 @@ type Session struct {
 	// ReadLine reads a line of text for a command that wants more; nil when nobody is
 	// there. It fails with io.EOF at Ctrl-D and io.ErrUnexpectedEOF at Ctrl-C.
 	ReadLine func(prompt string) (string, error)
+	// Secret reads a line that is not shown; nil when nobody is there.
+	Secret func(prompt string) (string, error)
 }
 
 // A Status is what the banner and the prompt show of the configuration.

@@ -193,7 +193,7 @@ func (r *reader) word(tok Token) (done bool, err error) {
 		}
 	}
 	switch {
-	case len(found) == 1:
+	case len(found) > 0 && begins(found[0], found):
 		take(found[0])
 		return true, nil
 	case len(found) > 1:
@@ -205,11 +205,43 @@ func (r *reader) word(tok Token) (done bool, err error) {
 	what := "command"
 	if r.piped {
 		what = "stage of a pipe"
+	} else if where := r.elsewhere(tok.Text); where != "" {
+		return true, newError(r.line, tok.At, tok.End, where, nil)
 	}
 	if r.depth > 0 {
 		return true, r.fail(tok, offered, "there is no %q here", tok.Text)
 	}
 	return true, r.fail(tok, offered, "there is no %s %q", what, tok.Text)
+}
+
+// elsewhere says where the words so far, and the next, begin a command that this prompt
+// doesn't have; "" for nowhere.
+func (r *reader) elsewhere(next string) string {
+	if r.exact || r.root != r.in || next == "configure" {
+		return ""
+	}
+	words := slices.Clone(r.said())
+	if next != "" {
+		words = append(words, next)
+	}
+	for _, p := range r.table.phrases {
+		if p.modes&r.mode != 0 || p.hidden || len(p.words) < len(words) || !slices.Equal(p.words[:len(words)], words) || next == "" && len(p.words) > len(words) {
+			continue
+		}
+		switch name := strings.Join(words, " "); {
+		case p.modes&Configuration != 0 && r.mode&Configuration == 0:
+			return name + " is a command of configuration mode, which configure leads to"
+		case p.modes&Operational != 0 && r.mode&Configuration != 0:
+			return name + " is a command of operational mode: say run " + name
+		}
+	}
+	return ""
+}
+
+// begins reports whether all words begin with this one, the first of them in order:
+// show f is show filter beside show filter-log.
+func begins(word string, words []string) bool {
+	return !slices.ContainsFunc(words, func(w string) bool { return !strings.HasPrefix(w, word) })
 }
 
 // takes reports whether a word is surely an argument: a keyword, or a value of a
@@ -477,6 +509,9 @@ func (r *reader) finish(tok Token) error {
 		}
 		if own == nil && r.depth > 0 {
 			_, offered := r.nextWords()
+			if where := r.elsewhere(""); where != "" {
+				return missing("%s; here there is %s", where, strings.Join(offered, ", "))
+			}
 			return missing("more is wanted: %s", strings.Join(offered, ", "))
 		}
 		if own != nil {

@@ -207,6 +207,9 @@ func (t *Table) Apropos(mode Mode, words ...string) []Candidate {
 func aproposModel(n *schema.Node, at string, has func(...string) bool) []Candidate {
 	var list []Candidate
 	for _, c := range n.Words(schema.Config) {
+		if c.Bookkeeping() {
+			continue
+		}
 		words := at + " " + c.Name
 		for _, k := range c.Keys {
 			words += " <" + k.Name + ">"

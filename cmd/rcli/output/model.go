@@ -1,6 +1,7 @@
 package output
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -149,7 +150,7 @@ func statement(b *strings.Builder, name string, e *yang.Entry, indent string, co
 	}
 	if e.Type != nil {
 		typeStatement(b, e.Type, in)
-		sub("units", quoted(e.Units))
+		sub("units", quoted(cmp.Or(e.Units, e.Type.Units)))
 	}
 	if len(e.Default) > 0 {
 		sub("default", quoted(strings.Join(e.Default, " ")))

@@ -311,6 +311,12 @@ func Find(path string) (*Node, error) {
 	return n, nil
 }
 
+// Bookkeeping reports whether n is the list in which the router keeps what is inactive
+// and what is noted of nodes: commands of their own change it, and help doesn't offer it.
+func (n *Node) Bookkeeping() bool {
+	return n.Name == "mark" && n.Kind == List && n.Parent != nil && n.Parent.Parent == nil
+}
+
 // Secret reports whether n is a leaf whose value nobody is shown. What is set is a hash,
 // which is made of what a person types.
 func (n *Node) Secret() bool { return n.Kind == Leaf && n.Type != nil && n.Type.secret() }

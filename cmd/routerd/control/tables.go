@@ -22,6 +22,8 @@ const (
 	// at once: as many as take some tens of milliseconds.
 	roomEvery = time.Second
 	roomMost  = 20_000
+	// rewriteEvery is how often it is tried to write all down again for the fast path.
+	rewriteEvery = 10 * time.Second
 )
 
 // full is told that forwarding tables had no room for some routes.
@@ -51,7 +53,9 @@ func (r *Router) makeRoom(now time.Time) time.Duration {
 		r.crowded = false
 		r.log.Info("all routes have room in the forwarding tables again")
 	}
-	if r.engine.FastCrowded() {
+	// All is written down again then, so it has to be worth a try.
+	if r.engine.FastCrowded() && !r.crowded && now.Sub(r.rewritten) >= rewriteEvery {
+		r.rewritten = now
 		r.engine.RetryFast()
 		for _, d := range r.devices {
 			r.joinFastPath(d)

@@ -260,15 +260,14 @@ func (c *Candidate) edit(ctx context.Context, list ...Change) error {
 	if err == nil {
 		before, delta, changed, pending, old := maps.Clone(c.conflicts), c.delta, c.changed, c.pending, c.weight
 		c.pending, c.weight = append(c.pending[:len(c.pending):len(c.pending)], done...), c.weight+weight
-		if c.weight > syncAt {
+		if c.weight > c.s.syncAt {
 			c.sync()
 		}
-		if len(c.changed.list) <= maxChanges {
+		if err = c.s.roomFor(c); err == nil {
 			c.edited = c.s.opt.clock.now().UTC()
 			return nil
 		}
 		c.conflicts, c.delta, c.changed, c.pending, c.weight = before, delta, changed, pending, old
-		err = ErrCandidateTooLarge
 	}
 	// The tree is half edited: what was there before is laid on it anew.
 	c.clear()

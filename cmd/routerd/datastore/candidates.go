@@ -42,6 +42,8 @@ const (
 	maxCandidates = 256
 	maxEditors    = 256
 	maxChanges    = 500_000
+	// maxTogether bounds what all candidates hold, and with it their memory.
+	maxTogether = 1_000_000
 	// syncAt is how many octets of edits wait before they are reduced to what
 	// they changed.
 	syncAt = 4 << 20
@@ -121,10 +123,11 @@ func (e *LockedError) Error() string {
 
 // What can be wrong with a candidate rather than with what it holds.
 var (
-	ErrNoCandidate       = errors.New("there is no such candidate: it was closed, or its session has ended")
-	ErrTooManyCandidates = fmt.Errorf("%d candidates are open, which is the most: close one", maxCandidates)
-	ErrCandidateTooLarge = fmt.Errorf("a candidate holds changes of %d leaves at most: commit some of them, or load them with one Set", maxChanges)
-	ErrOtherEditor       = errors.New("the candidate belongs to another user: open one of your own, or a shared one")
+	ErrNoCandidate        = errors.New("there is no such candidate: it was closed, or its session has ended")
+	ErrTooManyCandidates  = fmt.Errorf("%d candidates are open, which is the most: close one", maxCandidates)
+	ErrCandidateTooLarge  = fmt.Errorf("a candidate holds changes of %d leaves at most: commit some of them, or load them with one Set", maxChanges)
+	ErrCandidatesTooLarge = fmt.Errorf("all open candidates together hold changes of %d leaves at most: commit or close some", maxTogether)
+	ErrOtherEditor        = errors.New("the candidate belongs to another user: open one of your own, or a shared one")
 )
 
 // OpenCandidate opens a candidate and makes user its first editor. A shared one is
@@ -193,6 +196,22 @@ func (s *Store) Candidate(id, user string) (*Candidate, error) {
 		return nil, fmt.Errorf("candidate %s of %s: %w", id, c.owner.User, ErrOtherEditor)
 	}
 	return c, nil
+}
+
+// roomFor reports whether the candidate, and all of them together, hold more than
+// they may. The caller holds s.mu.
+func (s *Store) roomFor(c *Candidate) error {
+	together := 0
+	for _, other := range s.candidates {
+		together += len(other.changed.list)
+	}
+	switch {
+	case len(c.changed.list) > s.maxChanges:
+		return ErrCandidateTooLarge
+	case together > s.maxTogether && len(c.changed.list) > 0:
+		return ErrCandidatesTooLarge
+	}
+	return nil
 }
 
 // Candidates lists the open candidates, the oldest first.

@@ -36,13 +36,13 @@ func (c *configuration) differences(ctx context.Context, list []tree.Difference)
 }
 
 // plan is a plan as the caller may see it, with what it does to the caller.
-func (c *configuration) plan(ctx context.Context, p datastore.Plan) *configpb.Plan {
-	m := planMessage(c.s.schema, p, pathFilter(ctx))
+func (s *Server) plan(ctx context.Context, p datastore.Plan) *configpb.Plan {
+	m := planMessage(s.schema, p, pathFilter(ctx))
 	conn, ok := connectionOf(ctx)
 	if !ok {
 		return m
 	}
-	c.s.store.View(func(running *gen.Device, _ datastore.Commit) { m.Cuts = conn.cuts(running, p.Changes) })
+	s.store.View(func(running *gen.Device, _ datastore.Commit) { m.Cuts = conn.cuts(running, p.Changes) })
 	return m
 }
 

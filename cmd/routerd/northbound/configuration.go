@@ -168,7 +168,7 @@ func (c *configuration) Check(ctx context.Context, req *configpb.CandidateReques
 	if err != nil {
 		return nil, configError(err)
 	}
-	return c.plan(ctx, plan), nil
+	return c.s.plan(ctx, plan), nil
 }
 
 // resolutions are those of the service.
@@ -486,7 +486,7 @@ func (c *configuration) committed(ctx context.Context, commit datastore.Commit, 
 		resp.Unapplied, resp.More = c.s.unapplied(ctx, *req.Touched, 0)
 	}
 	if plan != nil {
-		resp.Plan = c.plan(ctx, *plan)
+		resp.Plan = c.s.plan(ctx, *plan)
 	}
 	return resp, nil
 }

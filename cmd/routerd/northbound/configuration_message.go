@@ -137,7 +137,8 @@ func configError(err error) error {
 		return status.Error(codes.NotFound, err.Error())
 	case errors.Is(err, datastore.ErrOtherEditor):
 		return status.Error(codes.PermissionDenied, err.Error())
-	case errors.Is(err, datastore.ErrTooManyCandidates), errors.Is(err, datastore.ErrCandidateTooLarge):
+	case errors.Is(err, datastore.ErrTooManyCandidates), errors.Is(err, datastore.ErrCandidateTooLarge),
+		errors.Is(err, datastore.ErrCandidatesTooLarge):
 		return status.Error(codes.ResourceExhausted, err.Error())
 	}
 	return setError(err)

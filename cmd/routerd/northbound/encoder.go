@@ -2,7 +2,6 @@ package northbound
 
 import (
 	"maps"
-	"math"
 	"slices"
 
 	"google.golang.org/grpc/codes"
@@ -29,6 +28,7 @@ const (
 	notificationTimestamp protowire.Number = 1
 	notificationPrefix    protowire.Number = 2
 	notificationUpdate    protowire.Number = 4
+	notificationAtomic    protowire.Number = 6
 
 	updatePath       protowire.Number = 1
 	updateVal        protowire.Number = 3
@@ -36,19 +36,13 @@ const (
 
 	pathOrigin protowire.Number = 2
 	pathElem   protowire.Number = 3
+	pathTarget protowire.Number = 4
 
 	elemName protowire.Number = 1
 	elemKey  protowire.Number = 2
 
-	valueString   protowire.Number = 1
-	valueInt      protowire.Number = 2
-	valueUint     protowire.Number = 3
-	valueBool     protowire.Number = 4
-	valueBytes    protowire.Number = 5
-	valueLeaflist protowire.Number = 8
-	valueJSON     protowire.Number = 10
-	valueIETF     protowire.Number = 11
-	valueDouble   protowire.Number = 14
+	valueJSON protowire.Number = 10
+	valueIETF protowire.Number = 11
 )
 
 // encodedAtOnce is how many updates a message of an encoder takes: more than a sender's,
@@ -56,39 +50,60 @@ const (
 const encodedAtOnce = 512
 
 // An encoder is a sender that writes protobuf itself. It has no deletes. What it says is
-// what the sender would, as a test compares.
+// what the sender would, as a test compares, but that what stands outside of atomic nodes
+// goes on being gathered beside them.
 type encoder struct {
 	c          *stream
 	stamp      int64
 	duplicates uint32
-	head       []byte // what each message begins with
-	origin     []byte // what each path begins with
+	origin     string
 
+	plain   writing   // of what stands in no atomic node
+	whole   writing   // of the atomic node at
+	at      tree.Path // nil for none
+	room    tree.Path // that at takes
+	wanted  bool      // something of the node is to be sent, so all of it is
+	prefix  pathWriter
+	value   []byte
+	scratch []byte
+}
+
+// A writing is one notification that is being written.
+type writing struct {
+	head    []byte // before the updates
+	origin  []byte // what each path begins with
 	updates []byte
 	n       int
-	last    tree.Path // of the update before
-	elems   []byte    // its elements
-	ends    []int     // where each of them ends in elems
+	path    pathWriter
 	scratch []byte
-	value   []byte
+}
+
+// A pathWriter writes the elements of paths that mostly begin as the one before.
+type pathWriter struct {
+	last  tree.Path
+	elems []byte
+	ends  []int // where each element ends in elems
 }
 
 func (c *stream) encoder(origin string, stamp int64, duplicates uint32) (*encoder, error) {
-	w := &encoder{c: c, stamp: stamp, duplicates: duplicates}
-	w.head = protowire.AppendTag(nil, notificationTimestamp, protowire.VarintType)
-	w.head = protowire.AppendVarint(w.head, uint64(stamp))
+	w := &encoder{c: c, stamp: stamp, duplicates: duplicates, origin: origin}
+	w.plain.head = w.timestamp(nil)
 	if p := echo(c.prefix); p != nil {
 		b, err := proto.Marshal(p)
 		if err != nil {
 			return nil, err
 		}
-		w.head = protowire.AppendTag(w.head, notificationPrefix, protowire.BytesType)
-		w.head = protowire.AppendBytes(w.head, b)
+		w.plain.head = appendBytes(w.plain.head, notificationPrefix, b)
 	}
 	if origin != "" {
-		w.origin = appendString(nil, pathOrigin, origin)
+		w.plain.origin = appendString(nil, pathOrigin, origin)
 	}
 	return w, nil
+}
+
+func (w *encoder) timestamp(b []byte) []byte {
+	b = protowire.AppendTag(b, notificationTimestamp, protowire.VarintType)
+	return protowire.AppendVarint(b, uint64(w.stamp))
 }
 
 func appendString(b []byte, n protowire.Number, s string) []byte {
@@ -102,14 +117,9 @@ func appendBytes(b []byte, n protowire.Number, v []byte) []byte {
 }
 
 // canEncode reports whether the samples of the subscription can be written by an
-// encoder: what is to be read whole, and other views, are a sender's.
+// encoder: other views are a sender's.
 func (c *stream) canEncode(sub *subscription) bool {
-	return !sub.annotation && sub.view == nil && (sub.origin == "" || sub.origin == nativeOrigin) && !slices.ContainsFunc(c.schema.Nodes(sub.pattern), hasAtomic)
-}
-
-// hasAtomic reports whether the model wants something at or below n read whole.
-func hasAtomic(n *tree.Node) bool {
-	return n.AtomicElems() > 0 || slices.ContainsFunc(n.Children, hasAtomic)
+	return !sub.annotation && sub.view == nil && (sub.origin == "" || sub.origin == nativeOrigin)
 }
 
 // sampleEncoded is sample, by an encoder.
@@ -118,18 +128,21 @@ func (c *stream) sampleEncoded(sub *subscription, duplicates uint32, pick func(t
 	if err != nil {
 		return failf(codes.Internal, "prefix: %v", err)
 	}
+	c.brief = true
+	defer func() { c.brief = false }()
 	err = c.eachOf(sub, sub.pattern, func(l tree.LeafValue) error {
 		v, err := c.appendValue(w.value[:0], l)
 		if err != nil {
 			return failf(codes.Internal, "path %s: %v", l.Path, err)
 		}
 		w.value = v
+		wanted := true
 		if pick != nil {
-			if wanted, err := pick(l, v); err != nil || !wanted {
+			if wanted, err = pick(l, v); err != nil {
 				return err
 			}
 		}
-		return w.update(l.Path, v)
+		return w.leaf(l, v, wanted)
 	})
 	if err != nil {
 		return err
@@ -137,32 +150,84 @@ func (c *stream) sampleEncoded(sub *subscription, duplicates uint32, pick func(t
 	return w.flush()
 }
 
-// update adds an update with an encoded value, and sends the message when it is
-// full.
-func (w *encoder) update(p tree.Path, value []byte) error {
-	w.path(p)
-	size := len(w.origin) + len(w.elems)
-	u := w.scratch[:0]
-	u = protowire.AppendTag(u, updatePath, protowire.BytesType)
-	u = protowire.AppendVarint(u, uint64(size))
-	u = append(u, w.origin...)
-	u = append(u, w.elems...)
-	u = appendBytes(u, updateVal, value)
-	if w.duplicates > 0 {
-		u = protowire.AppendTag(u, updateDuplicates, protowire.VarintType)
-		u = protowire.AppendVarint(u, uint64(w.duplicates))
+// leaf takes the next leaf of a walk, with its encoded value, and sends a message when
+// it is full.
+func (w *encoder) leaf(l tree.LeafValue, value []byte, wanted bool) error {
+	n := l.Node.AtomicElems()
+	if n == 0 {
+		if err := w.end(); err != nil || !wanted {
+			return err
+		}
+		if w.plain.update(l.Path, value, w.duplicates); w.plain.n < encodedAtOnce {
+			return nil
+		}
+		return w.send(&w.plain)
 	}
-	w.scratch = u
-	w.updates = appendBytes(w.updates, notificationUpdate, u)
-	if w.n++; w.n < encodedAtOnce {
-		return nil
+	if at := l.Path[:n]; len(w.at) != n || !slices.Equal(at, w.at) && !at.HasPrefix(w.at) {
+		if err := w.end(); err != nil {
+			return err
+		}
+		w.begin(at)
 	}
-	return w.flush()
+	w.wanted = w.wanted || wanted
+	w.whole.update(l.Path[n:], value, w.duplicates)
+	return nil
 }
 
-// path makes elems those of p. Walks share elements between neighbours, so that
+// begin begins the notification of an atomic node: its prefix is the node.
+func (w *encoder) begin(at tree.Path) {
+	w.at = append(w.room[:0], at...)
+	w.room = w.at
+	w.prefix.write(at)
+	b := w.scratch[:0]
+	if o := w.c.prefix.GetOrigin() + w.origin; o != "" {
+		b = appendString(b, pathOrigin, o)
+	}
+	b = append(b, w.prefix.elems...)
+	if t := w.c.prefix.GetTarget(); t != "" {
+		b = appendString(b, pathTarget, t)
+	}
+	w.scratch = b
+	h := appendBytes(w.timestamp(w.whole.head[:0]), notificationPrefix, b)
+	h = protowire.AppendTag(h, notificationAtomic, protowire.VarintType)
+	w.whole.head = protowire.AppendVarint(h, protowire.EncodeBool(true))
+}
+
+// end ends the atomic node, if one has begun.
+func (w *encoder) end() error {
+	if w.at == nil {
+		return nil
+	}
+	wanted := w.wanted
+	w.at, w.wanted = nil, false
+	if !wanted {
+		w.whole.updates, w.whole.n = w.whole.updates[:0], 0
+		return nil
+	}
+	return w.send(&w.whole)
+}
+
+// update adds an update with an encoded value.
+func (e *writing) update(p tree.Path, value []byte, duplicates uint32) {
+	e.path.write(p)
+	u := e.scratch[:0]
+	u = protowire.AppendTag(u, updatePath, protowire.BytesType)
+	u = protowire.AppendVarint(u, uint64(len(e.origin)+len(e.path.elems)))
+	u = append(u, e.origin...)
+	u = append(u, e.path.elems...)
+	u = appendBytes(u, updateVal, value)
+	if duplicates > 0 {
+		u = protowire.AppendTag(u, updateDuplicates, protowire.VarintType)
+		u = protowire.AppendVarint(u, uint64(duplicates))
+	}
+	e.scratch = u
+	e.updates = appendBytes(e.updates, notificationUpdate, u)
+	e.n++
+}
+
+// write makes elems those of p. Walks share elements between neighbours, so that
 // most of them are where they should be.
-func (w *encoder) path(p tree.Path) {
+func (w *pathWriter) write(p tree.Path) {
 	same := 0
 	for same < min(len(p), len(w.last)) && p[same] == w.last[same] {
 		same++
@@ -177,7 +242,7 @@ func (w *encoder) path(p tree.Path) {
 		w.elems = appendElem(w.elems, e)
 		w.ends = append(w.ends, len(w.elems))
 	}
-	w.last = p
+	w.last = append(w.last[:same], p[same:]...)
 }
 
 func appendElem(b []byte, e *gnmi.PathElem) []byte {
@@ -198,7 +263,8 @@ func appendElem(b []byte, e *gnmi.PathElem) []byte {
 		b = appendString(b, 2, v)
 	}
 	if len(e.GetKey()) > 1 {
-		for _, k := range slices.Sorted(maps.Keys(e.GetKey())) {
+		var room [4]string
+		for _, k := range sortedKeys(room[:0], e) {
 			add(k, e.GetKey()[k])
 		}
 		return b
@@ -209,11 +275,18 @@ func appendElem(b []byte, e *gnmi.PathElem) []byte {
 	return b
 }
 
+// sortedKeys appends the names of the element's keys to list, in order.
+func sortedKeys(list []string, e *gnmi.PathElem) []string {
+	list = slices.AppendSeq(list, maps.Keys(e.GetKey()))
+	slices.Sort(list)
+	return list
+}
+
 // appendValue writes the TypedValue of the leaf in the stream's encoding.
 func (c *stream) appendValue(b []byte, l tree.LeafValue) ([]byte, error) {
 	switch c.encoding {
 	case gnmi.Encoding_PROTO:
-		return appendScalar(b, l.Value.Typed())
+		return l.Value.AppendTyped(b)
 	case gnmi.Encoding_JSON, gnmi.Encoding_JSON_IETF:
 		n, ietf := valueJSON, c.encoding == gnmi.Encoding_JSON_IETF
 		if ietf {
@@ -234,45 +307,27 @@ func (c *stream) appendValue(b []byte, l tree.LeafValue) ([]byte, error) {
 	return proto.MarshalOptions{}.MarshalAppend(b, v)
 }
 
-func appendScalar(b []byte, typed *gnmi.TypedValue) ([]byte, error) {
-	switch v := typed.GetValue().(type) {
-	case *gnmi.TypedValue_UintVal:
-		b = protowire.AppendTag(b, valueUint, protowire.VarintType)
-		return protowire.AppendVarint(b, v.UintVal), nil
-	case *gnmi.TypedValue_IntVal:
-		b = protowire.AppendTag(b, valueInt, protowire.VarintType)
-		return protowire.AppendVarint(b, uint64(v.IntVal)), nil
-	case *gnmi.TypedValue_StringVal:
-		return appendString(b, valueString, v.StringVal), nil
-	case *gnmi.TypedValue_BoolVal:
-		b = protowire.AppendTag(b, valueBool, protowire.VarintType)
-		return protowire.AppendVarint(b, protowire.EncodeBool(v.BoolVal)), nil
-	case *gnmi.TypedValue_DoubleVal:
-		b = protowire.AppendTag(b, valueDouble, protowire.Fixed64Type)
-		return protowire.AppendFixed64(b, math.Float64bits(v.DoubleVal)), nil
-	case *gnmi.TypedValue_BytesVal:
-		return appendBytes(b, valueBytes, v.BytesVal), nil
-	case *gnmi.TypedValue_LeaflistVal:
-		list, err := proto.Marshal(v.LeaflistVal)
-		return appendBytes(b, valueLeaflist, list), err
-	}
-	return proto.MarshalOptions{}.MarshalAppend(b, typed)
-}
-
 // flush sends what is gathered.
 func (w *encoder) flush() error {
-	if w.n == 0 {
+	if err := w.end(); err != nil {
+		return err
+	}
+	return w.send(&w.plain)
+}
+
+func (w *encoder) send(e *writing) error {
+	if e.n == 0 {
 		return nil
 	}
-	size := len(w.head) + len(w.updates)
+	size := len(e.head) + len(e.updates)
 	// The message is grpc's once it is handed over.
 	b := make([]byte, 0, size+8)
 	b = protowire.AppendTag(b, responseUpdate, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(size))
-	b = append(b, w.head...)
-	b = append(b, w.updates...)
-	n := w.n
-	w.updates, w.n = w.updates[:0], 0
+	b = append(b, e.head...)
+	b = append(b, e.updates...)
+	n := e.n
+	e.updates, e.n = e.updates[:0], 0
 	return w.c.deliver(outgoing{b: b, updates: n, duplicates: w.duplicates})
 }
 

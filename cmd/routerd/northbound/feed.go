@@ -172,6 +172,7 @@ func (f *feed) learn(ctx context.Context) error {
 	for _, w := range f.watches {
 		w.mem = &seen{}
 		w.mem.begin(false)
+		f.c.brief = true
 		err := f.c.eachOf(w.subscription, w.pattern, func(l tree.LeafValue) error {
 			v, err := f.c.appendValue(f.c.scratch[:0], l)
 			if err == nil {
@@ -180,6 +181,7 @@ func (f *feed) learn(ctx context.Context) error {
 			}
 			return err
 		})
+		f.c.brief = false
 		if err != nil {
 			return err
 		}
@@ -290,8 +292,9 @@ func (f *feed) differences(i int, w *watch, m *mark, p tree.Path) error {
 	if len(gone) == 0 && len(news) == 0 {
 		return nil
 	}
-	f.next.marks = append(f.next.marks, told{watch: i, path: at, last: m.last, times: m.times, lost: gone})
-	s, err := f.c.senderFor(w, m.last, m.times)
+	last := f.changes.latest(m)
+	f.next.marks = append(f.next.marks, told{watch: i, path: at, last: last, times: m.times, lost: gone})
+	s, err := f.c.senderFor(w, last, m.times)
 	if err != nil {
 		return err
 	}
@@ -444,7 +447,7 @@ func (f *feed) heardOf(i int, l tree.LeafValue, rev uint64, news bool) (uint64, 
 	if f.heard == nil {
 		f.heard = &hearing{out: make(map[int]*sender), whole: make(map[int][]tree.Path)}
 	}
-	at := l.Path
+	at := slices.Clone(l.Path)
 	if n := l.Node.AtomicElems(); n > 0 {
 		at = at[:n]
 		list := f.heard.whole[i]
@@ -466,7 +469,7 @@ func (f *feed) heardOf(i int, l tree.LeafValue, rev uint64, news bool) (uint64, 
 	if err != nil {
 		return rev, err
 	}
-	return rev, s.update(l.Path, v)
+	return rev, s.update(at, v)
 }
 
 // tell publishes what was heard.

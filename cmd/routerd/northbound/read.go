@@ -111,6 +111,7 @@ func (c *stream) piece(pattern tree.Path, visit func(tree.LeafValue) error) erro
 			return err
 		}
 	}
+	w.Brief = c.brief
 	w.Leaf = func(l tree.LeafValue) error {
 		if !c.wanted(l) {
 			return nil

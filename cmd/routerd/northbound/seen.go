@@ -245,7 +245,7 @@ func (s *seen) entry(p tree.Path) *seenEntry {
 		e = c.entry
 		return true
 	})
-	s.last.path, s.last.entry = in, e
+	s.last.path, s.last.entry = append(s.last.path[:0], in...), e
 	return e
 }
 

@@ -258,6 +258,7 @@ func (s *source) routes(at tree.Path, key string, visit func(ygot.GoStruct) erro
 		q.Prefix = p
 	}
 	var chunk []models.RouteState
+	dev := &gen.Device{}
 	for {
 		chunk = s.state.Routes(chunk[:0], q)
 		for rest := chunk; len(rest) > 0; {
@@ -265,15 +266,16 @@ func (s *source) routes(at tree.Path, key string, visit func(ygot.GoStruct) erro
 			for n < len(rest) && rest[n].Prefix == rest[0].Prefix {
 				n++
 			}
-			dev := &gen.Device{}
 			for _, r := range rest[:n] {
 				models.FillRoute(dev, q.Instance, r)
 			}
+			// The structs around the routes are made once.
 			for _, rib := range dev.Instance[q.Instance].Rib {
-				for _, route := range rib.Route {
+				for prefix, route := range rib.Route {
 					if err := visit(route); err != nil {
 						return err
 					}
+					delete(rib.Route, prefix)
 				}
 			}
 			rest = rest[n:]

@@ -33,6 +33,7 @@ type stream struct {
 
 	hold    func(outgoing) // takes messages instead of the client, when it is set
 	between func() error   // called where all that was read has been visited; nil for nothing
+	brief   bool           // who visits leaves keeps none of their paths
 	scratch []byte
 }
 

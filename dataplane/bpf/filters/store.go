@@ -8,12 +8,13 @@ import (
 	"github.com/cilium/ebpf"
 
 	"router/dataplane/filter"
+	"router/dataplane/layout"
 	"router/vrf/epoch"
 )
 
 // Ask is the place of a bound filter for which the user path is asked about every
 // packet: of one that the fast path has no form of.
-const Ask = 8
+const Ask = layout.AskFilter
 
 // reserved is the words before those that are handed out: place 0 is no filter.
 const reserved = 16
@@ -67,6 +68,7 @@ type program struct {
 // A bound is a filter at the places that it is bound to.
 type bound struct {
 	at       extent // none of a bound that is asked about
+	why      error  // it is
 	refs     int
 	programs []programKey
 	own      []*filter.Tally
@@ -124,6 +126,24 @@ func (s *Store) Hold(b *filter.Bound) (place uint32, err error) {
 	return h.place(), nil
 }
 
+// Held reports whether a filter is held.
+func (s *Store) Held(b *filter.Bound) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bounds[b] != nil
+}
+
+// Reason says why a filter that is held is asked about; nil for one that is not, or is not
+// held.
+func (s *Store) Reason(b *filter.Bound) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h := s.bounds[b]; h != nil {
+		return h.why
+	}
+	return nil
+}
+
 func (h *bound) place() uint32 {
 	if h.at.words == 0 {
 		return Ask
@@ -145,7 +165,7 @@ func (s *Store) make(b *filter.Bound) (*bound, error) {
 			if errors.Is(err, ErrFull) {
 				return nil, err
 			}
-			return &bound{refs: 1}, nil // too large, which the user path isn't troubled by
+			return &bound{refs: 1, why: err}, nil // too large, which the user path isn't troubled by
 		}
 		h.programs = append(h.programs, key)
 		places[i] = p.at.start
@@ -314,12 +334,13 @@ func (s *Store) drop(h *bound) {
 	}
 }
 
-// Reclaim frees what readers have passed. Hold and Release do so by themselves; this is for
-// idle times.
-func (s *Store) Reclaim() {
+// Reclaim frees what readers have passed, and reports whether something is left to be freed. Hold
+// and Release do so by themselves; this is for idle times.
+func (s *Store) Reclaim() (more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reclaim()
+	return s.limbo.Len() > 0
 }
 
 func (s *Store) reclaim() { s.limbo.Reclaim(func(free func()) { free() }) }

@@ -495,7 +495,7 @@ func (c *comparer) descend(n *Node, a, b reflect.Value, rest Path) {
 		c.list(sub, fieldOf(sub, a), fieldOf(sub, b))
 		return
 	case sub.Kind == List:
-		_, key, err := sub.newEntry(el)
+		key, err := sub.newKey(el)
 		if err != nil {
 			return // a touched path was made from an entry: its keys are good
 		}

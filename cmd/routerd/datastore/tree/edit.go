@@ -211,11 +211,11 @@ func (s *Schema) concrete(path Path) (*Node, Path, error) {
 			p = append(p, &gnmi.PathElem{Name: n.Name})
 			continue
 		}
-		made, _, err := n.newEntry(el)
+		canonical, err := n.canonical(el)
 		if err != nil {
 			return nil, nil, errorAt(Invalid, path[:i+1], "%w", err)
 		}
-		p = append(p, n.elem(made))
+		p = append(p, canonical)
 	}
 	return n, p, nil
 }
@@ -254,7 +254,7 @@ func (m *merger) descend(n *Node, at, base reflect.Value, done, rest Path, v val
 			m.fail(Invalid, p, "an entry is written as an object, not %s", describe(v.plain()))
 			return
 		}
-		made, key, err := c.newEntry(el)
+		made, key, err := c.newCanonical(el)
 		if err != nil {
 			m.fail(Invalid, p, "%w", err)
 			return

@@ -184,8 +184,10 @@ func (n *Node) setOne(holder, field reflect.Value, value any) error {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if err := n.leaf.check(value, t); err != nil {
-		return err
+	if _, known := value.(checked); !known {
+		if err := n.leaf.check(value, t); err != nil {
+			return err
+		}
 	}
 	if v, ok := n.leaf.scalar(value, t); ok {
 		assign(field, v)
@@ -443,6 +445,8 @@ func stringOf(v any) (string, bool) {
 	case string:
 		return v, true
 	case text:
+		return string(v), true
+	case checked:
 		return string(v), true
 	}
 	return "", false

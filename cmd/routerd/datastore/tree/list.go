@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
-	"github.com/openconfig/goyang/pkg/yang"
 )
 
 // newEntry makes an entry of list n with the keys of e, all of them, checked,
@@ -36,15 +35,54 @@ func (n *Node) entryOf(key func(name string) (any, bool)) (entry, mapKey reflect
 	return entry, n.keyOf(entry), nil
 }
 
-// newKey is newEntry for those who look up and make nothing: without config copies.
-func (n *Node) newKey(e *gnmi.PathElem) (entry, key reflect.Value, err error) {
-	if k := n.mapKey; len(n.Keys) == 1 && k.Kind() == reflect.String && n.Keys[0].leaf.kind == yang.Ystring {
-		// No entry stands under a key that is none of the type.
-		key = reflect.New(k).Elem()
-		key.SetString(e.GetKey()[n.Keys[0].Name])
-		return entry, key, nil
+// plainKey reports whether list n has one key, whose text is the value as it is.
+func (n *Node) plainKey() bool { return len(n.Keys) == 1 && n.mapKey.Kind() == reflect.String }
+
+// newKey is the map key of e, all of whose keys are there, for those who look up
+// and make nothing. It is not checked where that is dear: nothing stands under a
+// key that is none of the type.
+func (n *Node) newKey(e *gnmi.PathElem) (reflect.Value, error) {
+	if v, ok := e.GetKey()[n.Keys[0].Name]; ok && n.plainKey() {
+		key := reflect.New(n.mapKey).Elem()
+		key.SetString(v)
+		return key, nil
 	}
-	return n.newEntry(e)
+	_, key, err := n.newEntry(e)
+	return key, err
+}
+
+// checked is text that is known to be good for the leaf that it goes into.
+type checked string
+
+// canonical is e with its keys, all of which it has, checked and in their canonical form.
+func (n *Node) canonical(e *gnmi.PathElem) (*gnmi.PathElem, error) {
+	if n.plainKey() && len(e.GetKey()) == 1 && e.GetName() == n.Name {
+		k := n.Keys[0]
+		t := k.typ
+		if t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if err := k.leaf.check(fromText(e.GetKey()[k.Name]), t); err != nil {
+			return nil, fmt.Errorf("key %s: %w", k.Name, err)
+		}
+		return e, nil
+	}
+	made, _, err := n.newEntry(e)
+	if err != nil {
+		return nil, err
+	}
+	return n.elem(made), nil
+}
+
+// newCanonical is newEntry for what canonical gave.
+func (n *Node) newCanonical(e *gnmi.PathElem) (entry, key reflect.Value, err error) {
+	if !n.plainKey() {
+		return n.newEntry(e)
+	}
+	return n.entryOf(func(name string) (any, bool) {
+		v, ok := e.GetKey()[name]
+		return checked(v), ok
+	})
 }
 
 // keyOf makes the map key of an entry from its key leaves.
@@ -137,7 +175,7 @@ func (n *Node) find(m reflect.Value, pattern map[string]string) []reflect.Value 
 		return nil
 	}
 	if n.exact(pattern) {
-		_, key, err := n.newEntry(&gnmi.PathElem{Key: pattern})
+		key, err := n.newKey(&gnmi.PathElem{Key: pattern})
 		if err != nil {
 			return nil
 		}

@@ -121,6 +121,9 @@ const anyName = "*"
 // keys) can match anything that the model allows. The error is an [*Error]
 // that names the first element that can't.
 func (s *Schema) Check(p Path) error {
+	if s.plain(p) != nil {
+		return nil
+	}
 	for i, e := range p {
 		if err := checkElem(e); err != nil {
 			return &Error{Kind: Malformed, Path: p[:i+1].String(), Err: err}
@@ -151,8 +154,24 @@ func (s *Schema) Check(p Path) error {
 	return nil
 }
 
+// plain is the node of a path without wildcards among its names; nil where there is one, and
+// for a path that is not sound.
+func (s *Schema) plain(p Path) *Node {
+	n := s.Root
+	for _, e := range p {
+		// A wildcard is the name of no node.
+		if n = n.Child(e.GetName()); n == nil || checkElem(e) != nil || checkKeys(n, e) != nil {
+			return nil
+		}
+	}
+	return n
+}
+
 // Nodes lists the schema nodes that the pattern p can match; p passed Check.
 func (s *Schema) Nodes(p Path) []*Node {
+	if n := s.plain(p); n != nil {
+		return []*Node{n}
+	}
 	nodes := []*Node{s.Root}
 	for _, e := range p {
 		var next []*Node

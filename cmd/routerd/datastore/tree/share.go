@@ -34,7 +34,7 @@ func (s *Schema) Share(dst, src ygot.GoStruct, p Path) {
 			}
 			from, d, n = sf, df, c
 		} else {
-			_, key, err := c.newKey(el)
+			key, err := c.newKey(el)
 			if err != nil {
 				return // a touched path was made from an entry: its keys are good
 			}
@@ -154,7 +154,7 @@ func (e *Editor) ownAt(p Path) (at, base reflect.Value, ok bool) {
 			at, base = field, baseField
 			continue
 		}
-		_, key, err := n.newKey(el)
+		key, err := n.newKey(el)
 		if err != nil {
 			return field, base, false
 		}

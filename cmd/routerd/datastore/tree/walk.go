@@ -68,6 +68,8 @@ type Walker struct {
 	Hide     bool // give Hidden in place of secrets
 	Depth    int  // most elements of a leaf's path below its match; 0 for no limit
 
+	// Brief says that Leaf keeps no path: each is good until Leaf returns.
+	Brief bool
 	// Match, if set, is called with each node that the path matches, before the
 	// leaves below it.
 	Match func(n *Node, p Path) error
@@ -100,6 +102,9 @@ type walk struct {
 	*Walker
 	state bool // the path can reach state
 	base  int  // elements of the match's path
+
+	leaf  Path                     // Brief: of the leaf that is visited
+	elems map[*Node]*gnmi.PathElem // of lists below lists, of the entry visited before
 }
 
 // Walk visits what the pattern matches. The pattern passed Check.
@@ -233,7 +238,14 @@ func (w *walk) below(c *Node, at pair, done Path) error {
 			return nil
 		}
 		if v, ok := w.value(c, at); ok {
-			return w.Leaf(LeafValue{Node: c, Path: done.Child(c.static()), Value: v, Extra: !want})
+			p := done
+			if w.Brief {
+				p = append(append(w.leaf[:0], done...), c.static())
+				w.leaf = p
+			} else {
+				p = done.Child(c.static())
+			}
+			return w.Leaf(LeafValue{Node: c, Path: p, Value: v, Extra: !want})
 		}
 	case Container:
 		if w.Filter == ConfigOnly && !c.Config {
@@ -250,6 +262,26 @@ func (w *walk) below(c *Node, at pair, done Path) error {
 		return w.entries(c, at, done, nil, func(sub pair, p Path) error { return w.all(c, sub, p) })
 	}
 	return nil
+}
+
+// elem is the path element of an entry: that of the entry before when both have the
+// same keys, as entries of lists inside other entries often have.
+func (w *walk) elem(c *Node, entry reflect.Value) *gnmi.PathElem {
+	last := w.elems[c]
+	if last != nil && c.matches(entry, last.GetKey()) {
+		return last
+	}
+	if w.elems == nil {
+		w.elems = make(map[*Node]*gnmi.PathElem)
+	}
+	e := c.elem(entry)
+	for _, v := range e.GetKey() {
+		if v == anyName {
+			return e // as a pattern it would fit any
+		}
+	}
+	w.elems[c] = e
+	return e
 }
 
 // container is the struct pair of container c; ok is false if nothing can
@@ -289,7 +321,7 @@ func (w *walk) entries(c *Node, at pair, done Path, keys map[string]string, visi
 	add := func(s ygot.GoStruct) error {
 		e := reflect.ValueOf(s)
 		if !c.Config {
-			return visit(pair{st: e}, done.Child(c.elem(e)))
+			return visit(pair{st: e}, done.Child(w.elem(c, e)))
 		}
 		if known == nil {
 			known = make(map[any]int, n)
