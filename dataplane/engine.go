@@ -26,6 +26,12 @@ type Config struct {
 	Domain  *epoch.Domain // in which workers read route tables; a new one
 	CPUs    []int         // worker i runs on CPUs[i] only; empty: anywhere
 
+	// Nice puts the workers' threads before those of the machine with a higher one, so
+	// that neither the rest of the process nor its garbage collector takes their
+	// processor away (sched(7), -20 to 19); 0 leaves them like the process. Where it may
+	// not be lowered, that is logged.
+	Nice int
+
 	// Spin is how long a worker without work goes on looking before it sleeps
 	// in the kernel: latency against processor time; 50 microseconds, negative
 	// for not at all. A worker that finds nothing while it spins sleeps sooner

@@ -1,8 +1,12 @@
 package dataplane
 
 import (
+	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"router/dataplane/memport"
 	"router/dataplane/port"
@@ -118,5 +122,41 @@ func TestQueuesLearnOfBusyPolling(t *testing.T) {
 	}
 	if e.workers[0].busy {
 		t.Error("a worker without a port is busy")
+	}
+}
+
+// TestNiceIsTheWorkersAlone starts a worker that goes before others, and looks at
+// the threads of the process: its own has the priority, those made since do not.
+func TestNiceIsTheWorkersAlone(t *testing.T) {
+	before, err := unix.SchedGetAttr(0, 0)
+	if err != nil || before.Policy != unix.SCHED_NORMAL {
+		t.Skipf("the test has a policy of its own: %+v, %v", before, err)
+	}
+	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, int(before.Nice)); err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(Config{Workers: 1, Buffers: 256, Nice: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	var of int
+	e.workers[0].call(func() { of = unix.Gettid() })
+	threads, err := filepath.Glob("/proc/self/task/*")
+	if err != nil || len(threads) < 2 {
+		t.Fatalf("%d threads, %v", len(threads), err)
+	}
+	for _, name := range threads {
+		tid, err := strconv.Atoi(filepath.Base(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := unix.SchedGetAttr(tid, 0)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		if want := map[bool]int32{true: 7, false: before.Nice}[tid == of]; a.Nice != want {
+			t.Errorf("thread %d (the worker's is %d) has nice %d, want %d", tid, of, a.Nice, want)
+		}
 	}
 }

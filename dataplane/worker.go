@@ -3,7 +3,6 @@ package dataplane
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -209,10 +208,13 @@ func (w *worker) wake() {
 // has lost a worker without notice is worse than one that restarts.
 func (w *worker) loop(ready chan<- error) {
 	defer close(w.done)
-	if os.Getenv("UNLOCK") == "" {
-		runtime.LockOSThread()
+	// Never unlocked: the thread ends with the worker, and what it was told with it.
+	runtime.LockOSThread()
+	if nice := w.engine.config.Nice; nice != 0 {
+		if err := preferThread(nice); err != nil {
+			w.engine.log.Warn("a worker runs like any other thread", "worker", w.id, "err", err)
+		}
 	}
-
 	if cpus := w.engine.config.CPUs; len(cpus) > 0 {
 		if err := pinThread(cpus[w.id%len(cpus)]); err != nil {
 			ready <- fmt.Errorf("worker %d: %w", w.id, err)

@@ -130,7 +130,7 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 	if err != nil {
 		return err
 	}
-	config := dataplane.Config{Workers: s.Workers, Buffers: s.Buffers, CPUs: s.CPUs, Log: log, Domain: domain}
+	config := dataplane.Config{Workers: s.Workers, Buffers: s.Buffers, CPUs: s.CPUs, Nice: s.WorkerNice, Log: log, Domain: domain}
 	if fast != nil {
 		config.Arena, config.Tallies, config.Filters, config.FlowSeed = arena, fast, fast, fast.FlowSeed()
 	}
@@ -182,7 +182,7 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 		tables.FastPath = fast.Off
 	}
 	d.router, err = control.New(control.Config{
-		Tables: tables,
+		Tables: tables, Ledger: d.openLedger(log),
 		Memory: memory, Adopting: true,
 		Log: log, StateDir: s.StateDir, Engine: d.engine, Domain: domain, Arena: arena,
 		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices, d.pins, fast), Host: d.host, Now: time.Now, Access: d.access.guard,

@@ -43,6 +43,7 @@ type Settings struct {
 	Flush       bool       // start with an empty configuration
 	Workers     int        // threads that forward packets
 	CPUs        []int      // processors that they run on, each on its own; empty: anywhere
+	WorkerNice  int        // of their threads, as in nice(1); 0: like the process
 	Buffers     int        // frame buffers of each worker, 2048 octets each
 	MaxMessage  int        // octets of the largest gNMI message
 
@@ -99,6 +100,7 @@ func flags() *pflag.FlagSet {
 	f.String("tls-ca", "", "file of authorities (PEM) that a client's certificate must come from; without one no certificate is asked for")
 	f.Int("workers", defaultWorkers(), "threads that forward packets")
 	f.String("cpus", "", "processors that workers run on, each on one of its own, such as 2-5 or 1,3; without, anywhere")
+	f.String("worker-nice", "", "priority of workers before other threads of the machine, as in nice(1), -20 to 19; 0 for none (default: -10, and 0 where workers may take all processors)")
 	f.Int("buffers", 8192, "frame buffers of each worker, of 2048 octets")
 	f.String("auth", "", "what callers on --listen have to prove while no user is declared: required, local or none (default: local, with --insecure none)")
 	f.Int("max-streams", 256, "calls at once on one connection")
@@ -118,6 +120,24 @@ func flags() *pflag.FlagSet {
 
 // defaultWorkers leaves one processor to the host and the control plane.
 func defaultWorkers() int { return min(max(1, runtime.NumCPU()-1), 16) }
+
+// defaultNice is what workers have before all else that runs on the machine.
+const defaultNice = -10
+
+// readNice reads worker-nice. Where workers may take all processors, the control plane
+// must have its turn, unless the operator wants it otherwise.
+func (s *Settings) readNice(text string) (err error) {
+	if text == "" {
+		if s.Workers < runtime.NumCPU() {
+			s.WorkerNice = defaultNice
+		}
+		return nil
+	}
+	if s.WorkerNice, err = strconv.Atoi(text); err != nil || s.WorkerNice < -20 || s.WorkerNice > 19 {
+		return usage("worker-nice %q: want -20 to 19", text)
+	}
+	return nil
+}
 
 // Load reads the settings. args are the command line without the program's
 // name. The error is ErrHelp, a *UsageError, or one about the file.
@@ -238,6 +258,9 @@ func read(v *viper.Viper) (Settings, error) {
 	}
 	if n := len(s.CPUs); n > 0 && n < s.Workers {
 		return s, usage("cpus %s: %d processors for %d workers: name as many, or lower workers", v.GetString("cpus"), n, s.Workers)
+	}
+	if err := s.readNice(v.GetString("worker-nice")); err != nil {
+		return s, err
 	}
 	if s.Buffers < 1024 || s.Buffers > 1<<20 {
 		return s, usage("buffers %d: want 1024 to 1048576", s.Buffers)

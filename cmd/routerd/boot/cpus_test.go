@@ -1,6 +1,8 @@
 package boot
 
 import (
+	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -48,4 +50,31 @@ func FuzzCPUs(f *testing.F) {
 			t.Errorf("%q gives %v", list, cpus)
 		}
 	})
+}
+
+func TestWorkerNice(t *testing.T) {
+	all := fmt.Sprint(runtime.NumCPU())
+	for _, c := range []struct {
+		args []string
+		want int
+	}{
+		{[]string{"--workers", all}, 0},
+		{[]string{"--workers", all, "--worker-nice", "-10"}, -10},
+		{[]string{"--worker-nice", "0"}, 0},
+		{[]string{"--worker-nice", "19"}, 19},
+	} {
+		if s, err := Load(c.args); err != nil || s.WorkerNice != c.want {
+			t.Errorf("%q: %d, %v; want %d", c.args, s.WorkerNice, err, c.want)
+		}
+	}
+	if runtime.NumCPU() > 1 {
+		if s, err := Load([]string{"--workers", "1"}); err != nil || s.WorkerNice != defaultNice {
+			t.Errorf("a processor is left: %d, %v", s.WorkerNice, err)
+		}
+	}
+	for _, bad := range []string{"-21", "20", "x"} {
+		if _, err := Load([]string{"--worker-nice", bad}); err == nil || !strings.Contains(err.Error(), "want -20 to 19") {
+			t.Errorf("worker-nice %s: %v", bad, err)
+		}
+	}
 }

@@ -101,6 +101,20 @@ var devices = []device{
 		},
 	},
 	{
+		name: "af-xdp-busy", title: "routerd, user path, AF_XDP, polled busily", line: lines[2],
+		unfit: func(s *scenario) string {
+			if s.Kind != latency {
+				return "what polling wins is time, not rate"
+			}
+			return ""
+		},
+		begin: func(b *bench, s *scenario, r *ruleset) (func() error, error) {
+			// Then it sleeps again: the processor is for others.
+			end := func() error { return b.daemon.configure(context.WithoutCancel(b.ctx), mode{driver: "af-xdp"}, s, r) }
+			return end, b.daemon.configure(b.ctx, mode{driver: "af-xdp", busy: true}, s, r)
+		},
+	},
+	{
 		name: "af-packet", title: "routerd, user path, AF_PACKET", line: lines[2],
 		unfit: func(*scenario) string { return "" },
 		begin: func(b *bench, s *scenario, r *ruleset) (func() error, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -64,9 +65,35 @@ func TestEveryDeviceForwards(t *testing.T) {
 	for _, w := range wrong {
 		t.Error(w)
 	}
+	checkNothingLeft(t, o)
+
+	// Interrupted anywhere, it leaves nothing either.
+	o.only, o.devices = regexp.MustCompile("^inet/routes=1000$"), map[string]bool{"redirect": true, "af-xdp-rewrite": true, "dpdk": true, "fast": true}
+	o.rounds, o.blast = 1000, 300*time.Millisecond
+	ctx, stop := context.WithTimeout(context.Background(), 6*time.Second)
+	defer stop()
+	if err := do(ctx, o, "all"); err == nil {
+		t.Error("a run of a thousand rounds ended within seconds")
+	}
+	checkNothingLeft(t, o)
+}
+
+// checkNothingLeft looks for namespaces of a run, and for processes of its routerd or of
+// what it started in its namespaces.
+func checkNothingLeft(t *testing.T, o options) {
+	t.Helper()
 	left, err := filepath.Glob("/run/netns/" + o.prefix + "*")
 	if err != nil || len(left) > 0 {
 		t.Errorf("namespaces are left: %v, %v", left, err)
+	}
+	commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(commands) == 0 {
+		t.Fatalf("no processes: %v", err)
+	}
+	for _, name := range commands {
+		if text, err := os.ReadFile(name); err == nil && bytes.Contains(text, []byte(filepath.Join(o.bin, "routerd"))) {
+			t.Errorf("%s is left: %q", filepath.Dir(name), text)
+		}
 	}
 }
 

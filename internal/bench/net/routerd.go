@@ -47,7 +47,7 @@ const (
 // is another one.
 func startDaemon(ctx context.Context, w *world, bin, dir string) (*daemon, error) {
 	socket := filepath.Join(dir, "socket")
-	argv := []string{filepath.Join(bin, "routerd"), "--config", "/dev/null", "--flush", "--state-dir", filepath.Join(dir, "state"), "--socket", socket, "--listen", ""}
+	argv := []string{filepath.Join(bin, "routerd"), "--config", "/dev/null", "--flush", "--state-dir", filepath.Join(dir, "state"), "--socket", socket, "--listen", "", "--worker-nice", "-10"}
 	if n := runtime.NumCPU(); n > 1 {
 		argv = append([]string{"taskset", "-c", fmt.Sprintf("1-%d", n-1)}, argv...)
 	}
@@ -113,6 +113,7 @@ func (d *daemon) said() string {
 type mode struct {
 	driver string
 	fast   bool // by the fast path where it can
+	busy   bool // workers never sleep
 }
 
 // configure puts a configuration for a scenario into force.
@@ -134,6 +135,9 @@ func (d *daemon) configure(ctx context.Context, m mode, s *scenario, r *ruleset)
 	}
 	for _, port := range ports {
 		if err := d.await(ctx, "/interface[name="+port+"]/state/driver-in-use", m.driver); err != nil {
+			return err
+		}
+		if err := d.await(ctx, "/interface[name="+port+"]/state/polling", map[bool]string{true: "busy", false: "adaptive"}[m.busy]); err != nil {
 			return err
 		}
 		if err := d.await(ctx, fastPath(port)+"/receives", strconv.FormatBool(m.fast)); err != nil {
@@ -199,7 +203,11 @@ func (d *daemon) configuration(m mode, s *scenario, r *ruleset) object {
 				"id": fmt.Sprint(vlanOf(n)), "vlan": object{"config": object{"outer-vlan-id": vlanOf(n)}}, "family": []object{f},
 			})
 		}
-		interfaces = append(interfaces, object{"name": port, "config": object{"name": port, "driver": m.driver}, "unit": units})
+		config := object{"name": port, "driver": m.driver}
+		if m.busy {
+			config["polling"] = "busy"
+		}
+		interfaces = append(interfaces, object{"name": port, "config": config, "unit": units})
 	}
 	for n := range s.Instances {
 		vrfs = append(vrfs, object{"name": instanceName(n)})

@@ -120,7 +120,8 @@ func noTestpmd() string {
 	return ""
 }
 
-const dpdkStop = 10 * time.Second
+// dpdkStop is how long testpmd may take to end.
+const dpdkStop = 30 * time.Second
 
 // dpdk has testpmd forward by DPDK's AF_XDP driver until end is called. It keeps the
 // packets' addresses but for the link layer's (its mode "mac").
