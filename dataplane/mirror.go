@@ -17,6 +17,9 @@ type Tallies interface {
 	// one, and FreeTally takes it back, once no reader can find it any more.
 	NewTally() (place uint32, err error)
 	Tally(place uint32) [layout.TallyWords]uint64
+	// Kept is what of Tally programs have not counted in their present memory, and that
+	// memory's number in the kernel, 0 for none.
+	Kept(place uint32) (base [layout.TallyWords]uint64, memory uint32)
 	FreeTally(place uint32)
 }
 

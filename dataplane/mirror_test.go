@@ -19,9 +19,10 @@ import (
 // places is Tallies that nobody counts in.
 type places struct{ free, next uint32 }
 
-func (p *places) NewTally() (uint32, error)                     { p.next++; return p.next, nil }
-func (p *places) Tally(uint32) (none [layout.TallyWords]uint64) { return none }
-func (p *places) FreeTally(uint32)                              { p.free++ }
+func (p *places) NewTally() (uint32, error)                                   { p.next++; return p.next, nil }
+func (p *places) Tally(uint32) (none [layout.TallyWords]uint64)               { return none }
+func (p *places) Kept(uint32) (none [layout.TallyWords]uint64, memory uint32) { return none, 0 }
+func (p *places) FreeTally(uint32)                                            { p.free++ }
 
 // TestMirrorAgrees makes random changes of all kinds, and after each batch of them
 // compares every record that programs in the kernel read with what workers read,

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"maps"
 	"net/netip"
 
 	"router/intf"
@@ -75,6 +76,7 @@ func (c *Compiled) affected(change Change) affected {
 				for route := range c.index.byUnit[key] {
 					a.static[route] = struct{}{}
 				}
+				maps.Copy(a.filters, c.index.filters.byUnit[key])
 			}
 		}
 	}

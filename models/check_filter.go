@@ -134,6 +134,9 @@ func (c *Compiled) checkFilter(s FilterSpec, v *violations) {
 			v.add(at(term)+leaf, ruleFilterUnit, "unit %s does not exist: declare it or name another one", key.Name())
 			return
 		}
+		if leaf == mirrorLeaf && c.isLoopback(key) {
+			v.add(at(term)+leaf, ruleFilterMirror, "%s is a loopback, which leads nowhere: name a unit of another device, behind which somebody looks at the copies", key.Name())
+		}
 		carries := func(f intf.FamilySpec) bool { return f.Family == s.Spec.Family }
 		if leaf == nextHopIfLeaf && !slices.ContainsFunc(unit.Families, carries) {
 			v.add(at(term)+leaf, ruleFilterHopUnit, "unit %s has no family %v: add the family there or name another unit", key.Name(), s.Spec.Family)

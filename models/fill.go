@@ -75,9 +75,6 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		IfIndex:      index(s.IfIndex),
 		OperStatus:   operStatus(s.Oper),
 		OperReason:   text(s.OperReason),
-		ApplyStatus:  applyStatus(s.Apply.Status),
-		ApplyReason:  text(s.Apply.Reason),
-		ApplyRetries: retries(s.Apply),
 		LastChange:   moment(s.LastChange),
 		DriverInUse:  driverInUse(s.Driver),
 		DriverReason: text(s.DriverReason),
@@ -85,6 +82,8 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		Speed:        count(s.Speed),
 		Counters:     deviceCounters(s.Counters),
 	}
+	st.ApplyStatus, st.ApplyReason, _, st.ApplySince = s.Apply.leaves()
+	st.ApplyRetries = ygot.Uint32(s.Apply.Retries)
 	st.Counters.LastClear = moment(s.Cleared)
 	if r := s.Rates; r.Known {
 		st.Rates = &gen.Routerd_Interface_State_Rates{InBitRate: ygot.Uint64(r.InBits), InPacketRate: ygot.Uint64(r.InPackets),
@@ -139,16 +138,15 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 func FillUnit(dst *gen.Device, s UnitState) {
 	u := dst.GetOrCreateInterface(s.Key.Device).GetOrCreateUnit(s.Key.ID)
 	st := &gen.Routerd_Interface_Unit_State{
-		Id:          ygot.String(s.Key.ID),
-		Name:        ygot.String(s.Key.Name()),
-		IfIndex:     index(s.IfIndex),
-		OperStatus:  operStatus(s.Oper),
-		OperReason:  text(s.OperReason),
-		ApplyStatus: applyStatus(s.Apply.Status),
-		ApplyReason: text(s.Apply.Reason),
-		LastChange:  moment(s.LastChange),
-		Counters:    unitCounters(s.Counters),
+		Id:         ygot.String(s.Key.ID),
+		Name:       ygot.String(s.Key.Name()),
+		IfIndex:    index(s.IfIndex),
+		OperStatus: operStatus(s.Oper),
+		OperReason: text(s.OperReason),
+		LastChange: moment(s.LastChange),
+		Counters:   unitCounters(s.Counters),
 	}
+	st.ApplyStatus, st.ApplyReason, st.ApplyRetries, st.ApplySince = s.Apply.leaves()
 	st.Counters.LastClear = moment(s.Cleared)
 	if r := s.Rates; r.Known {
 		st.Rates = &gen.Routerd_Interface_Unit_State_Rates{InBitRate: ygot.Uint64(r.InBits), InPacketRate: ygot.Uint64(r.InPackets),
@@ -186,14 +184,13 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		Type:          typ,
 		OperStatus:    operStatus(s.Oper),
 		OperReason:    text(s.OperReason),
-		ApplyStatus:   applyStatus(s.Apply.Status),
-		ApplyReason:   text(s.Apply.Reason),
 		HostInterface: text(s.HostInterface),
 		HostReason:    text(s.HostReason),
 
 		FastPathReason: text(s.FastReason),
 		Counters:       &gen.Routerd_Interface_Unit_Family_State_Counters{RpfFailed: ygot.Uint64(s.RPFFailed)},
 	}
+	st.ApplyStatus, st.ApplyReason, st.ApplyRetries, st.ApplySince = s.Apply.leaves()
 	if s.MTU != 0 {
 		st.Mtu = ygot.Uint16(s.MTU)
 	}
@@ -252,9 +249,8 @@ func FillInstance(dst *gen.Device, s InstanceState) {
 		Index:         ygot.Uint32(s.Index),
 		HostNamespace: ygot.String(s.HostNamespace),
 		HostReason:    text(s.HostReason),
-		ApplyStatus:   applyStatus(s.Apply.Status),
-		ApplyReason:   text(s.Apply.Reason),
 	}
+	i.State.ApplyStatus, i.State.ApplyReason, i.State.ApplyRetries, i.State.ApplySince = s.Apply.leaves()
 	if s.Applied != nil {
 		i.State.Description = text(s.Applied.Description)
 	}
@@ -319,8 +315,8 @@ func FillRoute(dst *gen.Device, instance string, s RouteState) {
 	}
 }
 
-// FillStatic mirrors a static route that has been handed to the RIB. Whether
-// it is in use stands at its entry in the RIB.
+// FillStatic mirrors a static route that has been handed to the RIB. What it waits
+// for is FillApply's to say; whether it is the best stands at its entry in the RIB.
 func FillStatic(dst *gen.Device, s StaticSpec) {
 	prefix := s.Key.Prefix.String()
 	r := dst.GetOrCreateInstance(s.Key.Instance).GetOrCreateStaticRoute(prefix)

@@ -58,21 +58,21 @@ func filled() *gen.Device {
 	})
 	FillHealth(dst, []HealthState{{Name: "disk", Known: true, Reason: "full", LastChange: now, Events: 2, LastEvent: "disk-2"}})
 	FillDatastore(dst, DatastoreState{
-		Number: 4, Time: now, Damage: []string{"journal-0"}, Rescue: &RescueState{Commit: 2, Time: now, User: "ann"},
+		Number: 4, Time: now, Damage: []string{"journal-0"}, LeftOut: []string{"/interface[name=ge0]"}, Rescue: &RescueState{Commit: 2, Time: now, User: "ann"},
 		Pending: &PendingCommit{ID: "x", Commit: 4, Base: 3, Deadline: now, User: "ann", Late: "disk full"},
 	})
 	base := uint64(3)
 	FillCommit(dst, CommitState{Number: 4, Time: now, User: "ann", Source: "gnmi", Comment: "why", ConfirmID: "x", RevertsTo: &base, Changes: 1, Paths: []string{"/system/config"}})
 	FillDevice(dst, DeviceState{
-		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2},
+		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2, Since: now},
 		Driver: intf.DriverAFXDP, DriverReason: "native zero-copy: not supported", OffloadsOff: []string{"rx-vlan-hw-parse"}, QueuesInUse: 2,
 		XDPMode: XDPNative, ZeroCopy: true, KeepsReason: "keep-forwarding is never", CompletesChecksums: true, KernelPolls: true, FastPath: FastPathState{Receives: "switched off", Sends: "no driver", Packets: 9},
 		Speed: 10e9, LinkMTU: 1500, Counters: counters, Rates: rates, Cleared: now, Drops: map[string]uint64{"ttl-exceeded": 4},
 	})
 	FillUnit(dst, UnitState{
-		Key: unit.Key, Applied: &unit, IfIndex: 2, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2}, Counters: counters, Rates: rates, Cleared: now,
+		Key: unit.Key, Applied: &unit, IfIndex: 2, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2, Since: now}, Counters: counters, Rates: rates, Cleared: now,
 		Families: []FamilyState{{
-			Family: intf.Inet6, Applied: &family, MTU: 1496, Oper: intf.OperDown, OperReason: "link down", Apply: ApplyState{Status: ApplyPending, Reason: "no link"},
+			Family: intf.Inet6, Applied: &family, MTU: 1496, Oper: intf.OperDown, OperReason: "link down", Apply: ApplyState{Status: ApplyPending, Reason: "no link", Retries: 1, Since: now},
 			RPFFailed: 8, FastReason: "no room", HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert, Borrowed: someIP,
 			Addresses: []AddressState{{Spec: address, Status: AddressDuplicate, Reason: "02:00:00:00:00:02 has it"}},
 			Neighbors: []NeighborState{{
@@ -84,7 +84,7 @@ func filled() *gen.Device {
 	FillInstance(dst, InstanceState{
 		Name: "red", Applied: &InstanceSpec{Name: "red", Description: "customers", Cache: DefaultCache}, Index: 1,
 		Cache:         CacheState{Flows: 3, Negative: 1, Refused: 2},
-		HostNamespace: "red", HostReason: "no permission", Apply: ApplyState{Status: ApplyError, Reason: "no namespace"},
+		HostNamespace: "red", HostReason: "no permission", Apply: ApplyState{Status: ApplyError, Reason: "no namespace", Retries: 3, Since: now},
 		RIBs: []RIBState{{Family: intf.Inet6, Total: 7, Active: 6, BySource: [routing.NumSources]uint32{1, 2, 3, 4, 5, 6}}},
 	})
 	route := StaticSpec{
@@ -132,6 +132,13 @@ func filled() *gen.Device {
 		NextHop: routing.Flood, In: "ge0.100.1", Out: []string{"ge0.100.1"}, Local: true,
 		Parent: true, ParentGroup: key.Group, ParentSource: key.Source, LastUsed: now, Packets: 7, Octets: 700,
 	})
+	for _, o := range []Object{
+		{Kind: System}, {Kind: GRIBI}, {Kind: Static, Instance: "red", Prefix: route.Key.Prefix.String()}, key.Object(),
+		{Kind: Class, Name: "gold"}, {Kind: Session, Name: "peer"}, {Kind: PrefixList, Name: "l"}, {Kind: Policer, Name: "p"},
+		{Kind: Filter, Name: "f"}, {Kind: User, Name: "u"}, {Kind: Role, Name: "r"}, {Kind: LogServer, Name: "far"},
+	} {
+		FillApply(dst, o, ApplyState{Status: ApplyError, Reason: "no room", Retries: 4, Since: now})
+	}
 	return dst
 }
 

@@ -74,12 +74,15 @@ func (s *FilterSpec) units(visit func(unit intf.UnitKey, term int, leaf string))
 			visit(r.NextHopIf, r.Term, nextHopIfLeaf)
 		}
 		if r.Mirror != (intf.UnitKey{}) {
-			visit(r.Mirror, r.Term, "action/config/mirror")
+			visit(r.Mirror, r.Term, mirrorLeaf)
 		}
 	}
 }
 
-const nextHopIfLeaf = "action/config/next-hop-interface"
+const (
+	nextHopIfLeaf = "action/config/next-hop-interface"
+	mirrorLeaf    = "action/config/mirror"
+)
 
 // Next lists the filters that the filter goes on to, sorted. The list is not to be
 // changed.

@@ -22,6 +22,7 @@ const (
 	ruleFilterLoop         = "filter-next-loop"
 	ruleFilterLoopback     = "filter-loopback-hook"
 	ruleFilterMask         = "filter-mask"
+	ruleFilterMirror       = "filter-mirror-loopback"
 	ruleFilterNext         = "filter-next-exists"
 	ruleFilterPolicer      = "filter-policer-exists"
 	ruleFilterPorts        = "filter-port-protocol"
@@ -42,7 +43,7 @@ var filterRules = []string{
 	ruleFilterArgument, ruleFilterExcept, ruleFilterExists, ruleFilterBound, ruleFilterFamily,
 	ruleFilterFieldFamily, ruleFilterFlags, ruleFilterFragment, ruleFilterHook, ruleFilterHop,
 	ruleFilterHopFamily, ruleFilterHopUnit, ruleFilterICMP, ruleFilterICMPCode, ruleFilterICMPFamily,
-	ruleFilterInstance, ruleFilterList, ruleFilterLoop, ruleFilterLoopback, ruleFilterMask, ruleFilterNext,
+	ruleFilterInstance, ruleFilterList, ruleFilterLoop, ruleFilterLoopback, ruleFilterMask, ruleFilterMirror, ruleFilterNext,
 	ruleFilterPolicer, ruleFilterPorts, ruleFilterPrefixFamily, ruleFilterRange, ruleFilterRejectFamily,
 	ruleFilterReset, ruleFilterTCP, ruleFilterUnit, rulePolicerDrop, rulePolicerFields, rulePolicerPeak,
 	rulePolicerRate, rulePolicerYellow,

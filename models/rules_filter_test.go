@@ -171,6 +171,16 @@ var bindingCases = []ruleCase{
 		c := w.bind(w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet))
 		c.InputLocal, c.OutputLocal = ygot.String("in4"), ygot.String("tail4")
 	}},
+	{name: "mirror to a loopback", rule: ruleFilterMirror, xpath: true, path: "/filter[name=in4]/term[name=spoilt]/action/config/mirror",
+		spoil: func(w world) {
+			w.loopback().GetUnit("0").GetOrCreateFamily(gen.Routerd_FamilyType_inet).GetOrCreateAddress("203.0.113.1/32")
+			w.add("in4", `{"action": {"config": {"mirror": "lo0"}}}`)
+		}},
+	{name: "mirror to a device that becomes a loopback", rule: ruleFilterMirror, path: "/filter[name=in4]/term[name=spoilt]/action/config/mirror",
+		spoil: func(w world) {
+			w.add("in4", `{"action": {"config": {"mirror": "ge0.0"}}}`)
+			w.ge0().Config.Type = gen.Routerd_InterfaceType_loopback
+		}},
 	{name: "filter without a family", rule: ruleFilterFamily, xpath: true, path: "/filter[name=new]",
 		spoil: func(w world) { w.filter("new") }},
 	{name: "output filter that looks up elsewhere by the way", rule: ruleFilterHook, path: inet0 + "/filter/config/output",

@@ -29,6 +29,9 @@ type DatastoreState struct {
 	Number uint64    // of the newest commit
 	Time   time.Time // when it was made, zero before the first
 	Damage []string  // shared, not to be changed
+	// LeftOut is what this version of the model has refused at the start; shared, not to
+	// be changed.
+	LeftOut []string
 
 	Pending *PendingCommit // nil for none
 	Rescue  *RescueState   // nil for none
@@ -55,6 +58,7 @@ type RescueState struct {
 func FillDatastore(dst *gen.Device, s DatastoreState) {
 	st := dst.GetOrCreateSystem().GetOrCreateState().GetOrCreateDatastore()
 	st.CommitNumber, st.LastCommitTime, st.Damage = ygot.Uint64(s.Number), moment(s.Time), s.Damage
+	st.LeftOut = s.LeftOut
 	st.PendingCommit, st.Rescue = nil, nil
 	if p := s.Pending; p != nil {
 		st.PendingCommit = &gen.Routerd_System_State_Datastore_PendingCommit{

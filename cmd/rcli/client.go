@@ -199,6 +199,17 @@ func (c *client) planOf(ctx context.Context, req *gpb.SetRequest) (*configpb.Pla
 	return resultOf(resp).GetPlan(), err
 }
 
+// dialed is what gRPC says of a connection without the wrapping.
+func dialed(text string) string {
+	if inner, ok := strings.CutPrefix(text, `connection error: desc = "`); ok {
+		text = strings.TrimSuffix(inner, `"`)
+	}
+	for _, wrap := range []string{"error reading from server: ", "transport: ", "Error while dialing: "} {
+		text = strings.TrimPrefix(text, wrap)
+	}
+	return text
+}
+
 // explain turns a gRPC error into lines for people and an exit code.
 func explain(t target, err error) (lines []string, code int) {
 	var changed *knownhosts.ChangedError
@@ -222,7 +233,7 @@ func explain(t target, err error) (lines []string, code int) {
 		if t.address != "" {
 			hint = "is routerd listening there? a certificate that isn't trusted needs --ca, a router that asks for yours --cert and --key; plaintext needs --insecure on both sides"
 		}
-		lines = append(lines, fmt.Sprintf("no connection to %s: %s (%s)", t, st.Message(), hint))
+		lines = append(lines, fmt.Sprintf("no connection to %s: %s (%s)", t, dialed(st.Message()), hint))
 	case codes.PermissionDenied, codes.Unauthenticated:
 		lines = append(lines, fmt.Sprintf("%s: %s", t, st.Message()))
 	default:

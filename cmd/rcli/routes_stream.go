@@ -71,10 +71,15 @@ func (o *options) showRoute(ctx context.Context, c *client, req *configpb.Routes
 	if err = flushed(b, err); err != nil {
 		return err
 	}
-	if n == 0 {
-		return noRoute(req)
+	switch {
+	case n > 0:
+		return nil
+	case req.GetProtocol() == "" && req.GetSource() == "" && req.GetPrefix() == "" && !req.GetActive():
+		// Of a router without interfaces that is the answer.
+		_, err := fmt.Fprintf(o.out, "instance %s has no routes yet\n", orDefault(req.GetInstance()))
+		return err
 	}
-	return nil
+	return noRoute(req)
 }
 
 // flushed is err, after what was written before it has gone out. Joined with another

@@ -40,6 +40,8 @@ func rows() []*command.Command {
 		routeTableRows(),
 		outputRows(),
 		pathRows(),
+		[]*command.Command{pendingRow()},
+		captureRows(),
 	)
 }
 

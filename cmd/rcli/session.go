@@ -255,7 +255,7 @@ func (o *options) shellIn(ctx context.Context, first string) error {
 		s.refresh(ctx)
 		if err := s.gone(); err != nil {
 			s.leave()
-			s.complain(fmt.Errorf("the candidate is gone, with the changes in it: %w", err), "")
+			s.complain(fmt.Errorf("the candidate is gone, with the changes in it: %s", dialed(status.Convert(err).Message())), "")
 		}
 		line, err := s.input.ReadLine(ctx, s.prompt)
 		switch {

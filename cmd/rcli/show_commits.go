@@ -41,7 +41,8 @@ type datastoreTree struct {
 		Time   string `json:"save-time"`
 		User   string `json:"user"`
 	} `json:"rescue"`
-	Damage []string `json:"damage"`
+	Damage  []string `json:"damage"`
+	LeftOut []string `json:"left-out"`
 }
 
 func commitPath(number string) *gpb.Path {
@@ -98,6 +99,9 @@ func showDatastore(ctx context.Context, o *options, c *client) error {
 		}
 		for _, text := range d.Damage {
 			fmt.Fprintf(o.out, "\nDamage found at start: %s\n", text)
+		}
+		for _, text := range d.LeftOut {
+			fmt.Fprintf(o.out, "\nRefused by this version at start: %s\n", text)
 		}
 	}
 	return nil

@@ -24,8 +24,8 @@ type filterTree struct {
 		Family string `json:"family"`
 	} `json:"config"`
 	State struct {
-		Bindings int    `json:"bindings"`
-		Reason   string `json:"reason"`
+		Bindings int `json:"bindings"`
+		applyTree
 	} `json:"state"`
 	Term []termTree `json:"term"`
 }
@@ -119,14 +119,14 @@ func filterSummary(o *options, list []filterTree) error {
 	var rows [][]string
 	for _, f := range list {
 		packets, octets := f.totals()
-		rows = append(rows, []string{f.Name, dash(f.Config.Family), strconv.Itoa(len(f.Term)), strconv.Itoa(f.State.Bindings), packets.String(), octets.String()})
+		rows = append(rows, []string{f.State.mark(f.Name), dash(f.Config.Family), strconv.Itoa(len(f.Term)), strconv.Itoa(f.State.Bindings), packets.String(), octets.String()})
 	}
 	if err := o.rows("Filter Family Terms Bound Packets Octets", rows); err != nil {
 		return err
 	}
 	for _, f := range list {
-		if f.State.Reason != "" {
-			fmt.Fprintf(o.out, "%s: %s\n", f.Name, f.State.Reason)
+		if err := o.sayWhy(f.Name, f.State.applyTree); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -164,8 +164,8 @@ func filterTerms(ctx context.Context, o *options, c *client, f filterTree) error
 	if err := o.rows("Term Packets Octets Share Action Match", rows); err != nil {
 		return err
 	}
-	if f.State.Reason != "" {
-		fmt.Fprintln(o.out, f.State.Reason)
+	if err := o.sayWhy(f.Name, f.State.applyTree); err != nil {
+		return err
 	}
 	return filterPlaces(ctx, o, c, f.Name)
 }

@@ -13,7 +13,7 @@ func TestShowFilters(t *testing.T) {
 		"/filter[name=*]": `{"name":"f","config":{"family":"inet"},"state":{"bindings":2},"term":[
 			{"name":"a","state":{"packets":"3","octets":"300"},"match":{"config":{"protocol":["tcp"],"destination-port":[22,"80-90"],"tcp-initial":true,"tcp-established":false}}},
 			{"name":"b","state":{"packets":"1","octets":"100"},"action":{"config":{"disposition":"discard","log-every":10000000}}}]}`,
-		"/filter[name=f]": `{"name":"f","config":{"family":"inet"},"state":{"bindings":2,"reason":"no room"},"term":[
+		"/filter[name=f]": `{"name":"f","config":{"family":"inet"},"state":{"bindings":2,"reason":"no room","apply-status":"error","apply-reason":"no room","apply-retries":2},"term":[
 			{"name":"a","state":{"packets":"3","octets":"300"},"match":{"config":{"protocol":["tcp"],"destination-port":[22,"80-90"],"tcp-initial":true,"tcp-established":false}}},
 			{"name":"b","state":{"packets":"1","octets":"100"},"action":{"config":{"disposition":"discard","log-every":10000000}}}]}`,
 		places: `{"routerd:hook":"input","routerd:filter":"f","routerd:term":"a","routerd:packets":"2","routerd:octets":"200"}`,
@@ -29,7 +29,7 @@ func TestShowFilters(t *testing.T) {
 		{[]string{"show", "filters"}, []string{`^f +inet +2 +2 +4 +400$`}},
 		{[]string{"show", "filters", "f"}, []string{
 			`^a +3 +300 +75.0% +accept +destination-port 22,80-90 protocol tcp tcp-initial$`,
-			`^b +1 +100 +25.0% +discard log-every 10000000 +-$`, `^no room$`, `^ge0.0 +input +a +2 +200$`}},
+			`^b +1 +100 +25.0% +discard log-every 10000000 +-$`, `^f: error, tried 2 times: no room$`, `^ge0.0 +input +a +2 +200$`}},
 		{[]string{"show", "policers"}, []string{`^p +single-rate +1000 bit/s +2000 octets +green +pass +5 +500$`, `^ +red +drop +6 +600$`}},
 		{[]string{"show", "filter-log"}, []string{`f +a +input +ge0.0 +discard +tcp +\[2001:db8::1\]:1 +\[2001:db8::2\]:22 +60$`}},
 		{[]string{"--json", "show", "filters", "f"}, []string{`"bindings": 2`}},

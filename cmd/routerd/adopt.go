@@ -69,12 +69,25 @@ func (d *daemon) openMemory(log *slog.Logger) (control.Memory, error) {
 	return memory, nil
 }
 
+// openLedger opens what outlives the daemon of its counters.
+func (d *daemon) openLedger(log *slog.Logger) control.Ledger {
+	ledger, err := d.pins.OpenLedger()
+	if err != nil {
+		log.Warn("counters will begin anew after a restart", "err", err)
+	}
+	if ledger == nil {
+		return nil // and not a nil *bpf.Ledger
+	}
+	d.closing(ledger.Close)
+	return ledger
+}
+
 // adopt takes over what an earlier run left forwarding, now that the
 // configuration is in place, and ends what this one has no use for.
 func (d *daemon) adopt() {
 	begin := time.Now()
 	a := d.router.Adopt(d.left)
-	ended, err := d.pins.Sweep(bpf.MemoryName)
+	ended, err := d.pins.Sweep(bpf.MemoryName, bpf.LedgerName)
 	if err != nil {
 		d.log.Warn("what an earlier run pinned remains in part", "err", err)
 	}

@@ -182,7 +182,7 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 		tables.FastPath = fast.Off
 	}
 	d.router, err = control.New(control.Config{
-		Tables: tables,
+		Tables: tables, Ledger: d.openLedger(log),
 		Memory: memory, Adopting: true,
 		Log: log, StateDir: s.StateDir, Engine: d.engine, Domain: domain, Arena: arena,
 		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices, d.pins, fast), Host: d.host, Now: time.Now, Access: d.access.guard,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,10 +67,15 @@ func (d *daemon) dataplaneHealth(ctx context.Context) health.Finding {
 	return health.Finding{}
 }
 
-// datastoreHealth says what the store has found damaged.
+// datastoreHealth says what the store has found damaged, and what it has left out.
 func (d *daemon) datastoreHealth() health.Finding {
-	if damage := d.store.Status().Damage; len(damage) > 0 {
-		return health.Finding{Reason: damage[len(damage)-1], Detail: strings.Join(damage, "\n") + "\n"}
+	st := d.store.Status()
+	if damage := st.Damage; len(damage) > 0 {
+		return health.Finding{Reason: damage[len(damage)-1], Detail: strings.Join(slices.Concat(damage, st.LeftOut), "\n") + "\n"}
+	}
+	if n := len(st.LeftOut); n > 0 {
+		return health.Finding{Reason: fmt.Sprintf("%d parts of the stored configuration are left out since the start; first %s", n, st.LeftOut[0]),
+			Detail: strings.Join(st.LeftOut, "\n") + "\n"}
 	}
 	return health.Finding{}
 }

@@ -30,7 +30,7 @@ import (
 // The heap grows by so many percent of what is alive before it is collected, during the
 // start and after it.
 const (
-	startGC = 200
+	startGC = 100
 	runGC   = 50
 )
 

@@ -24,9 +24,12 @@ func operations(d *daemon, s boot.Settings, log *slog.Logger) *gnoi.Services {
 }
 
 // directories are those whose files clients may get: what the router writes for
-// people to read. Nothing there holds a secret.
+// people to read. Nothing there holds a secret of the router's; captures hold what users sent.
 func directories(s boot.Settings) []gnoi.Directory {
-	list := []gnoi.Directory{{Name: "audit", Path: filepath.Join(s.StateDir, "audit")}}
+	list := []gnoi.Directory{
+		{Name: "audit", Path: filepath.Join(s.StateDir, "audit")},
+		{Name: captureName, Path: filepath.Join(s.StateDir, captureDir), Removable: true},
+	}
 	if s.LogFile != "" {
 		// The log's own file and what rotation made of it, not what lies beside them.
 		list = append(list, gnoi.Directory{Name: "log", Path: filepath.Dir(s.LogFile), Prefix: filepath.Base(s.LogFile)})

@@ -48,7 +48,7 @@ func serve(s boot.Settings, store *datastore.Store, st state, a *accessState, op
 			Store: store, State: st, Log: log, MaxMessage: s.MaxMessage,
 			Register: []func(grpc.ServiceRegistrar){st.gribi.Register, ops.Register, policies.Register, paths.Register},
 			Guard:    a.guard, Trusted: a.trusted, Audit: a.audit,
-			LogReader: logReader{st.logs}, Clearer: st.router,
+			LogReader: logReader{st.logs}, Clearer: st.router, Capturer: newCaptures(st.router, s.StateDir),
 			Limits: northbound.Limits{Streams: s.MaxStreams, Connections: s.MaxConnections, Rate: float64(s.RateLimit)},
 		}),
 		access: a,

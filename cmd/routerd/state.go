@@ -72,8 +72,17 @@ func (s state) Names(kind models.Kind, parent string) []string {
 	return nil
 }
 
-// Fill implements northbound.State.
+// Fill implements northbound.State. What could not be put in place at all has a state
+// that says so.
 func (s state) Fill(dst *gen.Device, o models.Object) bool {
+	if !s.fill(dst, o) && !s.router.Failing(o) {
+		return false
+	}
+	models.FillApply(dst, o, s.router.Apply(o))
+	return true
+}
+
+func (s state) fill(dst *gen.Device, o models.Object) bool {
 	switch o.Kind {
 	case models.System:
 		// The server adds what it knows of commits.
@@ -190,6 +199,9 @@ func (s state) Fill(dst *gen.Device, o models.Object) bool {
 
 // Unapplied implements northbound.Applied.
 func (s state) Unapplied(o models.Object) []models.Unapplied { return s.router.Unapplied(o) }
+
+// EachUnapplied implements northbound.Applied.
+func (s state) EachUnapplied(f func(models.Unapplied) bool) { s.router.EachUnapplied(f) }
 
 // Routes implements northbound.State.
 func (s state) Routes(dst []models.RouteState, q northbound.RouteQuery) []models.RouteState {

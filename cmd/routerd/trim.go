@@ -57,5 +57,5 @@ func wasteful() bool {
 	s := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
 	metrics.Read(s)
 	free, objects, live := s[0].Value.Uint64(), s[1].Value.Uint64(), s[2].Value.Uint64()
-	return free+max(objects, live)-live > 2<<20+live/4
+	return free+max(objects, live)-live > 1<<20+live/8
 }

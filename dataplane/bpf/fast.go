@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"maps"
 	"math/bits"
+	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -213,15 +215,27 @@ func (f *Fast) grow(octets int) error {
 }
 
 // reload exchanges the programs of all devices, after the maps have changed. One
-// whose program can't be has no fast path any more.
+// whose program can't be has no fast path any more. As the kernel takes its time to verify a program,
+// each processor has one under way. f.mu is held.
 func (f *Fast) reload() {
-	for s := range f.sets {
-		err := f.off
-		if err == nil {
-			err = s.reload()
+	sets := slices.Collect(maps.Keys(f.sets))
+	errs := make([]error, len(sets))
+	busy := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var all sync.WaitGroup
+	for i, s := range sets {
+		if errs[i] = f.off; f.off != nil {
+			continue
 		}
-		if err != nil {
-			f.config.Log.Warn("a device forwards without fast path", "err", errors.Join(err, f.drop(s)))
+		busy <- struct{}{}
+		all.Go(func() {
+			errs[i] = s.reload()
+			<-busy
+		})
+	}
+	all.Wait()
+	for i, s := range sets {
+		if errs[i] != nil {
+			f.config.Log.Warn("a device forwards without fast path", "err", errors.Join(errs[i], f.drop(s)))
 		}
 	}
 }

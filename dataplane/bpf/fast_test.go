@@ -67,9 +67,9 @@ func TestProgramLoads(t *testing.T) {
 	}
 }
 
-// most is how many instructions the verifier may look at: some 30 milliseconds
+// most is how many instructions the verifier may look at: some 70 milliseconds
 // for each device, whenever the tables grow.
-const most = 200_000
+const most = 140_000
 
 // mostFiltering is how many with filters; the verifier gives up at a million.
 const mostFiltering = 500_000

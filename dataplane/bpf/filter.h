@@ -3,14 +3,17 @@
  *
  * filter_run judges a packet at a hook and changes nothing but what is in
  * struct filter_packet: not the packet, no count, no policer. When it is certain that the user
- * path won't see the packet, filter_commit counts and polices. So whatever
- * the fast path can't do is handed up as if it had never been looked at.
+ * path won't see the packet, filter_commit counts and polices, or filter_tell counts where nothing
+ * polices. So whatever the fast path can't do is handed up as if it had never been looked at.
  */
 #pragma once
 
 #include "filterkey.h"
 
-enum filter_verdict { FILTER_PASS, FILTER_DROP, FILTER_INSTANCE, FILTER_NEXT_HOP, FILTER_UP, FILTER_AGAIN };
+enum filter_verdict {
+	FILTER_PASS, FILTER_DROP, FILTER_INSTANCE, FILTER_NEXT_HOP, FILTER_UP,
+	FILTER_AGAIN, /* of filter_step alone */
+};
 
 enum filter_kind {
 	KIND_ACCEPT, KIND_DISCARD, KIND_REJECT, KIND_NEXT_TERM, KIND_NEXT_FILTER, KIND_INSTANCE, KIND_NEXT_HOP
@@ -293,7 +296,7 @@ __noinline __u64 filter_summary(struct filter_scratch *x, __u32 image, __u32 gro
 	return words;
 }
 
-/* filter_ranked_word is filter_word for vectors with ranks. */
+/* filter_ranked_word is word_terms for vectors with ranks. */
 __noinline __u64 filter_ranked_word(struct filter_scratch *x, __u32 image, __u32 w, __u64 terms)
 {
 	__u64 bit = 1ULL << (w & 63);

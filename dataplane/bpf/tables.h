@@ -104,6 +104,7 @@ static __always_inline __u32 count_bits(__u64 x)
 #define FIB_INNER 2 /* word of a record: the root of 0 bits */
 #define FIB_SKIP 1  /* of a reference: the block skips bits, */
 #define FIB_KIDS 2  /* and has children */
+#define FIB_PAGE 12 /* or names a page of an IPv6 root, */
 #define FIB_LEVELS4 6
 #define FIB_LEVELS6 22
 
@@ -129,14 +130,19 @@ static __always_inline __u32 fib_find(__u32 record, int family, __u64 hi, __u64 
 	__u64 root = table_word(record + family);
 	__u64 bits = root & 63;
 	__u64 slot = (root >> 32 << 1) + (hi >> 1 >> (63 - bits & 63));
-	__u64 ref = table_half(slot);
+	__u64 ref = table_half(slot), next = bits;
 	__u32 best = 0;
 
-	if (family && bits) {
-		hi = hi << bits | lo >> (64 - bits & 63);
+	if (family && (ref & FIB_PAGE) == FIB_PAGE) {
+		next = root >> 8 & 63;
+		slot = (ref >> 4 << 1) + (hi << bits >> (64 - next & 63));
+		ref = table_half(slot);
+		bits = bits + next & 63;
+	}
+	hi <<= bits;
+	if (family) {
+		hi |= lo >> 1 >> (63 - bits & 63);
 		lo <<= bits;
-	} else {
-		hi <<= bits;
 	}
 	/* No bits, but the verifier does not know, and need not tell apart by which
 	 * blocks a lookup came. */
@@ -198,7 +204,7 @@ static __always_inline __u32 fib_find(__u32 record, int family, __u64 hi, __u64 
 			return found;
 	}
 	if (!best)
-		best = table_half(slot + (1ull << bits));
+		best = table_half(slot + (1ull << next));
 	if (!best)
 		best = table_half(2 * (record + FIB_INNER + family) + 1);
 	return best;

@@ -23,6 +23,7 @@ type tallies struct {
 	size   int // of all
 	cpus   int
 	base   [][layout.TallyWords]uint64 // to be added, by place
+	id     uint32                      // of m in the kernel; 0 before it was asked for
 	free   []uint32
 }
 
@@ -33,7 +34,7 @@ func (t *tallies) make(places int) error {
 	}
 	stride := places * tallyOctets
 	size := stride * powerOfTwo(cpus)
-	m, err := newMemory("tallies", size)
+	m, err := newMemory(tallyName, size)
 	if err != nil {
 		return err
 	}
@@ -41,7 +42,7 @@ func (t *tallies) make(places int) error {
 	if err != nil {
 		return errors.Join(err, m.Close())
 	}
-	t.m, t.mem, t.stride, t.size, t.cpus = m, mem, stride, size, cpus
+	t.m, t.mem, t.stride, t.size, t.cpus, t.id = m, mem, stride, size, cpus, 0
 	for place := places; place > len(t.base); place-- {
 		t.free = append(t.free, uint32(place-1))
 	}
@@ -117,6 +118,24 @@ func (f *Fast) Tally(place uint32) [layout.TallyWords]uint64 {
 		sum[i] += n
 	}
 	return sum
+}
+
+// Kept is what of Tally the programs have not counted in their present memory, and the number
+// of that memory in the kernel, which a successor finds it by; 0 if it can't.
+func (f *Fast) Kept(place uint32) (base [layout.TallyWords]uint64, memory uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t := &f.tallies
+	if int(place) >= len(t.base) {
+		return base, 0
+	}
+	if t.id == 0 {
+		if info, err := t.m.Info(); err == nil {
+			id, _ := info.ID()
+			t.id = uint32(id)
+		}
+	}
+	return t.base[place], t.id
 }
 
 // FreeTally takes a place back. No program can find it any more, and a grace

@@ -70,7 +70,7 @@ const (
 	freeStride = 8
 	maxRoot    = 15
 	maxStride  = 13
-	fill       = 64
+	fill       = 32
 	// minSkip is from how many bits in common on they are compared instead of branched by.
 	minSkip = 9
 )

@@ -2028,6 +2028,7 @@ type Unapplied struct {
 	Status        string                 `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"` // "pending" or "error"
 	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	Retries       uint32                 `protobuf:"varint,4,opt,name=retries,proto3" json:"retries,omitempty"`
+	Since         int64                  `protobuf:"varint,5,opt,name=since,proto3" json:"since,omitempty"` // nanoseconds since 1970; 0 where that is not known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2086,6 +2087,13 @@ func (x *Unapplied) GetReason() string {
 func (x *Unapplied) GetRetries() uint32 {
 	if x != nil {
 		return x.Retries
+	}
+	return 0
+}
+
+func (x *Unapplied) GetSince() int64 {
+	if x != nil {
+		return x.Since
 	}
 	return 0
 }
@@ -3213,12 +3221,13 @@ const file_configuration_proto_rawDesc = "" +
 	"\x06commit\x18\x01 \x01(\x04R\x06commit\x12$\n" +
 	"\x04plan\x18\x02 \x01(\v2\x10.routerd.v1.PlanR\x04plan\x123\n" +
 	"\tunapplied\x18\x03 \x03(\v2\x15.routerd.v1.UnappliedR\tunapplied\x12\x12\n" +
-	"\x04more\x18\x04 \x01(\rR\x04more\"i\n" +
+	"\x04more\x18\x04 \x01(\rR\x04more\"\x7f\n" +
 	"\tUnapplied\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
-	"\aretries\x18\x04 \x01(\rR\aretries\" \n" +
+	"\aretries\x18\x04 \x01(\rR\aretries\x12\x14\n" +
+	"\x05since\x18\x05 \x01(\x03R\x05since\" \n" +
 	"\x0eConfirmRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\":\n" +
 	"\x0eSetWaitRequest\x12\x0e\n" +

@@ -80,6 +80,55 @@ func (RoutesRequest_Match) EnumDescriptor() ([]byte, []int) {
 	return file_operations_proto_rawDescGZIP(), []int{0, 0}
 }
 
+type CaptureRequest_Direction int32
+
+const (
+	CaptureRequest_BOTH CaptureRequest_Direction = 0
+	CaptureRequest_IN   CaptureRequest_Direction = 1 // received
+	CaptureRequest_OUT  CaptureRequest_Direction = 2 // sent
+)
+
+// Enum value maps for CaptureRequest_Direction.
+var (
+	CaptureRequest_Direction_name = map[int32]string{
+		0: "BOTH",
+		1: "IN",
+		2: "OUT",
+	}
+	CaptureRequest_Direction_value = map[string]int32{
+		"BOTH": 0,
+		"IN":   1,
+		"OUT":  2,
+	}
+)
+
+func (x CaptureRequest_Direction) Enum() *CaptureRequest_Direction {
+	p := new(CaptureRequest_Direction)
+	*p = x
+	return p
+}
+
+func (x CaptureRequest_Direction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CaptureRequest_Direction) Descriptor() protoreflect.EnumDescriptor {
+	return file_operations_proto_enumTypes[1].Descriptor()
+}
+
+func (CaptureRequest_Direction) Type() protoreflect.EnumType {
+	return &file_operations_proto_enumTypes[1]
+}
+
+func (x CaptureRequest_Direction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CaptureRequest_Direction.Descriptor instead.
+func (CaptureRequest_Direction) EnumDescriptor() ([]byte, []int) {
+	return file_operations_proto_rawDescGZIP(), []int{11, 0}
+}
+
 type RoutesRequest struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"` // "" is the default instance
@@ -814,6 +863,618 @@ func (x *LogAttribute) GetValue() string {
 	return ""
 }
 
+type UnappliedRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`    // what stands at or below it; "" for all
+	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"` // objects; 0 for all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnappliedRequest) Reset() {
+	*x = UnappliedRequest{}
+	mi := &file_operations_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnappliedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnappliedRequest) ProtoMessage() {}
+
+func (x *UnappliedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_operations_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnappliedRequest.ProtoReflect.Descriptor instead.
+func (*UnappliedRequest) Descriptor() ([]byte, []int) {
+	return file_operations_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UnappliedRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *UnappliedRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type UnappliedResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Object        []*Unapplied           `protobuf:"bytes,1,rep,name=object,proto3" json:"object,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnappliedResponse) Reset() {
+	*x = UnappliedResponse{}
+	mi := &file_operations_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnappliedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnappliedResponse) ProtoMessage() {}
+
+func (x *UnappliedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_operations_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnappliedResponse.ProtoReflect.Descriptor instead.
+func (*UnappliedResponse) Descriptor() ([]byte, []int) {
+	return file_operations_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *UnappliedResponse) GetObject() []*Unapplied {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+type CaptureRequest struct {
+	state     protoimpl.MessageState   `protogen:"open.v1"`
+	Interface string                   `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"` // a device's name, or a unit's: then only frames with its tags
+	Direction CaptureRequest_Direction `protobuf:"varint,2,opt,name=direction,proto3,enum=routerd.v1.CaptureRequest_Direction" json:"direction,omitempty"`
+	Filter    string                   `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`    // in tcpdump's words: "tcp port 22 and net 192.0.2.0/24"; "" for all
+	Snap      uint32                   `protobuf:"varint,4,opt,name=snap,proto3" json:"snap,omitempty"`       // octets of each frame that are kept; 0 for all
+	Packets   uint64                   `protobuf:"varint,5,opt,name=packets,proto3" json:"packets,omitempty"` // the most; 0 for any number
+	Octets    uint64                   `protobuf:"varint,6,opt,name=octets,proto3" json:"octets,omitempty"`   // the most of a file, or of packets in the stream; 0 is 64 MiB of a file
+	Seconds   uint32                   `protobuf:"varint,7,opt,name=seconds,proto3" json:"seconds,omitempty"` // the longest; 0 is 600
+	Store     bool                     `protobuf:"varint,8,opt,name=store,proto3" json:"store,omitempty"`     // write a file, else the packets come in the stream
+	File      string                   `protobuf:"bytes,9,opt,name=file,proto3" json:"file,omitempty"`        // the file's name; "" is made of interface and time
+	// What the fast path forwards is taken out of it while the capture runs, so that it is
+	// seen; with leave_fast_path it is left, and not seen.
+	LeaveFastPath bool `protobuf:"varint,10,opt,name=leave_fast_path,json=leaveFastPath,proto3" json:"leave_fast_path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureRequest) Reset() {
+	*x = CaptureRequest{}
+	mi := &file_operations_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureRequest) ProtoMessage() {}
+
+func (x *CaptureRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_operations_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureRequest.ProtoReflect.Descriptor instead.
+func (*CaptureRequest) Descriptor() ([]byte, []int) {
+	return file_operations_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CaptureRequest) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
+}
+
+func (x *CaptureRequest) GetDirection() CaptureRequest_Direction {
+	if x != nil {
+		return x.Direction
+	}
+	return CaptureRequest_BOTH
+}
+
+func (x *CaptureRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *CaptureRequest) GetSnap() uint32 {
+	if x != nil {
+		return x.Snap
+	}
+	return 0
+}
+
+func (x *CaptureRequest) GetPackets() uint64 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+func (x *CaptureRequest) GetOctets() uint64 {
+	if x != nil {
+		return x.Octets
+	}
+	return 0
+}
+
+func (x *CaptureRequest) GetSeconds() uint32 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *CaptureRequest) GetStore() bool {
+	if x != nil {
+		return x.Store
+	}
+	return false
+}
+
+func (x *CaptureRequest) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *CaptureRequest) GetLeaveFastPath() bool {
+	if x != nil {
+		return x.LeaveFastPath
+	}
+	return false
+}
+
+type CaptureResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Event:
+	//
+	//	*CaptureResponse_Begun
+	//	*CaptureResponse_Packets
+	//	*CaptureResponse_Progress
+	//	*CaptureResponse_Ended
+	Event         isCaptureResponse_Event `protobuf_oneof:"event"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureResponse) Reset() {
+	*x = CaptureResponse{}
+	mi := &file_operations_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureResponse) ProtoMessage() {}
+
+func (x *CaptureResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_operations_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureResponse.ProtoReflect.Descriptor instead.
+func (*CaptureResponse) Descriptor() ([]byte, []int) {
+	return file_operations_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *CaptureResponse) GetEvent() isCaptureResponse_Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *CaptureResponse) GetBegun() *CaptureBegun {
+	if x != nil {
+		if x, ok := x.Event.(*CaptureResponse_Begun); ok {
+			return x.Begun
+		}
+	}
+	return nil
+}
+
+func (x *CaptureResponse) GetPackets() *CapturedPackets {
+	if x != nil {
+		if x, ok := x.Event.(*CaptureResponse_Packets); ok {
+			return x.Packets
+		}
+	}
+	return nil
+}
+
+func (x *CaptureResponse) GetProgress() *CaptureProgress {
+	if x != nil {
+		if x, ok := x.Event.(*CaptureResponse_Progress); ok {
+			return x.Progress
+		}
+	}
+	return nil
+}
+
+func (x *CaptureResponse) GetEnded() *CaptureEnded {
+	if x != nil {
+		if x, ok := x.Event.(*CaptureResponse_Ended); ok {
+			return x.Ended
+		}
+	}
+	return nil
+}
+
+type isCaptureResponse_Event interface {
+	isCaptureResponse_Event()
+}
+
+type CaptureResponse_Begun struct {
+	Begun *CaptureBegun `protobuf:"bytes,1,opt,name=begun,proto3,oneof"` // first
+}
+
+type CaptureResponse_Packets struct {
+	Packets *CapturedPackets `protobuf:"bytes,2,opt,name=packets,proto3,oneof"` // unless a file is written
+}
+
+type CaptureResponse_Progress struct {
+	Progress *CaptureProgress `protobuf:"bytes,3,opt,name=progress,proto3,oneof"` // of a file, once a second
+}
+
+type CaptureResponse_Ended struct {
+	Ended *CaptureEnded `protobuf:"bytes,4,opt,name=ended,proto3,oneof"` // last
+}
+
+func (*CaptureResponse_Begun) isCaptureResponse_Event() {}
+
+func (*CaptureResponse_Packets) isCaptureResponse_Event() {}
+
+func (*CaptureResponse_Progress) isCaptureResponse_Event() {}
+
+func (*CaptureResponse_Ended) isCaptureResponse_Event() {}
+
+type CaptureBegun struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	File          string                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"` // as File.Get knows it; "" for none
+	Note          []string               `protobuf:"bytes,2,rep,name=note,proto3" json:"note,omitempty"` // what is not seen
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureBegun) Reset() {
+	*x = CaptureBegun{}
+	mi := &file_operations_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureBegun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureBegun) ProtoMessage() {}
+
+func (x *CaptureBegun) ProtoReflect() protoreflect.Message {
+	mi := &file_operations_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureBegun.ProtoReflect.Descriptor instead.
+func (*CaptureBegun) Descriptor() ([]byte, []int) {
+	return file_operations_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CaptureBegun) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *CaptureBegun) GetNote() []string {
+	if x != nil {
+		return x.Note
+	}
+	return nil
+}
+
+type CapturedPackets struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Packet        []*CapturedPacket      `protobuf:"bytes,1,rep,name=packet,proto3" json:"packet,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CapturedPackets) Reset() {
+	*x = CapturedPackets{}
+	mi := &file_operations_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CapturedPackets) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CapturedPackets) ProtoMessage() {}
+
+func (x *CapturedPackets) ProtoReflect() protoreflect.Message {
+	mi := &file_operations_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CapturedPackets.ProtoReflect.Descriptor instead.
+func (*CapturedPackets) Descriptor() ([]byte, []int) {
+	return file_operations_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CapturedPackets) GetPacket() []*CapturedPacket {
+	if x != nil {
+		return x.Packet
+	}
+	return nil
+}
+
+type CapturedPacket struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Time          int64                  `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"` // nanoseconds since 1970
+	Out           bool                   `protobuf:"varint,2,opt,name=out,proto3" json:"out,omitempty"`
+	Length        uint32                 `protobuf:"varint,3,opt,name=length,proto3" json:"length,omitempty"` // on the wire
+	Data          []byte                 `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CapturedPacket) Reset() {
+	*x = CapturedPacket{}
+	mi := &file_operations_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CapturedPacket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CapturedPacket) ProtoMessage() {}
+
+func (x *CapturedPacket) ProtoReflect() protoreflect.Message {
+	mi := &file_operations_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CapturedPacket.ProtoReflect.Descriptor instead.
+func (*CapturedPacket) Descriptor() ([]byte, []int) {
+	return file_operations_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CapturedPacket) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *CapturedPacket) GetOut() bool {
+	if x != nil {
+		return x.Out
+	}
+	return false
+}
+
+func (x *CapturedPacket) GetLength() uint32 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *CapturedPacket) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type CaptureProgress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Packets       uint64                 `protobuf:"varint,1,opt,name=packets,proto3" json:"packets,omitempty"`
+	Octets        uint64                 `protobuf:"varint,2,opt,name=octets,proto3" json:"octets,omitempty"` // of the file, or of the packets sent
+	Lost          uint64                 `protobuf:"varint,3,opt,name=lost,proto3" json:"lost,omitempty"`     // packets picked and lost, because the reader was too slow
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureProgress) Reset() {
+	*x = CaptureProgress{}
+	mi := &file_operations_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureProgress) ProtoMessage() {}
+
+func (x *CaptureProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_operations_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureProgress.ProtoReflect.Descriptor instead.
+func (*CaptureProgress) Descriptor() ([]byte, []int) {
+	return file_operations_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CaptureProgress) GetPackets() uint64 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+func (x *CaptureProgress) GetOctets() uint64 {
+	if x != nil {
+		return x.Octets
+	}
+	return 0
+}
+
+func (x *CaptureProgress) GetLost() uint64 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+type CaptureEnded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Total         *CaptureProgress       `protobuf:"bytes,1,opt,name=total,proto3" json:"total,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	File          string                 `protobuf:"bytes,3,opt,name=file,proto3" json:"file,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureEnded) Reset() {
+	*x = CaptureEnded{}
+	mi := &file_operations_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureEnded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureEnded) ProtoMessage() {}
+
+func (x *CaptureEnded) ProtoReflect() protoreflect.Message {
+	mi := &file_operations_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureEnded.ProtoReflect.Descriptor instead.
+func (*CaptureEnded) Descriptor() ([]byte, []int) {
+	return file_operations_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CaptureEnded) GetTotal() *CaptureProgress {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *CaptureEnded) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *CaptureEnded) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
 type ClearCountersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to What:
@@ -827,7 +1488,7 @@ type ClearCountersRequest struct {
 
 func (x *ClearCountersRequest) Reset() {
 	*x = ClearCountersRequest{}
-	mi := &file_operations_proto_msgTypes[9]
+	mi := &file_operations_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -839,7 +1500,7 @@ func (x *ClearCountersRequest) String() string {
 func (*ClearCountersRequest) ProtoMessage() {}
 
 func (x *ClearCountersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operations_proto_msgTypes[9]
+	mi := &file_operations_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -852,7 +1513,7 @@ func (x *ClearCountersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearCountersRequest.ProtoReflect.Descriptor instead.
 func (*ClearCountersRequest) Descriptor() ([]byte, []int) {
-	return file_operations_proto_rawDescGZIP(), []int{9}
+	return file_operations_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ClearCountersRequest) GetWhat() isClearCountersRequest_What {
@@ -907,7 +1568,7 @@ type ClearNeighborsRequest struct {
 
 func (x *ClearNeighborsRequest) Reset() {
 	*x = ClearNeighborsRequest{}
-	mi := &file_operations_proto_msgTypes[10]
+	mi := &file_operations_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -919,7 +1580,7 @@ func (x *ClearNeighborsRequest) String() string {
 func (*ClearNeighborsRequest) ProtoMessage() {}
 
 func (x *ClearNeighborsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_operations_proto_msgTypes[10]
+	mi := &file_operations_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -932,7 +1593,7 @@ func (x *ClearNeighborsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearNeighborsRequest.ProtoReflect.Descriptor instead.
 func (*ClearNeighborsRequest) Descriptor() ([]byte, []int) {
-	return file_operations_proto_rawDescGZIP(), []int{10}
+	return file_operations_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ClearNeighborsRequest) GetInterface() string {
@@ -965,7 +1626,7 @@ type ClearResponse struct {
 
 func (x *ClearResponse) Reset() {
 	*x = ClearResponse{}
-	mi := &file_operations_proto_msgTypes[11]
+	mi := &file_operations_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -977,7 +1638,7 @@ func (x *ClearResponse) String() string {
 func (*ClearResponse) ProtoMessage() {}
 
 func (x *ClearResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_operations_proto_msgTypes[11]
+	mi := &file_operations_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -990,7 +1651,7 @@ func (x *ClearResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearResponse.ProtoReflect.Descriptor instead.
 func (*ClearResponse) Descriptor() ([]byte, []int) {
-	return file_operations_proto_rawDescGZIP(), []int{11}
+	return file_operations_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ClearResponse) GetCleared() uint32 {
@@ -1009,7 +1670,7 @@ type ClearCountersRequest_Interfaces struct {
 
 func (x *ClearCountersRequest_Interfaces) Reset() {
 	*x = ClearCountersRequest_Interfaces{}
-	mi := &file_operations_proto_msgTypes[12]
+	mi := &file_operations_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1021,7 +1682,7 @@ func (x *ClearCountersRequest_Interfaces) String() string {
 func (*ClearCountersRequest_Interfaces) ProtoMessage() {}
 
 func (x *ClearCountersRequest_Interfaces) ProtoReflect() protoreflect.Message {
-	mi := &file_operations_proto_msgTypes[12]
+	mi := &file_operations_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1034,7 +1695,7 @@ func (x *ClearCountersRequest_Interfaces) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearCountersRequest_Interfaces.ProtoReflect.Descriptor instead.
 func (*ClearCountersRequest_Interfaces) Descriptor() ([]byte, []int) {
-	return file_operations_proto_rawDescGZIP(), []int{9, 0}
+	return file_operations_proto_rawDescGZIP(), []int{18, 0}
 }
 
 func (x *ClearCountersRequest_Interfaces) GetName() string {
@@ -1053,7 +1714,7 @@ type ClearCountersRequest_Filters struct {
 
 func (x *ClearCountersRequest_Filters) Reset() {
 	*x = ClearCountersRequest_Filters{}
-	mi := &file_operations_proto_msgTypes[13]
+	mi := &file_operations_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1726,7 @@ func (x *ClearCountersRequest_Filters) String() string {
 func (*ClearCountersRequest_Filters) ProtoMessage() {}
 
 func (x *ClearCountersRequest_Filters) ProtoReflect() protoreflect.Message {
-	mi := &file_operations_proto_msgTypes[13]
+	mi := &file_operations_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1739,7 @@ func (x *ClearCountersRequest_Filters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearCountersRequest_Filters.ProtoReflect.Descriptor instead.
 func (*ClearCountersRequest_Filters) Descriptor() ([]byte, []int) {
-	return file_operations_proto_rawDescGZIP(), []int{9, 1}
+	return file_operations_proto_rawDescGZIP(), []int{18, 1}
 }
 
 func (x *ClearCountersRequest_Filters) GetName() string {
@@ -1093,7 +1754,7 @@ var File_operations_proto protoreflect.FileDescriptor
 const file_operations_proto_rawDesc = "" +
 	"\n" +
 	"\x10operations.proto\x12\n" +
-	"routerd.v1\"\xd3\x02\n" +
+	"routerd.v1\x1a\x13configuration.proto\"\xd3\x02\n" +
 	"\rRoutesRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x10\n" +
 	"\x03afi\x18\x02 \x01(\tR\x03afi\x125\n" +
@@ -1166,7 +1827,52 @@ const file_operations_proto_rawDesc = "" +
 	"\tattribute\x18\x04 \x03(\v2\x18.routerd.v1.LogAttributeR\tattribute\"6\n" +
 	"\fLogAttribute\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xf4\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"<\n" +
+	"\x10UnappliedRequest\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\"B\n" +
+	"\x11UnappliedResponse\x12-\n" +
+	"\x06object\x18\x01 \x03(\v2\x15.routerd.v1.UnappliedR\x06object\"\xe4\x02\n" +
+	"\x0eCaptureRequest\x12\x1c\n" +
+	"\tinterface\x18\x01 \x01(\tR\tinterface\x12B\n" +
+	"\tdirection\x18\x02 \x01(\x0e2$.routerd.v1.CaptureRequest.DirectionR\tdirection\x12\x16\n" +
+	"\x06filter\x18\x03 \x01(\tR\x06filter\x12\x12\n" +
+	"\x04snap\x18\x04 \x01(\rR\x04snap\x12\x18\n" +
+	"\apackets\x18\x05 \x01(\x04R\apackets\x12\x16\n" +
+	"\x06octets\x18\x06 \x01(\x04R\x06octets\x12\x18\n" +
+	"\aseconds\x18\a \x01(\rR\aseconds\x12\x14\n" +
+	"\x05store\x18\b \x01(\bR\x05store\x12\x12\n" +
+	"\x04file\x18\t \x01(\tR\x04file\x12&\n" +
+	"\x0fleave_fast_path\x18\n" +
+	" \x01(\bR\rleaveFastPath\"&\n" +
+	"\tDirection\x12\b\n" +
+	"\x04BOTH\x10\x00\x12\x06\n" +
+	"\x02IN\x10\x01\x12\a\n" +
+	"\x03OUT\x10\x02\"\xf2\x01\n" +
+	"\x0fCaptureResponse\x120\n" +
+	"\x05begun\x18\x01 \x01(\v2\x18.routerd.v1.CaptureBegunH\x00R\x05begun\x127\n" +
+	"\apackets\x18\x02 \x01(\v2\x1b.routerd.v1.CapturedPacketsH\x00R\apackets\x129\n" +
+	"\bprogress\x18\x03 \x01(\v2\x1b.routerd.v1.CaptureProgressH\x00R\bprogress\x120\n" +
+	"\x05ended\x18\x04 \x01(\v2\x18.routerd.v1.CaptureEndedH\x00R\x05endedB\a\n" +
+	"\x05event\"6\n" +
+	"\fCaptureBegun\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\tR\x04file\x12\x12\n" +
+	"\x04note\x18\x02 \x03(\tR\x04note\"E\n" +
+	"\x0fCapturedPackets\x122\n" +
+	"\x06packet\x18\x01 \x03(\v2\x1a.routerd.v1.CapturedPacketR\x06packet\"b\n" +
+	"\x0eCapturedPacket\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x12\x10\n" +
+	"\x03out\x18\x02 \x01(\bR\x03out\x12\x16\n" +
+	"\x06length\x18\x03 \x01(\rR\x06length\x12\x12\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\"W\n" +
+	"\x0fCaptureProgress\x12\x18\n" +
+	"\apackets\x18\x01 \x01(\x04R\apackets\x12\x16\n" +
+	"\x06octets\x18\x02 \x01(\x04R\x06octets\x12\x12\n" +
+	"\x04lost\x18\x03 \x01(\x04R\x04lost\"m\n" +
+	"\fCaptureEnded\x121\n" +
+	"\x05total\x18\x01 \x01(\v2\x1b.routerd.v1.CaptureProgressR\x05total\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04file\x18\x03 \x01(\tR\x04file\"\xf4\x01\n" +
 	"\x14ClearCountersRequest\x12M\n" +
 	"\n" +
 	"interfaces\x18\x01 \x01(\v2+.routerd.v1.ClearCountersRequest.InterfacesH\x00R\n" +
@@ -1183,14 +1889,16 @@ const file_operations_proto_rawDesc = "" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x10\n" +
 	"\x03afi\x18\x03 \x01(\tR\x03afi\")\n" +
 	"\rClearResponse\x12\x18\n" +
-	"\acleared\x18\x01 \x01(\rR\acleared2\x8a\x01\n" +
+	"\acleared\x18\x01 \x01(\rR\acleared2\xd6\x01\n" +
 	"\x05State\x12A\n" +
 	"\x06Routes\x12\x19.routerd.v1.RoutesRequest\x1a\x1a.routerd.v1.RoutesResponse0\x01\x12>\n" +
-	"\x03Log\x12\x1d.routerd.v1.LogRecordsRequest\x1a\x16.routerd.v1.LogRecords0\x012\xaa\x01\n" +
+	"\x03Log\x12\x1d.routerd.v1.LogRecordsRequest\x1a\x16.routerd.v1.LogRecords0\x01\x12J\n" +
+	"\tUnapplied\x12\x1c.routerd.v1.UnappliedRequest\x1a\x1d.routerd.v1.UnappliedResponse0\x012\xf0\x01\n" +
 	"\n" +
 	"Operations\x12L\n" +
 	"\rClearCounters\x12 .routerd.v1.ClearCountersRequest\x1a\x19.routerd.v1.ClearResponse\x12N\n" +
-	"\x0eClearNeighbors\x12!.routerd.v1.ClearNeighborsRequest\x1a\x19.routerd.v1.ClearResponseB\x15Z\x13router/gen/configpbb\x06proto3"
+	"\x0eClearNeighbors\x12!.routerd.v1.ClearNeighborsRequest\x1a\x19.routerd.v1.ClearResponse\x12D\n" +
+	"\aCapture\x12\x1a.routerd.v1.CaptureRequest\x1a\x1b.routerd.v1.CaptureResponse0\x01B\x15Z\x13router/gen/configpbb\x06proto3"
 
 var (
 	file_operations_proto_rawDescOnce sync.Once
@@ -1204,47 +1912,70 @@ func file_operations_proto_rawDescGZIP() []byte {
 	return file_operations_proto_rawDescData
 }
 
-var file_operations_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_operations_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_operations_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_operations_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_operations_proto_goTypes = []any{
 	(RoutesRequest_Match)(0),                // 0: routerd.v1.RoutesRequest.Match
-	(*RoutesRequest)(nil),                   // 1: routerd.v1.RoutesRequest
-	(*RoutesResponse)(nil),                  // 2: routerd.v1.RoutesResponse
-	(*RoutePrefix)(nil),                     // 3: routerd.v1.RoutePrefix
-	(*RouteEntry)(nil),                      // 4: routerd.v1.RouteEntry
-	(*RouteMember)(nil),                     // 5: routerd.v1.RouteMember
-	(*LogRecordsRequest)(nil),               // 6: routerd.v1.LogRecordsRequest
-	(*LogRecords)(nil),                      // 7: routerd.v1.LogRecords
-	(*LogRecord)(nil),                       // 8: routerd.v1.LogRecord
-	(*LogAttribute)(nil),                    // 9: routerd.v1.LogAttribute
-	(*ClearCountersRequest)(nil),            // 10: routerd.v1.ClearCountersRequest
-	(*ClearNeighborsRequest)(nil),           // 11: routerd.v1.ClearNeighborsRequest
-	(*ClearResponse)(nil),                   // 12: routerd.v1.ClearResponse
-	(*ClearCountersRequest_Interfaces)(nil), // 13: routerd.v1.ClearCountersRequest.Interfaces
-	(*ClearCountersRequest_Filters)(nil),    // 14: routerd.v1.ClearCountersRequest.Filters
+	(CaptureRequest_Direction)(0),           // 1: routerd.v1.CaptureRequest.Direction
+	(*RoutesRequest)(nil),                   // 2: routerd.v1.RoutesRequest
+	(*RoutesResponse)(nil),                  // 3: routerd.v1.RoutesResponse
+	(*RoutePrefix)(nil),                     // 4: routerd.v1.RoutePrefix
+	(*RouteEntry)(nil),                      // 5: routerd.v1.RouteEntry
+	(*RouteMember)(nil),                     // 6: routerd.v1.RouteMember
+	(*LogRecordsRequest)(nil),               // 7: routerd.v1.LogRecordsRequest
+	(*LogRecords)(nil),                      // 8: routerd.v1.LogRecords
+	(*LogRecord)(nil),                       // 9: routerd.v1.LogRecord
+	(*LogAttribute)(nil),                    // 10: routerd.v1.LogAttribute
+	(*UnappliedRequest)(nil),                // 11: routerd.v1.UnappliedRequest
+	(*UnappliedResponse)(nil),               // 12: routerd.v1.UnappliedResponse
+	(*CaptureRequest)(nil),                  // 13: routerd.v1.CaptureRequest
+	(*CaptureResponse)(nil),                 // 14: routerd.v1.CaptureResponse
+	(*CaptureBegun)(nil),                    // 15: routerd.v1.CaptureBegun
+	(*CapturedPackets)(nil),                 // 16: routerd.v1.CapturedPackets
+	(*CapturedPacket)(nil),                  // 17: routerd.v1.CapturedPacket
+	(*CaptureProgress)(nil),                 // 18: routerd.v1.CaptureProgress
+	(*CaptureEnded)(nil),                    // 19: routerd.v1.CaptureEnded
+	(*ClearCountersRequest)(nil),            // 20: routerd.v1.ClearCountersRequest
+	(*ClearNeighborsRequest)(nil),           // 21: routerd.v1.ClearNeighborsRequest
+	(*ClearResponse)(nil),                   // 22: routerd.v1.ClearResponse
+	(*ClearCountersRequest_Interfaces)(nil), // 23: routerd.v1.ClearCountersRequest.Interfaces
+	(*ClearCountersRequest_Filters)(nil),    // 24: routerd.v1.ClearCountersRequest.Filters
+	(*Unapplied)(nil),                       // 25: routerd.v1.Unapplied
 }
 var file_operations_proto_depIdxs = []int32{
 	0,  // 0: routerd.v1.RoutesRequest.match:type_name -> routerd.v1.RoutesRequest.Match
-	3,  // 1: routerd.v1.RoutesResponse.prefix:type_name -> routerd.v1.RoutePrefix
-	4,  // 2: routerd.v1.RoutePrefix.entry:type_name -> routerd.v1.RouteEntry
-	5,  // 3: routerd.v1.RouteEntry.member:type_name -> routerd.v1.RouteMember
-	8,  // 4: routerd.v1.LogRecords.record:type_name -> routerd.v1.LogRecord
-	9,  // 5: routerd.v1.LogRecord.attribute:type_name -> routerd.v1.LogAttribute
-	13, // 6: routerd.v1.ClearCountersRequest.interfaces:type_name -> routerd.v1.ClearCountersRequest.Interfaces
-	14, // 7: routerd.v1.ClearCountersRequest.filters:type_name -> routerd.v1.ClearCountersRequest.Filters
-	1,  // 8: routerd.v1.State.Routes:input_type -> routerd.v1.RoutesRequest
-	6,  // 9: routerd.v1.State.Log:input_type -> routerd.v1.LogRecordsRequest
-	10, // 10: routerd.v1.Operations.ClearCounters:input_type -> routerd.v1.ClearCountersRequest
-	11, // 11: routerd.v1.Operations.ClearNeighbors:input_type -> routerd.v1.ClearNeighborsRequest
-	2,  // 12: routerd.v1.State.Routes:output_type -> routerd.v1.RoutesResponse
-	7,  // 13: routerd.v1.State.Log:output_type -> routerd.v1.LogRecords
-	12, // 14: routerd.v1.Operations.ClearCounters:output_type -> routerd.v1.ClearResponse
-	12, // 15: routerd.v1.Operations.ClearNeighbors:output_type -> routerd.v1.ClearResponse
-	12, // [12:16] is the sub-list for method output_type
-	8,  // [8:12] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	4,  // 1: routerd.v1.RoutesResponse.prefix:type_name -> routerd.v1.RoutePrefix
+	5,  // 2: routerd.v1.RoutePrefix.entry:type_name -> routerd.v1.RouteEntry
+	6,  // 3: routerd.v1.RouteEntry.member:type_name -> routerd.v1.RouteMember
+	9,  // 4: routerd.v1.LogRecords.record:type_name -> routerd.v1.LogRecord
+	10, // 5: routerd.v1.LogRecord.attribute:type_name -> routerd.v1.LogAttribute
+	25, // 6: routerd.v1.UnappliedResponse.object:type_name -> routerd.v1.Unapplied
+	1,  // 7: routerd.v1.CaptureRequest.direction:type_name -> routerd.v1.CaptureRequest.Direction
+	15, // 8: routerd.v1.CaptureResponse.begun:type_name -> routerd.v1.CaptureBegun
+	16, // 9: routerd.v1.CaptureResponse.packets:type_name -> routerd.v1.CapturedPackets
+	18, // 10: routerd.v1.CaptureResponse.progress:type_name -> routerd.v1.CaptureProgress
+	19, // 11: routerd.v1.CaptureResponse.ended:type_name -> routerd.v1.CaptureEnded
+	17, // 12: routerd.v1.CapturedPackets.packet:type_name -> routerd.v1.CapturedPacket
+	18, // 13: routerd.v1.CaptureEnded.total:type_name -> routerd.v1.CaptureProgress
+	23, // 14: routerd.v1.ClearCountersRequest.interfaces:type_name -> routerd.v1.ClearCountersRequest.Interfaces
+	24, // 15: routerd.v1.ClearCountersRequest.filters:type_name -> routerd.v1.ClearCountersRequest.Filters
+	2,  // 16: routerd.v1.State.Routes:input_type -> routerd.v1.RoutesRequest
+	7,  // 17: routerd.v1.State.Log:input_type -> routerd.v1.LogRecordsRequest
+	11, // 18: routerd.v1.State.Unapplied:input_type -> routerd.v1.UnappliedRequest
+	20, // 19: routerd.v1.Operations.ClearCounters:input_type -> routerd.v1.ClearCountersRequest
+	21, // 20: routerd.v1.Operations.ClearNeighbors:input_type -> routerd.v1.ClearNeighborsRequest
+	13, // 21: routerd.v1.Operations.Capture:input_type -> routerd.v1.CaptureRequest
+	3,  // 22: routerd.v1.State.Routes:output_type -> routerd.v1.RoutesResponse
+	8,  // 23: routerd.v1.State.Log:output_type -> routerd.v1.LogRecords
+	12, // 24: routerd.v1.State.Unapplied:output_type -> routerd.v1.UnappliedResponse
+	22, // 25: routerd.v1.Operations.ClearCounters:output_type -> routerd.v1.ClearResponse
+	22, // 26: routerd.v1.Operations.ClearNeighbors:output_type -> routerd.v1.ClearResponse
+	14, // 27: routerd.v1.Operations.Capture:output_type -> routerd.v1.CaptureResponse
+	22, // [22:28] is the sub-list for method output_type
+	16, // [16:22] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_operations_proto_init() }
@@ -1252,7 +1983,14 @@ func file_operations_proto_init() {
 	if File_operations_proto != nil {
 		return
 	}
-	file_operations_proto_msgTypes[9].OneofWrappers = []any{
+	file_configuration_proto_init()
+	file_operations_proto_msgTypes[12].OneofWrappers = []any{
+		(*CaptureResponse_Begun)(nil),
+		(*CaptureResponse_Packets)(nil),
+		(*CaptureResponse_Progress)(nil),
+		(*CaptureResponse_Ended)(nil),
+	}
+	file_operations_proto_msgTypes[18].OneofWrappers = []any{
 		(*ClearCountersRequest_Interfaces_)(nil),
 		(*ClearCountersRequest_Filters_)(nil),
 	}
@@ -1261,8 +1999,8 @@ func file_operations_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_operations_proto_rawDesc), len(file_operations_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   14,
+			NumEnums:      2,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

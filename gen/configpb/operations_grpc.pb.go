@@ -23,8 +23,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	State_Routes_FullMethodName = "/routerd.v1.State/Routes"
-	State_Log_FullMethodName    = "/routerd.v1.State/Log"
+	State_Routes_FullMethodName    = "/routerd.v1.State/Routes"
+	State_Log_FullMethodName       = "/routerd.v1.State/Log"
+	State_Unapplied_FullMethodName = "/routerd.v1.State/Unapplied"
 )
 
 // StateClient is the client API for State service.
@@ -39,6 +40,9 @@ type StateClient interface {
 	Routes(ctx context.Context, in *RoutesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RoutesResponse], error)
 	// Log streams the newest records of the log, and with follow those that come after.
 	Log(ctx context.Context, in *LogRecordsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LogRecords], error)
+	// Unapplied streams all that is declared and not in place: devices with their units,
+	// other objects, then routes.
+	Unapplied(ctx context.Context, in *UnappliedRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[UnappliedResponse], error)
 }
 
 type stateClient struct {
@@ -87,6 +91,25 @@ func (c *stateClient) Log(ctx context.Context, in *LogRecordsRequest, opts ...gr
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type State_LogClient = grpc.ServerStreamingClient[LogRecords]
 
+func (c *stateClient) Unapplied(ctx context.Context, in *UnappliedRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[UnappliedResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &State_ServiceDesc.Streams[2], State_Unapplied_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[UnappliedRequest, UnappliedResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type State_UnappliedClient = grpc.ServerStreamingClient[UnappliedResponse]
+
 // StateServer is the server API for State service.
 // All implementations must embed UnimplementedStateServer
 // for forward compatibility.
@@ -99,6 +122,9 @@ type StateServer interface {
 	Routes(*RoutesRequest, grpc.ServerStreamingServer[RoutesResponse]) error
 	// Log streams the newest records of the log, and with follow those that come after.
 	Log(*LogRecordsRequest, grpc.ServerStreamingServer[LogRecords]) error
+	// Unapplied streams all that is declared and not in place: devices with their units,
+	// other objects, then routes.
+	Unapplied(*UnappliedRequest, grpc.ServerStreamingServer[UnappliedResponse]) error
 	mustEmbedUnimplementedStateServer()
 }
 
@@ -114,6 +140,9 @@ func (UnimplementedStateServer) Routes(*RoutesRequest, grpc.ServerStreamingServe
 }
 func (UnimplementedStateServer) Log(*LogRecordsRequest, grpc.ServerStreamingServer[LogRecords]) error {
 	return status.Errorf(codes.Unimplemented, "method Log not implemented")
+}
+func (UnimplementedStateServer) Unapplied(*UnappliedRequest, grpc.ServerStreamingServer[UnappliedResponse]) error {
+	return status.Errorf(codes.Unimplemented, "method Unapplied not implemented")
 }
 func (UnimplementedStateServer) mustEmbedUnimplementedStateServer() {}
 func (UnimplementedStateServer) testEmbeddedByValue()               {}
@@ -158,6 +187,17 @@ func _State_Log_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type State_LogServer = grpc.ServerStreamingServer[LogRecords]
 
+func _State_Unapplied_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(UnappliedRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(StateServer).Unapplied(m, &grpc.GenericServerStream[UnappliedRequest, UnappliedResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type State_UnappliedServer = grpc.ServerStreamingServer[UnappliedResponse]
+
 // State_ServiceDesc is the grpc.ServiceDesc for State service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -176,6 +216,11 @@ var State_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _State_Log_Handler,
 			ServerStreams: true,
 		},
+		{
+			StreamName:    "Unapplied",
+			Handler:       _State_Unapplied_Handler,
+			ServerStreams: true,
+		},
 	},
 	Metadata: "operations.proto",
 }
@@ -183,6 +228,7 @@ var State_ServiceDesc = grpc.ServiceDesc{
 const (
 	Operations_ClearCounters_FullMethodName  = "/routerd.v1.Operations/ClearCounters"
 	Operations_ClearNeighbors_FullMethodName = "/routerd.v1.Operations/ClearNeighbors"
+	Operations_Capture_FullMethodName        = "/routerd.v1.Operations/Capture"
 )
 
 // OperationsClient is the client API for Operations service.
@@ -197,6 +243,10 @@ type OperationsClient interface {
 	// ClearNeighbors forgets what was learned of neighbours. Those that routes use are
 	// asked for at once.
 	ClearNeighbors(ctx context.Context, in *ClearNeighborsRequest, opts ...grpc.CallOption) (*ClearResponse, error)
+	// Capture takes down the frames of an interface as they come and go, into a file that
+	// gNOI's File.Get serves, or as packets of the stream. It ends at a bound, when the interface
+	// is closed, or with the call.
+	Capture(ctx context.Context, in *CaptureRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CaptureResponse], error)
 }
 
 type operationsClient struct {
@@ -227,6 +277,25 @@ func (c *operationsClient) ClearNeighbors(ctx context.Context, in *ClearNeighbor
 	return out, nil
 }
 
+func (c *operationsClient) Capture(ctx context.Context, in *CaptureRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CaptureResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Operations_ServiceDesc.Streams[0], Operations_Capture_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CaptureRequest, CaptureResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Operations_CaptureClient = grpc.ServerStreamingClient[CaptureResponse]
+
 // OperationsServer is the server API for Operations service.
 // All implementations must embed UnimplementedOperationsServer
 // for forward compatibility.
@@ -239,6 +308,10 @@ type OperationsServer interface {
 	// ClearNeighbors forgets what was learned of neighbours. Those that routes use are
 	// asked for at once.
 	ClearNeighbors(context.Context, *ClearNeighborsRequest) (*ClearResponse, error)
+	// Capture takes down the frames of an interface as they come and go, into a file that
+	// gNOI's File.Get serves, or as packets of the stream. It ends at a bound, when the interface
+	// is closed, or with the call.
+	Capture(*CaptureRequest, grpc.ServerStreamingServer[CaptureResponse]) error
 	mustEmbedUnimplementedOperationsServer()
 }
 
@@ -254,6 +327,9 @@ func (UnimplementedOperationsServer) ClearCounters(context.Context, *ClearCounte
 }
 func (UnimplementedOperationsServer) ClearNeighbors(context.Context, *ClearNeighborsRequest) (*ClearResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method ClearNeighbors not implemented")
+}
+func (UnimplementedOperationsServer) Capture(*CaptureRequest, grpc.ServerStreamingServer[CaptureResponse]) error {
+	return status.Errorf(codes.Unimplemented, "method Capture not implemented")
 }
 func (UnimplementedOperationsServer) mustEmbedUnimplementedOperationsServer() {}
 func (UnimplementedOperationsServer) testEmbeddedByValue()                    {}
@@ -312,6 +388,17 @@ func _Operations_ClearNeighbors_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Operations_Capture_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(CaptureRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(OperationsServer).Capture(m, &grpc.GenericServerStream[CaptureRequest, CaptureResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Operations_CaptureServer = grpc.ServerStreamingServer[CaptureResponse]
+
 // Operations_ServiceDesc is the grpc.ServiceDesc for Operations service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -328,6 +415,12 @@ var Operations_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Operations_ClearNeighbors_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Capture",
+			Handler:       _Operations_Capture_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "operations.proto",
 }

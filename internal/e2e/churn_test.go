@@ -126,7 +126,13 @@ func TestChurn(t *testing.T) {
 // fastPackets is how many packets that came in by ge0 the fast path has forwarded.
 func fastPackets(t *testing.T, l *lab) uint64 {
 	t.Helper()
-	out, _ := l.rcli("get", "--type", "state", "/interface[name=ge0]/state/fast-path/packets")
+	return l.number(t, "/interface[name=ge0]/state/fast-path/packets")
+}
+
+// number is the value of a state leaf.
+func (l *lab) number(t *testing.T, path string) uint64 {
+	t.Helper()
+	out, _ := l.rcli("get", "--type", "state", path)
 	digits := strings.Map(func(r rune) rune {
 		if r < '0' || r > '9' {
 			return -1
@@ -135,7 +141,7 @@ func fastPackets(t *testing.T, l *lab) uint64 {
 	}, out[strings.LastIndex(out, ":")+1:])
 	n, err := strconv.ParseUint(digits, 10, 64)
 	if err != nil {
-		t.Fatalf("fast-path packets of ge0: %s", out)
+		t.Fatalf("%s: %s", path, out)
 	}
 	return n
 }

@@ -24,6 +24,7 @@ func rowsOutput() []row {
 		{"row-49 a secret is asked for", rowSecretAsked},
 		{"ages of routes and neighbours", rowAges},
 		{"a narrow screen, and colours", rowScreen},
+		{"the screens of the manual", rowManual},
 	}
 }
 

@@ -167,7 +167,7 @@ func (a *Arena) alloc(n uint32) uint32 {
 		return at
 	}
 	lines := (n + lineWords - 1) &^ (lineWords - 1)
-	if a.fresh.words < lines {
+	if want := lines + a.heldBack(); a.fresh.words < want {
 		// Nothing of this size and nothing fresh. First what readers have
 		// passed, then a piece of something larger.
 		a.reclaim()
@@ -177,7 +177,7 @@ func (a *Arena) alloc(n uint32) uint32 {
 		if at := a.split(n); at != 0 {
 			return at
 		}
-		if !a.refresh(lines) && !a.extend(lines) {
+		if !a.refresh(want) && !a.extend(want) {
 			return 0
 		}
 	}
@@ -187,6 +187,17 @@ func (a *Arena) alloc(n uint32) uint32 {
 	a.stats.Used += 8 * uint64(n)
 	a.keep(at+n, lines-n)
 	return at
+}
+
+// holdBack is up to how many words only deletes may use, as these write what is
+// left of a block before they free it.
+const holdBack = 64
+
+func (a *Arena) heldBack() uint32 {
+	if a.w.removing {
+		return 0
+	}
+	return min(holdBack, a.limit/64) &^ (lineWords - 1)
 }
 
 // keep puts what a block has left of its line on a list of its own, so that it

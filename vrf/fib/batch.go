@@ -38,7 +38,7 @@ func (t *Table) lanes4(dst, out *[lanes]uint32) {
 			nh = descend4(mem, r, key)
 		}
 		if nh == 0 {
-			nh = rootNextHop(mem, root, uint64(addr)<<31>>shift, rec+recordSlot)
+			nh = rootNextHop(mem, start+uint64(addr)<<31>>shift+1<<(root&63), rec+recordSlot)
 		}
 		out[i] = nh
 	}
@@ -71,17 +71,26 @@ func (t *Table) lanes6(dst *[lanes][2]uint64, out *[lanes]uint32) {
 	}
 	for i := range dst {
 		touched[i] = mem.at(ref[i] >> anchorAt)
+		if r := ref[i]; r&pageRef == pageRef {
+			slot, _ := page(r, dst[i][0], n)
+			touched[i] = mem.half(slot)
+		}
 	}
 	for i := range dst {
 		hi, lo := dst[i][0], dst[i][1]
+		slot, next, n, r := start+hi>>1>>shift, uint64(1)<<n, n, ref[i]
+		if r&pageRef == pageRef {
+			slot, next = page(r, hi, n)
+			r, n = touched[i], n+pageBits
+		}
 		var nh uint32
 		// What has neither leaves nor children is the block of the reference 0; the
 		// comparison is there so that the loads above are.
-		if ref[i] != 0 || touched[i] != 0 {
-			nh = descend6(mem, ref[i], hi<<n|lo>>1>>(63-n), lo<<n)
+		if r != 0 || touched[i] != 0 {
+			nh = descend6(mem, r, hi<<(n&63)|lo>>1>>((63-n)&63), lo<<(n&63))
 		}
 		if nh == 0 {
-			nh = rootNextHop(mem, root, hi>>1>>shift, rec+recordSlot+1)
+			nh = rootNextHop(mem, slot+next, rec+recordSlot+1)
 		}
 		out[i] = nh
 	}

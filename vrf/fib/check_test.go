@@ -102,32 +102,49 @@ func (c *checker) root(r *root) error {
 	if got := c.a.mem[r.word]; got != r.packed() {
 		return fmt.Errorf("record has root %#x, want %#x", got, r.packed())
 	}
-	if r.bits > 0 {
-		c.add(r.slots, 1<<r.bits, "root")
-	}
 	if got := c.a.load(r.innerNextHop()); got != r.array[1] {
 		return fmt.Errorf("record has default next hop %d, want %d", got, r.array[1])
 	}
-	count := 0
+	count, err := c.slots(r)
+	if err == nil && count != r.count {
+		return fmt.Errorf("%d routes counted, %d are there", r.count, count)
+	}
+	return err
+}
+
+// slots checks a root, or a page of one, and counts its routes.
+func (c *checker) slots(r *root) (count int, err error) {
+	if r.bits > 0 {
+		c.add(r.slots, 1<<r.bits, "root")
+	}
 	for _, nh := range r.array {
 		if nh != 0 {
 			count++
 		}
 	}
 	for s := range uint32(1) << r.bits {
-		if _, want := r.match(1<<r.bits | s); r.bits > 0 && c.a.load(r.nextHopPlace(s)) != want {
-			return fmt.Errorf("slot %d has next hop %d, want %d", s, c.a.load(r.nextHopPlace(s)), want)
+		_, want := r.match(1<<r.bits | s)
+		if want == 0 {
+			want = r.covering()
 		}
-		n, err := c.block(c.a.load(r.referencePlace(s)), r.bits)
+		if r.bits > 0 && c.a.load(r.nextHopPlace(s)) != want {
+			return 0, fmt.Errorf("slot %d has next hop %d, want %d", s, c.a.load(r.nextHopPlace(s)), want)
+		}
+		n, ref := 0, c.a.load(r.referencePlace(s))
+		if p := r.pages[s]; p == nil {
+			n, err = c.block(ref, r.depth+r.bits)
+		} else if n, err = c.slots(p); ref != p.reference() || p.outer != r || p.slot != s || p.array[1] != 0 {
+			return 0, fmt.Errorf("slot %d has reference %#x, want that of its page: %#x", s, ref, p.reference())
+		}
 		if err != nil {
-			return fmt.Errorf("slot %d: %w", s, err)
+			return 0, fmt.Errorf("slot %d: %w", s, err)
 		}
 		count += n
+		if r.below != nil && int(r.below[s]) != n {
+			return 0, fmt.Errorf("slot %d has %d routes below, counted as %d", s, n, r.below[s])
+		}
 	}
-	if count != r.count {
-		return fmt.Errorf("%d routes counted, %d are there", r.count, count)
-	}
-	return nil
+	return count, nil
 }
 
 func (c *checker) block(ref uint32, depth uint) (int, error) {

@@ -3,6 +3,7 @@ package fib
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,13 +30,15 @@ func poolValue(i int, variant uint32) uint32 {
 func TestReadersNeverSeeGaps(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		bits  []uint // roots to change between
+		bits  []uint // reaches of roots to change between
 		batch bool
 	}{
 		{"one root", nil, false},
 		{"one root, batches", nil, true},
 		{"roots grow and shrink", []uint{12, 0}, false},
 		{"roots grow and shrink, batches", []uint{12, 0}, true},
+		{"roots with pages", []uint{26, 12}, false},
+		{"roots with pages, batches", []uint{26, 12}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) { churn(t, tt.bits, tt.batch) })
 	}
@@ -44,7 +47,12 @@ func TestReadersNeverSeeGaps(t *testing.T) {
 func churn(t *testing.T, rootBits []uint, batch bool) {
 	rnd := rand.New(rand.NewPCG(1, uint64(len(rootBits))))
 	domain := epoch.New()
-	a, err := NewHeapArena(1<<20, domain)
+	paged := slices.Contains(rootBits, 26)
+	size := 1 << 20
+	if paged {
+		size = 4 << 20
+	}
+	a, err := NewHeapArena(size, domain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +81,18 @@ func churn(t *testing.T, rootBits []uint, batch bool) {
 	for i, p := range pool[:permanent] {
 		if err := table.Insert(p, poolValue(i, 0)); err != nil {
 			t.Fatal(err)
+		}
+	}
+	if paged { // with many routes, so that some slot gets a page
+		for i, p := range pool {
+			if err := table.Insert(p, poolValue(i, 0)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := &table.family[1]
+		r.pause, r.dense = 1<<30, 12
+		if err := r.rebuild(&a.w, 26); err != nil || len(r.pages) == 0 {
+			t.Fatalf("the root has %d pages: %v", len(r.pages), err)
 		}
 	}
 	type probe struct {
@@ -166,8 +186,12 @@ func churn(t *testing.T, rootBits []uint, batch bool) {
 			a.mu.Lock()
 			for f := range table.family {
 				r := &table.family[f]
-				r.pause = 1 << 30
-				_ = r.rebuild(&a.w, rootBits[rnd.IntN(len(rootBits))])
+				r.pause, r.dense = 1<<30, 12
+				reach := rootBits[rnd.IntN(len(rootBits))]
+				if f == 0 {
+					reach = min(reach, 12)
+				}
+				_ = r.rebuild(&a.w, reach)
 			}
 			a.mu.Unlock()
 			rebuilds++

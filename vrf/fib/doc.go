@@ -4,7 +4,8 @@
 // It is a multi-bit trie, six bits a level, in flat memory that all tables of
 // the router share: an Arena. Everything in that memory is an offset, so that
 // the same bytes can be a Go slice here and a mapped array for a program in
-// the kernel. What is read there is drawn in block.go and root.go.
+// the kernel. What is read there is drawn in block.go and root.go, so that it
+// takes few cache lines: those are what a lookup in a large table waits for.
 //
 // The invariants:
 //

@@ -19,7 +19,9 @@ type writer struct {
 	direct  []direct // changes to a root's direct array, for undoing
 	added   int      // routes
 	removed int
-	scratch [24]node // one for each level: 128 bits are 22
+	// removing says that the transaction has nothing but deletes.
+	removing bool
+	scratch  [24]node // one for each level: 128 bits are 22
 }
 
 type store struct {

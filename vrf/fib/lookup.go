@@ -10,18 +10,18 @@ func (t *Table) Lookup4(addr uint32) uint32 {
 	mem, rec := wordsOf(t.mem), uint64(t.rec)
 	key := uint64(addr) << 32
 	root := mem.load(rec + recordRoot)
-	slot := key >> 1 >> ((63 - root) & 63)
-	if nh := descend4(mem, mem.half(root>>31&^1+slot), key<<(root&63)); nh != 0 {
+	slot := root>>31&^1 + key>>1>>((63-root)&63)
+	if nh := descend4(mem, mem.half(slot), key<<(root&63)); nh != 0 {
 		return nh
 	}
-	return rootNextHop(mem, root, slot, rec+recordSlot)
+	return rootNextHop(mem, slot+1<<(root&63), rec+recordSlot)
 }
 
 // rootNextHop is the next hop of an address for which the blocks have none:
-// that of the slot of its root, or the default route's, which stands in the
-// record.
-func rootNextHop(mem words, root, slot, inner uint64) uint32 {
-	if nh := mem.half(root>>31&^1 + 1<<(root&63) + slot); nh != 0 {
+// that of the slot of its root, at an offset that counts 32-bit values, or the
+// default route's, which stands in the record.
+func rootNextHop(mem words, at, inner uint64) uint32 {
+	if nh := mem.half(at); nh != 0 {
 		return uint32(nh)
 	}
 	return uint32(mem.half(2*inner + 1))
@@ -68,11 +68,23 @@ func descend4(mem words, ref, key uint64) (best uint32) {
 func (t *Table) Lookup6(hi, lo uint64) uint32 {
 	mem, rec := wordsOf(t.mem), uint64(t.rec)
 	root := mem.load(rec + recordRoot + 1)
-	slot, n := hi>>1>>((63-root)&63), root&63
-	if nh := descend6(mem, mem.half(root>>31&^1+slot), hi<<n|lo>>1>>(63-n), lo<<n); nh != 0 {
+	n := root & 63
+	slot, next := root>>31&^1+hi>>1>>((63-root)&63), uint64(1)<<n
+	ref := mem.half(slot)
+	if ref&pageRef == pageRef {
+		slot, next = page(ref, hi, n)
+		ref, n = mem.half(slot), n+pageBits
+	}
+	if nh := descend6(mem, ref, hi<<(n&63)|lo>>1>>((63-n)&63), lo<<(n&63)); nh != 0 {
 		return nh
 	}
-	return rootNextHop(mem, root, slot, rec+recordSlot+1)
+	return rootNextHop(mem, slot+next, rec+recordSlot+1)
+}
+
+// page returns where the slot of an address is in the page of a reference, after n
+// bits of root, and how far from there its next hop.
+func page(ref, hi, n uint64) (slot, next uint64) {
+	return ref>>anchorAt<<1 + hi<<(n&63)>>(64-pageBits), 1 << pageBits
 }
 
 // descend6 is descend4 for IPv6.

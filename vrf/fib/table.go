@@ -38,7 +38,8 @@ func (a *Arena) NewTable() (*Table, error) {
 	clear(a.mem[rec : rec+recordWords])
 	for f := range uint32(2) {
 		r := &t.family[f]
-		*r = root{word: rec + recordRoot + f, inner: rec + recordSlot + f, slots: rec + recordSlot + f, array: make([]uint32, 2)}
+		*r = root{word: rec + recordRoot + f, inner: rec + recordSlot + f, slots: rec + recordSlot + f, array: make([]uint32, 2),
+			steps: &rootSteps[f], dense: pageRoutes}
 		atomic.StoreUint64(&a.mem[r.word], r.packed())
 	}
 	a.stats.Tables++
@@ -150,7 +151,7 @@ func (t *Table) Update(f func(*Txn) error) error {
 	for i := range t.txn.ch {
 		t.txn.ch[i] = unique(t.txn.ch[i])
 		// Once and ahead, rather than in the middle of a growing table.
-		if n := t.family[i].count + len(t.txn.ch[i]); len(t.txn.ch[i]) > rootSteps[0].max {
+		if n := t.family[i].count + len(t.txn.ch[i]); len(t.txn.ch[i]) > rootSteps[i][0].max {
 			t.family[i].fit(&t.a.w, n)
 		}
 	}
@@ -177,6 +178,11 @@ func unique(ch []change) []change {
 // empty.
 func (t *Table) commit() error {
 	w := &t.a.w
+	w.removing = true
+	for _, ch := range t.txn.ch {
+		w.removing = w.removing && !slices.ContainsFunc(ch, func(c change) bool { return c.nh != 0 })
+	}
+	defer func() { w.removing = false }()
 	var delta [2]int
 	for f := range t.family {
 		before := w.added - w.removed
@@ -247,7 +253,7 @@ func (t *Table) Walk(yield func(p netip.Prefix, nh uint32) bool) {
 		return
 	}
 	for f := range t.family {
-		if !t.family[f].walk(t.a, func(c change) bool { return yield(c.prefix(f == 1), c.nh) }) {
+		if !t.family[f].walk(t.a, 0, func(c change) bool { return yield(c.prefix(f == 1), c.nh) }) {
 			return
 		}
 	}
@@ -270,7 +276,7 @@ func (t *Table) Close() {
 		// A root of 0 bits and nothing in its slot.
 		w.store(r.innerNextHop(), 0)
 		w.store(r.innerReference(), 0)
-		r.slots, r.bits = r.inner, 0
+		r.slots, r.bits, r.reach, r.below, r.pages = r.inner, 0, 0, nil, nil
 	}
 	w.publish()
 	for f := range t.family {

@@ -194,20 +194,24 @@ func TestInsertRefuses(t *testing.T) {
 // a naive one, with roots of every size.
 func TestRandomChanges(t *testing.T) {
 	for _, tt := range []struct {
-		bits  uint
+		reach [2]uint // of the families' roots
 		seeds uint64
 		every int // steps from check to check, which looks at every slot
-	}{{0, 4, 1}, {12, 2, 10}, {18, 1, 150}} {
-		bits := tt.bits
+	}{{[2]uint{0, 0}, 4, 1}, {[2]uint{12, 12}, 2, 10}, {[2]uint{18, 26}, 1, 150}} {
+		bits := tt.reach[0]
 		for seed := range tt.seeds {
 			rnd := rand.New(rand.NewPCG(seed, uint64(bits)))
 			a, table := newTable(t, 16<<20)
-			for f := range table.family {
-				if err := table.family[f].rebuild(&a.w, bits); err != nil {
-					t.Fatal(err)
+			rebuild := func() {
+				for f := range table.family {
+					table.family[f].dense = 3
+					if err := table.family[f].rebuild(&a.w, tt.reach[f]); err != nil {
+						t.Fatal(err)
+					}
+					table.family[f].pause = 1 << 30
 				}
-				table.family[f].pause = 1 << 30
 			}
+			rebuild()
 			want := naive{}
 			var known []netip.Prefix
 			ids := [...]uint32{0, 1, 2, 3, 255, 256, 65535, 65536, 1<<32 - 1} // 0 deletes
@@ -221,6 +225,9 @@ func TestRandomChanges(t *testing.T) {
 				return p, ids[1+rnd.IntN(3+rnd.IntN(6))]
 			}
 			for step := range 300 {
+				if step == 80 { // and with pages for what is there now
+					rebuild()
+				}
 				if rnd.IntN(3) > 0 {
 					p, nh := one()
 					if nh == 0 {
@@ -266,6 +273,9 @@ func TestRandomChanges(t *testing.T) {
 					}
 					compare(t, table, want, addrs)
 				}
+			}
+			if n := len(table.family[1].pages); (n > 0) != (tt.reach[1] == 26) {
+				t.Errorf("a root that reaches %d bits has %d pages", tt.reach[1], n)
 			}
 			table.Close()
 			a.Reclaim()
@@ -395,7 +405,7 @@ func TestRealTable(t *testing.T) {
 	}
 	v4, v6 := table.Len()
 	s := a.Stats()
-	t.Logf("%d + %d routes: %d KiB in the arena, %d KiB shadow; roots of %d and %d bits", v4, v6, s.Used>>10, s.Shadow>>10, table.family[0].bits, table.family[1].bits)
+	t.Logf("%d + %d routes: %d KiB in the arena, %d KiB shadow; roots that reach %d and %d bits, the second with %d pages", v4, v6, s.Used>>10, s.Shadow>>10, table.family[0].reach, table.family[1].reach, len(table.family[1].pages))
 	if s.Used > 30<<20 || s.Used+s.Shadow > 100<<20 {
 		t.Errorf("over the budget of 30 MB, 100 MB with the shadow: %+v", s)
 	}

@@ -2,24 +2,31 @@ package fib
 
 import "math/bits"
 
-// walk calls yield for the family's routes in order until it returns false.
-func (r *root) walk(a *Arena, yield func(change) bool) bool {
+// walk calls yield for the family's routes in order until it returns false. The
+// address of a page's first slot is start.
+func (r *root) walk(a *Arena, start uint64, yield func(change) bool) bool {
 	if nh := r.array[1]; nh != 0 && !yield(change{nh: nh}) {
 		return false
 	}
 	for s := range uint32(1) << r.bits {
-		hi := uint64(s) << 1 << (63 - r.bits)
+		hi := start | uint64(s)<<1<<(63-r.bits)>>r.depth
 		// The prefixes that begin with this slot, the shortest first: those
 		// whose remaining bits are zero.
 		for length := r.bits - min(r.bits, uint(bits.TrailingZeros32(s))); length <= r.bits; length++ {
 			if length == 0 {
 				continue
 			}
-			if nh := r.array[1<<length|s>>(r.bits-length)]; nh != 0 && !yield(change{hi, 0, nh, uint8(length)}) {
+			if nh := r.array[1<<length|s>>(r.bits-length)]; nh != 0 && !yield(change{hi, 0, nh, uint8(r.depth + length)}) {
 				return false
 			}
 		}
-		if !a.walk(a.load(r.referencePlace(s)), change{hi: hi}, r.bits, yield) {
+		if p := r.pages[s]; p != nil {
+			if !p.walk(a, hi, yield) {
+				return false
+			}
+			continue
+		}
+		if !a.walk(a.load(r.referencePlace(s)), change{hi: hi}, r.depth+r.bits, yield) {
 			return false
 		}
 	}
@@ -65,7 +72,17 @@ func (r *root) find(a *Arena, addr change, limit uint) (length uint, nh uint32, 
 	if index, v := r.match(uint32(1)<<top | uint32(addr.hi>>1>>(63-top))); v != 0 {
 		length, nh, ok = uint(bits.Len32(index))-1, v, true
 	}
-	depth := r.bits
+	if p := r.pages[r.slotOf(addr.hi)]; p != nil {
+		if limit <= p.depth {
+			return length, nh, ok
+		}
+		top := min(limit-p.depth, p.bits)
+		if index, v := p.match(uint32(1)<<top | uint32(addr.hi<<p.depth>>1>>(63-top))); v != 0 {
+			length, nh, ok = p.depth+uint(bits.Len32(index))-1, v, true
+		}
+		r = p
+	}
+	depth := r.depth + r.bits
 	for ref := a.load(r.referencePlace(r.slotOf(addr.hi))); ref != 0 && depth < limit; {
 		path, n := a.skip(ref)
 		if n > 0 && (addr.window(depth)^path)>>(64-n) != 0 {

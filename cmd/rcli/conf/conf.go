@@ -263,12 +263,15 @@ func digits(s string) int {
 	return i
 }
 
+// quotes escapes what can't stand in double quotes.
+var quotes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`)
+
 // Quote is a value as the text has it: bare where that is unambiguous.
 func Quote(s string) string {
 	if s != "" && !strings.ContainsAny(s, `"'\;{}[]#`) && !strings.Contains(s, "/*") && !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
 		return s
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + `"`
+	return `"` + quotes.Replace(s) + `"`
 }
 
 // split cuts a line of set-commands as the router writes it into its words: the path,

@@ -148,5 +148,5 @@ func PathWord(p schema.Path) string {
 }
 
 func quoted(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + `"`
+	return `"` + quotes.Replace(s) + `"`
 }

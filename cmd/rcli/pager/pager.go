@@ -325,6 +325,9 @@ func (p *Pager) press(k Key) error {
 // everything is a line behind all that may come.
 const everything = 1 << 40
 
+// searched is how many lines a search lets the writer go on at a time.
+const searched = 4096
+
 // wait lets the writer go on up to a line and waits until it is there, or all that
 // there is, or somebody has enough of waiting; it reports whether that was so.
 func (p *Pager) wait(line int) (enough bool) {
@@ -474,7 +477,8 @@ func (p *Pager) again(back bool) error {
 		step, from = -1, p.top-1
 	}
 	for i := from; i >= 0; i += step {
-		if p.wait(i+1) || i >= p.text.len() {
+		// Line by line the writer and the search would wait for each other a million times.
+		if i >= p.text.len() && (p.wait(i+searched) || i >= p.text.len()) {
 			break
 		}
 		l, err := p.text.line(i)

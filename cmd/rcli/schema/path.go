@@ -127,12 +127,15 @@ func (p Path) Words() string {
 	return strings.Join(words, " ")
 }
 
+// quotes escapes what can't stand in double quotes.
+var quotes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`)
+
 // Quote is a value as a word of the shell: bare where that is unambiguous.
 func Quote(s string) string {
 	if s != "" && s[0] != '#' && !strings.ContainsAny(s, " \t\r\n\"'\\|") {
 		return s
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + `"`
+	return `"` + quotes.Replace(s) + `"`
 }
 
 // A PathError is a mistake in a path, at an octet of its text.

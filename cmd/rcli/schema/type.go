@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/openconfig/goyang/pkg/yang"
 )
@@ -165,8 +166,7 @@ func (t *Type) checkText(value string) error {
 		return fmt.Errorf("%s has %s characters: want %s", strconv.Quote(value), n, rangeText(t.length))
 	}
 	for _, p := range t.pattern {
-		// YANG's patterns are anchored; those that Go's syntax lacks are the router's to check.
-		if re, err := regexp.Compile("^(?:" + p + ")$"); err == nil && !re.MatchString(value) {
+		if re := anchored(p); re != nil && !re.MatchString(value) {
 			return fmt.Errorf("%q is no %s", value, t.Name)
 		}
 	}
@@ -174,6 +174,24 @@ func (t *Type) checkText(value string) error {
 }
 
 // oneOf lists a few names.
+// patterns are the expressions that were compiled, by their text: a large configuration
+// has the same few ten thousand times.
+var patterns sync.Map // of string to *regexp.Regexp
+
+// anchored is the expression of one of YANG's patterns, which mean the whole value; nil
+// for what Go's syntax lacks, which is the router's to check.
+func anchored(pattern string) *regexp.Regexp {
+	if re, ok := patterns.Load(pattern); ok {
+		return re.(*regexp.Regexp)
+	}
+	re, err := regexp.Compile("^(?:" + pattern + ")$")
+	if err != nil {
+		re = nil
+	}
+	patterns.Store(pattern, re)
+	return re
+}
+
 func oneOf(names []string) string {
 	if len(names) == 0 || len(names) > 12 {
 		return ""

@@ -129,7 +129,9 @@ func (r *Router) Adopt(left int) Adoption {
 		}
 		a.Devices++
 	}
+	r.carryCounts()
 	r.adopting, r.started = false, r.now()
+	r.keepCounts()
 	for _, d := range failed {
 		r.fail(d, d.err)
 	}

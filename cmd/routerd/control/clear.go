@@ -24,7 +24,7 @@ func (r *Router) ClearInterfaces(name string) (n int, ok bool) {
 	for _, device := range r.tree.Devices() {
 		d := r.devices[device]
 		if d != nil && (name == "" || name == device) {
-			d.meter.base, d.meter.drops = nil, nil
+			d.meter.base, d.meter.drops, d.meter.carried = nil, nil, models.Counters{}
 			if s, is := r.deviceState(device); is {
 				d.meter.clear(now, s.Counters, s.Drops)
 				n, ok = n+1, true

@@ -53,6 +53,8 @@ type lab struct {
 	memory   Memory
 	adopting bool   // the router waits for Adopt
 	refuse   string // the device that can't be activated
+
+	hostErr, spaceErr error // of the host's side of units, and of namespaces
 }
 
 func newLab(t *testing.T) *lab {
@@ -198,6 +200,9 @@ func (d memDevice) Close() error            { return nil }
 type hostOf struct{ l *lab }
 
 func (h hostOf) Ensure(s host.Spec) error {
+	if h.l.hostErr != nil {
+		return h.l.hostErr
+	}
 	h.l.hosts[s.IfIndex] = s
 	return nil
 }
@@ -213,6 +218,13 @@ func (h hostOf) Status(i intf.Index, _ intf.Family) (host.Status, bool) {
 }
 
 func (h hostOf) EnsureNamespaces(names []string) map[string]error {
+	if h.l.spaceErr != nil {
+		failed := map[string]error{}
+		for _, name := range names {
+			failed[name] = h.l.spaceErr
+		}
+		return failed
+	}
 	for _, name := range names {
 		h.l.spaces[name]++
 	}

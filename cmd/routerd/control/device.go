@@ -94,8 +94,10 @@ type device struct {
 	// failures counts the attempts to open it that failed since it was opened or
 	// declared last.
 	failures uint32
+	failing  time.Time // since when err is there; zero while it isn't
 	claims   []bpf.Claim
 	fast     fastPart
+	captures []*Capture
 	changed  time.Time // of the last change of its state
 	status   intf.OperStatus
 	meter    meter
@@ -247,6 +249,7 @@ func (r *Router) closeDevice(d *device) {
 	if d.open == nil {
 		return
 	}
+	r.endCaptures(d)
 	r.leaveDevice(d.name)
 	r.leaveFastPath(d)
 	delete(r.ports, d.port)
@@ -256,6 +259,7 @@ func (r *Router) closeDevice(d *device) {
 	}
 	r.log.Info("interface closed", "ifd", d.name)
 	d.open, d.port = nil, 0
+	d.meter.carried = models.Counters{} // what was counted since goes as well
 	r.markUnits(d.name)
 }
 
@@ -291,6 +295,12 @@ func (r *Router) release(d *device) {
 
 // observe tells the tree what is seen of a device.
 func (r *Router) observe(d *device) {
+	switch {
+	case d.err == nil:
+		d.failing = time.Time{}
+	case d.failing.IsZero():
+		d.failing = r.now()
+	}
 	l := r.links.Get(d.name)
 	o := intf.Observed{Present: l.Present, MAC: l.MAC, LinkMTU: uint16(min(l.MTU, 65535)), Up: l.OperUp() && d.open != nil}
 	switch {

@@ -32,6 +32,7 @@ type fastPart struct {
 var (
 	errFastOff  = errors.New("switched off by /system/config/fast-path")
 	errFastNone = errors.New("the router runs without fast path")
+	errFastTap  = errors.New("a capture runs, which sees the user path only")
 )
 
 // joinFastPath brings an open device's part in the fast path to what is declared
@@ -57,9 +58,21 @@ func (r *Router) joinFastPath(d *device) {
 		}
 		d.fast = fastPart{receives: errFastOff, sends: errFastOff}
 	default:
-		if !d.fast.on {
+		in, out := d.captured()
+		switch {
+		case in:
+			if d.fast.on {
+				r.warnFast(d, f.StopForwarding())
+			}
+			d.fast.on, d.fast.receives = false, errFastTap
+		case !d.fast.on:
 			d.fast.receives = f.Forward(record)
 			d.fast.on = d.fast.receives == nil
+		}
+		if out {
+			r.engine.SetFastEgress(d.port, 0)
+			d.fast.sends = errFastTap
+			break
 		}
 		var ifindex int
 		ifindex, d.fast.sends = f.OpenEgress(uint32(d.port))

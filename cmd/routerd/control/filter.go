@@ -91,22 +91,23 @@ func (r *Router) wantFilter(name string, spec *models.FilterSpec) {
 
 // buildFilters builds what is dirty, from the ground up, and swaps it in at all
 // units at once.
-func (r *Router) buildFilters(strict bool, p *pass) error {
+func (r *Router) buildFilters(w *worklist, p *pass) error {
 	p.lists = take(r.dirty.lists, strings.Compare)
 	for _, name := range p.lists {
 		r.buildPrefixList(name)
 	}
 	p.policers = take(r.dirty.policers, strings.Compare)
-	if err := each(p.policers, r.buildPolicer); err != nil {
+	if err := build(w, p.policers, named(models.Policer), r.buildPolicer); err != nil {
 		return err
 	}
 	p.filters = take(r.dirty.filters, strings.Compare)
-	if err := each(p.filters, func(name string) error { return r.buildFilter(name, strict) }); err != nil {
+	err := build(w, p.filters, named(models.Filter), func(name string) error { return r.buildFilter(name, w.strict) })
+	if err != nil {
 		return err
 	}
 	if r.filters.changed {
 		r.filters.changed = false
-		if err := r.rebind(); err != nil {
+		if err := w.rest(r.rebind()); err != nil {
 			return err
 		}
 		r.commitEdit()
@@ -146,8 +147,8 @@ func (r *Router) buildPolicer(name string) error {
 
 // buildFilter compiles a filter. Where that fails and nobody can be refused for it
 // (strict is false), a filter that discards everything takes its place: a filter
-// that is missing must not let everything pass.
-func (r *Router) buildFilter(name string, strict bool) error {
+// that is missing must not let everything pass. The error tells of that, too.
+func (r *Router) buildFilter(name string, strict bool) (cause error) {
 	f := r.filters.filters[name]
 	if f == nil || f.want == nil {
 		return nil
@@ -162,11 +163,11 @@ func (r *Router) buildFilter(name string, strict bool) error {
 	if err != nil {
 		err = fmt.Errorf("filter %s: %w", name, err)
 		r.filters.hops = append(r.filters.hops, hops...)
-		if strict {
+		if strict && r.failed[models.Object{Kind: models.Filter, Name: name}] == nil {
 			return err
 		}
-		f.reason = err.Error() + "; it discards everything until that is mended"
-		r.log.Error("filter discards everything", "filter", name, "err", err)
+		cause = fmt.Errorf("%w; it discards everything until that is mended", err)
+		f.reason = cause.Error()
 		hops = nil
 		if program, err = filter.Compile(&filter.Spec{Name: name, Family: f.want.Spec.Family}); err != nil {
 			return fmt.Errorf("filter %s: %w", name, err)
@@ -178,7 +179,7 @@ func (r *Router) buildFilter(name string, strict bool) error {
 	f.applied, f.hops = f.want, hops
 	r.filters.changed = true
 	r.events.changed(models.Object{Kind: models.Filter, Name: name})
-	return nil
+	return cause
 }
 
 // resolveFilter puts numbers where the declared filter has names. The next hops

@@ -44,7 +44,7 @@ func (r *Router) namespace(name string) string {
 
 // buildInstances makes the instances of a pass, and first all their namespaces
 // together.
-func (r *Router) buildInstances(names []string) error {
+func (r *Router) buildInstances(w *worklist, names []string) error {
 	var absent []string
 	for _, name := range names {
 		if in := r.instances[name]; in != nil && in.want != nil && in.want.HostNamespace != in.namespace && in.want.HostNamespace != "" {
@@ -53,7 +53,7 @@ func (r *Router) buildInstances(names []string) error {
 	}
 	slices.Sort(absent)
 	failed := r.host.EnsureNamespaces(slices.Compact(absent))
-	return each(names, func(name string) error { return r.buildInstance(name, failed) })
+	return build(w, names, instanceObject, func(name string) error { return r.buildInstance(name, failed) })
 }
 
 // buildInstance makes an instance or changes it. failed says which namespaces
@@ -212,9 +212,12 @@ func (r *Router) buildStatic(key models.StaticKey) error {
 		only := route.Members[0]
 		route.Gateway, route.IfIndex, route.Lookup, route.Members = only.Gateway, only.IfIndex, only.Lookup, nil
 	}
+	if err := r.vrfs.SetStatic(key.Instance, key.Prefix, route); err != nil {
+		return err
+	}
 	st.applied = true
-	r.events.changed(models.Object{Kind: models.Static, Instance: key.Instance, Prefix: key.Prefix.String()})
-	return r.vrfs.SetStatic(key.Instance, key.Prefix, route)
+	r.events.changed(staticObject(key))
+	return nil
 }
 
 func staticAction(a models.Action) vrf.Action {
@@ -236,10 +239,10 @@ func (r *Router) clearStatic(key models.StaticKey) error {
 	if st == nil || st.want != nil {
 		return nil
 	}
-	delete(r.statics, key)
-	if !st.applied {
-		return nil
+	if err := r.vrfs.DeleteStatic(key.Instance, key.Prefix); err != nil {
+		return err
 	}
-	r.events.changed(models.Object{Kind: models.Static, Instance: key.Instance, Prefix: key.Prefix.String()})
-	return r.vrfs.DeleteStatic(key.Instance, key.Prefix)
+	delete(r.statics, key)
+	r.events.changed(staticObject(key))
+	return nil
 }

@@ -13,6 +13,7 @@ const measureEvery = 5 * time.Second
 // they grow, and where they began anew. The counters themselves are the packet path's
 // and never go back. The zero meter shows them as they are.
 type meter struct {
+	carried models.Counters   // of the former run
 	base    *models.Counters  // when they were cleared; nil for never
 	drops   map[string]uint64 // likewise
 	cleared time.Time
@@ -23,6 +24,7 @@ type meter struct {
 
 // shown is what has been counted since the counters were cleared.
 func (m *meter) shown(c models.Counters) models.Counters {
+	c = plus(c, m.carried)
 	if m.base == nil {
 		return c
 	}
@@ -57,7 +59,7 @@ func (m *meter) shownDrops(drops map[string]uint64) {
 
 // clear begins anew at counters and drops as they are.
 func (m *meter) clear(now time.Time, c models.Counters, drops map[string]uint64) {
-	m.base, m.drops, m.cleared = &c, drops, now
+	m.base, m.drops, m.cleared, m.carried = &c, drops, now, models.Counters{}
 }
 
 // take takes the rates since the last time.
@@ -89,6 +91,7 @@ func (r *Router) measure(now time.Time) time.Duration {
 		return wait
 	}
 	r.measured = now
+	r.keepCounts()
 	for _, d := range r.devices {
 		if d.open == nil {
 			continue

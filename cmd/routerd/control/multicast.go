@@ -61,9 +61,12 @@ func (r *Router) buildMulticast(key models.MulticastKey) error {
 		}
 		route.Out = append(route.Out, i)
 	}
+	if err := r.vrfs.SetGroup(key.Instance, groupKey(key), route); err != nil {
+		return err
+	}
 	m.applied = true
 	r.events.changed(key.Object())
-	return r.vrfs.SetGroup(key.Instance, groupKey(key), route)
+	return nil
 }
 
 func (r *Router) clearMulticast(key models.MulticastKey) error {
@@ -156,7 +159,7 @@ func (r *Router) MulticastRoutes(instance string) []models.MulticastKey {
 	defer r.mu.Unlock()
 	var list []models.MulticastKey
 	for key, m := range r.multicast {
-		if key.Instance == instance && m.applied {
+		if key.Instance == instance && (m.applied || r.failed[key.Object()] != nil) {
 			list = append(list, key)
 		}
 	}

@@ -313,7 +313,10 @@ func (r *Router) tick(ctx context.Context) time.Duration {
 			r.dirty.devices[name] = struct{}{}
 		}
 	}
-	if len(r.dirty.devices) > 0 {
+	if len(r.failed) > 0 {
+		next = r.retryFailed(now, next)
+	}
+	if !r.dirty.empty() {
 		r.repair(ctx)
 	}
 	if due, ok := r.neighbors.Next(); ok && due <= r.clock() {

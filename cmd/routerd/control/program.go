@@ -114,11 +114,12 @@ func (r *Router) wantGRIBI(spec *models.GRIBISpec) error {
 	if spec != nil {
 		want = *spec
 	}
-	old := r.gribi
+	if r.gribi.Preference != want.Preference {
+		if err := r.vrfs.Prefer(routing.GRIBI, want.Preference); err != nil {
+			return err
+		}
+	}
 	r.gribi = want
 	r.events.changed(models.Object{Kind: models.GRIBI})
-	if old.Preference == want.Preference {
-		return nil
-	}
-	return r.vrfs.Prefer(routing.GRIBI, want.Preference)
+	return nil
 }

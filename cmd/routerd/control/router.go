@@ -59,6 +59,7 @@ type Config struct {
 	Access   Access // nil for none
 	Memory   Memory // nil for none
 	Tables   TablesConfig
+	Ledger   Ledger // nil for none
 	// Adopting has the router wait for Adopt.
 	Adopting bool
 }
@@ -122,8 +123,14 @@ type Router struct {
 	wake          chan struct{}              // the timers have changed
 	measured      time.Time                  // when rates were taken last
 	waiting       map[models.Object]struct{} // devices and units that are pending
+	failed        map[models.Object]*failure // but for devices, which have their own; nil until one has
+	lapsed        []error                    // the first failures since the convergence began
+	lapses        int                        // all of them
 	booted        time.Time
 	started       time.Time // when the clock read zero
+
+	ledger    Ledger
+	uncounted bool // it has been logged that the ledger does not take all
 
 	tables  TablesConfig
 	crowded bool      // routes wait for room in the forwarding tables
@@ -190,7 +197,7 @@ func New(c Config) (*Router, error) {
 		multicast: map[models.MulticastKey]*multicast{},
 		feasible:  map[string]map[familyID]struct{}{},
 		ports:     map[dataplane.PortID]*device{}, filters: newFilterTable(), dirty: newDirty(), waiting: map[models.Object]struct{}{}, wake: make(chan struct{}, 1), booted: c.Now(),
-		tables: c.Tables, memory: c.Memory, adopting: c.Adopting, recalled: map[intf.Index][]recollection{},
+		tables: c.Tables, ledger: c.Ledger, memory: c.Memory, adopting: c.Adopting, recalled: map[intf.Index][]recollection{},
 	}
 	r.started = r.booted
 	r.recall()
@@ -236,6 +243,9 @@ func (r *Router) Do(_ context.Context, s reconcile.Step) error {
 }
 
 func (r *Router) note(s reconcile.Step) error {
+	if len(r.failed) > 0 {
+		r.forgetFailure(objectOf(s)) // it is another attempt's
+	}
 	switch s.Kind {
 	case reconcile.System:
 		if s.New.System != nil {
@@ -293,12 +303,13 @@ func (r *Router) Publish(ctx context.Context) error {
 	return r.converge(ctx, true)
 }
 
-// Settle is Publish for start-up: what can't be put in place is noted in its
-// object's state and tried again, and holds nothing else up.
+// Settle is Publish for start-up and undoing: what can't be put in place is noted in its
+// object's state and tried again, and holds nothing else up. The error tells of it.
 func (r *Router) Settle(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.converge(ctx, false)
+	err := r.converge(ctx, false)
+	return errors.Join(err, r.lapse())
 }
 
 // maxPasses bounds the passes of one convergence. What a pass marks anew, such
@@ -309,13 +320,16 @@ const maxPasses = 8
 // can't be opened an error; else it is tried again later.
 func (r *Router) converge(ctx context.Context, strict bool) error {
 	defer r.kick()
+	r.lapsed, r.lapses = r.lapsed[:0], 0
 	for range maxPasses {
 		if r.dirty.empty() {
 			return nil
 		}
 		var p pass
 		if err := r.pass(ctx, strict, &p); err != nil {
-			r.dirty.add(p)
+			if strict {
+				r.dirty.add(p)
+			}
 			return err
 		}
 	}
@@ -378,19 +392,21 @@ func each[K any](keys []K, f func(K) error) error {
 	return nil
 }
 
-// pass works once through all that is dirty, and takes down in p what that is.
+// pass works once through all that is dirty, and takes down in p what that is. Where it
+// isn't strict, what fails holds nothing else up.
 func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
+	w := &worklist{r: r, strict: strict}
 	// Build: whatever is new stands before anything refers to it.
 	p.instances = take(r.dirty.instances, strings.Compare)
-	if err := r.buildInstances(p.instances); err != nil {
+	if err := r.buildInstances(w, p.instances); err != nil {
 		return err
 	}
 	// Those of new instances are among them.
-	if err := r.indexFile.flush(); err != nil {
+	if err := w.rest(r.indexFile.flush()); err != nil {
 		return err
 	}
 	r.commitEdit()
-	if err := r.buildFilters(strict, p); err != nil {
+	if err := r.buildFilters(w, p); err != nil {
 		return err
 	}
 	p.devices = take(r.dirty.devices, strings.Compare)
@@ -399,59 +415,59 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 		return err
 	}
 	p.units = take(r.dirty.units, intf.UnitKey.Compare)
-	if err := each(p.units, r.buildUnit); err != nil {
+	if err := build(w, p.units, unitObject, r.buildUnit); err != nil {
 		return err
 	}
 	r.commitEdit()
 	p.statics = take(r.dirty.statics, models.StaticKey.Compare)
 	p.multicast = take(r.dirty.multicast, models.MulticastKey.Compare)
-	err = r.vrfs.Batch(func() error {
-		return errors.Join(each(p.statics, r.buildStatic), each(p.multicast, r.buildMulticast))
-	})
+	err = w.rest(r.vrfs.Batch(func() error {
+		return errors.Join(build(w, p.statics, staticObject, r.buildStatic), build(w, p.multicast, models.MulticastKey.Object, r.buildMulticast))
+	}))
 	if err != nil {
 		return err
 	}
 	p.classes = take(r.dirty.classes, strings.Compare)
-	if err := each(p.classes, r.buildClass); err != nil {
+	if err := build(w, p.classes, named(models.Class), r.buildClass); err != nil {
 		return err
 	}
 	p.sessions = take(r.dirty.sessions, strings.Compare)
-	if err := each(p.sessions, r.buildSession); err != nil {
+	if err := build(w, p.sessions, named(models.Session), r.buildSession); err != nil {
 		return err
 	}
 
 	// Clear away, from the top down.
-	if err := each(p.sessions, r.clearSession); err != nil {
+	if err := clearAway(w, p.sessions, named(models.Session), r.clearSession); err != nil {
 		return err
 	}
-	if err := each(p.classes, r.clearClass); err != nil {
+	if err := clearAway(w, p.classes, named(models.Class), r.clearClass); err != nil {
 		return err
 	}
 	if len(p.sessions) > 0 {
-		if err := r.shareAnew(); err != nil {
+		if err := w.rest(r.shareAnew()); err != nil {
 			return err
 		}
 	}
-	err = r.vrfs.Batch(func() error {
-		return errors.Join(each(p.statics, r.clearStatic), each(p.multicast, r.clearMulticast))
-	})
+	err = w.rest(r.vrfs.Batch(func() error {
+		return errors.Join(clearAway(w, p.statics, staticObject, r.clearStatic), clearAway(w, p.multicast, models.MulticastKey.Object, r.clearMulticast))
+	}))
 	if err != nil {
 		return err
 	}
-	if err := each(p.units, r.clearUnit); err != nil {
+	if err := clearAway(w, p.units, unitObject, r.clearUnit); err != nil {
 		return err
 	}
 	r.commitEdit()
-	if err := r.clearFilters(p); err != nil {
+	if err := w.rest(r.clearFilters(p)); err != nil {
 		return err
 	}
 	for _, name := range p.devices {
 		r.clearDevice(name)
 	}
-	if err := each(p.instances, r.clearInstance); err != nil {
+	if err := clearAway(w, p.instances, instanceObject, r.clearInstance); err != nil {
 		return err
 	}
-	return errors.Join(r.clearNamespaces(), r.drain())
+	return errors.Join(append(w.errs, r.clearNamespaces(), r.drain())...)
 }
 
 // repair is converge for events: there is nobody to tell but the log.
@@ -471,7 +487,15 @@ func (r *Router) saveIndex(name string, i intf.Index) {
 
 // onRoute is told of every prefix whose routes changed.
 func (r *Router) onRoute(instance uint32, prefix netip.Prefix) {
-	r.events.route(r.names[instance], prefix)
+	name := r.names[instance]
+	r.events.route(name, prefix)
+	if len(r.statics) == 0 {
+		return
+	}
+	// Whether it waits for its next hop is state of the declared route, too.
+	if key := (models.StaticKey{Instance: name, Prefix: prefix}); r.statics[key] != nil {
+		r.events.changed(staticObject(key))
+	}
 }
 
 // onRoutes is told that the ways of many routes of an instance changed.

@@ -24,7 +24,7 @@ func (r *Router) SystemState() models.SystemState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	system := r.system
-	s := models.SystemState{Applied: &system, Version: version.Version, BootTime: r.booted, PendingObjects: uint32(len(r.waiting))}
+	s := models.SystemState{Applied: &system, Version: version.Version, BootTime: r.booted, PendingObjects: r.pendingObjects()}
 	if t := r.takeover; t != nil {
 		c := *t
 		s.Takeover = &c
@@ -55,6 +55,17 @@ func (r *Router) addNeighborDrops(drops map[string]uint64) {
 			drops[name] = n
 		}
 	}
+}
+
+// pendingObjects counts what is declared and not in place, but for routes that wait.
+func (r *Router) pendingObjects() uint32 {
+	n := len(r.waiting)
+	for o := range r.failed {
+		if _, waits := r.waiting[o]; !waits {
+			n++
+		}
+	}
+	return uint32(n)
 }
 
 // changedDevice tells of a device, and notes whether it waits for something.
@@ -151,23 +162,32 @@ func (r *Router) deviceState(name string) (s models.DeviceState, ok bool) {
 		s.Counters = models.Counters(c)
 	}
 	s.Drops = reasons(r.engine.Drops(d.port))
-	if q, ok := r.engine.PortStats(d.port); ok {
-		// What the driver lost is the device's loss too (RFC 8343, in-discards).
-		for reason, n := range map[string]uint64{"driver-rx": q.RxDropped, "driver-oversize": q.RxOversize, "driver-tx": q.TxDropped} {
-			if n > 0 {
-				s.Drops[reason] = n
-			}
-		}
-		s.Counters.InDiscards += q.RxDropped + q.RxOversize
-		s.Counters.OutDiscards += q.TxDropped
-	}
-	for reason, n := range d.open.Lost() {
-		s.Drops[reason] += n
-		s.Counters.InDiscards += n
-	}
+	r.addLosses(d, &s.Counters, s.Drops)
 	s.Counters, s.Cleared, s.Rates = d.meter.shown(s.Counters), d.meter.cleared, d.meter.rates
 	d.meter.shownDrops(s.Drops)
 	return s, true
+}
+
+// addLosses adds what a device lost before its packets came to the workers, or after; drops
+// may be nil.
+func (r *Router) addLosses(d *device, c *models.Counters, drops map[string]uint64) {
+	lost := func(reason string, n uint64) {
+		if n > 0 && drops != nil {
+			drops[reason] += n
+		}
+	}
+	if q, ok := r.engine.PortStats(d.port); ok {
+		// What the driver lost is the device's loss too (RFC 8343, in-discards).
+		lost("driver-rx", q.RxDropped)
+		lost("driver-oversize", q.RxOversize)
+		lost("driver-tx", q.TxDropped)
+		c.InDiscards += q.RxDropped + q.RxOversize
+		c.OutDiscards += q.TxDropped
+	}
+	for reason, n := range d.open.Lost() {
+		lost(reason, n)
+		c.InDiscards += n
+	}
 }
 
 func reasons(drops map[dataplane.Reason]uint64) map[string]uint64 {
@@ -260,12 +280,15 @@ func (r *Router) InstanceState(name string) (s models.InstanceState, ok bool) {
 	defer r.mu.Unlock()
 	in := r.instances[name]
 	if in == nil || !in.applied {
-		return s, false
+		// Of one that could not be made that is all there is to say.
+		f := r.failed[instanceObject(name)]
+		if in == nil || f == nil {
+			return s, false
+		}
+		return models.InstanceState{Name: name, Apply: f.state()}, true
 	}
 	s = models.InstanceState{Name: name, Applied: in.want, Index: in.index, HostNamespace: in.namespace, HostReason: in.reason}
-	if in.reason != "" {
-		s.Apply = models.ApplyState{Status: models.ApplyError, Reason: in.reason}
-	}
+	s.Apply = r.instanceApply(name, in)
 	c := r.vrfs.Cache(name)
 	s.Cache = models.CacheState{Flows: uint32(c.Entries), Negative: uint32(c.Negative), Refused: c.Refused}
 	for _, f := range intf.Families {
@@ -286,7 +309,7 @@ func (r *Router) StaticRoutes(instance string) []netip.Prefix {
 	defer r.mu.Unlock()
 	var list []netip.Prefix
 	for key, st := range r.statics {
-		if key.Instance == instance && st.applied {
+		if key.Instance == instance && (st.applied || len(r.failed) > 0 && r.failed[staticObject(key)] != nil) {
 			list = append(list, key.Prefix)
 		}
 	}
@@ -396,6 +419,7 @@ func (r *Router) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.leaving {
+		r.keepCounts()
 		return errors.Join(r.leaveAll(), r.indexFile.close())
 	}
 	var errs []error

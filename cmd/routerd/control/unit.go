@@ -36,6 +36,7 @@ type unit struct {
 	known    bool // to the neighbour table
 	loopback bool // its addresses are not the neighbour table's
 	host     *host.Spec
+	unhosted bool // what host says could not be had
 	changed  time.Time
 	status   intf.OperStatus
 	meter    meter
@@ -484,11 +485,11 @@ func (r *Router) buildHost(u *unit, t *intf.Unit) error {
 	if len(spec.Families) == 0 || spec.MAC.IsZero() {
 		return r.removeHost(u)
 	}
-	if u.host != nil && equalHost(*u.host, spec) {
+	if u.host != nil && !u.unhosted && equalHost(*u.host, spec) {
 		return nil
 	}
-	u.host = &spec
-	if err := r.host.Ensure(spec); err != nil {
+	err := r.host.Ensure(spec)
+	if u.host, u.unhosted = &spec, err != nil; err != nil {
 		return fmt.Errorf("interface %s unit %s: %w", u.key.Device, u.key.ID, err)
 	}
 	return nil

@@ -18,11 +18,11 @@ func (c *Candidate) Rollback(ctx context.Context, n uint64) error {
 	if err != nil {
 		return err
 	}
-	list, err := c.s.schema.Differences(deltas...)
+	list, err := c.s.schema.Back(deltas...)
 	if err != nil {
 		return err
 	}
-	return c.become(ctx, swap(list))
+	return c.become(ctx, list)
 }
 
 // Rescue makes the candidate the rescue configuration. It is [ErrNoRescue] when

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 
 	"router/cmd/routerd/datastore/journal"
@@ -62,14 +63,25 @@ func (s *Store) back(n uint64) ([]tree.Delta, error) {
 	return s.between(n, last)
 }
 
-// patchBack undoes deltas, the last first.
+// patchBack undoes deltas, the last first. What this version of the model refuses on the
+// way is no mistake if it isn't there at the end.
 func (t *tx) patchBack(deltas []tree.Delta) []Violation {
+	refused := make(map[string]tree.Leftover)
 	for _, d := range slices.Backward(deltas) {
-		if v := t.patch(d, true); len(v) > 0 {
-			return v
+		if v := t.patch(d, true); len(v) == 0 && len(refused) == 0 {
+			continue
+		}
+		err := t.s.schema.Editor(t.s.candidate, t.touch).Spare(t.s.running).Salvage(d, true,
+			func(l tree.Leftover) { refused[l.Path.String()] = l }, func(p tree.Path) { delete(refused, p.String()) })
+		if err != nil {
+			return []Violation{{Op: -1, Kind: tree.Malformed, Err: err}}
 		}
 	}
-	return nil
+	var list []Violation
+	for _, path := range slices.Sorted(maps.Keys(refused)) {
+		list = append(list, Violation{Op: -1, Kind: tree.Invalid, Path: path, Err: refused[path].Err})
+	}
+	return list
 }
 
 // At calls read with the configuration after commit n, which is not to be kept
@@ -212,6 +224,9 @@ type Status struct {
 	// Damage says what could not be read at the start, and where it was put
 	// aside; a sentence each.
 	Damage []string
+	// LeftOut says what of the stored configuration this version of the model refuses,
+	// and is left out since the start; a sentence each.
+	LeftOut []string
 	// Rescue is the commit that was the newest when the rescue configuration was
 	// saved, with the time and the user of the saving; nil for none.
 	Rescue *Commit
@@ -222,7 +237,7 @@ func (s *Store) Status() *Status { return s.status.Load() }
 
 // updateStatus publishes the status anew. The caller holds s.mu.
 func (s *Store) updateStatus() {
-	st := &Status{Damage: s.damage}
+	st := &Status{Damage: s.damage, LeftOut: s.leftOut}
 	if s.pending != nil {
 		p := s.pending.Pending
 		st.Pending = &p

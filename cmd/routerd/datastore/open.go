@@ -21,7 +21,8 @@ var NewSchema = sync.OnceValues(func() (*tree.Schema, error) {
 // Open takes the state directory, loads the stored configuration, checks all
 // of it, and gives it to the applier. A torn end of the journal, left by a
 // commit that was never acknowledged, is put aside and logged. Where the directory is
-// damaged, the newest good commit is loaded, what can't be read is put aside, and Status says so. A
+// damaged, the newest good commit is loaded, what can't be read is put aside, and Status says so. What
+// this version of the model refuses is left out, by a commit of its own, and Status says that too. A
 // confirmed commit whose time has passed is taken back before anything is applied.
 func Open(ctx context.Context, opt Options) (_ *Store, err error) {
 	if opt.Log == nil {
@@ -72,7 +73,7 @@ func Open(ctx context.Context, opt Options) (_ *Store, err error) {
 	}
 	s.journal, s.last, s.snapshot, s.damage = j, found.Last, found.Snapshot, found.Damage
 	s.rescued, _ = j.Rescue()
-	if err := s.start(ctx, l.pending); err != nil {
+	if err := s.start(ctx, &l); err != nil {
 		if s.pending != nil {
 			s.pending.stop()
 		}
@@ -87,6 +88,7 @@ func Open(ctx context.Context, opt Options) (_ *Store, err error) {
 type loader struct {
 	*Store
 	pending *pending
+	refused map[string]tree.Leftover // what the model has no place for, by path
 }
 
 // Base implements [journal.Loader].
@@ -101,13 +103,21 @@ func (l *loader) Base(r *journal.Record) error {
 func (l *loader) Replay(r *journal.Record) error {
 	switch r.Kind {
 	case journal.Committed:
-		// Whatever waited has ended: nothing else can be committed before.
-		l.pending = nil
+		// Whatever waited has ended: but for a start, nothing else can commit before.
+		salvaged := r.Source == salvageSource && r.User == ""
+		if !salvaged {
+			l.pending = nil
+		}
 		if r.Deadline != nil {
 			l.pending = &pending{deadline: *r.Deadline, Pending: Pending{
 				ID: r.ID, Commit: r.Number, Base: r.Number - 1, User: r.User, Deadline: r.Deadline.Wall}}
 		}
-		return l.replay(r)
+		if err := l.replay(r); err != nil {
+			return err
+		}
+		if salvaged {
+			l.refused = nil // it is what was done about that
+		}
 	case journal.Confirmed:
 		l.pending = nil
 	case journal.Rescheduled:
@@ -122,36 +132,38 @@ func (l *loader) Replay(r *journal.Record) error {
 
 // replay edits the candidate as a commit did that was once accepted.
 func (l *loader) replay(r *journal.Record) error {
-	const cure = "this version of the model refuses it: start the version that wrote it, or --flush: %w"
 	untold := func(tree.Path) {}
-	if errs := l.schema.Patch(l.candidate, r.Delta, false, untold); len(errs) > 0 {
-		return fmt.Errorf(cure, errs[0])
+	if errs := l.schema.Patch(l.candidate, r.Delta, false, untold); len(errs) > 0 || len(l.refused) > 0 {
+		if err := l.salvage(r.Delta); err != nil {
+			return err
+		}
 	}
 	e := l.schema.Editor(l.candidate, untold)
 	for _, op := range r.Ops {
-		if errs := e.Apply(op); len(errs) > 0 {
-			return fmt.Errorf(cure, errs[0])
+		for _, err := range e.Apply(op) {
+			l.refuse(tree.Leftover{Path: op.Path, Err: err.Err})
 		}
 	}
 	return nil
 }
 
-// start compiles the loaded configuration and puts it in place. waiting is the
-// confirmed commit that had not ended, nil for none.
-func (s *Store) start(ctx context.Context, waiting *pending) error {
+// start compiles what l has loaded and puts it in place.
+func (s *Store) start(ctx context.Context, l *loader) error {
 	s.compiled = models.NewCompiled()
 	change, broken := s.compiled.Load(s.candidate)
-	if len(broken) > 0 {
-		return fmt.Errorf("stored configuration, commit %d: this version of the model refuses it (%d violations): "+
-			"start the version that wrote it, or --flush: %w", s.last.Number, len(broken), broken[0])
+	if len(broken) > 0 || len(l.refused) > 0 {
+		var err error
+		if change, err = s.leaveOut(l.refused, broken); err != nil {
+			return fmt.Errorf("stored configuration, commit %d: %w", s.last.Number, err)
+		}
 	}
 	if err := s.compiled.Commit(change); err != nil {
 		return fmt.Errorf("stored configuration, commit %d: %w", s.last.Number, err)
 	}
 	s.running = &gen.Device{}
 	s.schema.Share(s.running, s.candidate, nil)
-	if waiting != nil {
-		s.resume(ctx, waiting)
+	if l.pending != nil {
+		s.resume(ctx, l.pending)
 	}
 	s.applier = s.opt.Applier
 	if err := s.applier.Start(ctx, s.compiled.Intent()); err != nil {

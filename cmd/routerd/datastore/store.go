@@ -136,6 +136,8 @@ type Store struct {
 	schema *tree.Schema
 	lock   *os.File
 	damage []string // what Open found damaged
+	// leftOut is what Open has left out because this version of the model refuses it.
+	leftOut []string
 
 	mu        sync.Mutex // serialises commits; guards what follows
 	applier   Applier
@@ -148,6 +150,9 @@ type Store struct {
 	closed    bool
 	pending   *pending // the confirmed commit that waits
 	rescued   Commit   // when the rescue configuration was saved
+	// owed is the commit by which the start has left something out, while it is not
+	// durable yet; nil else.
+	owed *journal.Record
 
 	// candidates are the open ones; resident is the one that lies on the tree for
 	// edits, which equals running but for it, nil for none.
@@ -230,6 +235,9 @@ func (s *Store) change(ctx context.Context, req Request, e edit) (_ Commit, err 
 		s.stats.note(time.Since(begin), err)
 		span.Done(err)
 	}()
+	if err := s.payOwed(); err != nil {
+		return Commit{}, err
+	}
 	var deadline *journal.Deadline
 	if req.Confirm != nil {
 		if deadline, err = s.deadline(*req.Confirm); err != nil {

@@ -60,7 +60,7 @@ func Table() string {
 var (
 	info     = gauge("info", "1; the label says which version runs", "version")
 	started  = gauge("start_time_seconds", "when routerd was started, in seconds since 1970")
-	pending  = gauge("pending_objects", "declared objects that are not in place because something is missing")
+	pending  = gauge("pending_objects", "declared objects that are not in place; routes without a next hop are not counted")
 	omitted  = gauge("metrics_omitted_objects", "objects of which no series are given because there are more than metrics-limit", "kind")
 	workers  = gauge("workers", "threads that forward packets")
 	buffers  = gauge("buffers", "frame buffers of all workers", "kind")

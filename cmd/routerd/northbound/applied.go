@@ -30,10 +30,17 @@ const setExtension = gnmi_ext.ExtensionID_EID_EXPERIMENTAL
 // isn't; like Fill, it doesn't call the datastore.
 type Applied interface {
 	Unapplied(o models.Object) []models.Unapplied
+
+	// EachUnapplied calls f for all that is declared and not in place, until it returns
+	// false. It holds up nothing for longer than a moment.
+	EachUnapplied(f func(models.Unapplied) bool)
 }
 
 // maxUnapplied bounds what an answer lists; the rest is counted.
 const maxUnapplied = 1000
+
+// waitPause is the least time between two looks at what a Set waits for.
+const waitPause = 20 * time.Millisecond
 
 // maxWait bounds how long a Set waits for what is not in place.
 const maxWait = 10 * time.Minute
@@ -135,6 +142,8 @@ func (s *Server) unapplied(ctx context.Context, touched []tree.Path, wait time.D
 		if len(waiting) > 0 && wait > 0 {
 			select {
 			case <-wake:
+				// Of many objects each change is an event.
+				time.Sleep(waitPause)
 				continue
 			case <-timeout.C:
 			case <-ctx.Done():
@@ -151,7 +160,15 @@ func unappliedMessages(waiting []models.Unapplied) (list []*configpb.Unapplied, 
 		if i == maxUnapplied {
 			return list, uint32(len(waiting) - i)
 		}
-		list = append(list, &configpb.Unapplied{Path: u.Path, Status: u.Status.String(), Reason: u.Reason, Retries: u.Retries})
+		list = append(list, unappliedMessage(u))
 	}
 	return list, 0
+}
+
+func unappliedMessage(u models.Unapplied) *configpb.Unapplied {
+	m := &configpb.Unapplied{Path: u.Path, Status: u.Status.String(), Reason: u.Reason, Retries: u.Retries}
+	if !u.Since.IsZero() {
+		m.Since = u.Since.UnixNano()
+	}
+	return m
 }

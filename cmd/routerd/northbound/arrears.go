@@ -19,10 +19,10 @@ import (
 // gone, the container around them is deleted and sent anew.
 type arrears struct {
 	marks  map[placeKey]*owedMark
-	order  []*owedMark // the oldest first; nil for what has been taken out
+	order  []*owedMark // the oldest first
 	wide   []*owedMark // of marks, those that stand for a list
 	lost   map[placeKey]*owedLost
-	losses []*owedLost // the oldest first; nil for what has been taken out
+	losses []*owedLost // the oldest first
 	scans  []uint64    // by watch, the first look at its counters that is owed; 0 for none
 	ends   []boundary
 }
@@ -151,7 +151,9 @@ func (a *arrears) mark(key placeKey, p tree.Path, since uint64, last time.Time, 
 func (a *arrears) drop(key placeKey) {
 	if m := a.marks[key]; m != nil {
 		delete(a.marks, key)
-		a.order[slices.Index(a.order, m)] = nil
+		i := slices.Index(a.order, m)
+		a.order = slices.Delete(a.order, i, i+1)
+		a.wide = slices.DeleteFunc(a.wide, func(w *owedMark) bool { return w == m })
 	}
 }
 
@@ -205,10 +207,10 @@ func (a *arrears) widen(to func(*owedMark) (tree.Path, bool)) {
 	a.order, a.wide = nil, nil
 	clear(a.marks)
 	for _, m := range old {
-		if m == nil {
-			continue
-		}
 		if p, ok := to(m); ok {
+			if m.anew {
+				p = p[:len(p)-1] // no list can be deleted by its path
+			}
 			a.merge(&owedMark{key: placeKey{m.key.watch, p.String()}, path: p, since: m.since, last: m.last, times: m.times, anew: m.anew})
 			continue
 		}
@@ -238,28 +240,28 @@ func (a *arrears) merge(m *owedMark) {
 // anew has the containers around what is gone sent anew. A list has no path
 // of its own to be deleted by.
 func (a *arrears) anew() {
+	var left []*owedLost // outside of lists, and so as few as the model has
 	for _, l := range a.losses {
-		if l == nil {
+		n := lastEntry(l.path)
+		if n == 0 {
+			left = append(left, l)
 			continue
 		}
-		p := l.path[:max(0, lastEntry(l.path)-1)]
+		delete(a.lost, l.key)
+		p := l.path[:n-1]
 		a.merge(&owedMark{key: placeKey{l.key.watch, p.String()}, path: p, last: l.last, times: 1, anew: true})
 	}
-	clear(a.lost)
-	a.losses = nil
+	a.losses = left
 	// What lies in them comes with them.
 	var whole []*owedMark
 	for _, m := range a.order {
-		if m != nil && m.anew {
+		if m.anew {
 			whole = append(whole, m)
 		}
 	}
 	slices.SortFunc(whole, func(x, y *owedMark) int { return cmp.Compare(len(x.path), len(y.path)) })
 	kept := a.order[:0]
 	for _, m := range a.order {
-		if m == nil {
-			continue
-		}
 		if slices.ContainsFunc(whole, func(w *owedMark) bool {
 			return w != m && w.key.watch == m.key.watch && len(w.path) < len(m.path) && m.path.HasPrefix(w.path)
 		}) {
@@ -276,20 +278,12 @@ func (a *arrears) anew() {
 // them the counters, and the ends of commits.
 func (a *arrears) take(n int) owed {
 	var part owed
-	for _, l := range a.losses {
-		if l != nil {
-			part.lost = append(part.lost, l)
-		}
-	}
+	part.lost, a.losses = a.losses, nil
 	clear(a.lost)
-	a.losses = nil
-	for len(a.order) > 0 && len(part.marks) < n {
-		m := a.order[0]
-		a.order = a.order[1:]
-		if m != nil {
-			delete(a.marks, m.key)
-			part.marks = append(part.marks, m)
-		}
+	part.marks = slices.Clone(a.order[:min(n, len(a.order))])
+	a.order = slices.Delete(a.order, 0, len(part.marks))
+	for _, m := range part.marks {
+		delete(a.marks, m.key)
 	}
 	a.wide = slices.DeleteFunc(a.wide, func(w *owedMark) bool { return a.marks[w.key] != w })
 	if len(a.marks) > 0 {

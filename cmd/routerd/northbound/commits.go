@@ -13,11 +13,11 @@ import (
 )
 
 // This file shows the datastore in state: the log of commits, the commit that
-// waits to be confirmed, the rescue configuration, damage.
+// waits to be confirmed, the rescue configuration, damage, what was left out.
 
 // datastoreState is what the datastore says of itself, after commit c.
 func datastoreState(c datastore.Commit, st *datastore.Status) models.DatastoreState {
-	s := models.DatastoreState{Number: c.Number, Time: c.Time, Damage: st.Damage}
+	s := models.DatastoreState{Number: c.Number, Time: c.Time, Damage: st.Damage, LeftOut: st.LeftOut}
 	if p := st.Pending; p != nil {
 		s.Pending = &models.PendingCommit{ID: p.ID, Commit: p.Commit, Base: p.Base, Deadline: p.Deadline, User: p.User, Late: p.Late}
 	}

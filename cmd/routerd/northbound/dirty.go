@@ -14,6 +14,7 @@ import (
 
 // A mark is a subtree that may have changed.
 type mark struct {
+	id    string // path as text
 	path  tree.Path
 	last  time.Time // of the newest change
 	times uint32
@@ -42,7 +43,7 @@ func (d *dirty) add(now time.Time, paths ...tree.Path) {
 		id := p.String()
 		m := d.marks[id]
 		if m == nil {
-			m = &mark{path: p}
+			m = &mark{id: id, path: p}
 			d.marks[id] = m
 			d.order = append(d.order, m)
 		}
@@ -51,6 +52,17 @@ func (d *dirty) add(now time.Time, paths ...tree.Path) {
 	}
 	d.mu.Unlock()
 	d.again()
+}
+
+// latest is when what m, which has been taken, stands for has changed last: what is
+// read now may be of a change that is marked anew.
+func (d *dirty) latest(m *mark) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if newer := d.marks[m.id]; newer != nil {
+		return newer.last
+	}
+	return m.last
 }
 
 // again wakes the reader.
@@ -69,7 +81,7 @@ func (d *dirty) take(n int) (list []*mark, more bool, ends []boundary) {
 	n = min(n, len(d.order))
 	list, d.order = d.order[:n:n], d.order[n:]
 	for _, m := range list {
-		delete(d.marks, m.path.String())
+		delete(d.marks, m.id)
 	}
 	if more = len(d.order) > 0; !more {
 		ends, d.ends = d.ends, nil
@@ -112,7 +124,9 @@ func changedPaths(c StateChange) []tree.Path {
 		return []tree.Path{route, ribState(in, f)}
 	}
 	if c.Table {
-		return []tree.Path{{keyed("instance", "name", o.Instance), keyed("rib", "afi", c.Family.String()), {Name: "route"}}}
+		// The way of a declared route is what it waits for, too.
+		in := tree.Path{keyed("instance", "name", o.Instance)}
+		return []tree.Path{in.Child(keyed("rib", "afi", c.Family.String())).Named("route"), in.Named("static-route")}
 	}
 	switch o.Kind {
 	case models.System:

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -299,6 +300,21 @@ func (b *bed) delete(paths ...string) {
 func (f *fakeState) Groups(string) []models.Object { return nil }
 
 func (f *fakeState) Flows(dst []models.FlowState, _ FlowQuery) []models.FlowState { return dst }
+
+func (f *fakeState) EachUnapplied(visit func(models.Unapplied) bool) {
+	f.mu.Lock()
+	var all []models.Unapplied
+	for _, list := range f.unapplied {
+		all = append(all, list...)
+	}
+	f.mu.Unlock()
+	slices.SortFunc(all, func(a, b models.Unapplied) int { return strings.Compare(a.Path, b.Path) })
+	for _, u := range all {
+		if !visit(u) {
+			return
+		}
+	}
+}
 
 func (f *fakeState) Unapplied(o models.Object) []models.Unapplied {
 	f.mu.Lock()

@@ -292,8 +292,9 @@ func (f *feed) differences(i int, w *watch, m *mark, p tree.Path) error {
 	if len(gone) == 0 && len(news) == 0 {
 		return nil
 	}
-	f.next.marks = append(f.next.marks, told{watch: i, path: at, last: m.last, times: m.times, lost: gone})
-	s, err := f.c.senderFor(w, m.last, m.times)
+	last := f.changes.latest(m)
+	f.next.marks = append(f.next.marks, told{watch: i, path: at, last: last, times: m.times, lost: gone})
+	s, err := f.c.senderFor(w, last, m.times)
 	if err != nil {
 		return err
 	}

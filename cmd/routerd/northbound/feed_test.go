@@ -351,7 +351,7 @@ func TestArrearsAreBounded(t *testing.T) {
 			}
 			f.logMu.Lock()
 			for m := range f.members {
-				if m.owes != nil && (len(m.owes.marks) > mostMarks || len(m.owes.lost) > mostLost || len(m.owes.order) > 2*mostMarks) {
+				if m.owes != nil && (len(m.owes.marks) > mostMarks || len(m.owes.lost) > mostLost || len(m.owes.order) != len(m.owes.marks)) {
 					t.Errorf("%d places and %d losses are owed", len(m.owes.marks), len(m.owes.lost))
 				}
 			}
@@ -362,6 +362,45 @@ func TestArrearsAreBounded(t *testing.T) {
 			stalled.stall(false)
 			b.agree("the one that was stalled", subs(t, live, &gnmi.Subscription{}, "/instance", "/interface"), stalled)
 		})
+	}
+}
+
+// What is gone from very many lists is deleted by the entries and containers around
+// them, never by a pattern.
+func TestArrearsOfManyLists(t *testing.T) {
+	b := newBed(t, nil)
+	for _, instances := range []int{1, 100, 3000} {
+		a := newArrears(1)
+		now := time.Now()
+		for i := range 9000 {
+			route := p(t, fmt.Sprintf("/instance[name=%d]/rib[afi=inet]/route[prefix=%d]", i%instances, i)).GetElem()
+			a.add(&change{number: uint64(i + 1), marks: []told{{path: route, last: now, times: 1, lost: []lost{{path: route}}}}}, 0)
+			// One that comes and goes.
+			flow := p(t, fmt.Sprintf("/audit[number=%d]", i)).GetElem()
+			a.add(&change{number: uint64(i + 1), marks: []told{{path: flow, last: now, times: 1}}}, uint64(i))
+			a.add(&change{number: uint64(i + 1), marks: []told{{path: flow, last: now, times: 1, lost: []lost{{flow, uint64(i + 1)}}}}}, uint64(i))
+			leaf := p(t, fmt.Sprintf("/instance[name=%d]/config/description", i%instances)).GetElem()
+			a.add(&change{number: uint64(i + 1), marks: []told{{path: leaf, last: now, times: 1}}}, 0)
+			if len(a.lost) > mostLost || len(a.marks) > mostMarks || len(a.losses) != len(a.lost) || len(a.order) != len(a.marks) {
+				t.Fatalf("%d instances, %d changes: %d losses (%d), %d places", instances, i, len(a.lost), len(a.losses), len(a.marks))
+			}
+		}
+		all := a.take(2 * mostMarks)
+		if !a.empty() || len(all.marks) == 0 {
+			t.Errorf("%d instances: %d places have been taken, %d are left", instances, len(all.marks), len(a.marks))
+		}
+		anew := 0
+		for _, m := range all.marks {
+			if m.anew {
+				anew++
+				if isPattern(b.server.schema, m.path) {
+					t.Errorf("%d instances: %s is to be deleted", instances, m.path)
+				}
+			}
+		}
+		if anew == 0 {
+			t.Errorf("%d instances: nothing is sent anew for 9,000 routes that are gone", instances)
+		}
 	}
 }
 

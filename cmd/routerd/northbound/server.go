@@ -66,6 +66,8 @@ type Options struct {
 	LogReader LogReader
 	// Clearer clears counters and neighbours; nil for a router that can't.
 	Clearer Clearer
+	// Capturer captures frames; nil for a router that can't.
+	Capturer Capturer
 
 	now func() time.Time
 }

@@ -18,9 +18,12 @@ type Target interface {
 	// Publish puts in place what was noted since. When it fails, some of it may
 	// be in place: noting the inverse steps and publishing again undoes that.
 	Publish(ctx context.Context) error
-	// Settle is Publish for start-up: what can't be put in place now is noted in
-	// state and tried again, and holds up nothing else.
+	// Settle is Publish for start-up and undoing: what can't be put in place now is noted
+	// in state and tried again, and holds up nothing else. The error tells of it.
 	Settle(ctx context.Context) error
+	// Failed notes in state that Do has refused s, where nobody else can be told, and has it
+	// tried again.
+	Failed(s Step, err error)
 }
 
 // An Applier applies changes to a target, one at a time.
@@ -45,6 +48,7 @@ func (a *Applier) start(ctx context.Context, intent *models.Intent) error {
 	var errs []error
 	for _, s := range Plan(everything(intent)) {
 		if err := a.target.Do(ctx, s); err != nil {
+			a.target.Failed(s, err)
 			errs = append(errs, err)
 		}
 	}
@@ -138,7 +142,9 @@ func undo(ctx context.Context, done []Step, target Target) error {
 	ctx = context.WithoutCancel(ctx)
 	var errs []error
 	for i := len(done) - 1; i >= 0; i-- {
-		if err := target.Do(ctx, done[i].Inverse()); err != nil {
+		s := done[i].Inverse()
+		if err := target.Do(ctx, s); err != nil {
+			target.Failed(s, err)
 			errs = append(errs, err)
 		}
 	}

@@ -69,6 +69,7 @@ func (w *world) Do(_ context.Context, s Step) error {
 
 func (w *world) Publish(context.Context) error { return w.count() }
 func (w *world) Settle(context.Context) error  { return nil }
+func (w *world) Failed(Step, error)            {}
 
 // plain is the value behind the one pointer that is set.
 func plain(s Spec) any {

@@ -309,6 +309,12 @@ func (j *Journal) Close() error {
 	return j.f.Close()
 }
 
+// KeepAside stores data under a name of its own in the directory, durably, for people
+// to read.
+func (j *Journal) KeepAside(name string, data []byte) error {
+	return writeWhole(j.opt.FS, j.opt.Dir, filepath.Join(j.opt.Dir, name), data)
+}
+
 const rescueName = "rescue"
 
 // WriteRescue stores r as the rescue configuration, durably, in the place of an

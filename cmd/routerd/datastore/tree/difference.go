@@ -21,7 +21,7 @@ type Difference struct {
 // changes and a later one changes back is left out. The error names a node that the model
 // doesn't have any more.
 func (s *Schema) Differences(deltas ...Delta) ([]Difference, error) {
-	list, err := s.compose(deltas)
+	list, err := s.compose(deltas, func(d difference) bool { return d.old == nil && d.new == nil })
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +39,28 @@ func (s *Schema) Differences(deltas ...Delta) ([]Difference, error) {
 	return out, nil
 }
 
+// Back is what undoes deltas, the last first: Differences with their sides swapped.
+// That the model has no place any more for what they have set is no mistake there, as
+// that goes; what has to come back must have one. Old is nil where it isn't valid any more.
+func (s *Schema) Back(deltas ...Delta) ([]Difference, error) {
+	list, err := s.compose(deltas, func(d difference) bool { return d.old == nil })
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Difference, len(list))
+	for i, d := range list {
+		n := s.Nodes(d.path)[0]
+		out[i].Path, out[i].Secret = d.path, n.secret
+		if out[i].New, err = n.typedPlain(d.path, d.old); err != nil {
+			return nil, err
+		}
+		if out[i].Old, err = n.typedPlain(d.path, d.new); err != nil {
+			out[i].Old = nil
+		}
+	}
+	return out, nil
+}
+
 // A composed is a difference with the text of its path, by which it is found.
 type composed struct {
 	difference
@@ -46,8 +68,9 @@ type composed struct {
 }
 
 // compose joins deltas, and sorts what is left by path. Keys stand before the
-// rest of their entry.
-func (s *Schema) compose(deltas []Delta) ([]composed, error) {
+// rest of their entry. Of nodes that the model doesn't have, those that moot reports are
+// left out; others are an error.
+func (s *Schema) compose(deltas []Delta, moot func(difference) bool) ([]composed, error) {
 	var list []composed
 	index := make(map[string]int)
 	for _, delta := range deltas {
@@ -62,15 +85,23 @@ func (s *Schema) compose(deltas []Delta) ([]composed, error) {
 				list[i].new = d.new
 				continue
 			}
-			if err := s.Check(d.path); err != nil {
-				return nil, err
-			}
 			d.path = slices.Clone(d.path)
 			index[id] = len(list)
 			list = append(list, composed{d, id})
 		}
 	}
 	list = slices.DeleteFunc(list, func(c composed) bool { return samePlain(c.old, c.new) })
+	var unknown error
+	list = slices.DeleteFunc(list, func(c composed) bool {
+		err := s.Check(c.path)
+		if err != nil && unknown == nil && !moot(c.difference) {
+			unknown = err
+		}
+		return err != nil
+	})
+	if unknown != nil {
+		return nil, unknown
+	}
 	slices.SortStableFunc(list, func(a, b composed) int { return s.comparePaths(a.path, b.path) })
 	return list, nil
 }
@@ -154,7 +185,7 @@ func (n *Node) typedPlain(p Path, v any) (*gnmi.TypedValue, error) {
 // applied: deletes first, of whole entries where these go, then an update of each leaf,
 // then the order of lists.
 func (s *Schema) Ops(deltas ...Delta) ([]Op, error) {
-	list, err := s.compose(deltas)
+	list, err := s.compose(deltas, func(d difference) bool { return d.new == nil })
 	if err != nil {
 		return nil, err
 	}

@@ -337,8 +337,12 @@ func (m *merger) list(n *Node, at, base reflect.Value, t *trail, v value) {
 	}
 	defer func(c bool) { m.covered = c }(m.covered)
 	covered := m.covered
-	seen := make(map[any]struct{})
-	_, spared := n.own(at, base)
+	field, spared := n.own(at, base)
+	// What an empty list has got by now came from this array.
+	var seen map[any]struct{}
+	if !field.IsNil() {
+		seen = make(map[any]struct{})
+	}
 	v.items(func(i int, item value) {
 		m.covered = covered
 		if !item.isObject() {
@@ -360,12 +364,18 @@ func (m *merger) list(n *Node, at, base reflect.Value, t *trail, v value) {
 		if t.up == nil {
 			et.path = t.path[:len(t.path)-1]
 		}
-		id := key.Interface()
-		if _, twice := seen[id]; twice {
+		twice := false
+		if seen != nil {
+			id := key.Interface()
+			_, twice = seen[id]
+			seen[id] = struct{}{}
+		} else {
+			twice = n.get(field, key).IsValid()
+		}
+		if twice {
 			m.fail(Invalid, et.Path(), "stands twice in the array")
 			return
 		}
-		seen[id] = struct{}{}
 		entry, base, _ := m.entry(n, at, spared, made, key, &et)
 		m.members(n, entry, base, entry, &et, item)
 	})
@@ -399,9 +409,8 @@ func (m *merger) members(n *Node, at, base, entry reflect.Value, t *trail, v val
 		m.fail(Invalid, t.Path(), "takes an object, not %s", describe(v.plain()))
 		return
 	}
-	var few [8]member
 	told := false
-	for _, member := range v.members(few[:0]) {
+	for member := range v.members() {
 		c := n.index[string(member.name)]
 		if c == nil {
 			c = n.Child(string(member.name))

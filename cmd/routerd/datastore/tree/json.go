@@ -3,6 +3,7 @@ package tree
 import (
 	"bytes"
 	"encoding/json"
+	"iter"
 	"slices"
 )
 
@@ -345,14 +346,16 @@ type member struct {
 	value value
 }
 
-// members appends those of an object to list, in the order of their names.
-func (v value) members(list []member) []member {
-	places := v.doc.places
-	for at := v.at + 1; at < int(places[v.at].next); at = int(places[at+1].next) {
-		list = append(list, member{v.doc.name(at), v.in(at + 1)})
+// members are those of an object, as the text has them.
+func (v value) members() iter.Seq[member] {
+	return func(yield func(member) bool) {
+		places := v.doc.places
+		for at := v.at + 1; at < int(places[v.at].next); at = int(places[at+1].next) {
+			if !yield(member{v.doc.name(at), v.in(at + 1)}) {
+				return
+			}
+		}
 	}
-	slices.SortFunc(list, func(a, b member) int { return bytes.Compare(a.name, b.name) })
-	return list
 }
 
 // member finds a member of an object.

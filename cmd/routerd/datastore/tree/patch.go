@@ -15,7 +15,8 @@ import (
 //
 // A delta can be applied to another configuration than that which it was made
 // from: leaves get its values whatever they had, and entries that are
-// gone are made again.
+// gone are made again. To remove what the model has no place for is no mistake: it
+// isn't there.
 func (s *Schema) Patch(root ygot.GoStruct, d Delta, backward bool, touch func(Path)) []*Error {
 	return s.Editor(root, touch).Patch(d, backward)
 }
@@ -87,13 +88,17 @@ func (p *patcher) apply(d difference, want any) {
 	n := f.node.Child(d.path[last].GetName())
 	switch {
 	case n == nil || !n.Config:
-		p.fail(Unknown, p.full(d.path), "the model has no such node to configure")
+		if want != nil {
+			p.fail(Unknown, p.full(d.path), "the model has no such node to configure")
+		}
 	case n.Kind == List && !p.keyed(d.path, last) && n.ordered:
 		if f.at.IsValid() {
 			p.arrange(n, f.at, p.full(d.path), want)
 		}
 	case !n.IsLeaf():
-		p.fail(Invalid, p.full(d.path), "is no leaf in this model")
+		if want != nil {
+			p.fail(Invalid, p.full(d.path), "is no leaf in this model")
+		}
 	case n.IsKey():
 		if want == nil {
 			p.dropEntry(d.path[:last])
@@ -124,7 +129,9 @@ func (p *patcher) enter(path Path, create bool) bool {
 	el := path[len(path)-1]
 	n := up.node.Child(el.GetName())
 	if n == nil || n.IsLeaf() || !n.Config || (n.Kind == List) != p.keyed(path, len(path)-1) {
-		p.fail(Unknown, p.full(path), "the model has no such node to configure")
+		if create {
+			p.fail(Unknown, p.full(path), "the model has no such node to configure")
+		}
 		return false
 	}
 	f := frame{node: n, covered: up.covered || up.told}
@@ -155,7 +162,9 @@ func (p *patcher) enterEntry(f *frame, n *Node, field, list reflect.Value, path 
 		return text(v), ok
 	})
 	if err != nil {
-		p.fail(Invalid, p.full(path), "%w", err)
+		if create {
+			p.fail(Invalid, p.full(path), "%w", err)
+		}
 		return false
 	}
 	if f.at, f.base = n.ownEntry(field, list, key); f.at.IsValid() || !create {
