@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"time"
@@ -36,17 +37,16 @@ func (o *options) showPending(ctx context.Context, c *client, path string) error
 			return err
 		}
 	}
-	columns := []render.Column{{Head: "Object"}, {Head: "Status"}, {Head: "Since"}, {Head: "Retries"}, {Head: "Reason"}}
-	var rows [][]render.Cell
+	none := true
 	for {
 		m, err := stream.Recv()
 		switch {
 		case errors.Is(err, io.EOF) && s != nil:
 			return s.Close()
-		case errors.Is(err, io.EOF) && len(rows) == 0:
+		case errors.Is(err, io.EOF) && none:
 			return o.say(render.Good, "all that is declared is in place")
 		case errors.Is(err, io.EOF):
-			return o.table(columns, rows)
+			return nil
 		case err != nil:
 			return err
 		}
@@ -57,16 +57,31 @@ func (o *options) showPending(ctx context.Context, c *client, path string) error
 				}
 				continue
 			}
-			style := render.Notice
-			if u.GetStatus() == "error" {
-				style = render.Bad
+			none = false
+			if err := o.sayPending(u); err != nil {
+				return err
 			}
-			rows = append(rows, []render.Cell{
-				{Text: u.GetPath()}, {Text: u.GetStatus(), Style: style}, {Text: sinceText(strconv.FormatInt(u.GetSince(), 10))},
-				{Text: strconv.FormatUint(uint64(u.GetRetries()), 10)}, {Text: u.GetReason()},
-			})
 		}
 	}
+}
+
+// sayPending prints an object, and below it why: names and reasons are too long for
+// columns.
+func (o *options) sayPending(u *configpb.Unapplied) error {
+	style, text := render.Notice, u.GetPath()+"  "+u.GetStatus()
+	if u.GetStatus() == "error" {
+		style = render.Bad
+	}
+	if n := u.GetSince(); n != 0 {
+		text += " since " + sinceText(strconv.FormatInt(n, 10))
+	}
+	if n := u.GetRetries(); n != 0 {
+		text += fmt.Sprintf(", tried again %d times", n)
+	}
+	if err := o.say(style, "%s", text); err != nil {
+		return err
+	}
+	return o.say(render.Plain, "    %s", u.GetReason())
 }
 
 // pendingValue hands an object on as data.

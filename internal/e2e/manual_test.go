@@ -54,6 +54,7 @@ var varies = []struct {
 	{regexp.MustCompile(`\d+ destinations, \d+ routes`), "COUNTS"},
 	{regexp.MustCompile(`(not shown for want of room: ).*`), "$1"},
 	{regexp.MustCompile(`\bcommit \d+`), "commit N"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "TIME"},
 	{regexp.MustCompile(`[ \t]+`), " "},
 }
 
@@ -73,7 +74,9 @@ func rowManual(t *testing.T, w *world) {
 		t.Fatal(err)
 	}
 	config := strings.Replace(rowsConfig, "to h1", "to the core", 1)
-	config = strings.Replace(config, `"static-route": [ `, `"static-route": [ { "prefix": "10.1.0.0/16", "config": { "action": "discard" } }, `, 1)
+	config = strings.Replace(config, `"static-route": [ `, `"static-route": [ { "prefix": "10.1.0.0/16", "config": { "action": "discard" } }, `+
+		`{ "prefix": "10.2.0.0/16", "next-hop": [ { "index": 1, "config": { "gateway": "203.0.113.9" } } ] }, `, 1)
+	config = strings.Replace(config, `"routerd:interface": [`, `"routerd:interface": [ { "name": "ge9" },`, 1)
 	w.load(config)
 	operational, editing := w.rcliShell(t), w.rcliShell(t, "configure")
 	// What the lines about editing begin with.
