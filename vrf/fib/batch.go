@@ -70,7 +70,8 @@ func (t *Table) lanes6(dst *[lanes][2]uint64, out *[lanes]uint32) {
 		ref[i] = mem.half(start + dst[i][0]>>1>>shift)
 	}
 	for i := range dst {
-		touched[i] = mem.at(ref[i] >> anchorAt)
+		// Of a page this is a slot, which may change.
+		touched[i] = mem.load(ref[i] >> anchorAt)
 		if r := ref[i]; r&pageRef == pageRef {
 			slot, _ := page(r, dst[i][0], n)
 			touched[i] = mem.half(slot)
