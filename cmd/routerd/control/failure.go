@@ -237,27 +237,22 @@ func (w *worklist) rest(err error) error {
 
 // build works on each key, whose object is named by object.
 func build[K any](w *worklist, keys []K, object func(K) models.Object, do func(K) error) error {
+	return forEach(w, keys, object, false, do)
+}
+
+// clearAway is build for taking away what is no longer wanted of each.
+func clearAway[K any](w *worklist, keys []K, object func(K) models.Object, do func(K) error) error {
+	return forEach(w, keys, object, true, do)
+}
+
+func forEach[K any](w *worklist, keys []K, object func(K) models.Object, away bool, do func(K) error) error {
 	for _, k := range keys {
 		err := do(k)
 		// The name of an object takes memory: of 100,000 routes none is asked for.
 		if err == nil && len(w.r.failed) == 0 {
 			continue
 		}
-		if err := w.r.attempt(object(k), w.strict, false, err); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// clearAway is build for taking away what is no longer wanted of each.
-func clearAway[K any](w *worklist, keys []K, object func(K) models.Object, do func(K) error) error {
-	for _, k := range keys {
-		err := do(k)
-		if err == nil && len(w.r.failed) == 0 {
-			continue
-		}
-		if err := w.r.attempt(object(k), w.strict, true, err); err != nil {
+		if err := w.r.attempt(object(k), w.strict, away, err); err != nil {
 			return err
 		}
 	}
