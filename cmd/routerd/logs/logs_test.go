@@ -284,9 +284,7 @@ func TestServerComesBack(t *testing.T) {
 	if m := r.next(t); !strings.HasSuffix(m, " two") {
 		t.Errorf("after the server came back: %q", m)
 	}
-	if s, _ := l.State("far"); !s.Connected || s.Sent != 2 || s.Dropped != 0 {
-		t.Errorf("state %+v", s)
-	}
+	eventually(t, "the second counted", func() bool { s, _ := l.State("far"); return s.Connected && s.Sent == 2 && s.Dropped == 0 })
 	for range 4 { // set, connected, not, connected again
 		select {
 		case name := <-events:
