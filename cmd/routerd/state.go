@@ -115,9 +115,9 @@ func (s state) fill(dst *gen.Device, o models.Object) bool {
 		if err != nil {
 			return false
 		}
-		spec, ok := s.router.StaticSpec(models.StaticKey{Instance: o.Instance, Prefix: p})
+		st, ok := s.router.StaticState(models.StaticKey{Instance: o.Instance, Prefix: p})
 		if ok {
-			models.FillStatic(dst, spec)
+			models.FillStatic(dst, st)
 		}
 		return ok
 	case models.Class:

@@ -134,6 +134,10 @@ func (s *Server) unapplied(ctx context.Context, touched []tree.Path, wait time.D
 		var waiting []models.Unapplied
 		for o := range objects {
 			u := state.Unapplied(o)
+			if wait == 0 {
+				// Nobody waits for what takes a moment.
+				u = slices.DeleteFunc(u, func(u models.Unapplied) bool { return u.Brief })
+			}
 			if len(u) == 0 {
 				delete(objects, o)
 			}
