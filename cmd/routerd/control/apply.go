@@ -221,10 +221,11 @@ func (r *Router) Unapplied(o models.Object) []models.Unapplied {
 const staticsAtOnce = 512
 
 // EachUnapplied calls f for all that is declared and not in place, until it returns false: devices
-// with their units first, then the other objects, then routes. It looks at the router piece by
-// piece, so what changes meanwhile is seen or not.
-func (r *Router) EachUnapplied(f func(models.Unapplied) bool) {
-	objects, statics := r.candidates()
+// with their units first, then the other objects, then routes; where root is not empty, only what
+// stands in that list or container of the model. It looks at the router piece by piece, so what
+// changes meanwhile is seen or not.
+func (r *Router) EachUnapplied(root string, f func(models.Unapplied) bool) {
+	objects, statics := r.candidates(root)
 	for _, o := range objects {
 		for _, u := range r.Unapplied(o) {
 			if !f(u) {
@@ -243,18 +244,18 @@ func (r *Router) EachUnapplied(f func(models.Unapplied) bool) {
 
 // candidates are the objects that may be not in place: all of those whose state says so, of
 // the others those that have failed or wait, and the routes that do, or lead several ways, each in
-// order.
-func (r *Router) candidates() (objects []models.Object, statics []models.StaticKey) {
+// order. root is as in EachUnapplied.
+func (r *Router) candidates(root string) (objects []models.Object, statics []models.StaticKey) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, name := range r.tree.Devices() {
-		objects = append(objects, deviceObject(name))
-		for _, key := range r.tree.Units(name) {
-			objects = append(objects, unitObject(key))
+	of := func(list string) bool { return root == "" || root == list }
+	if of("interface") {
+		for _, name := range r.tree.Devices() {
+			objects = append(objects, deviceObject(name))
+			for _, key := range r.tree.Units(name) {
+				objects = append(objects, unitObject(key))
+			}
 		}
-	}
-	for name := range r.instances {
-		objects = append(objects, instanceObject(name))
 	}
 	for o := range r.failed {
 		if key, ok := models.StaticKeyOf(o); ok {
@@ -262,6 +263,25 @@ func (r *Router) candidates() (objects []models.Object, statics []models.StaticK
 		} else {
 			objects = append(objects, o)
 		}
+	}
+	if of("instance") {
+		objects, statics = r.routeCandidates(objects, statics)
+	}
+	place := func(o models.Object) models.Object {
+		if o.Kind == models.Unit {
+			o.Kind = models.Device // it stands behind its device
+		}
+		return o
+	}
+	slices.SortFunc(objects, func(a, b models.Object) int { return place(a).Compare(place(b)) })
+	slices.SortFunc(statics, models.StaticKey.Compare)
+	return slices.Compact(objects), slices.Compact(statics)
+}
+
+// routeCandidates adds instances and routes.
+func (r *Router) routeCandidates(objects []models.Object, statics []models.StaticKey) ([]models.Object, []models.StaticKey) {
+	for name := range r.instances {
+		objects = append(objects, instanceObject(name))
 	}
 	for key, st := range r.statics {
 		if st.want != nil && len(st.want.NextHops) > 1 {
@@ -279,15 +299,7 @@ func (r *Router) candidates() (objects []models.Object, statics []models.StaticK
 		}
 		return true
 	})
-	place := func(o models.Object) models.Object {
-		if o.Kind == models.Unit {
-			o.Kind = models.Device // it stands behind its device
-		}
-		return o
-	}
-	slices.SortFunc(objects, func(a, b models.Object) int { return place(a).Compare(place(b)) })
-	slices.SortFunc(statics, models.StaticKey.Compare)
-	return slices.Compact(objects), slices.Compact(statics)
+	return objects, statics
 }
 
 // unappliedStatics lists what of routes is not in place: each, or else those of its next hops

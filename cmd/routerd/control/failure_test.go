@@ -20,7 +20,7 @@ func staticVia(in *models.Intent, prefix, gateway string) models.Object {
 // unapplied is what is not in place, a line each.
 func (l *lab) unapplied() string {
 	var b strings.Builder
-	l.router.EachUnapplied(func(u models.Unapplied) bool {
+	l.router.EachUnapplied("", func(u models.Unapplied) bool {
 		b.WriteString(u.Status.String() + " " + u.Path + "\n")
 		return true
 	})
