@@ -7,7 +7,9 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,9 +31,9 @@ import (
 // TestEquivalence lets the program and the user path forward the same packets by
 // the same random tables: what the program does not hand up leaves with the same
 // octets by the same unit, or is dropped for the same reason, and both count the
-// same. EQUIVALENCE_PACKETS sets how many packets; `make soak` sends 10^7.
+// same. EQUIVALENCE_PACKETS sets how many packets: .ci/run sends 10^7, `make soak` 10^8.
 func TestEquivalence(t *testing.T) {
-	amount := 400_000
+	amount := 1_000_000
 	if text := os.Getenv("EQUIVALENCE_PACKETS"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
@@ -41,21 +43,26 @@ func TestEquivalence(t *testing.T) {
 	} else if testing.Short() {
 		amount = 50_000
 	}
-	perWorld := min(50_000, max(1, amount/2)) // each second world has filters
+	perWorld := max(1, min(max(125_000, amount/16), amount/2)) // each second world has filters
+	var mu sync.Mutex
 	var sum outcomesSeen
 	start := time.Now()
-	for seed := uint64(1); amount > 0; seed++ {
-		n := min(amount, perWorld)
-		amount -= n
-		w := newRandomWorld(t, seed)
-		w.run(n)
-		w.close()
-		t.Logf("world %d, filters %v: %+v", seed, w.filtered, w.seen)
-		sum.add(w.seen)
-		if t.Failed() {
-			t.Fatalf("world %d", seed)
+	t.Run("worlds", func(t *testing.T) {
+		for seed := uint64(1); amount > 0; seed++ {
+			n := min(amount, perWorld)
+			amount -= n
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				w := newRandomWorld(t, seed)
+				w.run(n)
+				w.close()
+				t.Logf("filters %v: %+v", w.filtered, w.seen)
+				mu.Lock()
+				defer mu.Unlock()
+				sum.add(w.seen)
+			})
 		}
-	}
+	})
 	t.Logf("%+v in %.1f s", sum, time.Since(start).Seconds())
 	for what, n := range map[string]int{
 		"forwarded": sum.Forwarded, "dropped": sum.Dropped, "handed up": sum.HandedUp, "forwarded with other tags": sum.Retagged,
@@ -80,13 +87,13 @@ func (s *outcomesSeen) add(o outcomesSeen) {
 // recorder is a Fast that remembers what it gave out.
 type recorder struct {
 	*Fast
-	places map[uint32]bool
+	places []uint32
 }
 
 func (r *recorder) NewTally() (uint32, error) {
 	place, err := r.Fast.NewTally()
-	if err == nil {
-		r.places[place] = true
+	if err == nil && !slices.Contains(r.places, place) {
+		r.places = append(r.places, place)
 	}
 	return place, err
 }
@@ -94,11 +101,9 @@ func (r *recorder) NewTally() (uint32, error) {
 // total adds one counter up over all places.
 func (r *recorder) total(what int) (sum uint64) {
 	t := &r.tallies
-	for place := range len(t.base) {
-		if r.places[uint32(place)] {
-			for cpu := range t.cpus {
-				sum += atomic.LoadUint64(&t.mem[(cpu*t.stride+place*tallyOctets)/8+what])
-			}
+	for _, place := range r.places {
+		for cpu := range t.cpus {
+			sum += atomic.LoadUint64(&t.mem[(cpu*t.stride+int(place)*tallyOctets)/8+what])
 		}
 	}
 	return sum
@@ -153,11 +158,12 @@ type goOut struct {
 const (
 	randomInstances = 3
 	randomNextHops  = 80
+	unready         = 3 // the port that takes no redirected frames: those to it are handed up
 )
 
 func newRandomWorld(t *testing.T, seed uint64) *randomWorld {
 	t.Helper()
-	w := &randomWorld{t: t, rng: rand.New(rand.NewPCG(seed, 17)), fast: &recorder{newTestFast(t), map[uint32]bool{}}}
+	w := &randomWorld{t: t, rng: rand.New(rand.NewPCG(seed, 17)), fast: &recorder{Fast: newTestFast(t)}}
 	domain := epoch.New()
 	arena, err := fib.NewGrowingArena(w.fast.Words(), w.fast.First(), w.fast.Grow, domain)
 	if err != nil {
@@ -231,7 +237,7 @@ func (w *randomWorld) addPort(i int) {
 		w.t.Fatal(err)
 	}
 	w.ports = append(w.ports, p)
-	if i != 3 { // frames to the last one are handed up
+	if i != unready {
 		w.engine.SetFastEgress(id, 1)
 	}
 }
@@ -279,8 +285,8 @@ func (w *randomWorld) setUnit(u *randomUnit) {
 	index := byte(u.spec.Index)
 	for _, f := range intf.Families {
 		spec := dataplane.UnitFamily{
-			Up: w.rng.IntN(20) != 0, Instance: uint32(w.rng.IntN(randomInstances)),
-			MTU: []uint16{576, 1280, 1500, 1500}[w.rng.IntN(4)],
+			Up: w.rng.IntN(40) != 0, Instance: uint32(w.rng.IntN(randomInstances)),
+			MTU: []uint16{576, 1280, 1500, 1500, 1500, 1500, 1500, 1500}[w.rng.IntN(8)],
 		}
 		if w.rng.IntN(8) == 0 {
 			spec.RPF = []intf.RPFCheck{intf.RPFLoose, intf.RPFStrict, intf.RPFFeasible}[w.rng.IntN(3)]
@@ -323,6 +329,9 @@ func (w *randomWorld) id() routing.NextHopID {
 
 func (w *randomWorld) setNextHop(id routing.NextHopID) {
 	u := w.units[w.rng.IntN(len(w.units))]
+	if u.port == unready && w.rng.IntN(4) > 0 {
+		u = w.units[w.rng.IntN(len(w.units))]
+	}
 	switch w.rng.IntN(48) {
 	default:
 		gateway := u.neighbors[w.rng.IntN(len(u.neighbors))]
@@ -372,7 +381,7 @@ func (w *randomWorld) addRoutes(table *fib.Table, n int) {
 			}
 		}
 		for _, p := range []string{"0.0.0.0/0", "::/0"} {
-			if w.rng.IntN(4) > 0 {
+			if w.rng.IntN(8) > 0 {
 				if err := x.Insert(netip.MustParsePrefix(p), uint32(w.id())); err != nil {
 					return err
 				}
@@ -414,13 +423,17 @@ func (w *randomWorld) change() {
 	}
 }
 
-// next makes a frame for some unit of port i; plain says that nothing spoils it.
-func (w *randomWorld) next(i int) (frame []byte, plain bool) {
+// next makes a frame for some unit of port i, in b if it has room; plain says that nothing spoils it.
+func (w *randomWorld) next(i int, b []byte) (frame []byte, plain bool) {
 	u := w.ports[i].units[w.rng.IntN(len(w.ports[i].units))]
+	make4, make6 := u.frames.Ordinary4, u.frames.Ordinary6
+	if w.rng.IntN(4) == 0 {
+		make4, make6 = u.frames.Next4, u.frames.Next6
+	}
 	if w.rng.IntN(2) == 0 {
-		frame = u.frames.Next4(nil)
+		frame = make4(b)
 	} else {
-		frame = u.frames.Next6(nil)
+		frame = make6(b)
 	}
 	plain = true
 	if w.rng.IntN(8) == 0 {
@@ -492,12 +505,15 @@ type verdict struct {
 
 func (w *randomWorld) run(amount int) {
 	const batch = 2000
+	const room = 4096 // of a frame, and of what is made of it
+	space := make([]byte, 2*room*batch)
 	for done := 0; done < amount && !w.t.Failed(); done += batch {
 		w.load()
 		at := w.rng.IntN(len(w.ports))
 		var handled []verdict
-		for range min(batch, amount-done) {
-			frame, plain := w.next(at)
+		for i := range min(batch, amount-done) {
+			mine := space[2*room*i:][: 2*room : 2*room]
+			frame, plain := w.next(at, mine[:0:room])
 			if plain {
 				w.seen.Plain++
 			}
@@ -505,7 +521,7 @@ func (w *randomWorld) run(amount int) {
 				w.seen.HandedUp++ // the kernel gives no such frame to a program
 				continue
 			}
-			if v, ok := w.offer(w.ports[at], frame); ok {
+			if v, ok := w.offer(w.ports[at], frame, mine[room:]); ok {
 				v.plain = plain
 				handled = append(handled, v)
 			}
@@ -539,10 +555,10 @@ func (w *randomWorld) load() {
 	}
 }
 
-// offer gives a frame to the program; ok is false when it was handed up.
-func (w *randomWorld) offer(p *randomPort, frame []byte) (v verdict, ok bool) {
+// offer gives a frame to the program, which writes to out what becomes of it; ok is false when it was handed up.
+func (w *randomWorld) offer(p *randomPort, frame, out []byte) (v verdict, ok bool) {
 	before := w.fast.total(layout.TallyInPackets)
-	o := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+64), Repeat: 1}
+	o := ebpf.RunOptions{Data: frame, DataOut: out[:len(frame)+64], Repeat: 1}
 	act, err := p.prog.Run(&o)
 	if err != nil {
 		w.t.Fatalf("run the program on %x: %v", frame, err)
