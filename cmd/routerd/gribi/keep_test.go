@@ -179,6 +179,31 @@ func TestEntriesOutliveTheProcess(t *testing.T) {
 	l.same("killed after that", map[string]string{"election": "0:7 true"})
 }
 
+// TestRunEndsWhatNobodyTakesOver has the server find out by itself when the time is over, and when
+// the setting changes.
+func TestRunEndsWhatNobodyTakesOver(t *testing.T) {
+	l := &life{T: t, fs: &faultfs.FS{}, now: time.Unix(1e9, 0)}
+	l.begin()
+	l.do(l.connect(single, 1), fib, hop(add, 1, address("192.0.2.9")))
+	l.fs = l.fs.Restart(faultfs.KeepAll, rand.New(rand.NewPCG(1, 1)))
+	l.router = newFakeRouter()
+	s := New(Options{Router: l.router, Dir: "/state", FS: l.fs})
+	go s.Run(t.Context())
+	s.Restore(false)
+	if n := s.State().Stale; n != 1 {
+		t.Fatalf("%d entries are restored", n)
+	}
+	l.router.mu.Lock()
+	l.router.settings.RestartTime = 1
+	l.router.mu.Unlock()
+	s.Look()
+	for deadline := time.Now().Add(10 * time.Second); s.State().Stale != 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the entries stay")
+		}
+	}
+}
+
 // TestEntriesOfOthersDoNotOutlive has clients that ask for DELETE, a flush, an instance that goes and a
 // service that is disabled.
 func TestEntriesOfOthersDoNotOutlive(t *testing.T) {

@@ -42,6 +42,7 @@ func (s *Server) Restore(forget bool) {
 	enabled := true
 	s.opt.Router.Program(nil, func(t Tables) { enabled = t.Settings().Enabled })
 	refused := s.replay(left, enabled)
+	notify(s.tend) // they end some time
 	if refused > 0 || !enabled {
 		k.anew()
 	}
