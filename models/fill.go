@@ -55,6 +55,12 @@ func FillSystem(dst *gen.Device, s SystemState) {
 			st.FastPath = gen.Routerd_FastPath_off
 		}
 	}
+	for i, t := range s.Threads {
+		w := st.Dataplane.GetOrCreateWorker(uint16(i))
+		if w.Scheduling = scheduling(t.Scheduling); t.Scheduling == intf.SchedOther || t.Scheduling == intf.SchedBatch {
+			w.Nice = ygot.Int8(int8(t.Nice))
+		}
+	}
 	for reason, n := range s.Drops {
 		st.Dataplane.GetOrCreateDrops(reason).Count = ygot.Uint64(n)
 	}

@@ -48,7 +48,7 @@ func filled() *gen.Device {
 		}}}
 	FillSystem(dst, SystemState{
 		Applied: &SystemSpec{Hostname: "r1"}, Version: "1.0", BootTime: now,
-		Workers: 2, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, FIBLimit: 8192, RoutesWaiting: 1, NoFastPath: "no such map", Drops: map[string]uint64{"host-full": 3},
+		Workers: 2, Threads: []ThreadState{{Scheduling: intf.SchedRoundRobin, Nice: 3}, {Nice: -10}}, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, FIBLimit: 8192, RoutesWaiting: 1, NoFastPath: "no such map", Drops: map[string]uint64{"host-full": 3},
 		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1, FilterLogLost: 2,
 		Process:  ProcessState{Resident: 58e6, Heap: 9e6, CPUTime: time.Second, Goroutines: 40},
 		Takeover: &TakeoverState{Time: now, Devices: 2, Neighbors: 3},

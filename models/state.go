@@ -27,6 +27,7 @@ type SystemState struct {
 	TLS     *TLSState    // nil without TLS
 
 	Workers     uint16
+	Threads     []ThreadState // of the workers, in their order
 	Buffers     uint32
 	BuffersFree uint32
 
@@ -42,6 +43,12 @@ type SystemState struct {
 	LastCommitTime time.Time
 	PendingObjects uint32
 	FilterLogLost  uint64
+}
+
+// A ThreadState is how the kernel schedules a worker.
+type ThreadState struct {
+	Scheduling intf.Scheduling
+	Nice       int // -20 to 19
 }
 
 // A ProcessState is what the daemon takes of the machine. The zero value is not known.

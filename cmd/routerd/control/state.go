@@ -34,6 +34,9 @@ func (r *Router) SystemState() models.SystemState {
 	}
 	u := r.engine.Usage()
 	s.Workers, s.Buffers, s.BuffersFree = uint16(u.Workers), uint32(u.Buffers), uint32(u.BuffersFree)
+	for _, t := range r.engine.Threads() {
+		s.Threads = append(s.Threads, models.ThreadState(t))
+	}
 	s.FilterLogLost = r.engine.LogLost()
 	s.JumboBuffers, s.JumboBuffersFree = uint32(u.Spans), uint32(u.SpansFree)
 	s.Drops = reasons(r.engine.OwnDrops())
