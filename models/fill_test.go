@@ -74,7 +74,7 @@ func filled() *gen.Device {
 		Families: []FamilyState{{
 			Family: intf.Inet6, Applied: &family, MTU: 1496, Oper: intf.OperDown, OperReason: "link down", Apply: ApplyState{Status: ApplyPending, Reason: "no link", Retries: 1, Since: now},
 			RPFFailed: 8, FastReason: "no room", HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert, Borrowed: someIP,
-			Addresses: []AddressState{{Spec: address, Status: AddressDuplicate, Reason: "02:00:00:00:00:02 has it"}},
+			Addresses: []AddressState{{Spec: address, Status: AddressDuplicate, Reason: "02:00:00:00:00:02 has it", Apply: ApplyState{Status: ApplyError, Reason: "02:00:00:00:00:02 has it", Retries: 1, Since: now}}},
 			Neighbors: []NeighborState{{
 				Address: someIP, MAC: intf.MAC{2, 0, 0, 0, 0, 2}, State: neighbor.Reachable, IsRouter: true, LastChange: now,
 			}},
@@ -92,7 +92,7 @@ func filled() *gen.Device {
 		Preference: 5, Reject: routing.RejectHost, Incoming: unit.Key, Tag: 20, HasTag: true, Description: "far away",
 		NextHops: []StaticNextHop{{Index: 1, Gateway: someIP, Interface: unit.Key, Instance: "default", Weight: 2, Backup: true}},
 	}
-	FillStatic(dst, route)
+	FillStatic(dst, StaticState{StaticSpec: route, Ways: []ApplyState{{Status: ApplyPending, Reason: "gateway unresolved", Retries: 1, Since: now}}})
 	FillRoute(dst, "red", RouteState{
 		Prefix: route.Key.Prefix, Source: routing.User, Protocol: routing.Static, IfIndex: 2, Preference: 5, Tag: 20,
 		Active: true, Incoming: "ge0.100.1", Ignored: true, Reason: "gateway unresolved", NextHop: routing.Indirect, Reject: routing.RejectHost, Gateway: someIP, Egress: "ge0.100.1",

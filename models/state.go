@@ -205,6 +205,7 @@ type AddressState struct {
 	Spec   intf.AddressSpec
 	Status AddressStatus
 	Reason string // empty when preferred
+	Apply  ApplyState
 }
 
 // A NeighborState is the state of a neighbour, declared or learned.
@@ -245,6 +246,12 @@ type ClassState struct {
 type SessionState struct {
 	Spec     SessionSpec
 	Counters LocalCounters
+}
+
+// A StaticState is a static route as it was handed to the RIB.
+type StaticState struct {
+	StaticSpec
+	Ways []ApplyState // of the next hops, in their order; nil when all lead somewhere
 }
 
 // A RIBState counts the routes of one family of an instance.
