@@ -121,6 +121,7 @@ type Router struct {
 	// oldNamespaces are to be let go once nothing is in them.
 	oldNamespaces []string
 	wake          chan struct{}              // the timers have changed
+	nextTick      time.Time                  // when the timers are looked at without being woken
 	measured      time.Time                  // when rates were taken last
 	waiting       map[models.Object]struct{} // devices and units that are pending
 	failed        map[models.Object]*failure // but for devices, which have their own; nil until one has
@@ -319,12 +320,20 @@ const maxPasses = 8
 // converge brings what is dirty to what is wanted. strict makes a device that
 // can't be opened an error; else it is tried again later.
 func (r *Router) converge(ctx context.Context, strict bool) error {
-	defer r.kick()
+	timers := false // of what is worked on
+	defer func() {
+		if timers {
+			r.kick()
+		} else {
+			r.kickWithin(time.Second)
+		}
+	}()
 	r.lapsed, r.lapses = r.lapsed[:0], 0
 	for range maxPasses {
 		if r.dirty.empty() {
 			return nil
 		}
+		timers = timers || !r.dirty.onlyStatics()
 		var p pass
 		if err := r.pass(ctx, strict, &p); err != nil {
 			if strict {
@@ -351,7 +360,13 @@ type pass struct {
 }
 
 func (d *dirty) empty() bool {
-	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics)+len(d.multicast)+len(d.classes)+len(d.sessions)+
+	return len(d.statics) == 0 && d.onlyStatics()
+}
+
+// onlyStatics reports whether nothing but static routes is dirty, which have no timers of
+// their own.
+func (d *dirty) onlyStatics() bool {
+	return len(d.devices)+len(d.units)+len(d.instances)+len(d.multicast)+len(d.classes)+len(d.sessions)+
 		len(d.lists)+len(d.policers)+len(d.filters) == 0
 }
 
