@@ -80,7 +80,9 @@ func (r *Router) buildInstance(name string, failed map[string]error) error {
 	if err := r.limitCache(in); err != nil {
 		return err
 	}
-	if ns := in.want.HostNamespace; ns != in.namespace {
+	if ns := in.want.HostNamespace; ns == in.namespace {
+		in.reason = "" // another one could not be had, and is not wanted any more
+	} else {
 		if err := failed[ns]; err != nil {
 			in.reason = err.Error()
 			return fmt.Errorf("instance %s: %w", name, err)

@@ -123,6 +123,8 @@ type Router struct {
 	nextTick      time.Time                  // when the timers are looked at without being woken
 	measured      time.Time                  // when rates were taken last
 	waiting       map[models.Object]struct{} // devices and units that are pending
+	parts         int                        // of units that are in place, which are not
+	pendingRoutes int                        // vrfs.Pending when it was told last
 	failed        map[models.Object]*failure // but for devices, which have their own; nil until one has
 	lapsed        []error                    // the first failures since the convergence began
 	lapses        int                        // all of them
@@ -518,12 +520,24 @@ func (r *Router) saveIndex(name string, i intf.Index) {
 func (r *Router) onRoute(instance uint32, prefix netip.Prefix) {
 	name := r.names[instance]
 	r.events.route(name, prefix)
+	if len(r.multicast) > 0 {
+		r.changedGroup(models.MulticastKey{Instance: name, Group: prefix})
+	}
 	if len(r.statics) == 0 {
 		return
 	}
 	// Whether it waits for its next hop is state of the declared route, too.
 	if key := (models.StaticKey{Instance: name, Prefix: prefix}); r.statics[key] != nil {
 		r.events.changed(staticObject(key))
+	}
+	r.tellPending()
+}
+
+// tellPending tells that another number of routes is pending.
+func (r *Router) tellPending() {
+	if n := r.vrfs.Pending(); n != r.pendingRoutes {
+		r.pendingRoutes = n
+		r.events.changed(models.Object{Kind: models.System})
 	}
 }
 
