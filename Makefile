@@ -71,9 +71,9 @@ gribi: ## gribigo's compliance tests against a routerd (as root; takes the netwo
 	REQUIRE_PRIVILEGED=1 $(GO) test -count=1 -v ./internal/e2e -run TestGRIBICompliance
 
 .PHONY: soak
-soak: ## ten million packets against Linux and through both paths (as root), 10^8 fuzzed frames that must be accounted for, 1,000 kills under load (minutes)
+soak: ## ten million packets against Linux, a hundred million through both paths (as root), 10^8 fuzzed frames that must be accounted for, 1,000 kills under load (minutes)
 	DIFFERENTIAL_PACKETS=10000000 ACCOUNTING_FRAMES=100000000 $(GO) test -count=1 -v -timeout 120m ./internal/differential
-	EQUIVALENCE_PACKETS=10000000 $(GO) test -count=1 -v -timeout 120m -run TestEquivalence ./dataplane/bpf
+	EQUIVALENCE_PACKETS=100000000 $(GO) test -count=1 -v -timeout 120m -run TestEquivalence ./dataplane/bpf
 	SURVIVE_KILLS=1000 $(GO) test -count=1 -v -timeout 120m -run TestSurvive ./internal/e2e
 
 .PHONY: kernels

@@ -105,9 +105,13 @@ func (w *ifScreen) sample(ctx context.Context, c *client, list *gpb.Subscription
 	defer cancel(nil)
 	// Samples arrive on the interval: what is drawn between two of them is whole.
 	timer.Go(func() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(w.every / 4):
+		}
 		tick := time.NewTicker(w.every)
 		defer tick.Stop()
-		time.Sleep(w.every / 4)
 		for {
 			select {
 			case <-ctx.Done():

@@ -9,7 +9,7 @@ import (
 
 // The flat form of a program is what the fast path reads: 64-bit words without
 // pointers, in which everything is named by its distance from the first. The C side is
-// dataplane/bpf/filter.h; a test compares the constants of the two.
+// dataplane/bpf/filterstore.h; a test compares the constants of the two.
 //
 //	0  columns, 8 bits; form, 8; words of terms, 16; terms, 32
 //	1  fields that columns look at, 32; the terms' records, 32
@@ -59,7 +59,7 @@ const (
 var errFlat = errors.New("it is too large for the fast path")
 
 // A Handup says why the fast path leaves a packet to the user path that a filter is to
-// judge. It is what enum filter_up in dataplane/bpf/filter.h says.
+// judge. It is what enum filter_up in dataplane/bpf/filterkey.h says.
 type Handup uint8
 
 // The reasons. Those of a term stand in the term.

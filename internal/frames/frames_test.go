@@ -105,3 +105,20 @@ func count(kinds map[string]int, kind string, is bool) {
 		kinds[kind]++
 	}
 }
+
+// TestOrdinaryFramesAreOrdinary: nothing about them is for anybody to look at twice.
+func TestOrdinaryFramesAreOrdinary(t *testing.T) {
+	g := New(5, testWorld())
+	for range 5000 {
+		f := g.Ordinary4(nil)[packet.EthernetHeaderLen:]
+		ip, fault := packet.CheckIPv4(f)
+		if fault != packet.FaultNone || ip.IsFragment() || ip.HeaderLen() != packet.IPv4MinHeaderLen || ip.TTL() < 2 {
+			t.Fatalf("%v: %x", fault, f)
+		}
+		f = g.Ordinary6(nil)[packet.EthernetHeaderLen:]
+		ip6, fault := packet.CheckIPv6(f)
+		if fault != packet.FaultNone || ip6.HopLimit() < 2 {
+			t.Fatalf("%v: %x", fault, f)
+		}
+	}
+}

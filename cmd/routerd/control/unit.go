@@ -11,20 +11,10 @@ import (
 	"router/dataplane"
 	"router/dataplane/filter"
 	"router/dataplane/host"
-	"router/dataplane/packet"
 	"router/intf"
 	"router/routing/neighbor"
 	"router/vrf"
 )
-
-// Host is the host stack's side of units.
-type Host interface {
-	Ensure(host.Spec) error
-	Remove(intf.Index) error
-	Status(intf.Index, intf.Family) (s host.Status, ok bool)
-	EnsureNamespaces(names []string) (failed map[string]error)
-	RemoveNamespaces(names []string) error
-}
 
 // A unit is an ifl: what is wanted of it, and what has been applied.
 type unit struct {
@@ -40,6 +30,8 @@ type unit struct {
 	changed  time.Time
 	status   intf.OperStatus
 	meter    meter
+	lacks    map[part]time.Time // since when parts are not in place; nil when all are
+	parts    int                // of these, in Router.parts
 }
 
 // A family is an iff as applied.
@@ -52,33 +44,6 @@ type family struct {
 	filters   intf.FilterNames // that bound stands for
 	bound     [filter.NumHooks]*filter.Bound
 }
-
-// at is the address in whatever prefix; nil when the family doesn't have it.
-// There are two only while one takes the other's place.
-func (f *family) at(addr netip.Addr) *address {
-	for prefix, a := range f.addresses {
-		if prefix.Addr() == addr {
-			return a
-		}
-	}
-	return nil
-}
-
-// An address is an ifa as applied.
-type address struct {
-	spec   intf.AddressSpec
-	status addressStatus
-	usable bool   // it is in the RIB and in the host stack
-	reason string // why it isn't
-}
-
-type addressStatus uint8
-
-const (
-	tentative addressStatus = iota // duplicate address detection runs, or waits for the link
-	preferred
-	duplicate
-)
 
 func (r *Router) wantUnit(s reconcile.Step) error {
 	u := r.units[s.Unit]
@@ -213,53 +178,6 @@ func (r *Router) buildUnit(key intf.UnitKey) error {
 	return nil
 }
 
-// forgetAddresses takes all addresses of a unit back, so that they can begin anew.
-func (r *Router) forgetAddresses(u *unit) error {
-	for _, fam := range u.families {
-		if fam == nil {
-			continue
-		}
-		for prefix := range fam.addresses {
-			delete(fam.addresses, prefix)
-			r.act(r.neighbors.RemoveAddress(r.clock(), u.index, prefix.Addr()))
-			if err := r.vrfs.RemoveAddress(u.index, prefix); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// linkLocal is the address that an IPv6 family makes for itself (RFC 4862,
-// 5.3), unless one is configured.
-func linkLocal(f *intf.UnitFamily, mac intf.MAC) (intf.AddressSpec, bool) {
-	if mac.IsZero() {
-		return intf.AddressSpec{}, false
-	}
-	for _, a := range f.Spec.Addresses {
-		if a.Prefix.Addr().IsLinkLocalUnicast() {
-			return intf.AddressSpec{}, false
-		}
-	}
-	return intf.AddressSpec{Prefix: netip.PrefixFrom(packet.LinkLocal(mac), 64)}, true
-}
-
-// wantedAddresses are the configured addresses of a family and the one that it
-// makes for itself.
-func wantedAddresses(t *intf.Unit, f intf.Family) []intf.AddressSpec {
-	tf := t.Family(f)
-	if tf == nil {
-		return nil
-	}
-	addresses := tf.Spec.Addresses
-	if f == intf.Inet6 {
-		if a, ok := linkLocal(tf, t.MAC); ok {
-			addresses = append(addresses[:len(addresses):len(addresses)], a)
-		}
-	}
-	return addresses
-}
-
 func (r *Router) buildFamily(u *unit, t *intf.Unit, f intf.Family) error {
 	tf := t.Family(f)
 	if tf == nil {
@@ -323,63 +241,6 @@ func (r *Router) buildFamily(u *unit, t *intf.Unit, f intf.Family) error {
 	return nil
 }
 
-// useAddress has one of our addresses recognised, once it is known to be ours.
-func (r *Router) useAddress(i intf.Index, addr netip.Addr) error {
-	u := r.byIndex[i]
-	if u == nil {
-		return nil
-	}
-	fam := u.families[intf.FamilyOf(addr)]
-	if fam == nil {
-		return nil
-	}
-	for _, a := range fam.addresses {
-		if a.spec.Prefix.Addr() != addr {
-			continue
-		}
-		a.status, a.reason = preferred, ""
-		if !a.usable {
-			if err := r.vrfs.AddAddress(i, a.spec); err != nil {
-				a.reason = err.Error()
-				return err
-			}
-			a.usable = true
-			r.dirtyUnit(u)
-		}
-	}
-	return nil
-}
-
-// refuseAddress notes that somebody else has one of our addresses.
-func (r *Router) refuseAddress(i intf.Index, addr netip.Addr, mac intf.MAC) error {
-	u := r.byIndex[i]
-	if u == nil || u.families[intf.FamilyOf(addr)] == nil {
-		return nil
-	}
-	if u.families[intf.FamilyOf(addr)].borrowed == addr {
-		r.log.Error("another station has the borrowed address", "ifl", u.key.Name(), "address", addr.String(), "mac", mac.String())
-	}
-	for _, a := range u.families[intf.FamilyOf(addr)].addresses {
-		if a.spec.Prefix.Addr() != addr {
-			continue
-		}
-		a.status = duplicate
-		a.reason = "another station has this address: give one of them another"
-		if !mac.IsZero() {
-			a.reason = fmt.Sprintf("%s has this address: give one of them another", mac)
-		}
-		r.log.Error("address is a duplicate and not used", "ifl", u.key.Name(), "address", addr.String(), "mac", mac.String())
-		if a.usable {
-			a.usable = false
-			if err := r.vrfs.RemoveAddress(i, a.spec.Prefix); err != nil {
-				return err
-			}
-		}
-		r.dirtyUnit(u)
-	}
-	return nil
-}
-
 func (r *Router) dirtyUnit(u *unit) { r.dirty.units[u.key] = struct{}{} }
 
 // publishUnit puts into the edit what workers need of the unit.
@@ -418,103 +279,6 @@ func (r *Router) publishUnit(u *unit, t *intf.Unit) error {
 	}
 	r.edit.SetUnit(v)
 	return nil
-}
-
-// sorted are the addresses in order.
-func (f *family) sorted() []*address {
-	list := make([]*address, 0, len(f.addresses))
-	for _, a := range f.addresses {
-		list = append(list, a)
-	}
-	slices.SortFunc(list, func(a, b *address) int { return a.spec.Prefix.Compare(b.spec.Prefix) })
-	return list
-}
-
-// primary is the address that the router sends from when it has a choice: the
-// one that is marked so, else the first that is not link-local, else any.
-func (f *family) primary() netip.Addr {
-	var best *address
-	rank := func(a *address) int {
-		switch {
-		case a.spec.Primary:
-			return 0
-		case !a.spec.Prefix.Addr().IsLinkLocalUnicast():
-			return 1
-		}
-		return 2
-	}
-	for _, a := range f.sorted() {
-		if a.usable && (best == nil || rank(a) < rank(best)) {
-			best = a
-		}
-	}
-	if best == nil {
-		return netip.Addr{}
-	}
-	return best.spec.Prefix.Addr()
-}
-
-// buildHost brings the unit's TAPs up to date.
-func (r *Router) buildHost(u *unit, t *intf.Unit) error {
-	spec := host.Spec{IfIndex: u.index, Name: t.Name, MAC: t.MAC}
-	if t.Loopback {
-		spec.MAC = loopbackMAC(u.index)
-	}
-	for _, f := range intf.Families {
-		fam, tf := u.families[f], t.Family(f)
-		if fam == nil || tf == nil {
-			continue
-		}
-		index, _ := r.vrfs.Index(fam.instance)
-		hf := host.Family{Family: f, Namespace: r.namespace(fam.instance), Instance: index, MTU: tf.MTU, Up: tf.Up()}
-		wanted := wantedAddresses(t, f)
-		for _, a := range fam.sorted() {
-			// The host stack takes an address once: in the prefix that is to stay.
-			leaves := slices.ContainsFunc(wanted, func(w intf.AddressSpec) bool {
-				return w.Prefix.Addr() == a.spec.Prefix.Addr() && w.Prefix != a.spec.Prefix
-			})
-			if a.usable && !leaves {
-				hf.Addresses = append(hf.Addresses, a.spec)
-			}
-		}
-		if fam.borrowed.IsValid() {
-			hf.Addresses = append(hf.Addresses, intf.AddressSpec{Prefix: hostPrefix(fam.borrowed)})
-		}
-		spec.Families = append(spec.Families, hf)
-	}
-	if len(spec.Families) == 0 || spec.MAC.IsZero() {
-		return r.removeHost(u)
-	}
-	if u.host != nil && !u.unhosted && equalHost(*u.host, spec) {
-		return nil
-	}
-	err := r.host.Ensure(spec)
-	if u.host, u.unhosted = &spec, err != nil; err != nil {
-		return fmt.Errorf("interface %s unit %s: %w", u.key.Device, u.key.ID, err)
-	}
-	return nil
-}
-
-// loopbackMAC is the address of the TAP of a loopback's unit: a TAP has one, and
-// nobody ever sees it.
-func loopbackMAC(i intf.Index) intf.MAC {
-	return intf.MAC{0x02, 0, byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}
-}
-
-func equalHost(a, b host.Spec) bool {
-	return a.IfIndex == b.IfIndex && a.Name == b.Name && a.MAC == b.MAC &&
-		slices.EqualFunc(a.Families, b.Families, func(x, y host.Family) bool {
-			return x.Family == y.Family && x.Namespace == y.Namespace && x.Instance == y.Instance && x.MTU == y.MTU &&
-				x.Up == y.Up && slices.Equal(x.Addresses, y.Addresses)
-		})
-}
-
-func (r *Router) removeHost(u *unit) error {
-	if u.host == nil {
-		return nil
-	}
-	u.host = nil
-	return r.host.Remove(u.index)
 }
 
 // clearUnit takes away what is no longer wanted of a unit.
@@ -575,6 +339,7 @@ func (r *Router) clearUnit(key intf.UnitKey) error {
 
 func (r *Router) removeUnit(u *unit) error {
 	delete(r.units, u.key)
+	r.countParts(u, 0)
 	r.markBorrowers(u.key)
 	if u.index == 0 {
 		r.changedUnit(u.key)

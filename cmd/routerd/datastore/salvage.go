@@ -203,7 +203,7 @@ func (s *Store) commitLeftOut(delta tree.Delta, o omission) {
 	}
 	s.owed = &journal.Record{Kind: journal.Committed, Delta: delta, Commit: Commit{
 		Number: s.last.Number + 1, Time: s.opt.clock.now().UTC(), Source: salvageSource,
-		Comment: fmt.Sprintf("left out %d parts that version of the model refuses", len(o.paths)), Changes: delta.Len(), Paths: paths}}
+		Comment: fmt.Sprintf("left out %d parts that this version of the model refuses", len(o.paths)), Changes: delta.Len(), Paths: paths}}
 	if err := s.payOwed(); err != nil {
 		s.log.Error("what the start has left out is no commit yet", "err", err)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // bucketWords is how many words there are for policers' buckets, of which the first is no
-// bucket: BUCKETS in filter.h. Workers take from them by their addresses, so that they can't move
+// bucket: BUCKETS in filterstore.h. Workers take from them by their addresses, so that they can't move
 // and don't grow.
 const bucketWords = 1 << 14
 

@@ -1,6 +1,6 @@
 // Package filters keeps filters where the fast path reads them: in two BPF
 // arrays that are mapped into this process, one of flat programs and one of counts. The C
-// side is filter.h; what the words mean is said in dataplane/filter/flat.go.
+// side is filterstore.h; what the words mean is said in dataplane/filter/flat.go.
 //
 // A filter enters with the first family of a unit that is bound to it ([Store.Hold]) and
 // leaves, readers of both kinds having passed, after the last. What is written here

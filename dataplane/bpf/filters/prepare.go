@@ -9,14 +9,14 @@ import (
 	"github.com/cilium/ebpf/asm"
 )
 
-// The maps of filter.h.
+// The maps of filterstore.h.
 const (
 	mapPrograms = ".data.filters"
 	mapCounts   = "filter_counts"
 	mapBuckets  = "filter_buckets"
 )
 
-// The stand-ins of filter.h: MASK_FILTER_WORD and MASK_FILTER_HALF.
+// The stand-ins of filterstore.h: MASK_FILTER_WORD and MASK_FILTER_HALF.
 const (
 	maskWord = 0x7e57ac08
 	maskHalf = 0x7e57ac04
