@@ -48,7 +48,7 @@ func filled() *gen.Device {
 		}}}
 	FillSystem(dst, SystemState{
 		Applied: &SystemSpec{Hostname: "r1"}, Version: "1.0", BootTime: now,
-		Workers: 2, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, FIBLimit: 8192, RoutesWaiting: 1, NoFastPath: "no such map", Drops: map[string]uint64{"host-full": 3},
+		Workers: 2, Threads: []ThreadState{{Scheduling: intf.SchedRoundRobin, Nice: 3}, {Nice: -10}}, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, FIBLimit: 8192, RoutesWaiting: 1, NoFastPath: "no such map", Drops: map[string]uint64{"host-full": 3},
 		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1, FilterLogLost: 2,
 		Process:  ProcessState{Resident: 58e6, Heap: 9e6, CPUTime: time.Second, Goroutines: 40},
 		Takeover: &TakeoverState{Time: now, Devices: 2, Neighbors: 3},
@@ -67,13 +67,13 @@ func filled() *gen.Device {
 		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2, Since: now},
 		Driver: intf.DriverAFXDP, DriverReason: "native zero-copy: not supported", OffloadsOff: []string{"rx-vlan-hw-parse"}, QueuesInUse: 2,
 		XDPMode: XDPNative, ZeroCopy: true, KeepsReason: "keep-forwarding is never", CompletesChecksums: true, KernelPolls: true, FastPath: FastPathState{Receives: "switched off", Sends: "no driver", Packets: 9},
-		Speed: 10e9, LinkMTU: 1500, Counters: counters, Rates: rates, Cleared: now, Drops: map[string]uint64{"ttl-exceeded": 4},
+		Speed: 10e9, LinkMTU: 1500, Counters: counters, Rates: rates, Cleared: now, Anew: now, DropsAnew: now, Made: now, Drops: map[string]uint64{"ttl-exceeded": 4},
 	})
 	FillUnit(dst, UnitState{
-		Key: unit.Key, Applied: &unit, IfIndex: 2, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2, Since: now}, Counters: counters, Rates: rates, Cleared: now,
+		Key: unit.Key, Applied: &unit, IfIndex: 2, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2, Since: now}, Counters: counters, Rates: rates, Cleared: now, Anew: now,
 		Families: []FamilyState{{
 			Family: intf.Inet6, Applied: &family, MTU: 1496, Oper: intf.OperDown, OperReason: "link down", Apply: ApplyState{Status: ApplyPending, Reason: "no link", Retries: 1, Since: now},
-			RPFFailed: 8, FastReason: "no room", HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert, Borrowed: someIP,
+			RPFFailed: 8, Made: now, FastReason: "no room", HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert, Borrowed: someIP,
 			Addresses: []AddressState{{Spec: address, Status: AddressDuplicate, Reason: "02:00:00:00:00:02 has it", Apply: ApplyState{Status: ApplyError, Reason: "02:00:00:00:00:02 has it", Retries: 1, Since: now}}},
 			Neighbors: []NeighborState{{
 				Address: someIP, MAC: intf.MAC{2, 0, 0, 0, 0, 2}, State: neighbor.Reachable, IsRouter: true, LastChange: now,
@@ -147,7 +147,7 @@ func fillFilters(dst *gen.Device) {
 	colour := filter.ColourAction{Drop: true, LossPriority: filter.Some[uint8](filter.LossHigh), DSCP: filter.Some[uint8](10), ForwardingClass: filter.Some[uint8](2)}
 	counts := [filter.NumColours]PacketCount{{5, 400}, {6, 500}, {7, 600}}
 	FillFilter(dst, FilterState{
-		Name: "f", Cleared: now, Bindings: 4, CompileTime: time.Millisecond, Reason: "no memory", Unmatched: PacketCount{1, 60}, Terms: []PacketCount{{5, 400}},
+		Name: "f", Cleared: now, Anew: now, Bindings: 4, CompileTime: time.Millisecond, Reason: "no memory", Unmatched: PacketCount{1, 60}, Terms: []PacketCount{{5, 400}},
 		Applied: &FilterSpec{Description: "edge", Spec: filter.Spec{Name: "f", Family: intf.Inet6, InterfaceSpecific: true, Terms: []filter.Term{{Name: "t"}}}},
 	})
 	FillPrefixList(dst, PrefixListSpec{Name: "l", Description: "ours", Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})

@@ -42,6 +42,7 @@ type packetFilter struct {
 	base    map[string]models.PacketCount
 	places  map[filter.Place]map[string]models.PacketCount
 	cleared time.Time
+	anew    time.Time // when its terms began to count, or did so again
 }
 
 // filterTable is what the router knows of filters.
@@ -92,15 +93,15 @@ func (r *Router) wantFilter(name string, spec *models.FilterSpec) {
 // buildFilters builds what is dirty, from the ground up, and swaps it in at all
 // units at once.
 func (r *Router) buildFilters(w *worklist, p *pass) error {
-	p.lists = take(r.dirty.lists, strings.Compare)
+	p.lists = take(&r.dirty.lists, strings.Compare)
 	for _, name := range p.lists {
 		r.buildPrefixList(name)
 	}
-	p.policers = take(r.dirty.policers, strings.Compare)
+	p.policers = take(&r.dirty.policers, strings.Compare)
 	if err := build(w, p.policers, named(models.Policer), r.buildPolicer); err != nil {
 		return err
 	}
-	p.filters = take(r.dirty.filters, strings.Compare)
+	p.filters = take(&r.dirty.filters, strings.Compare)
 	err := build(w, p.filters, named(models.Filter), func(name string) error { return r.buildFilter(name, w.strict) })
 	if err != nil {
 		return err
@@ -159,6 +160,7 @@ func (r *Router) buildFilter(name string, strict bool) (cause error) {
 	if err == nil {
 		program, err = filter.Compile(spec)
 	}
+	blind := f.applied == nil || f.reason != "" // it has no terms
 	f.reason = ""
 	if err != nil {
 		err = fmt.Errorf("filter %s: %w", name, err)
@@ -174,6 +176,9 @@ func (r *Router) buildFilter(name string, strict bool) (cause error) {
 		}
 	}
 	r.engine.Filters().SetFilter(program)
+	if blind || f.reason != "" {
+		f.anew = r.now()
+	}
 	f.took = r.now().Sub(begin)
 	r.filters.hops = append(r.filters.hops, f.hops...)
 	f.applied, f.hops = f.want, hops
@@ -396,7 +401,7 @@ func (r *Router) FilterState(name string) (s models.FilterState, ok bool) {
 	if f == nil {
 		return s, false
 	}
-	s = models.FilterState{Name: name, Applied: f.applied, CompileTime: f.took, Reason: f.reason, Cleared: f.cleared}
+	s = models.FilterState{Name: name, Applied: f.applied, CompileTime: f.took, Reason: f.reason, Cleared: f.cleared, Anew: f.anew}
 	for _, u := range r.units {
 		for _, fam := range u.families {
 			if fam == nil {

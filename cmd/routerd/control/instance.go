@@ -51,8 +51,11 @@ func (r *Router) buildInstances(w *worklist, names []string) error {
 			absent = append(absent, in.want.HostNamespace)
 		}
 	}
-	slices.Sort(absent)
-	failed := r.host.EnsureNamespaces(slices.Compact(absent))
+	var failed map[string]error
+	if len(absent) > 0 {
+		slices.Sort(absent)
+		failed = r.host.EnsureNamespaces(slices.Compact(absent))
+	}
 	return build(w, names, instanceObject, func(name string) error { return r.buildInstance(name, failed) })
 }
 
