@@ -83,6 +83,8 @@ type Server struct {
 	now    func() time.Time
 	calls  *callStats
 	turns  chan struct{} // of the feeds and streams that look at changes
+	pacer  *pacer        // of the members of feeds that send them
+	first  precedence    // of commits
 	feeds  feeds
 
 	masters masters  // of Set
@@ -117,7 +119,7 @@ func New(opt Options) *Server {
 	}
 	opt.Limits = opt.Limits.withDefaults()
 	s := &Server{opt: opt, log: opt.Log, store: opt.Store, schema: opt.Store.Schema(), now: opt.now,
-		source: newSource(opt.Store, opt.State), calls: newCallStats(), turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
+		source: newSource(opt.Store, opt.State), calls: newCallStats(), turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)), pacer: newPacer(),
 		feeds: feeds{by: map[string]*feed{}}, done: make(chan struct{}),
 		rate: newRateLimit(opt.Limits.Rate), open: map[string]bool{}, health: health.NewServer()}
 	for _, name := range openServices {
