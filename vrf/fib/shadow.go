@@ -105,18 +105,18 @@ func (s *shadow) get(ref uint32, set *prefixSet) {
 }
 
 // value returns the next hop of one prefix of the entry at ref, 0 for none,
-// whether longer ones lie below it, and its place in the entry.
+// whether longer ones lie below it, and its place in the entry if it is there.
 func (s *shadow) value(ref uint32, index uint) (nh uint32, covers bool, i int) {
 	w := s.at(ref)
+	for first, n := 2*index, uint(2); first < 128; first, n = 2*first, 2*n {
+		covers = covers || w[first>>6]>>(first&63)&(1<<n-1) != 0
+	}
 	if w[index>>6]>>(index&63)&1 == 0 {
-		return 0, false, 0
+		return 0, covers, 0
 	}
 	i = bits.OnesCount64(w[index>>6] & (1<<(index&63) - 1))
 	if index >= 64 {
 		i += bits.OnesCount64(w[0])
-	}
-	for first, n := 2*index, uint(2); first < 128; first, n = 2*first, 2*n {
-		covers = covers || w[first>>6]>>(first&63)&(1<<n-1) != 0
 	}
 	return half(w[2+i/2], i), covers, i
 }
@@ -177,6 +177,17 @@ func (p *prefixSet) get(index uint) uint32 {
 	return p.nh[p.rank(index)]
 }
 
+// covering returns the next hop of the longest prefix shorter than that at index
+// that covers it, 0 if there is none.
+func (p *prefixSet) covering(index uint) uint32 {
+	for index >>= 1; index > 1; index >>= 1 {
+		if nh := p.get(index); nh != 0 {
+			return nh
+		}
+	}
+	return 0
+}
+
 // set stores the prefix and returns what stood there.
 func (p *prefixSet) set(index uint, nh uint32) (old uint32) {
 	r := p.rank(index)
@@ -213,10 +224,12 @@ func (p *prefixSet) leaves(value *[64]uint32) (starts uint64, n int) {
 		return 0, 1
 	}
 	var slot [64]uint32
+	edges := uint64(0) // where prefixes begin, and what is after them
 	i := 0
 	for w, have := range p.have {
 		for ; have != 0; have &= have - 1 {
 			first, count := slots(uint(w<<6 + bits.TrailingZeros64(have)))
+			edges |= 1<<first | 1<<(first+count)
 			// Shorter prefixes have smaller indices: the longer overwrite.
 			nh := p.nh[i]
 			for s := first; s < first+count; s++ {
@@ -226,7 +239,13 @@ func (p *prefixSet) leaves(value *[64]uint32) (starts uint64, n int) {
 		}
 	}
 	last := slot[0]
-	for s, nh := range slot {
+	value[0] = last
+	if last != 0 {
+		starts = 1
+	}
+	for edges &^= 1; edges != 0; edges &= edges - 1 {
+		s := bits.TrailingZeros64(edges)
+		nh := slot[s&63]
 		// Without a branch, as nobody can predict it.
 		run := uint64(0)
 		if nh != last {
@@ -236,9 +255,6 @@ func (p *prefixSet) leaves(value *[64]uint32) (starts uint64, n int) {
 		n += int(run)
 		value[n&63] = nh
 		last = nh
-	}
-	if value[0] != 0 {
-		starts |= 1
 	}
 	return starts, n + 1
 }
