@@ -32,6 +32,13 @@ type Config struct {
 	// not be lowered, that is logged.
 	Nice int
 
+	// RoundRobin gives the workers' threads a real-time policy, SCHED_RR with the lowest
+	// priority, in the place of Nice: nothing else of the machine that has none runs on
+	// a worker's processor while the worker has work or spins, but for what the kernel
+	// keeps back (sched_rt_runtime_us, on newer ones its fair server: 5 %). Where the
+	// kernel refuses, that is logged, and Nice holds.
+	RoundRobin bool
+
 	// Spin is how long a worker without work goes on looking before it sleeps
 	// in the kernel: latency against processor time; 50 microseconds, negative
 	// for not at all. A worker that finds nothing while it spins sleeps sooner

@@ -4,11 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"runtime"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"router/intf"
 )
 
 // What workers need of Linux: frame memory on pages of its own, a thread's
@@ -36,32 +36,49 @@ func pinThread(cpu int) error {
 	return nil
 }
 
+// threadID is the calling thread's, for [threadOf].
+func threadID() int { return unix.Gettid() }
+
 // shortTurn is how long a worker's thread asks to run at a time, in nanoseconds, the
 // shortest that the kernel grants (Linux 6.12; older ones take no wishes): who asks for
 // less is let in sooner when it wakes.
 const shortTurn = 100_000
 
 // preferThread puts the calling thread before those of the machine that have a higher
-// nice (sched(7)). To lower it takes CAP_SYS_NICE. A thread that somebody has given
-// a policy of its own, such as a real-time one, keeps it.
-func preferThread(nice int) error {
+// nice, or, where roundRobin is set and allowed, before all that have no real-time
+// policy (sched(7)). Either takes CAP_SYS_NICE. A thread that somebody has given a
+// policy of its own keeps it.
+func preferThread(nice int, roundRobin bool) error {
 	a, err := unix.SchedGetAttr(0, 0)
-	if err == nil && a.Policy == unix.SCHED_NORMAL {
-		err = unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: int32(nice), Runtime: shortTurn}, 0)
-	}
 	if err != nil {
-		return fmt.Errorf("nice %d: %w", nice, err)
+		return fmt.Errorf("scheduling of a worker: %w", err)
 	}
-	return nil
+	if a.Policy != unix.SCHED_NORMAL {
+		return nil
+	}
+	var refused error
+	if roundRobin {
+		// The lowest of the real-time priorities: those who chose one stay before us.
+		if refused = unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_RR, Priority: 1}, 0); refused == nil {
+			return nil
+		}
+		refused = fmt.Errorf("policy SCHED_RR: %w", refused)
+	}
+	if nice != 0 {
+		if err := unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: int32(nice), Runtime: shortTurn}, 0); err != nil {
+			return errors.Join(refused, fmt.Errorf("nice %d: %w", nice, err))
+		}
+	}
+	return refused
 }
 
-var procs sync.Mutex
-
-// adjustProcs changes how many threads may run Go code at once.
-func adjustProcs(delta int) {
-	procs.Lock()
-	defer procs.Unlock()
-	runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)+delta))
+// threadOf says how the kernel schedules a thread; ok is false when there is none.
+func threadOf(tid int) (t Thread, ok bool) {
+	a, err := unix.SchedGetAttr(tid, 0)
+	if tid == 0 || err != nil {
+		return t, false
+	}
+	return Thread{Scheduling: intf.Scheduling(a.Policy), Nice: int(a.Nice)}, true
 }
 
 // A waker lets one thread sleep until a file descriptor is readable or another

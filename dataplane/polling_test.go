@@ -1,9 +1,13 @@
 package dataplane
 
 import (
+	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +130,72 @@ func TestQueuesLearnOfBusyPolling(t *testing.T) {
 	}
 }
 
+// TestRealTimeIsTheWorkersAlone starts a worker with a real-time policy. Where the test
+// may not, the worker has its niceness instead.
+func TestRealTimeIsTheWorkersAlone(t *testing.T) {
+	before, err := unix.SchedGetAttr(0, 0)
+	if err != nil || before.Policy != unix.SCHED_NORMAL {
+		if os.Getenv("REQUIRE_PRIVILEGED") == "1" {
+			t.Fatalf("the test has a policy of its own: %+v, %v", before, err)
+		}
+		t.Skipf("the test has a policy of its own: %+v, %v", before, err)
+	}
+	had := threads(t) // a test before may have left one that has ended
+	var log bytes.Buffer
+	e, err := New(Config{Workers: 1, Buffers: 256, Nice: 7, RoundRobin: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	want := Thread{Scheduling: intf.SchedRoundRobin, Nice: 7}
+	if refused := strings.Contains(log.String(), "SCHED_RR"); refused {
+		if os.Getenv("REQUIRE_PRIVILEGED") == "1" {
+			t.Fatal(log.String())
+		}
+		want.Scheduling = intf.SchedOther
+	} else {
+		want.Nice = int(before.Nice)
+	}
+	if got := e.Threads(); len(got) != 1 || got[0] != want {
+		t.Errorf("the worker has %+v, want %+v", got, want)
+	}
+	of := int(e.workers[0].tid.Load())
+	for tid, a := range threads(t) {
+		if tid != of && a.Policy != unix.SCHED_NORMAL && had[tid].Policy != a.Policy {
+			t.Errorf("thread %d (the worker's is %d) has policy %d", tid, of, a.Policy)
+		}
+	}
+}
+
+// TestCollectorHasThreadsOfItsOwn checks how many threads may run Go code: what workers
+// bring along, and never a number with which the collector takes of everybody's time.
+func TestCollectorHasThreadsOfItsOwn(t *testing.T) {
+	for n, want := range map[int]int{1: 4, 2: 4, 3: 4, 4: 4, 5: 5, 6: 7, 7: 7, 8: 8, 17: 17} {
+		if got := wholeMarkers(n); got != want {
+			t.Errorf("%d: %d, want %d", n, got, want)
+		}
+		// As runtime/mgcpacer.go has it in startCycle: utilError, and what follows of it.
+		share := 0.25 * float64(want)
+		if off := float64(int(share+0.5))/share - 1; off < -0.3 || off > 0.3 {
+			t.Errorf("%d: with %d the collector has no whole threads", n, want)
+		}
+	}
+	before := runtime.GOMAXPROCS(0)
+	e, err := New(Config{Workers: 2, Buffers: 256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := runtime.GOMAXPROCS(0), wholeMarkers(before+2); got != want {
+		t.Errorf("%d threads beside two workers, want %d", got, want)
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := runtime.GOMAXPROCS(0); got != before {
+		t.Errorf("%d threads when they are gone, %d before", got, before)
+	}
+}
+
 // TestNiceIsTheWorkersAlone starts a worker that goes before others, and looks at
 // the threads of the process: its own has the priority, those made since do not.
 func TestNiceIsTheWorkersAlone(t *testing.T) {
@@ -139,6 +209,7 @@ func TestNiceIsTheWorkersAlone(t *testing.T) {
 	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, int(before.Nice)); err != nil {
 		t.Fatal(err)
 	}
+	had := threads(t) // a test before may have left one that has ended
 	e, err := New(Config{Workers: 1, Buffers: 256, Nice: 7})
 	if err != nil {
 		t.Fatal(err)
@@ -146,21 +217,36 @@ func TestNiceIsTheWorkersAlone(t *testing.T) {
 	defer e.Close()
 	var of int
 	e.workers[0].call(func() { of = unix.Gettid() })
-	threads, err := filepath.Glob("/proc/self/task/*")
-	if err != nil || len(threads) < 2 {
-		t.Fatalf("%d threads, %v", len(threads), err)
+	for tid, a := range threads(t) {
+		want := before.Nice
+		if tid == of {
+			want = 7
+		} else if old, ok := had[tid]; ok {
+			want = old.Nice
+		}
+		if a.Nice != want {
+			t.Errorf("thread %d (the worker's is %d) has nice %d, want %d", tid, of, a.Nice, want)
+		}
 	}
-	for _, name := range threads {
+}
+
+// threads are those of the process.
+func threads(t *testing.T) map[int]unix.SchedAttr {
+	t.Helper()
+	names, err := filepath.Glob("/proc/self/task/*")
+	if err != nil || len(names) < 2 {
+		t.Fatalf("%d threads, %v", len(names), err)
+	}
+	list := make(map[int]unix.SchedAttr)
+	for _, name := range names {
 		tid, err := strconv.Atoi(filepath.Base(name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := unix.SchedGetAttr(tid, 0)
-		if err != nil {
-			continue // it has ended meanwhile
-		}
-		if want := map[bool]int32{true: 7, false: before.Nice}[tid == of]; a.Nice != want {
-			t.Errorf("thread %d (the worker's is %d) has nice %d, want %d", tid, of, a.Nice, want)
+		// It may have ended meanwhile.
+		if a, err := unix.SchedGetAttr(tid, 0); err == nil {
+			list[tid] = *a
 		}
 	}
+	return list
 }

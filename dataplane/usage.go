@@ -1,5 +1,7 @@
 package dataplane
 
+import "router/intf"
+
 // Usage says how much of the engine's memory is in use.
 type Usage struct {
 	Workers     int
@@ -23,4 +25,21 @@ func (e *Engine) Usage() Usage {
 		})
 	}
 	return u
+}
+
+// A Thread is how the kernel schedules a worker (sched(7)).
+type Thread struct {
+	Scheduling intf.Scheduling
+	Nice       int // -20 to 19, in force where Scheduling goes by it
+}
+
+// Threads are those of the workers, in their order, as the kernel has them now: anybody
+// may change them (chrt, renice). A worker without a thread is left out.
+func (e *Engine) Threads() (list []Thread) {
+	for _, w := range e.workers {
+		if t, ok := threadOf(int(w.tid.Load())); ok {
+			list = append(list, t)
+		}
+	}
+	return list
 }

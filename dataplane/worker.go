@@ -70,6 +70,7 @@ type worker struct {
 	hostQueued [numClasses]atomic.Int32
 
 	// Shared with other goroutines.
+	tid      atomic.Int32 // of the thread, 0 for none
 	sleeping atomic.Bool
 	mu       sync.Mutex // guards calls
 	calls    []func()
@@ -210,10 +211,10 @@ func (w *worker) loop(ready chan<- error) {
 	defer close(w.done)
 	// Never unlocked: the thread ends with the worker, and what it was told with it.
 	runtime.LockOSThread()
-	if nice := w.engine.config.Nice; nice != 0 {
-		if err := preferThread(nice); err != nil {
-			w.engine.log.Warn("a worker runs like any other thread", "worker", w.id, "err", err)
-		}
+	w.tid.Store(int32(threadID()))
+	defer w.tid.Store(0)
+	if err := preferThread(w.engine.config.Nice, w.engine.config.RoundRobin); err != nil {
+		w.engine.log.Warn("a worker goes before fewer threads than it should", "worker", w.id, "err", err)
 	}
 	if cpus := w.engine.config.CPUs; len(cpus) > 0 {
 		if err := pinThread(cpus[w.id%len(cpus)]); err != nil {

@@ -128,6 +128,19 @@ func (p Polling) String() string {
 	return fmt.Sprintf("polling(%d)", uint8(p))
 }
 
+// A Scheduling is a policy by which the kernel gives a thread its turns (sched(7)), with
+// the kernel's numbers. The set is open.
+type Scheduling uint8
+
+const (
+	SchedOther      Scheduling = 0
+	SchedFIFO       Scheduling = 1
+	SchedRoundRobin Scheduling = 2
+	SchedBatch      Scheduling = 3
+	SchedIdle       Scheduling = 5
+	SchedDeadline   Scheduling = 6
+)
+
 // A DeviceType says what kind of device it is.
 type DeviceType uint8
 

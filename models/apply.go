@@ -38,6 +38,8 @@ type ApplyState struct {
 	Reason  string    // empty when it is in place
 	Retries uint32    // failed attempts
 	Since   time.Time // since when it isn't in place; zero when it is, or not known
+	// Brief says that it takes a moment and waits for nobody: an address is being checked.
+	Brief bool
 }
 
 // Unapplied is an object, or a part of one, that is not in place.
@@ -53,6 +55,9 @@ func FamilyPath(unit Object, family string) string {
 
 // AddressPath is the path of an address of the family at path.
 func AddressPath(family string, p netip.Prefix) string { return addressPath(family, p.String()) }
+
+// NextHopPath is the path of a next hop of a route, by its index.
+func NextHopPath(k StaticKey, index uint8) string { return nextHopPath(k, index) }
 
 // StaticKeyOf is the key of an object of kind Static; ok is false for any other, and for
 // one whose prefix is not spelled as prefixes are.

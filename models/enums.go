@@ -98,6 +98,24 @@ func polling(p intf.Polling) gen.E_Routerd_Polling {
 	return gen.Routerd_Polling_UNSET
 }
 
+func scheduling(s intf.Scheduling) gen.E_Routerd_Scheduling {
+	switch s {
+	case intf.SchedOther:
+		return gen.Routerd_Scheduling_other
+	case intf.SchedFIFO:
+		return gen.Routerd_Scheduling_fifo
+	case intf.SchedRoundRobin:
+		return gen.Routerd_Scheduling_rr
+	case intf.SchedBatch:
+		return gen.Routerd_Scheduling_batch
+	case intf.SchedIdle:
+		return gen.Routerd_Scheduling_idle
+	case intf.SchedDeadline:
+		return gen.Routerd_Scheduling_deadline
+	}
+	return gen.Routerd_Scheduling_UNSET
+}
+
 func driverInUse(d intf.Driver) gen.E_Routerd_DriverInUse {
 	switch d {
 	case intf.DriverAuto:

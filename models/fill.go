@@ -55,6 +55,12 @@ func FillSystem(dst *gen.Device, s SystemState) {
 			st.FastPath = gen.Routerd_FastPath_off
 		}
 	}
+	for i, t := range s.Threads {
+		w := st.Dataplane.GetOrCreateWorker(uint16(i))
+		if w.Scheduling = scheduling(t.Scheduling); t.Scheduling == intf.SchedOther || t.Scheduling == intf.SchedBatch {
+			w.Nice = ygot.Int8(int8(t.Nice))
+		}
+	}
 	for reason, n := range s.Drops {
 		st.Dataplane.GetOrCreateDrops(reason).Count = ygot.Uint64(n)
 	}
@@ -211,7 +217,7 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 	}
 	for _, a := range s.Addresses {
 		p := a.Spec.Prefix.String()
-		f.GetOrCreateAddress(p).State = &gen.Routerd_Interface_Unit_Family_Address_State{
+		st := &gen.Routerd_Interface_Unit_Family_Address_State{
 			Prefix:        ygot.String(p),
 			Primary:       ygot.Bool(a.Spec.Primary),
 			Preferred:     ygot.Bool(a.Spec.Preferred),
@@ -220,6 +226,8 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 			Status:        addressStatus(a.Status),
 			Reason:        text(a.Reason),
 		}
+		st.ApplyStatus, st.ApplyReason, st.ApplyRetries, st.ApplySince = a.Apply.leaves()
+		f.GetOrCreateAddress(p).State = st
 	}
 	for _, n := range s.Neighbors {
 		key := n.Address.String()
@@ -315,9 +323,10 @@ func FillRoute(dst *gen.Device, instance string, s RouteState) {
 	}
 }
 
-// FillStatic mirrors a static route that has been handed to the RIB. What it waits
-// for is FillApply's to say; whether it is the best stands at its entry in the RIB.
-func FillStatic(dst *gen.Device, s StaticSpec) {
+// FillStatic mirrors a static route that has been handed to the RIB, with its next hops.
+// What the route waits for is FillApply's to say; whether it is the best stands at its entry in
+// the RIB.
+func FillStatic(dst *gen.Device, s StaticState) {
 	prefix := s.Key.Prefix.String()
 	r := dst.GetOrCreateInstance(s.Key.Instance).GetOrCreateStaticRoute(prefix)
 	st := &gen.Routerd_Instance_StaticRoute_State{
@@ -334,7 +343,7 @@ func FillStatic(dst *gen.Device, s StaticSpec) {
 		st.Tag = ygot.Uint32(s.Tag)
 	}
 	r.State = st
-	for _, nh := range s.NextHops {
+	for i, nh := range s.NextHops {
 		n := &gen.Routerd_Instance_StaticRoute_NextHop_State{
 			Index:    ygot.Uint8(nh.Index),
 			Gateway:  address(nh.Gateway),
@@ -345,6 +354,11 @@ func FillStatic(dst *gen.Device, s StaticSpec) {
 		if nh.Interface != (intf.UnitKey{}) {
 			n.Interface = ygot.String(nh.Interface.Name())
 		}
+		var apply ApplyState
+		if s.Ways != nil {
+			apply = s.Ways[i]
+		}
+		n.ApplyStatus, n.ApplyReason, n.ApplyRetries, n.ApplySince = apply.leaves()
 		r.GetOrCreateNextHop(nh.Index).State = n
 	}
 }

@@ -48,7 +48,7 @@ func filled() *gen.Device {
 		}}}
 	FillSystem(dst, SystemState{
 		Applied: &SystemSpec{Hostname: "r1"}, Version: "1.0", BootTime: now,
-		Workers: 2, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, FIBLimit: 8192, RoutesWaiting: 1, NoFastPath: "no such map", Drops: map[string]uint64{"host-full": 3},
+		Workers: 2, Threads: []ThreadState{{Scheduling: intf.SchedRoundRobin, Nice: 3}, {Nice: -10}}, Buffers: 8192, BuffersFree: 8000, JumboBuffers: 256, JumboBuffersFree: 255, FIBOctets: 4096, NextHops: 9, FIBLimit: 8192, RoutesWaiting: 1, NoFastPath: "no such map", Drops: map[string]uint64{"host-full": 3},
 		CommitNumber: 3, LastCommitTime: now, PendingObjects: 1, FilterLogLost: 2,
 		Process:  ProcessState{Resident: 58e6, Heap: 9e6, CPUTime: time.Second, Goroutines: 40},
 		Takeover: &TakeoverState{Time: now, Devices: 2, Neighbors: 3},
@@ -74,7 +74,7 @@ func filled() *gen.Device {
 		Families: []FamilyState{{
 			Family: intf.Inet6, Applied: &family, MTU: 1496, Oper: intf.OperDown, OperReason: "link down", Apply: ApplyState{Status: ApplyPending, Reason: "no link", Retries: 1, Since: now},
 			RPFFailed: 8, FastReason: "no room", HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert, Borrowed: someIP,
-			Addresses: []AddressState{{Spec: address, Status: AddressDuplicate, Reason: "02:00:00:00:00:02 has it"}},
+			Addresses: []AddressState{{Spec: address, Status: AddressDuplicate, Reason: "02:00:00:00:00:02 has it", Apply: ApplyState{Status: ApplyError, Reason: "02:00:00:00:00:02 has it", Retries: 1, Since: now}}},
 			Neighbors: []NeighborState{{
 				Address: someIP, MAC: intf.MAC{2, 0, 0, 0, 0, 2}, State: neighbor.Reachable, IsRouter: true, LastChange: now,
 			}},
@@ -92,7 +92,7 @@ func filled() *gen.Device {
 		Preference: 5, Reject: routing.RejectHost, Incoming: unit.Key, Tag: 20, HasTag: true, Description: "far away",
 		NextHops: []StaticNextHop{{Index: 1, Gateway: someIP, Interface: unit.Key, Instance: "default", Weight: 2, Backup: true}},
 	}
-	FillStatic(dst, route)
+	FillStatic(dst, StaticState{StaticSpec: route, Ways: []ApplyState{{Status: ApplyPending, Reason: "gateway unresolved", Retries: 1, Since: now}}})
 	FillRoute(dst, "red", RouteState{
 		Prefix: route.Key.Prefix, Source: routing.User, Protocol: routing.Static, IfIndex: 2, Preference: 5, Tag: 20,
 		Active: true, Incoming: "ge0.100.1", Ignored: true, Reason: "gateway unresolved", NextHop: routing.Indirect, Reject: routing.RejectHost, Gateway: someIP, Egress: "ge0.100.1",

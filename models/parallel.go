@@ -34,6 +34,11 @@ func shares(n int, work func(part, from, to int)) int {
 // compile compiles what was touched, each object once, on several processors where there
 // is much to do: compiling reads dev and the intent, and changes neither.
 func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Change {
+	if len(touched) < aside {
+		change := c.compileSome(dev, touched, v)
+		change.sort()
+		return change
+	}
 	most := runtime.GOMAXPROCS(0)
 	changes, found := make([]Change, most), make([]violations, most)
 	parts := shares(len(touched), func(part, from, to int) {
@@ -52,16 +57,24 @@ func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Cha
 
 // checkStatics checks the static routes of a change.
 func (c *Compiled) checkStatics(deltas []Delta[StaticKey, StaticSpec], v *violations) {
+	if len(deltas) < aside {
+		c.checkSomeStatics(deltas, v)
+		return
+	}
 	found := make([]violations, runtime.GOMAXPROCS(0))
 	parts := shares(len(deltas), func(part, from, to int) {
-		for _, d := range deltas[from:to] {
-			if d.New != nil {
-				c.checkStatic(*d.New, &found[part])
-			}
-		}
+		c.checkSomeStatics(deltas[from:to], &found[part])
 	})
 	for _, some := range found[:parts] {
 		*v = append(*v, some...)
+	}
+}
+
+func (c *Compiled) checkSomeStatics(deltas []Delta[StaticKey, StaticSpec], v *violations) {
+	for _, d := range deltas {
+		if d.New != nil {
+			c.checkStatic(*d.New, v)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/openconfig/ygot/ytypes"
 
 	"router/gen"
+	"router/models/inet"
 )
 
 // A leafCheck checks one leaf of a generated struct against its YANG type.
@@ -29,7 +30,8 @@ type leafCheck struct {
 type valueCheck struct {
 	typ      *yang.YangType // without patterns
 	patterns []*regexp.Regexp
-	members  []valueCheck // of a union
+	quick    func(string) bool // recognises what the only pattern matches; nil for none
+	members  []valueCheck      // of a union
 }
 
 // leafChecks remembers, by struct type, what checkLeaves found in the schema.
@@ -50,7 +52,9 @@ func checkLeaves(container any, path string, v *violations) bool {
 		cached, _ = leafChecks.LoadOrStore(s.Type(), leafChecksOf(s.Type()))
 	}
 	before := len(*v)
-	for _, c := range cached.([]leafCheck) {
+	list := cached.([]leafCheck)
+	for i := range list {
+		c := &list[i]
 		f := s.Field(c.field)
 		if f.Kind() == reflect.Pointer {
 			if f.IsNil() {
@@ -70,7 +74,7 @@ func checkLeaves(container any, path string, v *violations) bool {
 }
 
 // checkList checks a leaf-list: each of its values, and their number.
-func (c leafCheck) checkList(list reflect.Value, path string, v *violations) {
+func (c *leafCheck) checkList(list reflect.Value, path string, v *violations) {
 	if c.most > 0 && uint64(list.Len()) > c.most {
 		v.add(path+"/"+c.name, ruleTooMany, "%d values: %d at most", list.Len(), c.most)
 	}
@@ -107,7 +111,10 @@ func newValueCheck(t *yang.YangType) valueCheck {
 	plain := *t
 	plain.Pattern, plain.POSIXPattern = nil, nil
 	c := valueCheck{typ: &plain}
-	patterns, _ := util.SanitizedPattern(t)
+	patterns, posix := util.SanitizedPattern(t)
+	if len(t.Pattern) == 1 && !posix && len(t.Length) == 0 {
+		c.quick = inet.Quick(t.Pattern[0])
+	}
 	for _, p := range patterns {
 		// The schema is part of the program, and a test compiles all of it.
 		c.patterns = append(c.patterns, regexp.MustCompile(p))
@@ -119,7 +126,7 @@ func newValueCheck(t *yang.YangType) valueCheck {
 }
 
 // check checks v, of one of the kinds that this model's leaves have.
-func (c valueCheck) check(v reflect.Value) error {
+func (c *valueCheck) check(v reflect.Value) error {
 	var err error
 	switch {
 	case len(c.members) > 0:
@@ -127,6 +134,9 @@ func (c valueCheck) check(v reflect.Value) error {
 			return nil
 		}
 	case v.Kind() == reflect.String:
+		if c.quick != nil && c.quick(v.String()) {
+			return nil
+		}
 		err = ytypes.ValidateStringRestrictions(c.typ, v.String())
 		for _, p := range c.patterns {
 			if err == nil && !p.MatchString(v.String()) {
@@ -143,9 +153,18 @@ func (c valueCheck) check(v reflect.Value) error {
 }
 
 // checkMembers checks v against a union: one member has to take it.
-func (c valueCheck) checkMembers(v reflect.Value) error {
+func (c *valueCheck) checkMembers(v reflect.Value) error {
+	if v.Kind() == reflect.String {
+		s := v.String()
+		for i := range c.members {
+			if quick := c.members[i].quick; quick != nil && quick(s) {
+				return nil
+			}
+		}
+	}
 	names := make([]string, 0, len(c.members))
-	for _, member := range c.members {
+	for i := range c.members {
+		member := &c.members[i]
 		if member.check(v) == nil {
 			return nil
 		}

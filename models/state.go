@@ -27,6 +27,7 @@ type SystemState struct {
 	TLS     *TLSState    // nil without TLS
 
 	Workers     uint16
+	Threads     []ThreadState // of the workers, in their order
 	Buffers     uint32
 	BuffersFree uint32
 
@@ -42,6 +43,12 @@ type SystemState struct {
 	LastCommitTime time.Time
 	PendingObjects uint32
 	FilterLogLost  uint64
+}
+
+// A ThreadState is how the kernel schedules a worker.
+type ThreadState struct {
+	Scheduling intf.Scheduling
+	Nice       int // -20 to 19
 }
 
 // A ProcessState is what the daemon takes of the machine. The zero value is not known.
@@ -198,6 +205,7 @@ type AddressState struct {
 	Spec   intf.AddressSpec
 	Status AddressStatus
 	Reason string // empty when preferred
+	Apply  ApplyState
 }
 
 // A NeighborState is the state of a neighbour, declared or learned.
@@ -238,6 +246,12 @@ type ClassState struct {
 type SessionState struct {
 	Spec     SessionSpec
 	Counters LocalCounters
+}
+
+// A StaticState is a static route as it was handed to the RIB.
+type StaticState struct {
+	StaticSpec
+	Ways []ApplyState // of the next hops, in their order; nil when all lead somewhere
 }
 
 // A RIBState counts the routes of one family of an instance.

@@ -62,7 +62,7 @@ func (r *RIB) Entry(k Key) (e Entry, ok bool) {
 	if j == 0 {
 		return Entry{}, false
 	}
-	return s.entry(n, s.records.at(j)), true
+	return s.entry(n, j), true
 }
 
 // Walk visits all the routes of a family in the order of the prefixes (address,
@@ -88,11 +88,10 @@ func (r *RIB) WalkWithin(p netip.Prefix, visit func(Entry) bool) {
 func (s *Store) visit(i uint32, visit func(Entry) bool) bool {
 	n := s.nodes.at(i)
 	for j := n.head; j != 0; {
-		rec := s.records.at(j)
-		if !visit(s.entry(n, rec)) {
+		if !visit(s.entry(n, j)) {
 			return false
 		}
-		j = rec.next
+		j = s.records.at(j).next
 	}
 	return true
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"router/intf"
 )
@@ -294,9 +295,10 @@ func (s *Store) regroup() {
 // A MemberState is a member of a group with its state.
 type MemberState struct {
 	Member
-	Usable bool   // its unit is up, its gateway resolved
-	Active bool   // it carries traffic now
-	Reason string // why it isn't usable; else empty
+	Usable bool      // its unit is up, its gateway resolved
+	Active bool      // it carries traffic now
+	Reason string    // why it isn't usable; else empty
+	Since  time.Time // since when it isn't, to a tenth of a second; zero for a usable one
 	// Via and Through are those of an Indirect, as in [Entry].
 	Via     NextHop
 	Through netip.Prefix
@@ -320,6 +322,9 @@ func (s *Store) Members(id NextHopID) []MemberState {
 	list := make([]MemberState, 0, len(h.group.members))
 	for _, m := range h.group.members {
 		st := MemberState{Member: Member{m.hop.NextHop, m.weight, m.backup}, Usable: !m.hop.dead[f], Via: m.hop.resolved()}
+		if !st.Usable {
+			st.Since = s.at(m.hop.turned[f])
+		}
 		if !st.Usable && m.hop.Kind == Lookup {
 			st.Reason = lookupGone
 		} else if !st.Usable {

@@ -10,9 +10,10 @@ import (
 type hop struct {
 	NextHop
 	id     NextHopID
-	refs   int    // routes that have it, gateways that resolve to it
-	users  int    // of these, what keeps the neighbour wanted: see wanted
-	routes uint32 // the first of the routes that have it
+	refs   int                        // routes that have it, gateways that resolve to it
+	users  int                        // of these, what keeps the neighbour wanted: see wanted
+	routes uint32                     // the first of the routes that have it
+	turned [len(intf.Families)]uint32 // when dead changed last: see Store.tick
 	// dead says that routes of a family can't use it: the unit's family is down,
 	// the gateway is unresolved, the instance isn't there.
 	dead     [len(intf.Families)]bool
@@ -58,6 +59,7 @@ func (s *Store) acquire(nh NextHop) *hop {
 		return h
 	}
 	h = &hop{NextHop: nh, refs: 1}
+	h.turn(s.tick())
 	s.number(h)
 	s.hops.byValue[nh] = h
 	h.stale = true
@@ -93,6 +95,13 @@ func (s *Store) number(h *hop) {
 		s.hops.byID = append(s.hops.byID, nil)
 	}
 	s.hops.byID[h.id] = h
+}
+
+// turn notes that dead changes now, for all families.
+func (h *hop) turn(tick uint32) {
+	for f := range h.turned {
+		h.turned[f] = tick
+	}
 }
 
 // kill sets dead for all families.

@@ -303,7 +303,7 @@ func (w *world) setLink(i intf.Index, f intf.Family, up bool) {
 func (w *world) check() {
 	w.tb.Helper()
 	want := w.oracle.want()
-	records := 0
+	records, pending := 0, 0
 	for instance, routes := range w.oracle.routes {
 		rib, fib := w.store.RIB(instance), w.fibs[instance]
 		if len(fib.routes) != len(want.active[instance]) {
@@ -352,6 +352,13 @@ func (w *world) check() {
 				if active := best || branches[e.Key]; e.Active != active {
 					w.tb.Errorf("instance %d %v: active %v, want %v", instance, e.Route, e.Active, active)
 				}
+				waits := e.Source == User && e.Protocol == Static && !e.Usable
+				if waits {
+					pending++
+				}
+				if waits == e.Since.IsZero() {
+					w.tb.Errorf("instance %d %v: usable %v, pending since %v", instance, e.Route, e.Usable, e.Since)
+				}
 				counts[f].Routes[e.Source]++
 				if best {
 					counts[f].Active[e.Source]++
@@ -366,6 +373,9 @@ func (w *world) check() {
 			w.tb.Errorf("instance %d: walk finds %d routes, want %d", instance, seen, len(routes))
 		}
 		records += len(routes)
+	}
+	if w.store.Pending() != pending {
+		w.tb.Errorf("%d routes are pending, want %d", w.store.Pending(), pending)
 	}
 	if len(w.plane.used) != len(want.used) {
 		w.tb.Errorf("gateways in use %v, want %v", w.plane.used, want.used)

@@ -139,6 +139,7 @@ func (s *Store) resolveAll() (turned []*gateway) {
 		turned = append(turned, g)
 		if was := h.dead[0]; was != (via == nil) {
 			h.kill(via == nil)
+			h.turn(s.tick())
 			s.memberChanged(h)
 			s.enqueueRoutes(h)
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"time"
 
 	"router/intf"
 )
@@ -18,6 +17,7 @@ const (
 	routeIgnored              // not to be used
 	routeBySource             // its next hop is a BySource
 	routeListed               // it stands in noRoom.list
+	routePending              // it stands in Store.pending
 
 	routeGiven = routeIncoming | routeIgnored // what the user of the RIB says
 )
@@ -231,6 +231,7 @@ func (s *Store) remove(r *RIB, i uint32, n *node, link *uint32) {
 	c := &r.counts[n.family()]
 	c.Routes[rec.source]--
 	s.hasRoom(r, n, rec)
+	s.notPending(j, rec)
 	if rec.flags&routeActive != 0 {
 		c.Active[rec.source]--
 		n.flags |= nodeStale
@@ -337,8 +338,9 @@ func (s *Store) best(n *node) uint32 {
 	return 0
 }
 
-// entry is what a record looks like from outside.
-func (s *Store) entry(n *node, rec *record) Entry {
+// entry is what record j of node n looks like from outside.
+func (s *Store) entry(n *node, j uint32) Entry {
+	rec := s.records.at(j)
 	h := s.hops.byID[rec.hop]
 	e := Entry{
 		Route: Route{
@@ -349,7 +351,11 @@ func (s *Store) entry(n *node, rec *record) Entry {
 		Active:  rec.flags&routeActive != 0 || rec.flags&routeBranch != 0 && n.flags&nodeInstalled != 0,
 		ID:      h.id,
 		Via:     h.resolved(),
-		Changed: s.began.Add(time.Duration(rec.changed) * tickLength),
+		Changed: s.at(rec.changed),
+	}
+	if rec.flags&routePending != 0 {
+		p := s.pending[j]
+		e.Since, e.Refused = s.at(p.since), p.refused
 	}
 	switch {
 	case rec.flags&routeIgnored != 0:

@@ -141,6 +141,10 @@ type Entry struct {
 	// another next hop, preference, tag or condition. What it resolves to, and whether
 	// packets follow it, change without the route.
 	Changed time.Time
+	// Since is when a declared route became pending: it should be followed and can't be.
+	// Refused is how often the FIB had no room for it since. Zero for all others.
+	Since   time.Time
+	Refused uint32
 }
 
 // A FIB holds the winner of each prefix of an instance, by the winner's next

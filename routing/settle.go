@@ -169,6 +169,7 @@ func (s *Store) insert(i uint32) error {
 				active[rec.source]++
 			}
 		}
+		s.notePending(n, j, rec)
 		j = rec.next
 	}
 	return err

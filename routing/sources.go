@@ -126,12 +126,12 @@ func (r *RIB) Parent(group, source netip.Addr) (e Entry, prefix netip.Prefix, ok
 	}
 	s, f := r.store, intf.FamilyOf(group)
 	if g := r.Sources(group); g != nil {
-		if n, rec := s.covering(&g.routes[f], keyOf(source), uint8(source.BitLen())); rec != nil {
-			return s.entry(n, rec), n.prefix(), true
+		if n, j := s.covering(&g.routes[f], keyOf(source), uint8(source.BitLen())); j != 0 {
+			return s.entry(n, j), n.prefix(), true
 		}
 	}
-	if n, rec := s.covering(&r.routes[f], keyOf(group), uint8(group.BitLen())); rec != nil {
-		return s.entry(n, rec), netip.Prefix{}, true
+	if n, j := s.covering(&r.routes[f], keyOf(group), uint8(group.BitLen())); j != 0 {
+		return s.entry(n, j), netip.Prefix{}, true
 	}
 	return Entry{}, netip.Prefix{}, false
 }
@@ -153,19 +153,19 @@ func anySource(f intf.Family) netip.Prefix {
 // neither the group's routes nor the instance's have an answer is to discard.
 func (s *Store) above(g *RIB, k key, length uint8) NextHop {
 	f := intf.FamilyOf(g.group)
-	_, rec := s.covering(&g.routes[f], k, length)
-	if rec == nil {
-		_, rec = s.covering(&g.parent.routes[f], keyOf(g.group), uint8(g.group.BitLen()))
+	_, j := s.covering(&g.routes[f], k, length)
+	if j == 0 {
+		_, j = s.covering(&g.parent.routes[f], keyOf(g.group), uint8(g.group.BitLen()))
 	}
-	if rec == nil {
+	if j == 0 {
 		return NextHop{Kind: Discard}
 	}
-	return s.hops.byID[rec.hop].NextHop
+	return s.hops.byID[s.records.at(j).hop].NextHop
 }
 
 // covering is the best usable record for k/length in t that is no clone, of the
-// longest prefix that has one; nil when there is none.
-func (s *Store) covering(t *trie, k key, length uint8) (*node, *record) {
+// longest prefix that has one; 0 when there is none.
+func (s *Store) covering(t *trie, k key, length uint8) (*node, uint32) {
 	var scratch [33]uint32
 	path := t.matches(&s.nodes, k, scratch[:0])
 	for i := len(path) - 1; i >= 0; i-- {
@@ -176,12 +176,12 @@ func (s *Store) covering(t *trie, k key, length uint8) (*node, *record) {
 		for j := n.head; j != 0; {
 			rec := s.records.at(j)
 			if rec.source != Clone && s.usable(n, rec) {
-				return n, rec
+				return n, j
 			}
 			j = rec.next
 		}
 	}
-	return nil, nil
+	return nil, 0
 }
 
 // track has the clones follow what the queued changes may have done to the

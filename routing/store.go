@@ -72,7 +72,8 @@ type Store struct {
 	choices   map[uint32]*hop // by node
 	feasibles map[uint32]*hop // by node; see RIB.SetFeasible
 
-	noRoom noRoom
+	noRoom  noRoom
+	pending map[uint32]pendingRoute // by record; nil when there is none
 
 	discard *hop // for prefixes that a FIB can't let go, and shared groups without a usable member; nil until there was one
 
@@ -215,6 +216,7 @@ func (s *Store) RIB(instance uint32) *RIB { return s.ribs[instance] }
 func (s *Store) instanceChanged(instance uint32) error {
 	for h := range s.hops.lookups[instance] {
 		h.kill(s.ribs[instance] == nil)
+		h.turn(s.tick())
 		s.linkChanged(h)
 		s.enqueueRoutes(h)
 	}
@@ -234,7 +236,7 @@ func (s *Store) SetLink(ifindex intf.Index, f intf.Family, up bool) error {
 		delete(s.up, l)
 	}
 	for h := range s.hops.links[ifindex] {
-		h.dead[f] = !up
+		h.dead[f], h.turned[f] = !up, s.tick()
 		s.checkWanted(h)
 		s.linkChanged(h)
 		s.enqueueRoutes(h)

@@ -41,3 +41,14 @@ func (m *Manager) Gateways(visit func(ifindex intf.Index, gateway netip.Addr) bo
 
 // Members lists the members of the group id, as [routing.Store.Members] does.
 func (m *Manager) Members(id routing.NextHopID) []routing.MemberState { return m.store.Members(id) }
+
+// Pending is how many declared routes of all instances packets should follow and can't.
+func (m *Manager) Pending() int { return m.store.Pending() }
+
+// EachPending visits their keys, in no order, until visit answers false; group is that of a
+// route by source, and not valid for the others. visit must not change routes.
+func (m *Manager) EachPending(visit func(instance string, group netip.Addr, k routing.Key) bool) {
+	m.store.EachPending(func(index uint32, group netip.Addr, k routing.Key) bool {
+		return visit(m.Name(index), group, k)
+	})
+}

@@ -26,6 +26,7 @@ type localClassTree struct {
 		Octets  string `json:"octets"`
 		Policed string `json:"policed-packets"`
 		Dropped string `json:"dropped-packets"`
+		applyTree
 	} `json:"state"`
 }
 
@@ -48,6 +49,7 @@ type sessionTree struct {
 		Octets         string  `json:"octets"`
 		Policed        string  `json:"policed-packets"`
 		Dropped        string  `json:"dropped-packets"`
+		applyTree
 	} `json:"state"`
 }
 
@@ -135,9 +137,17 @@ func showSessions(ctx context.Context, o *options, c *client, args []string) err
 	var rows [][]string
 	for _, s := range list {
 		st := s.State
-		rows = append(rows, []string{s.Name, s.match(), dash(st.Consumer), dash(st.Class), dash(st.Origin), dash(st.Packets), dash(st.Dropped), dash(st.Policed)})
+		rows = append(rows, []string{st.mark(s.Name), s.match(), dash(st.Consumer), dash(st.Class), dash(st.Origin), dash(st.Packets), dash(st.Dropped), dash(st.Policed)})
 	}
-	return table(o.out, "Session Match Consumer Class Origin Packets Dropped Policed", rows)
+	if err := table(o.out, "Session Match Consumer Class Origin Packets Dropped Policed", rows); err != nil {
+		return err
+	}
+	for _, s := range list {
+		if err := o.sayWhy(s.Name, s.State.applyTree); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // showLocalPolicy prints the classes, with what came and went, and the sessions.
@@ -168,10 +178,15 @@ func showLocalPolicy(ctx context.Context, o *options, c *client) error {
 	var rows [][]string
 	for _, k := range list {
 		st := k.State
-		rows = append(rows, []string{k.Name, strconv.Itoa(st.Rate), strconv.Itoa(st.Burst), dash(st.Origin), dash(st.Packets), dash(st.Octets), dash(st.Dropped), dash(st.Policed)})
+		rows = append(rows, []string{st.mark(k.Name), strconv.Itoa(st.Rate), strconv.Itoa(st.Burst), dash(st.Origin), dash(st.Packets), dash(st.Octets), dash(st.Dropped), dash(st.Policed)})
 	}
 	if err := table(o.out, "Class Rate Burst Origin Packets Octets Dropped Policed", rows); err != nil {
 		return err
+	}
+	for _, k := range list {
+		if err := o.sayWhy(k.Name, k.State.applyTree); err != nil {
+			return err
+		}
 	}
 	if _, err := fmt.Fprintln(o.out); err != nil {
 		return err

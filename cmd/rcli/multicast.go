@@ -27,6 +27,7 @@ type groupTree struct {
 		Local             bool     `json:"local"`
 		Packets           string   `json:"packets"`
 		Octets            string   `json:"octets"`
+		applyTree
 	} `json:"state"`
 }
 
@@ -83,7 +84,15 @@ func showMulticast(ctx context.Context, o *options, c *client, instance string) 
 	for _, g := range list {
 		rows = append(rows, groupRow(g))
 	}
-	return o.rows("Group Source Protocol Incoming Outgoing Packets Octets", rows)
+	if err := o.rows("Group Source Protocol Incoming Outgoing Packets Octets", rows); err != nil {
+		return err
+	}
+	for _, g := range list {
+		if err := o.sayWhy(g.State.Group+" from "+g.State.Source, g.State.applyTree); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // groupRow is the line of one route; * marks those that packets follow.
@@ -110,5 +119,5 @@ func groupRow(g groupTree) []string {
 	if len(out) == 0 {
 		out = []string{"discard"}
 	}
-	return []string{mark + s.Group, s.Source, protocol, incoming, strings.Join(out, " "), dash(s.Packets), dash(s.Octets)}
+	return []string{s.mark(mark + s.Group), s.Source, protocol, incoming, strings.Join(out, " "), dash(s.Packets), dash(s.Octets)}
 }

@@ -26,6 +26,7 @@ type fake struct {
 	answers map[string]string // path -> JSON
 	matches map[string]string // path -> what of it stands there, for patterns
 	routes  []*configpb.RoutePrefix
+	failed  []*configpb.Unapplied
 	refuse  error
 	sets    []*gpb.SetRequest
 }
@@ -61,6 +62,10 @@ func (f *fake) Routes(req *configpb.RoutesRequest, stream grpc.ServerStreamingSe
 		}
 	}
 	return stream.Send(m)
+}
+
+func (f *fake) Unapplied(_ *configpb.UnappliedRequest, stream grpc.ServerStreamingServer[configpb.UnappliedResponse]) error {
+	return stream.Send(&configpb.UnappliedResponse{Object: f.failed})
 }
 
 func (f *fake) Set(_ context.Context, req *gpb.SetRequest) (*gpb.SetResponse, error) {

@@ -71,6 +71,12 @@ func (o *options) showRoute(ctx context.Context, c *client, req *configpb.Routes
 	if err = flushed(b, err); err != nil {
 		return err
 	}
+	// Of what failed the table knows nothing.
+	if req.GetPrefix() == "" && req.GetSource() == "" {
+		if err := o.sayFailures(ctx, c, fmt.Sprintf("/instance[name=%s]", orDefault(req.GetInstance()))); err != nil {
+			return err
+		}
+	}
 	switch {
 	case n > 0:
 		return nil
@@ -404,5 +410,12 @@ func (o *options) showRouteSummary(ctx context.Context, c *client, instance stri
 			rows = append(rows, row)
 		}
 	}
-	return o.table(columns, rows)
+	if err := o.table(columns, rows); err != nil {
+		return err
+	}
+	under := "/instance"
+	if instance != "*" {
+		under += "[name=" + instance + "]"
+	}
+	return o.sayFailures(ctx, c, under)
 }

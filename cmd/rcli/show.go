@@ -71,6 +71,7 @@ type interfaceTree struct {
 		Queues      int          `json:"queues-in-use"`
 		IfIndex     int          `json:"if-index"`
 		LastChange  string       `json:"last-change"`
+		applyTree
 	} `json:"state"`
 }
 
@@ -87,6 +88,7 @@ type unitTree struct {
 		Description string `json:"description"`
 		IfIndex     int    `json:"if-index"`
 		LastChange  string `json:"last-change"`
+		applyTree
 	} `json:"state"`
 	VLAN struct {
 		State struct {
@@ -113,12 +115,14 @@ type familyTree struct {
 		Counters       struct {
 			RPFFailed string `json:"rpf-failed"`
 		} `json:"counters"`
+		applyTree
 	} `json:"state"`
 	Address []struct {
 		Prefix string `json:"prefix"`
 		State  struct {
 			Status string `json:"status"`
 			Reason string `json:"reason"`
+			applyTree
 		} `json:"state"`
 	} `json:"address"`
 	Neighbor []neighborTree `json:"neighbor"`

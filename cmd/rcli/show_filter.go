@@ -52,6 +52,7 @@ type policerTree struct {
 		Unit  string `json:"unit"`
 		Rate  string `json:"committed-rate"`
 		Burst string `json:"committed-burst"`
+		applyTree
 	} `json:"state"`
 	Green  colourTree `json:"green"`
 	Yellow colourTree `json:"yellow"`
@@ -262,7 +263,7 @@ func showPolicers(ctx context.Context, o *options, c *client, args []string) err
 		if p.State.Unit == "packets" {
 			rate, burst = p.State.Rate+" packets/s", p.State.Burst+" packets"
 		}
-		row := []string{p.Name, dash(p.State.Type), rate, burst}
+		row := []string{p.State.mark(p.Name), dash(p.State.Type), rate, burst}
 		for _, c := range []struct {
 			name string
 			colourTree
@@ -278,7 +279,15 @@ func showPolicers(ctx context.Context, o *options, c *client, args []string) err
 			row = []string{"", "", "", ""}
 		}
 	}
-	return o.rows("Policer Type Rate Burst Colour Action Packets Octets", rows)
+	if err := o.rows("Policer Type Rate Burst Colour Action Packets Octets", rows); err != nil {
+		return err
+	}
+	for _, p := range list {
+		if err := o.sayWhy(p.Name, p.State.applyTree); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func showFilterLog(ctx context.Context, o *options, c *client, last int) error {

@@ -42,24 +42,27 @@ func showInterfaces(ctx context.Context, o *options, c *client, args []string) e
 		{Head: "Out-pkts", Right: true, Drop: 3}, {Head: "Out-octets", Right: true, Drop: 4},
 		{Head: "In-rate", Right: true, Drop: 2}, {Head: "Out-rate", Right: true, Drop: 2}})
 	var reasons []reason
-	add := func(name, status, why, detail string, n countersTree, r ratesTree) error {
+	add := func(name, status, why, detail string, a applyTree, n countersTree, r ratesTree) error {
 		if why != "" {
 			reasons = append(reasons, reason{name, why})
 		}
-		row := render.Cells(name, dash(status), dash(detail), dash(n.InPkts), dash(n.InOctets), dash(n.OutPkts), dash(n.OutOctets), rateText(r.InBits), rateText(r.OutBits))
+		if text := a.beside(why); text != "" {
+			reasons = append(reasons, reason{name, text})
+		}
+		row := render.Cells(a.markBeside(name, status), dash(status), dash(detail), dash(n.InPkts), dash(n.InOctets), dash(n.OutPkts), dash(n.OutOctets), rateText(r.InBits), rateText(r.OutBits))
 		row[1].Style = render.StatusStyle(status)
 		return t.Add(row)
 	}
 	err := c.eachInterface(ctx, name, visitor{device: func(i interfaceTree) error {
-		return add(i.Name, i.State.OperStatus, i.State.OperReason, strings.TrimSpace(i.State.MAC+" "+i.driver()), i.State.Counters, i.State.Rates)
+		return add(i.Name, i.State.OperStatus, i.State.OperReason, strings.TrimSpace(i.State.MAC+" "+i.driver()), i.State.applyTree, i.State.Counters, i.State.Rates)
 	}, unit: func(_ string, u unitTree) error {
-		if err := add(u.State.Name, u.State.OperStatus, u.State.OperReason, "", u.State.Counters, u.State.Rates); err != nil {
+		if err := add(u.State.Name, u.State.OperStatus, u.State.OperReason, "", u.State.applyTree, u.State.Counters, u.State.Rates); err != nil {
 			return err
 		}
 		lines, why := u.families()
 		reasons = append(reasons, why...)
 		for _, l := range lines {
-			row := render.Cells("  "+l.family, dash(l.status), l.text)
+			row := render.Cells("  "+l.family, dash(l.status), l.mark())
 			row[1].Style = render.StatusStyle(l.status)
 			if err := t.Add(row); err != nil {
 				return err
@@ -107,18 +110,37 @@ func (i interfaceTree) driver() string {
 }
 
 // A familyLine is an address of a family, or what it has instead.
-type familyLine struct{ family, status, text string }
+type familyLine struct {
+	family, status, text string
+	apply                applyTree
+}
+
+// mark is the line's text, with what is the matter with it unless its status says that.
+func (l familyLine) mark() string {
+	if strings.Contains(l.status, "/") && l.apply.Apply == "pending" {
+		return l.text // "up/tentative" tells more
+	}
+	return l.apply.markBeside(l.text, l.status)
+}
 
 // families are the lines of a unit's families, and what is wrong with them.
 func (u unitTree) families() (lines []familyLine, reasons []reason) {
 	name := u.State.Name
 	for _, f := range u.Family {
-		add := func(text, status string) { lines = append(lines, familyLine{f.Type, status, text}) }
+		add := func(text, status string, a applyTree) { lines = append(lines, familyLine{f.Type, status, text, a}) }
 		wrong := func(what, format string, args ...any) {
 			reasons = append(reasons, reason{name + " " + what, fmt.Sprintf(format, args...)})
 		}
 		if why := f.State.FastPathReason; why != "" {
 			wrong(f.Type, "packets take the user path: %s", why)
+		}
+		// What all of the unit wait for is said of the unit.
+		own := f.State.applyTree
+		if own.Why == u.State.Why {
+			own = applyTree{}
+		}
+		if text := own.beside(f.State.OperReason); text != "" {
+			wrong(f.Type, "%s", text)
 		}
 		in := ""
 		if f.State.Instance != "" && f.State.Instance != "default" {
@@ -132,22 +154,29 @@ func (u unitTree) families() (lines []familyLine, reasons []reason) {
 		}
 		switch {
 		case f.State.Unnumbered != "":
-			add(fmt.Sprintf("(%s of %s)%s", cmp.Or(f.State.Borrowed, "none"), f.State.Unnumbered, in), f.State.OperStatus)
+			add(fmt.Sprintf("(%s of %s)%s", cmp.Or(f.State.Borrowed, "none"), f.State.Unnumbered, in), f.State.OperStatus, own)
 		case len(f.Address) == 0:
-			add("(no address)"+in, f.State.OperStatus)
+			add("(no address)"+in, f.State.OperStatus, own)
 		}
 		for _, a := range f.Address {
 			st := f.State.OperStatus
 			if a.State.Status != "" && a.State.Status != "preferred" {
 				st += "/" + a.State.Status
 			}
-			add(a.Prefix+in, st)
+			apply := a.State.applyTree
+			if apply.applied() || apply.Why == f.State.Why {
+				apply = own
+			}
+			add(a.Prefix+in, st, apply)
 			if a.State.Reason != "" {
 				wrong(a.Prefix, "%s", a.State.Reason)
 			}
+			if text := apply.beside(a.State.Reason); text != "" && apply.Why != own.Why {
+				wrong(a.Prefix, "%s", text)
+			}
 		}
 		if a := f.Advert.State; a.Enabled {
-			add(fmt.Sprintf("advertises: %s, lifetime %d s, %s sent", a.Preference, a.Lifetime, a.Sent), f.State.OperStatus)
+			add(fmt.Sprintf("advertises: %s, lifetime %d s, %s sent", a.Preference, a.Lifetime, a.Sent), f.State.OperStatus, applyTree{})
 			if a.Inconsistency != "" {
 				wrong(f.Type, "another router advertises otherwise: %s", a.Inconsistency)
 			}
@@ -197,9 +226,9 @@ func showInterfacesTerse(ctx context.Context, o *options, c *client, args []stri
 		return t.Add(row)
 	}
 	err := c.eachInterface(ctx, name, visitor{device: func(i interfaceTree) error {
-		return add(i.Name, admin(i.State.Enabled), dash(i.State.OperStatus), "", "", i.State.Description)
+		return add(i.State.markBeside(i.Name, i.State.OperStatus), admin(i.State.Enabled), dash(i.State.OperStatus), "", "", i.State.Description)
 	}, unit: func(_ string, u unitTree) error {
-		name, on, st, description := u.State.Name, admin(u.State.Enabled), dash(u.State.OperStatus), u.State.Description
+		name, on, st, description := u.State.markBeside(u.State.Name, u.State.OperStatus), admin(u.State.Enabled), dash(u.State.OperStatus), u.State.Description
 		lines, _ := u.families()
 		if len(lines) == 0 {
 			return add(name, on, st, "", "", description)
@@ -208,7 +237,7 @@ func showInterfacesTerse(ctx context.Context, o *options, c *client, args []stri
 			if strings.HasPrefix(l.text, "advertises") {
 				continue
 			}
-			if err := add(name, on, st, l.family, l.text, description); err != nil {
+			if err := add(name, on, st, l.family, l.mark(), description); err != nil {
 				return err
 			}
 			name, on, st, description = "", "", "", ""

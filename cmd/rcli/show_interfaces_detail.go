@@ -61,7 +61,7 @@ func showInterfacesDetail(ctx context.Context, o *options, c *client, args []str
 			speed = render.BitRate(n)
 		}
 		for _, l := range [][2]string{
-			{"Description", s.Description}, {"MAC address", s.MAC}, {"Driver", i.driver()}, {"Driver reason", s.DriverReason}, {"Speed", speed},
+			{"Not in place", s.detail()}, {"Description", s.Description}, {"MAC address", s.MAC}, {"Driver", i.driver()}, {"Driver reason", s.DriverReason}, {"Speed", speed},
 			{"MRU", intText(s.MRU) + " of the link's MTU " + dash(intText(s.LinkMTU))}, {"Queues", intText(s.Queues)}, {"Index", intText(s.IfIndex)}, {"Since", sinceWords(s.LastChange)},
 		} {
 			if l[0] == "MRU" && s.MRU == 0 {
@@ -86,7 +86,7 @@ func showInterfacesDetail(ctx context.Context, o *options, c *client, args []str
 		if err := head(s.Name, s.OperStatus, s.OperReason); err != nil {
 			return err
 		}
-		for _, l := range [][2]string{{"Description", s.Description}, {"VLAN", u.vlan()}, {"Index", intText(s.IfIndex)}, {"Since", sinceWords(s.LastChange)}} {
+		for _, l := range [][2]string{{"Not in place", s.detail()}, {"Description", s.Description}, {"VLAN", u.vlan()}, {"Index", intText(s.IfIndex)}, {"Since", sinceWords(s.LastChange)}} {
 			if err := line(2, l[0], "%s", l[1]); err != nil {
 				return err
 			}
@@ -105,7 +105,7 @@ func showInterfacesDetail(ctx context.Context, o *options, c *client, args []str
 		}
 		lines, reasons := u.families()
 		for _, l := range lines {
-			if err := line(4, l.family, "%s, %s", l.text, dash(l.status)); err != nil {
+			if err := line(4, l.family, "%s, %s", l.mark(), dash(l.status)); err != nil {
 				return err
 			}
 		}

@@ -23,7 +23,11 @@ type systemTree struct {
 	Version   string `json:"version"`
 	BootTime  string `json:"boot-time"`
 	Dataplane struct {
-		Workers   int        `json:"workers"`
+		Workers int `json:"workers"`
+		Threads []struct {
+			Scheduling string `json:"scheduling"`
+			Nice       int    `json:"nice"`
+		} `json:"worker"`
 		Buffers   int        `json:"buffers"`
 		Free      int        `json:"buffers-free"`
 		Jumbo     int        `json:"jumbo-buffers"`
@@ -77,7 +81,7 @@ func (o *options) showSystem(ctx context.Context, c *client) error {
 	d := s.Dataplane
 	lines := [][2]string{
 		{"Hostname", dash(s.Hostname)}, {"Version", dash(s.Version)}, {"Uptime", uptime},
-		{"Workers", fmt.Sprintf("%d", d.Workers)},
+		{"Workers", workersText(&s)},
 		{"Buffers", fmt.Sprintf("%d, %d free; jumbo %d, %d free", d.Buffers, d.Free, d.Jumbo, d.JumboFree)},
 		{"Tables", tablesText(octetsText(d.FIB), octetsText(d.Limit), d.NextHops, d.Waiting)},
 		{"Memory", fmt.Sprintf("%s resident, %s heap", octetsText(s.Process.Resident), octetsText(s.Process.Heap))},
@@ -194,4 +198,24 @@ func (o *options) sayHealth(ctx context.Context, c *client) error {
 	text := o.view.screen.Paint(style, render.Clean(cmp.Or(strings.Join(words, "; "), "all parts are healthy")))
 	_, err := fmt.Fprintf(o.out, "%-14s %s\n", "Health", text)
 	return err
+}
+
+// workersText is how many workers there are, and what each distinct way is that the kernel
+// schedules them.
+func workersText(s *systemTree) string {
+	var ways []string
+	for _, t := range s.Dataplane.Threads {
+		way := t.Scheduling
+		if t.Nice != 0 {
+			way = fmt.Sprintf("%s, nice %d", way, t.Nice)
+		}
+		if way != "" && way != "other" && !slices.Contains(ways, way) {
+			ways = append(ways, way)
+		}
+	}
+	text := strconv.Itoa(s.Dataplane.Workers)
+	if len(ways) > 0 {
+		text += " (" + strings.Join(ways, "; ") + ")"
+	}
+	return text
 }

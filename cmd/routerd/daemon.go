@@ -130,7 +130,7 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 	if err != nil {
 		return err
 	}
-	config := dataplane.Config{Workers: s.Workers, Buffers: s.Buffers, CPUs: s.CPUs, Nice: s.WorkerNice, Log: log, Domain: domain}
+	config := dataplane.Config{Workers: s.Workers, Buffers: s.Buffers, CPUs: s.CPUs, Nice: s.WorkerNice, RoundRobin: s.RoundRobin, Log: log, Domain: domain}
 	if fast != nil {
 		config.Arena, config.Tallies, config.Filters, config.FlowSeed = arena, fast, fast, fast.FlowSeed()
 	}

@@ -115,9 +115,9 @@ func (s state) fill(dst *gen.Device, o models.Object) bool {
 		if err != nil {
 			return false
 		}
-		spec, ok := s.router.StaticSpec(models.StaticKey{Instance: o.Instance, Prefix: p})
+		st, ok := s.router.StaticState(models.StaticKey{Instance: o.Instance, Prefix: p})
 		if ok {
-			models.FillStatic(dst, spec)
+			models.FillStatic(dst, st)
 		}
 		return ok
 	case models.Class:
@@ -201,7 +201,9 @@ func (s state) fill(dst *gen.Device, o models.Object) bool {
 func (s state) Unapplied(o models.Object) []models.Unapplied { return s.router.Unapplied(o) }
 
 // EachUnapplied implements northbound.Applied.
-func (s state) EachUnapplied(f func(models.Unapplied) bool) { s.router.EachUnapplied(f) }
+func (s state) EachUnapplied(root string, f func(models.Unapplied) bool) {
+	s.router.EachUnapplied(root, f)
+}
 
 // Routes implements northbound.State.
 func (s state) Routes(dst []models.RouteState, q northbound.RouteQuery) []models.RouteState {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync/atomic"
 	"time"
 
 	"router/cmd/routerd/datastore"
@@ -22,33 +23,56 @@ const (
 // a router is idle for days after minutes of work, and the runtime by itself
 // keeps what it once had. It returns when ctx ends.
 func trim(ctx context.Context, store *datastore.Store) {
+	begin := time.Now()
+	var last atomic.Int64 // when something was committed last, since begin
+	var armed atomic.Bool // commits need not wake us
 	committed := make(chan struct{}, 1)
 	defer store.Watch(func(datastore.Event) {
-		select {
-		case committed <- struct{}{}:
-		default:
+		last.Store(int64(time.Since(begin)))
+		if armed.CompareAndSwap(false, true) {
+			committed <- struct{}{}
 		}
 	})()
+	armed.Store(true)
 	t := time.NewTimer(trimAfter)
 	defer t.Stop()
-	var next, since time.Time // since is the first commit after the last look
+	var next time.Time // no look before
+	since := begin     // the first commit after the last look
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-committed:
-			if since.IsZero() {
-				since = time.Now()
-			}
-			t.Reset(max(min(trimAfter, time.Until(since.Add(trimBusy))), time.Until(next)))
+			since = time.Now()
+			t.Reset(max(trimAfter, time.Until(next)))
 		case <-t.C:
-			since = time.Time{}
-			if start := time.Now(); wasteful() {
+			now := time.Now()
+			quiet := begin.Add(time.Duration(last.Load()) + trimAfter)
+			if due := latest(earliest(quiet, since.Add(trimBusy)), next); now.Before(due) {
+				t.Reset(due.Sub(now))
+				continue
+			}
+			armed.Store(false)
+			if wasteful() {
 				debug.FreeOSMemory()
-				next = time.Now().Add(trimShare * time.Since(start))
+				next = time.Now().Add(trimShare * time.Since(now))
 			}
 		}
 	}
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // wasteful reports whether the heap holds much more than is in use: free memory

@@ -23,6 +23,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"router/intf"
 	"router/intf/kernel"
@@ -84,6 +85,7 @@ type Manager struct {
 	done   chan struct{}
 	events sync.WaitGroup // watchers of spaces, readers and diggers of TAPs
 
+	opened  atomic.Uint32 // spaces so far
 	diggers chan struct{} // as many TAPs are being closed as there are tokens in it
 
 	mu     sync.Mutex
@@ -93,6 +95,9 @@ type Manager struct {
 	users  map[string]int  // units that want a namespace
 	pinned map[string]bool // namespaces that are wanted even without a unit
 	drifts []drift         // to be told once the lock is released
+
+	namesAt time.Time // when names of namespaces had changed, at the last repair
+	turn    uint32    // counts the repairs that looked at some of the spaces
 }
 
 // maxDiggers bounds the threads that wait for the kernel to remove TAPs.

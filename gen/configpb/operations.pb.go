@@ -865,8 +865,9 @@ func (x *LogAttribute) GetValue() string {
 
 type UnappliedRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`    // what stands at or below it; "" for all
-	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"` // objects; 0 for all
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`     // what stands at or below it; "" for all
+	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`  // objects; 0 for all
+	Status        string                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"` // "pending" or "error": only these; "" for both
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -913,6 +914,13 @@ func (x *UnappliedRequest) GetLimit() uint32 {
 		return x.Limit
 	}
 	return 0
+}
+
+func (x *UnappliedRequest) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
 }
 
 type UnappliedResponse struct {
@@ -1827,10 +1835,11 @@ const file_operations_proto_rawDesc = "" +
 	"\tattribute\x18\x04 \x03(\v2\x18.routerd.v1.LogAttributeR\tattribute\"6\n" +
 	"\fLogAttribute\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"<\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"T\n" +
 	"\x10UnappliedRequest\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\rR\x05limit\"B\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
+	"\x06status\x18\x03 \x01(\tR\x06status\"B\n" +
 	"\x11UnappliedResponse\x12-\n" +
 	"\x06object\x18\x01 \x03(\v2\x15.routerd.v1.UnappliedR\x06object\"\xe4\x02\n" +
 	"\x0eCaptureRequest\x12\x1c\n" +

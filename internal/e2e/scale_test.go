@@ -140,7 +140,7 @@ func scale(t *testing.T, units int, present bool) {
 	}
 	t.Logf("%d routes in one Set: %v; deleted in one: %v", routes, set(many), set(gone))
 	var single timing
-	start := time.Now()
+	cpu, start := l.cpuOf(t), time.Now()
 	n := routes
 	if !full() && !present {
 		n = 500
@@ -148,7 +148,8 @@ func scale(t *testing.T, units int, present bool) {
 	for i := range n {
 		single = append(single, set(&gpb.SetRequest{Update: []*gpb.Update{route(i)}}))
 	}
-	t.Logf("%d routes in a Set each: %v; %v", n, time.Since(start).Round(time.Millisecond), single)
+	t.Logf("%d routes in a Set each: %v, of the processor %v each; %v", n, time.Since(start).Round(time.Millisecond),
+		((l.cpuOf(t) - cpu) / time.Duration(n)).Round(time.Microsecond), single)
 	t.Logf("memory: %v", l.resident())
 
 	if err := l.end(syscall.SIGKILL); err == nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,6 +56,16 @@ func (n *Namespace) Current() bool {
 	}
 	inode, err := namedInode(n.name)
 	return err == nil && inode == n.inode
+}
+
+// NamesChanged is when a name of a namespace came or went last. What an existing name stands
+// for may have changed since.
+func NamesChanged() (time.Time, error) {
+	st, err := os.Stat(runNetns)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("names of network namespaces: %w", err)
+	}
+	return st.ModTime(), nil
 }
 
 // Do runs f on a thread that is in the namespace and waits for it. What f

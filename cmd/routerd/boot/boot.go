@@ -44,6 +44,7 @@ type Settings struct {
 	Workers     int        // threads that forward packets
 	CPUs        []int      // processors that they run on, each on its own; empty: anywhere
 	WorkerNice  int        // of their threads, as in nice(1); 0: like the process
+	RoundRobin  bool       // they have a real-time policy instead
 	Buffers     int        // frame buffers of each worker, 2048 octets each
 	MaxMessage  int        // octets of the largest gNMI message
 
@@ -101,6 +102,7 @@ func flags() *pflag.FlagSet {
 	f.Int("workers", defaultWorkers(), "threads that forward packets")
 	f.String("cpus", "", "processors that workers run on, each on one of its own, such as 2-5 or 1,3; without, anywhere")
 	f.String("worker-nice", "", "priority of workers before other threads of the machine, as in nice(1), -20 to 19; 0 for none (default: -10, and 0 where workers may take all processors)")
+	f.String("worker-scheduling", schedulingOther, "how the kernel schedules workers: other (by worker-nice), or rr (real-time, SCHED_RR: nothing else runs on their processors while they have work)")
 	f.Int("buffers", 8192, "frame buffers of each worker, of 2048 octets")
 	f.String("auth", "", "what callers on --listen have to prove while no user is declared: required, local or none (default: local, with --insecure none)")
 	f.Int("max-streams", 256, "calls at once on one connection")
@@ -260,6 +262,9 @@ func read(v *viper.Viper) (Settings, error) {
 		return s, usage("cpus %s: %d processors for %d workers: name as many, or lower workers", v.GetString("cpus"), n, s.Workers)
 	}
 	if err := s.readNice(v.GetString("worker-nice")); err != nil {
+		return s, err
+	}
+	if err := s.readScheduling(v.GetString("worker-scheduling")); err != nil {
 		return s, err
 	}
 	if s.Buffers < 1024 || s.Buffers > 1<<20 {

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"runtime"
 	"strconv"
 	"strings"
 )
@@ -35,4 +36,26 @@ func parseCPUs(list string) ([]int, error) {
 		}
 	}
 	return cpus, nil
+}
+
+// The values of worker-scheduling.
+const (
+	schedulingOther = "other"
+	schedulingRR    = "rr"
+)
+
+// readScheduling reads worker-scheduling, after workers. A worker that never sleeps would
+// leave nothing to the control plane if there were no other processor.
+func (s *Settings) readScheduling(text string) error {
+	switch text {
+	case schedulingOther:
+		return nil
+	case schedulingRR:
+		if n := runtime.NumCPU(); s.Workers >= n {
+			return usage("worker-scheduling rr: %d workers could take all %d processors from everything else: lower workers, or use other", s.Workers, n)
+		}
+		s.RoundRobin = true
+		return nil
+	}
+	return usage("worker-scheduling %q: want other or rr", text)
 }

@@ -78,3 +78,23 @@ func TestWorkerNice(t *testing.T) {
 		}
 	}
 }
+
+func TestWorkerScheduling(t *testing.T) {
+	if s, err := Load(nil); err != nil || s.RoundRobin {
+		t.Errorf("without a word: %v, %v", s.RoundRobin, err)
+	}
+	if runtime.NumCPU() > 1 {
+		if s, err := Load([]string{"--workers", "1", "--worker-scheduling", "rr"}); err != nil || !s.RoundRobin {
+			t.Errorf("rr: %v, %v", s.RoundRobin, err)
+		}
+	}
+	for _, c := range []struct{ args, says string }{
+		{fmt.Sprintf("--workers=%d --worker-scheduling=rr", runtime.NumCPU()), "lower workers, or use other"},
+		{"--worker-scheduling=fifo", "want other or rr"},
+		{"--worker-scheduling=", "want other or rr"},
+	} {
+		if _, err := Load(strings.Fields(c.args)); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want an error that says %q", c.args, err, c.says)
+		}
+	}
+}

@@ -92,15 +92,15 @@ func (r *Router) wantFilter(name string, spec *models.FilterSpec) {
 // buildFilters builds what is dirty, from the ground up, and swaps it in at all
 // units at once.
 func (r *Router) buildFilters(w *worklist, p *pass) error {
-	p.lists = take(r.dirty.lists, strings.Compare)
+	p.lists = take(&r.dirty.lists, strings.Compare)
 	for _, name := range p.lists {
 		r.buildPrefixList(name)
 	}
-	p.policers = take(r.dirty.policers, strings.Compare)
+	p.policers = take(&r.dirty.policers, strings.Compare)
 	if err := build(w, p.policers, named(models.Policer), r.buildPolicer); err != nil {
 		return err
 	}
-	p.filters = take(r.dirty.filters, strings.Compare)
+	p.filters = take(&r.dirty.filters, strings.Compare)
 	err := build(w, p.filters, named(models.Filter), func(name string) error { return r.buildFilter(name, w.strict) })
 	if err != nil {
 		return err

@@ -51,8 +51,11 @@ func (r *Router) buildInstances(w *worklist, names []string) error {
 			absent = append(absent, in.want.HostNamespace)
 		}
 	}
-	slices.Sort(absent)
-	failed := r.host.EnsureNamespaces(slices.Compact(absent))
+	var failed map[string]error
+	if len(absent) > 0 {
+		slices.Sort(absent)
+		failed = r.host.EnsureNamespaces(slices.Compact(absent))
+	}
 	return build(w, names, instanceObject, func(name string) error { return r.buildInstance(name, failed) })
 }
 
@@ -77,7 +80,9 @@ func (r *Router) buildInstance(name string, failed map[string]error) error {
 	if err := r.limitCache(in); err != nil {
 		return err
 	}
-	if ns := in.want.HostNamespace; ns != in.namespace {
+	if ns := in.want.HostNamespace; ns == in.namespace {
+		in.reason = "" // another one could not be had, and is not wanted any more
+	} else {
 		if err := failed[ns]; err != nil {
 			in.reason = err.Error()
 			return fmt.Errorf("instance %s: %w", name, err)

@@ -90,7 +90,18 @@ func (r *Router) limitCache(in *instance) error {
 
 // onFlow is told of every route by source that changed.
 func (r *Router) onFlow(instance uint32, group netip.Addr, source netip.Prefix) {
-	r.events.flow(r.names[instance], group, source)
+	name := r.names[instance]
+	r.events.flow(name, group, source)
+	r.changedGroup(models.MulticastKey{Instance: name, Group: netip.PrefixFrom(group, group.BitLen()), Source: source})
+}
+
+// changedGroup tells of a declared route of groups, if there is one of that key: whether it
+// waits for room is its state.
+func (r *Router) changedGroup(key models.MulticastKey) {
+	if r.multicast[key] != nil {
+		r.events.changed(key.Object())
+		r.tellPending()
+	}
 }
 
 // newFlow makes the route of a flow that the dataplane has reported.

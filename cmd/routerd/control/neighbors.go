@@ -281,6 +281,19 @@ func (r *Router) kick() {
 	}
 }
 
+// kickWithin has the timers looked at after d at most, or when those of neighbours are due: a
+// thousand commits a second need not wake Run as often.
+func (r *Router) kickWithin(d time.Duration) {
+	for _, next := range []func() (time.Duration, bool){r.neighbors.Next, r.adverts.Next} {
+		if due, ok := next(); ok {
+			d = min(d, due-r.clock())
+		}
+	}
+	if len(r.failed) > 0 || r.nextTick.After(r.now().Add(d)) {
+		r.kick()
+	}
+}
+
 // Run keeps the timers of neighbours and of devices to be tried again until ctx
 // ends.
 func (r *Router) Run(ctx context.Context) {
@@ -301,7 +314,13 @@ func (r *Router) Run(ctx context.Context) {
 func (r *Router) tick(ctx context.Context) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := r.now()
+	next := r.tickAt(ctx, r.now())
+	r.nextTick = r.now().Add(next)
+	return next
+}
+
+// tickAt is tick, now.
+func (r *Router) tickAt(ctx context.Context, now time.Time) time.Duration {
 	next := time.Minute
 	for name, d := range r.devices {
 		if d.retry.IsZero() {

@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -121,8 +120,11 @@ type Router struct {
 	// oldNamespaces are to be let go once nothing is in them.
 	oldNamespaces []string
 	wake          chan struct{}              // the timers have changed
+	nextTick      time.Time                  // when the timers are looked at without being woken
 	measured      time.Time                  // when rates were taken last
 	waiting       map[models.Object]struct{} // devices and units that are pending
+	parts         int                        // of units that are in place, which are not
+	pendingRoutes int                        // vrfs.Pending when it was told last
 	failed        map[models.Object]*failure // but for devices, which have their own; nil until one has
 	lapsed        []error                    // the first failures since the convergence began
 	lapses        int                        // all of them
@@ -319,12 +321,20 @@ const maxPasses = 8
 // converge brings what is dirty to what is wanted. strict makes a device that
 // can't be opened an error; else it is tried again later.
 func (r *Router) converge(ctx context.Context, strict bool) error {
-	defer r.kick()
+	timers := false // of what is worked on
+	defer func() {
+		if timers {
+			r.kick()
+		} else {
+			r.kickWithin(time.Second)
+		}
+	}()
 	r.lapsed, r.lapses = r.lapsed[:0], 0
 	for range maxPasses {
 		if r.dirty.empty() {
 			return nil
 		}
+		timers = timers || !r.dirty.onlyStatics()
 		var p pass
 		if err := r.pass(ctx, strict, &p); err != nil {
 			if strict {
@@ -351,7 +361,13 @@ type pass struct {
 }
 
 func (d *dirty) empty() bool {
-	return len(d.devices)+len(d.units)+len(d.instances)+len(d.statics)+len(d.multicast)+len(d.classes)+len(d.sessions)+
+	return len(d.statics) == 0 && d.onlyStatics()
+}
+
+// onlyStatics reports whether nothing but static routes is dirty, which have no timers of
+// their own.
+func (d *dirty) onlyStatics() bool {
+	return len(d.devices)+len(d.units)+len(d.instances)+len(d.multicast)+len(d.classes)+len(d.sessions)+
 		len(d.lists)+len(d.policers)+len(d.filters) == 0
 }
 
@@ -375,10 +391,25 @@ func mark[K comparable](set map[K]struct{}, keys []K) {
 	}
 }
 
+// keptDirty is how many entries a set may have had that is used again. A map never shrinks, so
+// that after a large change each small one would go through all the room of that.
+const keptDirty = 1024
+
 // take empties a set and returns what was in it, in order.
-func take[K comparable](set map[K]struct{}, compare func(a, b K) int) []K {
-	keys := slices.SortedFunc(maps.Keys(set), compare)
-	clear(set)
+func take[K comparable](set *map[K]struct{}, compare func(a, b K) int) []K {
+	if len(*set) == 0 {
+		return nil
+	}
+	keys := make([]K, 0, len(*set))
+	for k := range *set {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, compare)
+	if len(keys) > keptDirty {
+		*set = make(map[K]struct{})
+	} else {
+		clear(*set)
+	}
 	return keys
 }
 
@@ -397,7 +428,7 @@ func each[K any](keys []K, f func(K) error) error {
 func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 	w := &worklist{r: r, strict: strict}
 	// Build: whatever is new stands before anything refers to it.
-	p.instances = take(r.dirty.instances, strings.Compare)
+	p.instances = take(&r.dirty.instances, strings.Compare)
 	if err := r.buildInstances(w, p.instances); err != nil {
 		return err
 	}
@@ -409,29 +440,29 @@ func (r *Router) pass(ctx context.Context, strict bool, p *pass) error {
 	if err := r.buildFilters(w, p); err != nil {
 		return err
 	}
-	p.devices = take(r.dirty.devices, strings.Compare)
+	p.devices = take(&r.dirty.devices, strings.Compare)
 	err := each(p.devices, func(name string) error { return r.buildDevice(ctx, name, strict) })
 	if err != nil {
 		return err
 	}
-	p.units = take(r.dirty.units, intf.UnitKey.Compare)
+	p.units = take(&r.dirty.units, intf.UnitKey.Compare)
 	if err := build(w, p.units, unitObject, r.buildUnit); err != nil {
 		return err
 	}
 	r.commitEdit()
-	p.statics = take(r.dirty.statics, models.StaticKey.Compare)
-	p.multicast = take(r.dirty.multicast, models.MulticastKey.Compare)
+	p.statics = take(&r.dirty.statics, models.StaticKey.Compare)
+	p.multicast = take(&r.dirty.multicast, models.MulticastKey.Compare)
 	err = w.rest(r.vrfs.Batch(func() error {
 		return errors.Join(build(w, p.statics, staticObject, r.buildStatic), build(w, p.multicast, models.MulticastKey.Object, r.buildMulticast))
 	}))
 	if err != nil {
 		return err
 	}
-	p.classes = take(r.dirty.classes, strings.Compare)
+	p.classes = take(&r.dirty.classes, strings.Compare)
 	if err := build(w, p.classes, named(models.Class), r.buildClass); err != nil {
 		return err
 	}
-	p.sessions = take(r.dirty.sessions, strings.Compare)
+	p.sessions = take(&r.dirty.sessions, strings.Compare)
 	if err := build(w, p.sessions, named(models.Session), r.buildSession); err != nil {
 		return err
 	}
@@ -489,12 +520,24 @@ func (r *Router) saveIndex(name string, i intf.Index) {
 func (r *Router) onRoute(instance uint32, prefix netip.Prefix) {
 	name := r.names[instance]
 	r.events.route(name, prefix)
+	if len(r.multicast) > 0 {
+		r.changedGroup(models.MulticastKey{Instance: name, Group: prefix})
+	}
 	if len(r.statics) == 0 {
 		return
 	}
 	// Whether it waits for its next hop is state of the declared route, too.
 	if key := (models.StaticKey{Instance: name, Prefix: prefix}); r.statics[key] != nil {
 		r.events.changed(staticObject(key))
+	}
+	r.tellPending()
+}
+
+// tellPending tells that another number of routes is pending.
+func (r *Router) tellPending() {
+	if n := r.vrfs.Pending(); n != r.pendingRoutes {
+		r.pendingRoutes = n
+		r.events.changed(models.Object{Kind: models.System})
 	}
 }
 

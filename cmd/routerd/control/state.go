@@ -34,6 +34,9 @@ func (r *Router) SystemState() models.SystemState {
 	}
 	u := r.engine.Usage()
 	s.Workers, s.Buffers, s.BuffersFree = uint16(u.Workers), uint32(u.Buffers), uint32(u.BuffersFree)
+	for _, t := range r.engine.Threads() {
+		s.Threads = append(s.Threads, models.ThreadState(t))
+	}
 	s.FilterLogLost = r.engine.LogLost()
 	s.JumboBuffers, s.JumboBuffersFree = uint32(u.Spans), uint32(u.SpansFree)
 	s.Drops = reasons(r.engine.OwnDrops())
@@ -57,13 +60,18 @@ func (r *Router) addNeighborDrops(drops map[string]uint64) {
 	}
 }
 
-// pendingObjects counts what is declared and not in place, but for routes that wait.
+// pendingObjects counts what is declared and not in place.
 func (r *Router) pendingObjects() uint32 {
-	n := len(r.waiting)
+	n := len(r.waiting) + r.parts + r.vrfs.Pending()
 	for o := range r.failed {
-		if _, waits := r.waiting[o]; !waits {
-			n++
+		if _, waits := r.waiting[o]; waits {
+			continue
 		}
+		// Of a route that fails to be changed, the old one may wait, and is counted.
+		if key, ok := models.StaticKeyOf(o); ok && !r.staticEntry(key).Since.IsZero() {
+			continue
+		}
+		n++
 	}
 	return uint32(n)
 }
@@ -79,6 +87,7 @@ func (r *Router) changedDevice(name string) {
 // changedUnit tells of a unit, and notes whether it waits for something.
 func (r *Router) changedUnit(key intf.UnitKey) {
 	t := r.tree.Unit(key)
+	r.noteParts(key, t)
 	r.wait(models.Object{Kind: models.Unit, Device: key.Device, Unit: key.ID},
 		t != nil && r.units[key] != nil && t.Down.Status() == intf.OperPending)
 	r.events.unit(key)
@@ -227,12 +236,9 @@ func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.
 	} else {
 		s.HostReason = "waits for the unit's link-layer address"
 	}
-	hostReason := ""
-	if s.HostInterface != "" {
-		hostReason = s.HostReason // else it waits for the unit
-	}
 	if ut := r.tree.Unit(u.key); ut != nil {
-		s.Apply = familyApply(t, r.unitApply(ut), hostReason)
+		s.Apply = familyApply(t, r.unitApply(ut), r.hostTrouble(u, f))
+		s.Apply.Since = u.partSince(part{family: f}, s.Apply)
 	}
 	if f == intf.Inet6 {
 		s.Advert = r.advertState(u, t)
@@ -245,7 +251,8 @@ func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.
 	}
 	s.Borrowed = fam.borrowed
 	for _, a := range fam.sorted() {
-		as := models.AddressState{Spec: a.spec, Reason: a.reason}
+		as := models.AddressState{Spec: a.spec, Reason: a.reason, Apply: addressApply(a, t, s.Apply)}
+		as.Apply.Since = u.partSince(part{f, a.spec.Prefix}, as.Apply)
 		switch a.status {
 		case tentative:
 			as.Status = models.AddressTentative
@@ -317,13 +324,13 @@ func (r *Router) StaticRoutes(instance string) []netip.Prefix {
 	return list
 }
 
-// StaticSpec is a static route as it was handed to the RIB; ok is false when
+// StaticState is a static route as it was handed to the RIB; ok is false when
 // there is none.
-func (r *Router) StaticSpec(key models.StaticKey) (s models.StaticSpec, ok bool) {
+func (r *Router) StaticState(key models.StaticKey) (s models.StaticState, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if st := r.statics[key]; st != nil && st.applied && st.want != nil {
-		return *st.want, true
+		return models.StaticState{StaticSpec: *st.want, Ways: r.wayStates(key, st.want)}, true
 	}
 	return s, false
 }

@@ -30,6 +30,8 @@ type unit struct {
 	changed  time.Time
 	status   intf.OperStatus
 	meter    meter
+	lacks    map[part]time.Time // since when parts are not in place; nil when all are
+	parts    int                // of these, in Router.parts
 }
 
 // A family is an iff as applied.
@@ -337,6 +339,7 @@ func (r *Router) clearUnit(key intf.UnitKey) error {
 
 func (r *Router) removeUnit(u *unit) error {
 	delete(r.units, u.key)
+	r.countParts(u, 0)
 	r.markBorrowers(u.key)
 	if u.index == 0 {
 		r.changedUnit(u.key)

@@ -38,10 +38,9 @@ func newRemotes(log *slog.Logger) *Remotes {
 // SetHostname sets the name by which the router calls itself in messages; empty
 // is the machine's.
 func (r *Remotes) SetHostname(name string) {
-	if name == "" {
-		name, _ = os.Hostname() // without one the field is "-" (RFC 5424, 6.2.4)
+	if old := r.hostname.Load(); old == nil || *old != name {
+		r.hostname.Store(&name)
 	}
-	r.hostname.Store(&name)
 }
 
 // Set makes the server called name what spec says; nil takes it away, what it
@@ -119,6 +118,9 @@ var procID = strconv.Itoa(os.Getpid())
 // send queues a record for all servers that want its level.
 func (r *Remotes) send(rec slog.Record, attrs []pair) {
 	h := header{hostname: *r.hostname.Load(), procID: procID}
+	if h.hostname == "" {
+		h.hostname, _ = os.Hostname() // without one the field is "-" (RFC 5424, 6.2.4)
+	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, m := range r.remotes {

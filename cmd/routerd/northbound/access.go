@@ -70,6 +70,10 @@ func (c *rpcCall) note(what string) {
 
 // unary is the interceptor of calls with one request and one answer.
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+	if changing[info.FullMethod] {
+		s.first.begin()
+		defer s.first.end()
+	}
 	c, err := s.begin(ctx, info.FullMethod)
 	c.noteRequest(req)
 	if err == nil {

@@ -32,8 +32,9 @@ type Applied interface {
 	Unapplied(o models.Object) []models.Unapplied
 
 	// EachUnapplied calls f for all that is declared and not in place, until it returns
-	// false. It holds up nothing for longer than a moment.
-	EachUnapplied(f func(models.Unapplied) bool)
+	// false: of the list or container root at the top of the tree alone, unless that is
+	// empty. It holds up nothing for longer than a moment.
+	EachUnapplied(root string, f func(models.Unapplied) bool)
 }
 
 // maxUnapplied bounds what an answer lists; the rest is counted.
@@ -134,6 +135,10 @@ func (s *Server) unapplied(ctx context.Context, touched []tree.Path, wait time.D
 		var waiting []models.Unapplied
 		for o := range objects {
 			u := state.Unapplied(o)
+			if wait == 0 {
+				// Nobody waits for what takes a moment.
+				u = slices.DeleteFunc(u, func(u models.Unapplied) bool { return u.Brief })
+			}
 			if len(u) == 0 {
 				delete(objects, o)
 			}

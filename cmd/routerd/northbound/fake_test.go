@@ -301,7 +301,7 @@ func (f *fakeState) Groups(string) []models.Object { return nil }
 
 func (f *fakeState) Flows(dst []models.FlowState, _ FlowQuery) []models.FlowState { return dst }
 
-func (f *fakeState) EachUnapplied(visit func(models.Unapplied) bool) {
+func (f *fakeState) EachUnapplied(_ string, visit func(models.Unapplied) bool) {
 	f.mu.Lock()
 	var all []models.Unapplied
 	for _, list := range f.unapplied {

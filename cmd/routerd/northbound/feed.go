@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +18,7 @@ import (
 // A feed is what all streams have in common that ask for the same on change: the
 // same paths, in the same encoding, with the same rights. What happens is looked at
 // once, compared with one memory of what there is, and encoded once; its messages stand in a
-// short log that the streams, its members, follow each at its own speed. What leaves the
+// short log that the streams, its members, follow each at its own speed, in turns (pacer.go). What leaves the
 // log before a member has read it, the member owes its client (arrears.go): by path, not by
 // value.
 //
@@ -75,10 +76,12 @@ type told struct {
 }
 
 const (
-	// logOctets and logChanges bound a feed's log: what is behind by more is better
-	// told the newest values than each of the past.
-	logOctets  = 64 << 10
-	logChanges = 256
+	// logOctets and logChanges bound a feed's log, which has what some member has not
+	// followed yet: what is behind by more is better told the newest values than each of
+	// the past. Fifty members that take turns are behind by some 50 ms, a hundred kB
+	// when as many commits as possible are made.
+	logOctets  = 256 << 10
+	logChanges = 512
 	// mostHeld bounds what one look encodes for the log; what is more, each
 	// member reads for itself, piece by piece.
 	mostHeld = 1 << 20
@@ -86,8 +89,29 @@ const (
 
 // feeds are a server's feeds by what they are of.
 type feeds struct {
-	mu sync.Mutex
-	by map[string]*feed
+	mu      sync.Mutex
+	by      map[string]*feed
+	members int // of all of them
+}
+
+const (
+	// fewMembers are told of each change at once, as commits don't feel it.
+	fewMembers = 4
+	// pauseEach is how much longer a feed waits from one look to the next for each member
+	// that there is, and mostPause how long at most: none of them is told sooner (turnsEach).
+	pauseEach = 200 * time.Microsecond
+	mostPause = 20 * time.Millisecond
+)
+
+// pause is for how long a feed that has looked doesn't look again, nor while a commit is under way;
+// 0 is for not at all. What changes several times meanwhile is told of once.
+func (f *feeds) pause() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.members <= fewMembers {
+		return 0
+	}
+	return min(time.Duration(f.members)*pauseEach, mostPause)
 }
 
 // feedKey says what the on-change subscriptions of a stream are. Equal keys mean
@@ -113,8 +137,9 @@ func (c *stream) join(ctx context.Context, subs []*subscription) (*member, error
 		c.feeds.by[key] = f
 	}
 	f.uses++
+	c.feeds.members++
 	c.feeds.mu.Unlock()
-	m := &member{f: f, c: c, wake: make(chan struct{}, 1)}
+	m := &member{f: f, c: c, wake: make(chan struct{}, 1), sent: make(chan struct{}, 1)}
 	if err := f.learn(ctx); err != nil {
 		m.leave()
 		return nil, err
@@ -147,8 +172,10 @@ func (m *member) leave() {
 	f.logMu.Lock()
 	delete(f.members, m)
 	f.logMu.Unlock()
+	f.s.pacer.drop(m)
 	f.s.feeds.mu.Lock()
 	defer f.s.feeds.mu.Unlock()
+	f.s.feeds.members--
 	if f.uses--; f.uses > 0 {
 		return
 	}
@@ -201,6 +228,8 @@ func (f *feed) run() {
 	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	var looked time.Time
+	more := false
 	for {
 		timer.Reset(untilNext(f.watches))
 		var err error
@@ -208,7 +237,12 @@ func (f *feed) run() {
 		case <-f.stopped:
 			return
 		case <-f.changes.wake:
-			err = f.look()
+			if pause := f.s.feeds.pause(); pause > 0 && !more {
+				time.Sleep(time.Until(looked.Add(pause)))
+				f.s.first.wait()
+				looked = time.Now()
+			}
+			more, err = f.look()
 		case <-timer.C:
 		}
 		for i, w := range f.watches {
@@ -224,8 +258,9 @@ func (f *feed) run() {
 	}
 }
 
-// look tells of the differences in what changed since the last look.
-func (f *feed) look() error {
+// look tells of the differences in what changed since the last look, or of a part of them:
+// then there is more to look at, and run is woken.
+func (f *feed) look() (more bool, err error) {
 	f.s.work()
 	defer f.s.rest()
 	f.mu.Lock()
@@ -233,10 +268,11 @@ func (f *feed) look() error {
 	marks, more, ends := f.changes.take(marksAtOnce)
 	f.begin(nil)
 	for _, m := range marks {
+		runtime.Gosched() // a commit may be waiting for a processor
 		for i, w := range f.watches {
 			for _, p := range f.c.placesOf(w.subscription, m.path) {
 				if err := f.differences(i, w, m, p); err != nil {
-					return err
+					return false, err
 				}
 			}
 		}
@@ -246,7 +282,7 @@ func (f *feed) look() error {
 			continue
 		}
 		if err := w.out.flush(); err != nil {
-			return err
+			return false, err
 		}
 		w.out = nil
 	}
@@ -255,7 +291,7 @@ func (f *feed) look() error {
 	if more {
 		f.changes.again()
 	}
-	return nil
+	return more, nil
 }
 
 // differences tells what of the watch's subscription differs at or below p, where the
@@ -379,8 +415,8 @@ func (f *feed) since(number uint64) []*change {
 	return f.log[min(uint64(len(f.log)), max(number, first)-first):]
 }
 
-// publish puts the change into the log, when it has anything, and what is too old
-// out of it.
+// publish puts the change into the log, when it has anything, and out of it what all have
+// followed, and what is too old.
 func (f *feed) publish() {
 	n := f.next
 	f.next = nil
@@ -394,7 +430,11 @@ func (f *feed) publish() {
 	defer f.logMu.Unlock()
 	f.end = n.number
 	f.log, f.octets = append(f.log, n), f.octets+n.octets
-	for len(f.log) > logChanges || f.octets > logOctets && (len(f.log) > 1 || n.tooLarge) {
+	first := n.number // that somebody has not followed yet
+	for m := range f.members {
+		first = min(first, m.next)
+	}
+	for len(f.log) > 0 && f.log[0].number < first || len(f.log) > logChanges || f.octets > logOctets && (len(f.log) > 1 || n.tooLarge) {
 		old := f.log[0]
 		f.log[0] = nil
 		f.log, f.octets = f.log[1:], f.octets-old.octets
@@ -408,8 +448,9 @@ func (f *feed) publish() {
 		}
 	}
 	for m := range f.members {
-		if m != n.by {
-			m.wakeUp()
+		if m != n.by && m.idle {
+			m.idle = false
+			f.s.pacer.ask(m)
 		}
 	}
 }

@@ -11,21 +11,27 @@ import (
 type member struct {
 	f    *feed
 	c    *stream
-	wake chan struct{} // has room for one
+	wake chan struct{} // says that it is the member's turn to follow; has room for one
+	sent chan struct{} // says that it has done so; has room for one
 
 	// again is set when values have been read that may be newer than what stands in
 	// the log: what stands there is owed, rather than followed.
 	again bool
 
 	// Guarded by the feed's logMu.
+	idle bool     // it has followed the log to its end, and waits for no turn
 	next uint64   // the number of the change that comes next
 	owes *arrears // nil for nothing
 	upTo uint64   // the newest revision of what has been read for the client
 }
 
-func (m *member) wakeUp() {
+// wakeUp says that it is the member's turn, done that this is over.
+func (m *member) wakeUp() { signal(m.wake) }
+func (m *member) done()   { signal(m.sent) }
+
+func signal(c chan<- struct{}) {
 	select {
-	case m.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -43,9 +49,9 @@ func (m *member) owe(n *change) {
 	m.owes.add(n, m.upTo)
 }
 
-// follow sends what is new until there is nothing more.
+// follow sends what is new, and asks for another turn for what has come meanwhile.
 func (m *member) follow() error {
-	for {
+	for turns := 0; ; turns++ {
 		m.f.logMu.Lock()
 		if m.owes != nil || m.again {
 			m.f.logMu.Unlock()
@@ -55,11 +61,15 @@ func (m *member) follow() error {
 			continue
 		}
 		list := slices.Clone(m.f.since(m.next))
-		m.next, m.upTo = m.f.end+1, m.f.end
-		m.f.logMu.Unlock()
-		if len(list) == 0 {
+		if len(list) == 0 || turns > 0 {
+			if m.idle = len(list) == 0; !m.idle {
+				m.f.s.pacer.ask(m)
+			}
+			m.f.logMu.Unlock()
 			return nil
 		}
+		m.next, m.upTo = m.f.end+1, m.f.end
+		m.f.logMu.Unlock()
 		for _, n := range list {
 			if n.by == m {
 				continue

@@ -2,7 +2,6 @@ package northbound
 
 import (
 	"hash/maphash"
-	"maps"
 	"slices"
 	"strings"
 
@@ -145,11 +144,25 @@ func (e *seenEntry) drop(id string) {
 	e.few = slices.DeleteFunc(e.few, func(c seenChild) bool { return c.id == id })
 }
 
-func (e *seenEntry) children() []seenChild {
-	if e.many == nil {
-		return slices.Clone(e.few)
+// children are the list entries at or below rest, elements without keys: a list
+// stands for all its entries.
+func (e *seenEntry) children(rest tree.Path) []seenChild {
+	var list []seenChild
+	text := rest.String()
+	for _, c := range e.few {
+		if below(c.id, text) {
+			list = append(list, c)
+		}
 	}
-	return slices.SortedFunc(maps.Values(e.many), func(a, b seenChild) int { return strings.Compare(a.id, b.id) })
+	for id, c := range e.many {
+		if below(id, text) {
+			list = append(list, c)
+		}
+	}
+	if e.many != nil {
+		slices.SortFunc(list, func(a, b seenChild) int { return strings.Compare(a.id, b.id) })
+	}
+	return list
 }
 
 func (e *seenEntry) empty() bool { return len(e.leaves) == 0 && len(e.few) == 0 && len(e.many) == 0 }
@@ -321,7 +334,7 @@ func (s *seen) has(p tree.Path) bool {
 		return ok && !e.empty()
 	}
 	return slices.ContainsFunc(e.leaves, func(l seenLeaf) bool { return s.names[l.name()].HasPrefix(rest) }) ||
-		slices.ContainsFunc(e.children(), func(c seenChild) bool { return below(c.id, rest) })
+		len(e.children(rest)) > 0
 }
 
 // forget drops the entry p, which is empty.
@@ -360,10 +373,7 @@ func (s *seen) sweepEntry(e *seenEntry, p, rest tree.Path, gone *[]lost) (left b
 		kept = append(kept, l)
 	}
 	e.leaves = kept
-	for _, c := range e.children() {
-		if !below(c.id, rest) {
-			continue
-		}
+	for _, c := range e.children(rest) {
 		steps, err := tree.Parse(c.id)
 		if err != nil {
 			continue // it was written by String, which Parse reads back
@@ -379,11 +389,11 @@ func (s *seen) sweepEntry(e *seenEntry, p, rest tree.Path, gone *[]lost) (left b
 }
 
 // below reports whether the list entry with that path in text lies at or below
-// rest, elements without keys: a list stands for all its entries.
-func below(id string, rest tree.Path) bool {
-	if len(rest) == 0 {
+// the path with the text rest.
+func below(id, rest string) bool {
+	if rest == "/" {
 		return true
 	}
-	tail, ok := strings.CutPrefix(id, rest.String())
+	tail, ok := strings.CutPrefix(id, rest)
 	return ok && (tail[0] == '[' || tail[0] == '/')
 }

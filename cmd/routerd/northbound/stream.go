@@ -310,6 +310,7 @@ func (c *stream) run(ctx context.Context, in <-chan message) error {
 			if err := m.follow(); err != nil {
 				return err
 			}
+			m.done()
 		case <-timer.C:
 		}
 		for _, w := range watches {

@@ -46,6 +46,15 @@ func (v *stateService) Unapplied(req *configpb.UnappliedRequest, stream grpc.Ser
 			return failf(codes.InvalidArgument, "path %s: %v", text, err)
 		}
 	}
+	root := ""
+	if len(under) > 0 {
+		root = under[0].GetName()
+	}
+	switch req.GetStatus() {
+	case "", models.ApplyPending.String(), models.ApplyError.String():
+	default:
+		return failf(codes.InvalidArgument, "status %q: want pending, error, or none for both", req.GetStatus())
+	}
 	may := pathFilter(stream.Context())
 	var list []*configpb.Unapplied
 	var failed error
@@ -57,7 +66,10 @@ func (v *stateService) Unapplied(req *configpb.UnappliedRequest, stream grpc.Ser
 		}
 		return failed == nil
 	}
-	state.EachUnapplied(func(u models.Unapplied) bool {
+	state.EachUnapplied(root, func(u models.Unapplied) bool {
+		if want := req.GetStatus(); want != "" && want != u.Status.String() {
+			return true
+		}
 		p, err := tree.Parse(u.Path)
 		if err != nil || !stands(p, under) || may != nil && !may(p) {
 			return true

@@ -257,8 +257,24 @@ func Plan(change models.Change) []Step {
 	for _, d := range change.LogServers {
 		add(Step{Kind: LogServer, Name: d.Key, Old: Spec{LogServer: d.Old}, New: Spec{LogServer: d.New}}, d.Old != nil, d.New != nil, false)
 	}
-	slices.SortStableFunc(steps, compare)
-	return steps
+	return sorted(steps)
+}
+
+// sorted is steps in order. A Step takes half a kilobyte: each is moved once at most.
+func sorted(steps []Step) []Step {
+	order := make([]*Step, len(steps))
+	for i := range steps {
+		order[i] = &steps[i]
+	}
+	if slices.IsSortedFunc(order, compare) {
+		return steps
+	}
+	slices.SortStableFunc(order, compare)
+	list := make([]Step, len(steps))
+	for i, s := range order {
+		list[i] = *s
+	}
+	return list
 }
 
 // planUnit takes a unit apart into itself, its families, and their addresses
@@ -337,7 +353,7 @@ func pair[K comparable, V any](m map[K]*[2]*V, k K) *[2]*V {
 }
 
 // compare puts creations and updates first, in order of kind, then deletions in reverse.
-func compare(a, b Step) int {
+func compare(a, b *Step) int {
 	aDel, bDel := a.Op == Delete, b.Op == Delete
 	if aDel != bDel {
 		if aDel {
@@ -345,19 +361,31 @@ func compare(a, b Step) int {
 		}
 		return -1
 	}
-	c := cmp.Or(
-		cmp.Compare(a.Kind, b.Kind),
-		strings.Compare(a.Instance, b.Instance),
-		strings.Compare(a.Device, b.Device),
-		a.Unit.Compare(b.Unit),
-		cmp.Compare(a.Family, b.Family),
-		a.Prefix.Compare(b.Prefix),
-		a.Source.Compare(b.Source),
-		a.Neighbor.Compare(b.Neighbor),
-		strings.Compare(a.Name, b.Name),
-	)
+	c := a.compareObject(b)
 	if aDel {
 		return -c
 	}
 	return c
+}
+
+func (s *Step) compareObject(o *Step) int {
+	// Not cmp.Or: it compares all, and thousands are sorted.
+	if c := cmp.Compare(s.Kind, o.Kind); c != 0 {
+		return c
+	}
+	if c := strings.Compare(s.Instance, o.Instance); c != 0 {
+		return c
+	}
+	if s.Kind == StaticRoute {
+		return s.Prefix.Compare(o.Prefix)
+	}
+	return cmp.Or(
+		strings.Compare(s.Device, o.Device),
+		s.Unit.Compare(o.Unit),
+		cmp.Compare(s.Family, o.Family),
+		s.Prefix.Compare(o.Prefix),
+		s.Source.Compare(o.Source),
+		s.Neighbor.Compare(o.Neighbor),
+		strings.Compare(s.Name, o.Name),
+	)
 }

@@ -14,6 +14,7 @@ complete -c routerd -l tls-ca -r -F -d 'file of authorities (PEM) that a client\
 complete -c routerd -l workers -x -d 'threads that forward packets'
 complete -c routerd -l cpus -x -d 'processors that workers run on, each on one of its own, such as 2-5 or 1,3; without, anywhere'
 complete -c routerd -l worker-nice -x -d 'priority of workers before other threads of the machine, as in nice(1), -20 to 19; 0 for none (default: -10, and 0 where workers may take all processors)'
+complete -c routerd -l worker-scheduling -x -d 'how the kernel schedules workers: other (by worker-nice), or rr (real-time, SCHED_RR: nothing else runs on their processors while they have work)'
 complete -c routerd -l buffers -x -d 'frame buffers of each worker, of 2048 octets'
 complete -c routerd -l auth -x -a 'required local none' -d 'what callers on --listen have to prove while no user is declared: required, local or none (default: local, with --insecure none)'
 complete -c routerd -l max-streams -x -d 'calls at once on one connection'

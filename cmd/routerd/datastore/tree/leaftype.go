@@ -18,6 +18,8 @@ import (
 	"github.com/openconfig/ygot/util"
 	"github.com/openconfig/ygot/ygot"
 	"github.com/openconfig/ygot/ytypes"
+
+	"router/models/inet"
 )
 
 // A leafType checks and decodes the values of one YANG type.
@@ -26,7 +28,8 @@ type leafType struct {
 	ranges  yang.YangRange
 	lengths yang.YangRange
 	match   []*regexp.Regexp
-	pattern []string // as the model writes them, for messages
+	pattern []string          // as the model writes them, for messages
+	quick   func(string) bool // recognises what the only pattern matches; nil for none
 	members []*leafType
 }
 
@@ -77,6 +80,9 @@ func newLeafType(t *yang.YangType) (*leafType, error) {
 	}
 	if posix {
 		l.pattern = t.POSIXPattern
+	}
+	if len(t.Pattern) == 1 && len(l.match) == 1 && len(l.lengths) == 0 {
+		l.quick = inet.Quick(t.Pattern[0])
 	}
 	for _, m := range t.Type {
 		c, err := newLeafType(m)
@@ -357,6 +363,9 @@ func (l *leafType) checkString(value any) error {
 	if !ok {
 		return fmt.Errorf("must be a string, not %s", describe(value))
 	}
+	if l.quick != nil && l.quick(s) {
+		return nil
+	}
 	if !utf8.ValidString(s) {
 		return errors.New("must be valid UTF-8")
 	}
@@ -376,6 +385,13 @@ func (l *leafType) checkString(value any) error {
 }
 
 func (l *leafType) checkUnion(value any, t reflect.Type) error {
+	if s, ok := stringOf(value); ok {
+		for _, m := range l.members {
+			if m.quick != nil && m.quick(s) {
+				return nil
+			}
+		}
+	}
 	var first error
 	for _, m := range l.members {
 		err := m.check(value, t)
