@@ -61,7 +61,8 @@ const liveTime = 50 * time.Millisecond
 // BenchmarkLive is the programs forwarding live frames from veth to veth, interleaved with one that
 // only redirects. It reports nanoseconds a packet, generator and sink included: that of the fastest
 // eighth of the runs, as what else runs only adds. LIVE_OBJECTS names other builds of the programs,
-// "name=plain.o,filtering.o" separated by spaces, to compare with. All runs on the last processor.
+// "name=plain.o,filtering.o" separated by spaces, to compare with. With LIVE_TABLE=real the routes
+// are those of the Internet. All runs on the last processor.
 //
 //	go test -run '^$' -bench Live -benchtime 20x ./dataplane/bpf
 func BenchmarkLive(b *testing.B) {
@@ -179,16 +180,8 @@ func (l *live) addRoutes(table *fib.Table) {
 			if err := x.Insert(whole, uint32(2+f*2*liveNeighbors)); err != nil {
 				return err
 			}
-			var all []netip.Prefix
-			for range liveRoutes {
-				a := netip.AddrFrom4([4]byte{byte(11 + rng.IntN(100)), byte(rng.Uint32()), byte(rng.Uint32())})
-				if f == 1 {
-					var b [16]byte
-					binary.BigEndian.PutUint64(b[:], 0x20<<56|rng.Uint64()>>8)
-					a = netip.AddrFrom16(b)
-				}
-				p := netip.PrefixFrom(a, liveLengths[f][rng.IntN(len(liveLengths[f]))]).Masked()
-				all = append(all, p)
+			all := l.prefixes(f, rng)
+			for _, p := range all {
 				if err := x.Insert(p, uint32(2+f*2*liveNeighbors+2*rng.IntN(liveNeighbors))); err != nil {
 					return err
 				}
@@ -202,6 +195,23 @@ func (l *live) addRoutes(table *fib.Table) {
 	if err != nil {
 		l.b.Fatal(err)
 	}
+}
+
+// prefixes are those of a family.
+func (l *live) prefixes(f int, rng *rand.Rand) (all []netip.Prefix) {
+	if os.Getenv("LIVE_TABLE") == "real" {
+		return fibtest.Family(fibtest.Prefixes(l.b), f == 1)
+	}
+	for range liveRoutes {
+		a := netip.AddrFrom4([4]byte{byte(11 + rng.IntN(100)), byte(rng.Uint32()), byte(rng.Uint32())})
+		if f == 1 {
+			var b [16]byte
+			binary.BigEndian.PutUint64(b[:], 0x20<<56|rng.Uint64()>>8)
+			a = netip.AddrFrom16(b)
+		}
+		all = append(all, netip.PrefixFrom(a, liveLengths[f][rng.IntN(len(liveLengths[f]))]).Masked())
+	}
+	return all
 }
 
 // run measures all builds for packets of a family, through filters of so many terms at input and

@@ -107,6 +107,7 @@ func (w *writer) clear() {
 	w.olds = trim(w.olds)
 	w.hops = trim(w.hops)
 	w.owners = trim(w.owners)
+	clear(w.direct) // it has pointers
 	w.direct = trim(w.direct)
 	w.added, w.removed = 0, 0
 }
@@ -115,7 +116,6 @@ func trim[T any](s []T) []T {
 	if cap(s) > keepJournal {
 		return nil
 	}
-	clear(s)
 	return s[:0]
 }
 

@@ -213,10 +213,12 @@ func (p *prefixSet) leaves(value *[64]uint32) (starts uint64, n int) {
 		return 0, 1
 	}
 	var slot [64]uint32
+	edges := uint64(0) // where prefixes begin, and what is after them
 	i := 0
 	for w, have := range p.have {
 		for ; have != 0; have &= have - 1 {
 			first, count := slots(uint(w<<6 + bits.TrailingZeros64(have)))
+			edges |= 1<<first | 1<<(first+count)
 			// Shorter prefixes have smaller indices: the longer overwrite.
 			nh := p.nh[i]
 			for s := first; s < first+count; s++ {
@@ -226,7 +228,13 @@ func (p *prefixSet) leaves(value *[64]uint32) (starts uint64, n int) {
 		}
 	}
 	last := slot[0]
-	for s, nh := range slot {
+	value[0] = last
+	if last != 0 {
+		starts = 1
+	}
+	for edges &^= 1; edges != 0; edges &= edges - 1 {
+		s := bits.TrailingZeros64(edges)
+		nh := slot[s&63]
 		// Without a branch, as nobody can predict it.
 		run := uint64(0)
 		if nh != last {
@@ -236,9 +244,6 @@ func (p *prefixSet) leaves(value *[64]uint32) (starts uint64, n int) {
 		n += int(run)
 		value[n&63] = nh
 		last = nh
-	}
-	if value[0] != 0 {
-		starts |= 1
 	}
 	return starts, n + 1
 }

@@ -1,6 +1,9 @@
 package fib
 
-import "math/bits"
+import (
+	"math/bits"
+	"sync/atomic"
+)
 
 // apply makes the changes in the subtree that ref names, which begins at bit
 // depth, and returns what names it afterwards. The first used bits that ref
@@ -237,6 +240,9 @@ func (w *writer) finish(nd *node, dirty bool, mark int) (uint32, error) {
 // there, when that is the whole of one run of leaves and stays different from
 // its neighbours. It says whether it did.
 func (w *writer) nextHop(ref uint32, c *change, base uint) bool {
+	// First, though it is not needed before the shadow: the cache misses of the two
+	// overlap, here or where the block is rewritten.
+	starts := atomic.LoadUint64(&w.a.mem[anchor(ref)])
 	shadow := w.a.shadow.of(ref)
 	if shadow == 0 || c.nh == 0 || uint(c.length) > base+stride || c.nh > widest(widthOf(ref)) {
 		return false
@@ -250,7 +256,6 @@ func (w *writer) nextHop(ref uint32, c *change, base uint) bool {
 		return true
 	}
 	first, n := slots(index)
-	starts := w.a.mem[anchor(ref)]
 	// The run starts with the prefix, and the next one right after it.
 	inside := starts >> first & (1<<n - 1)
 	if next := first + n; inside != 1 || next < 64 && starts>>next&1 == 0 {
