@@ -91,6 +91,7 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 	st.ApplyStatus, st.ApplyReason, _, st.ApplySince = s.Apply.leaves()
 	st.ApplyRetries = ygot.Uint32(s.Apply.Retries)
 	st.Counters.LastClear = moment(s.Cleared)
+	st.Counters.DiscontinuityTime, st.DropsDiscontinuityTime = moment(s.Anew), moment(s.DropsAnew)
 	if r := s.Rates; r.Known {
 		st.Rates = &gen.Routerd_Interface_State_Rates{InBitRate: ygot.Uint64(r.InBits), InPacketRate: ygot.Uint64(r.InPackets),
 			OutBitRate: ygot.Uint64(r.OutBits), OutPacketRate: ygot.Uint64(r.OutPackets)}
@@ -124,8 +125,8 @@ func FillDevice(dst *gen.Device, s DeviceState) {
 		st.KeepsForwardingReason = text(s.KeepsReason)
 		st.FastPath = &gen.Routerd_Interface_State_FastPath{
 			Receives: ygot.Bool(s.FastPath.Receives == ""), ReceivesReason: text(s.FastPath.Receives),
-			Packets: ygot.Uint64(s.FastPath.Packets),
-			Sends:   ygot.Bool(s.FastPath.Sends == ""), SendsReason: text(s.FastPath.Sends),
+			Packets: ygot.Uint64(s.FastPath.Packets), DiscontinuityTime: moment(s.Made),
+			Sends: ygot.Bool(s.FastPath.Sends == ""), SendsReason: text(s.FastPath.Sends),
 		}
 		st.KernelPolls = ygot.Bool(s.KernelPolls)
 		st.TxChecksum = gen.Routerd_TxChecksum_trusted
@@ -154,6 +155,7 @@ func FillUnit(dst *gen.Device, s UnitState) {
 	}
 	st.ApplyStatus, st.ApplyReason, st.ApplyRetries, st.ApplySince = s.Apply.leaves()
 	st.Counters.LastClear = moment(s.Cleared)
+	st.Counters.DiscontinuityTime = moment(s.Anew)
 	if r := s.Rates; r.Known {
 		st.Rates = &gen.Routerd_Interface_Unit_State_Rates{InBitRate: ygot.Uint64(r.InBits), InPacketRate: ygot.Uint64(r.InPackets),
 			OutBitRate: ygot.Uint64(r.OutBits), OutPacketRate: ygot.Uint64(r.OutPackets)}
@@ -194,7 +196,7 @@ func fillFamily(u *gen.Routerd_Interface_Unit, s FamilyState) {
 		HostReason:    text(s.HostReason),
 
 		FastPathReason: text(s.FastReason),
-		Counters:       &gen.Routerd_Interface_Unit_Family_State_Counters{RpfFailed: ygot.Uint64(s.RPFFailed)},
+		Counters:       &gen.Routerd_Interface_Unit_Family_State_Counters{RpfFailed: ygot.Uint64(s.RPFFailed), DiscontinuityTime: moment(s.Made)},
 	}
 	st.ApplyStatus, st.ApplyReason, st.ApplyRetries, st.ApplySince = s.Apply.leaves()
 	if s.MTU != 0 {

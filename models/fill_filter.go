@@ -20,7 +20,7 @@ func FillFilter(dst *gen.Device, s FilterState) {
 	f.State.Family = familyType(a.Spec.Family)
 	f.State.InterfaceSpecific = ygot.Bool(a.Spec.InterfaceSpecific)
 	f.State.Terms = ygot.Uint32(uint32(len(a.Spec.Terms)))
-	f.State.LastClear = moment(s.Cleared)
+	f.State.LastClear, f.State.DiscontinuityTime = moment(s.Cleared), moment(s.Anew)
 	f.State.CompileTime = ygot.Uint64(uint64(s.CompileTime.Nanoseconds()))
 	f.State.UnmatchedPackets, f.State.UnmatchedOctets = ygot.Uint64(s.Unmatched.Packets), ygot.Uint64(s.Unmatched.Octets)
 	terms := f.GetOrCreateTermMap()

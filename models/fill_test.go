@@ -67,13 +67,13 @@ func filled() *gen.Device {
 		Name: "ge0", Applied: &device, IfIndex: 1, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2, Since: now},
 		Driver: intf.DriverAFXDP, DriverReason: "native zero-copy: not supported", OffloadsOff: []string{"rx-vlan-hw-parse"}, QueuesInUse: 2,
 		XDPMode: XDPNative, ZeroCopy: true, KeepsReason: "keep-forwarding is never", CompletesChecksums: true, KernelPolls: true, FastPath: FastPathState{Receives: "switched off", Sends: "no driver", Packets: 9},
-		Speed: 10e9, LinkMTU: 1500, Counters: counters, Rates: rates, Cleared: now, Drops: map[string]uint64{"ttl-exceeded": 4},
+		Speed: 10e9, LinkMTU: 1500, Counters: counters, Rates: rates, Cleared: now, Anew: now, DropsAnew: now, Made: now, Drops: map[string]uint64{"ttl-exceeded": 4},
 	})
 	FillUnit(dst, UnitState{
-		Key: unit.Key, Applied: &unit, IfIndex: 2, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2, Since: now}, Counters: counters, Rates: rates, Cleared: now,
+		Key: unit.Key, Applied: &unit, IfIndex: 2, Oper: intf.OperDown, OperReason: "link down", LastChange: now, Apply: ApplyState{Status: ApplyError, Reason: "busy", Retries: 2, Since: now}, Counters: counters, Rates: rates, Cleared: now, Anew: now,
 		Families: []FamilyState{{
 			Family: intf.Inet6, Applied: &family, MTU: 1496, Oper: intf.OperDown, OperReason: "link down", Apply: ApplyState{Status: ApplyPending, Reason: "no link", Retries: 1, Since: now},
-			RPFFailed: 8, FastReason: "no room", HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert, Borrowed: someIP,
+			RPFFailed: 8, Made: now, FastReason: "no room", HostInterface: "ge0.100.1", HostReason: "no address", Advert: &advert, Borrowed: someIP,
 			Addresses: []AddressState{{Spec: address, Status: AddressDuplicate, Reason: "02:00:00:00:00:02 has it", Apply: ApplyState{Status: ApplyError, Reason: "02:00:00:00:00:02 has it", Retries: 1, Since: now}}},
 			Neighbors: []NeighborState{{
 				Address: someIP, MAC: intf.MAC{2, 0, 0, 0, 0, 2}, State: neighbor.Reachable, IsRouter: true, LastChange: now,
@@ -147,7 +147,7 @@ func fillFilters(dst *gen.Device) {
 	colour := filter.ColourAction{Drop: true, LossPriority: filter.Some[uint8](filter.LossHigh), DSCP: filter.Some[uint8](10), ForwardingClass: filter.Some[uint8](2)}
 	counts := [filter.NumColours]PacketCount{{5, 400}, {6, 500}, {7, 600}}
 	FillFilter(dst, FilterState{
-		Name: "f", Cleared: now, Bindings: 4, CompileTime: time.Millisecond, Reason: "no memory", Unmatched: PacketCount{1, 60}, Terms: []PacketCount{{5, 400}},
+		Name: "f", Cleared: now, Anew: now, Bindings: 4, CompileTime: time.Millisecond, Reason: "no memory", Unmatched: PacketCount{1, 60}, Terms: []PacketCount{{5, 400}},
 		Applied: &FilterSpec{Description: "edge", Spec: filter.Spec{Name: "f", Family: intf.Inet6, InterfaceSpecific: true, Terms: []filter.Term{{Name: "t"}}}},
 	})
 	FillPrefixList(dst, PrefixListSpec{Name: "l", Description: "ours", Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
@@ -158,7 +158,7 @@ func fillFilters(dst *gen.Device) {
 		FillPolicer(dst, PolicerState{Applied: PolicerSpec{Spec: p, Description: "slow"}, Colours: counts})
 	}
 	FillGRIBI(dst, GRIBIState{
-		Applied: DefaultGRIBI, Known: true, Single: true, ElectionLow: 1, Operations: 5, Failed: 1, Flushes: 1,
+		Applied: DefaultGRIBI, Known: true, Single: true, ElectionLow: 1, Operations: 5, Failed: 1, Flushes: 1, Stale: 2, StaleUntil: now, KeepReason: "no space left on device",
 		Instances: []GRIBIInstance{{Name: "default", IPv4: 1, IPv6: 2, NextHops: 3, Groups: 4}},
 		Clients: []GRIBIClient{
 			{ID: 1, Address: netip.MustParseAddrPort("192.0.2.9:4000"), User: "c", Connected: now, Negotiated: true, Single: true, Primary: true, ElectionHigh: 1, Operations: 5, Failed: 1},

@@ -139,6 +139,9 @@ type DeviceState struct {
 	Rates    Rates
 	Cleared  time.Time         // when the counters were cleared last; zero for never
 	Drops    map[string]uint64 // packets by reason
+	// When Counters and Drops began anew last, and when FastPath.Packets did; zero while
+	// the device isn't open.
+	Anew, DropsAnew, Made time.Time
 }
 
 // A UnitState is the state of a unit with its families.
@@ -153,6 +156,7 @@ type UnitState struct {
 	Counters   Counters
 	Rates      Rates
 	Cleared    time.Time // when the counters were cleared last; zero for never
+	Anew       time.Time // when they began anew last
 	Families   []FamilyState
 }
 
@@ -169,6 +173,7 @@ type FamilyState struct {
 	Borrowed      netip.Addr   // of an unnumbered family; zero for none
 	Advert        *AdvertState // nil where none was ever declared
 	RPFFailed     uint64       // packets whose source failed the check
+	Made          time.Time    // when RPFFailed began at zero
 	FastReason    string       // why its packets are the user path's; empty if they need not be
 	Addresses     []AddressState
 	Neighbors     []NeighborState

@@ -21,6 +21,7 @@ type FilterState struct {
 	Terms       []PacketCount // of the terms of Applied
 	Unmatched   PacketCount   // what no term matched
 	Cleared     time.Time     // when the counters were cleared last; zero for never
+	Anew        time.Time     // when they began anew last
 }
 
 // A FilterCount is what a term of a filter matched at one place.

@@ -30,6 +30,7 @@ type countersTree struct {
 	InErrors    string `json:"in-errors"`
 	OutErrors   string `json:"out-errors"`
 	LastClear   string `json:"last-clear"`
+	Anew        string `json:"discontinuity-time"`
 }
 
 type ratesTree struct {

@@ -46,8 +46,11 @@ func showInterfacesDetail(ctx context.Context, o *options, c *client, args []str
 		if err := line(2, "Out", "%s packets, %s octets, %s discarded, %s errors; now %s, %s", dash(n.OutPkts), dash(n.OutOctets), dash(n.OutDiscards), dash(n.OutErrors), rateText(r.OutBits), packetRateText(r.OutPackets)); err != nil {
 			return err
 		}
-		if n.LastClear != "" {
-			return line(2, "Cleared", "%s", momentText(n.LastClear))
+		if n.LastClear != "" && n.LastClear == n.Anew {
+			return line(2, "Counted since", "%s, when it was cleared", momentText(n.Anew))
+		}
+		if n.Anew != "" {
+			return line(2, "Counted since", "%s", momentText(n.Anew))
 		}
 		return nil
 	}

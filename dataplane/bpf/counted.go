@@ -30,13 +30,17 @@ type Counted struct {
 	Counts        [CountedWords]uint64
 	Place, Memory uint32
 	Since         int64 // when the counters were cleared, in Unix nanoseconds; 0 for never
+	Anew          int64 // when they began anew last, likewise; 0 for unknown
+	// Exact says that this is all that was ever shown: it was written when nobody could
+	// read the counters any more. Else some of what workers counted since may be missing.
+	Exact bool
 }
 
 // A Ledger is a pinned map of what is Counted, and the counters of the programs that an
 // earlier process has left. Its layout is fixed, as that of a Memory.
 //
 //	key:   if_index 4 | 1 for a unit 4                                              8 octets
-//	value: FNV-1a of the name 8 | device 4 | place 4 | memory 4 | 0 4 | since 8 | counts 104   136 octets
+//	value: FNV-1a of the name 8 | device 4 | place 4 | memory 4 | exact 4 | since 8 | anew 8 | counts 104   144 octets
 //
 // Its methods may be called from any goroutine.
 type Ledger struct {
@@ -53,8 +57,9 @@ type leftTallies struct {
 }
 
 const (
-	ledgerKey   = 8
-	ledgerValue = 32 + 8*CountedWords
+	ledgerKey    = 8
+	ledgerCounts = 40
+	ledgerValue  = ledgerCounts + 8*CountedWords
 	// ledgerMost is how many devices and units are kept: the kernel takes 16 octets
 	// for each that there is room for.
 	ledgerMost = 1 << 15
@@ -185,9 +190,13 @@ func (l *Ledger) Put(c Counted) error {
 	le.PutUint32(v[8:], uint32(c.Device))
 	le.PutUint32(v[12:], c.Place)
 	le.PutUint32(v[16:], c.Memory)
+	if c.Exact {
+		le.PutUint32(v[20:], 1)
+	}
 	le.PutUint64(v[24:], uint64(c.Since))
+	le.PutUint64(v[32:], uint64(c.Anew))
 	for i, n := range c.Counts {
-		le.PutUint64(v[32+8*i:], n)
+		le.PutUint64(v[ledgerCounts+8*i:], n)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -220,9 +229,10 @@ func (l *Ledger) Take(f func(c Counted, fast [layout.TallyWords]uint64, is func(
 		c := Counted{
 			IfIndex: intf.Index(le.Uint32(key[:])), Device: intf.Index(le.Uint32(v[8:])),
 			Place: le.Uint32(v[12:]), Memory: le.Uint32(v[16:]), Since: int64(le.Uint64(v[24:])),
+			Anew: int64(le.Uint64(v[32:])), Exact: le.Uint32(v[20:]) == 1,
 		}
 		for i := range c.Counts {
-			c.Counts[i] = le.Uint64(v[32+8*i:])
+			c.Counts[i] = le.Uint64(v[ledgerCounts+8*i:])
 		}
 		hash := le.Uint64(v[:])
 		var fast [layout.TallyWords]uint64

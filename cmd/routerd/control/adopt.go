@@ -131,7 +131,7 @@ func (r *Router) Adopt(left int) Adoption {
 	}
 	r.carryCounts()
 	r.adopting, r.started = false, r.now()
-	r.keepCounts()
+	r.keepCounts(false)
 	for _, d := range failed {
 		r.fail(d, d.err)
 	}

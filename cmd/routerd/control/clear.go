@@ -59,6 +59,7 @@ func (r *Router) ClearFilters(name string) (n int, ok bool) {
 			continue
 		}
 		f.base, f.cleared = map[string]models.PacketCount{}, r.now()
+		f.anew = f.cleared
 		for _, c := range r.engine.Filters().Counts(key) {
 			f.base[c.Term] = models.PacketCount(c.Count)
 		}

@@ -60,15 +60,20 @@ func (m *meter) kept(c models.Counters) [bpf.CountedWords]uint64 {
 	return words(c)
 }
 
-// keepCounts writes all counters down for a successor.
-func (r *Router) keepCounts() {
+// keepCounts writes all counters down for a successor. exact says that nobody will read
+// them any more.
+func (r *Router) keepCounts(exact bool) {
 	if r.ledger == nil || r.adopting {
 		return
 	}
-	put := func(c bpf.Counted, cleared time.Time) bool {
-		if !cleared.IsZero() {
-			c.Since = cleared.UnixNano()
+	nanoseconds := func(t time.Time) int64 {
+		if t.IsZero() {
+			return 0
 		}
+		return t.UnixNano()
+	}
+	put := func(c bpf.Counted, m *meter) bool {
+		c.Since, c.Anew, c.Exact = nanoseconds(m.cleared), nanoseconds(m.anew), exact
 		err := r.ledger.Put(c)
 		if err != nil && !r.uncounted {
 			r.uncounted = true
@@ -87,7 +92,7 @@ func (r *Router) keepCounts() {
 		}
 		counts := models.Counters(c)
 		r.addLosses(d, &counts, nil)
-		if !put(bpf.Counted{IfIndex: t.Index, Name: name, Counts: d.meter.kept(counts)}, d.meter.cleared) {
+		if !put(bpf.Counted{IfIndex: t.Index, Name: name, Counts: d.meter.kept(counts)}, &d.meter) {
 			return
 		}
 		for _, key := range r.tree.Units(name) {
@@ -102,7 +107,7 @@ func (r *Router) keepCounts() {
 			c := bpf.Counted{
 				IfIndex: u.index, Device: t.Index, Name: key.Name(), Counts: u.meter.kept(models.Counters(k.Counters)), Place: k.Place, Memory: k.Memory,
 			}
-			if !put(c, u.meter.cleared) {
+			if !put(c, &u.meter) {
 				return
 			}
 		}
@@ -128,12 +133,20 @@ func (r *Router) carryCounts() {
 		}
 		return time.Unix(0, ns)
 	}
+	now := r.now()
+	// What a crash has cost may have been shown already.
+	anew := func(c bpf.Counted) time.Time {
+		if !c.Exact || c.Anew == 0 {
+			return now
+		}
+		return time.Unix(0, c.Anew)
+	}
 	var known []*device
 	err := r.ledger.Take(func(c bpf.Counted, fast [layout.TallyWords]uint64, is func(string) bool) {
 		counts := fromWords(c.Counts)
 		if c.Device == 0 {
 			if d := devices[c.IfIndex]; d != nil && is(names[c.IfIndex]) {
-				d.meter.carried, d.meter.cleared = counts, cleared(c.Since)
+				d.meter.carry(counts, cleared(c.Since), anew(c))
 				known = append(known, d)
 			}
 			return
@@ -141,11 +154,13 @@ func (r *Router) carryCounts() {
 		more := models.Counters(dataplane.FastCounters(fast))
 		fastOf[c.Device] = plus(fastOf[c.Device], more)
 		if u := r.byIndex[c.IfIndex]; u != nil && is(u.key.Name()) {
-			u.meter.carried, u.meter.cleared = plus(counts, more), cleared(c.Since)
+			u.meter.carry(plus(counts, more), cleared(c.Since), anew(c))
+			r.events.unit(u.key)
 		}
 	})
 	for _, d := range known {
 		d.meter.carried = plus(d.meter.carried, fastOf[r.tree.Device(d.name).Index])
+		r.events.changed(models.Object{Kind: models.Device, Device: d.name})
 	}
 	if err != nil {
 		r.log.Warn("counters of the former run are not taken over whole", "err", err)

@@ -216,6 +216,7 @@ func (r *Router) openDevice(ctx context.Context, d *device, l kernel.Link) error
 		return errors.Join(err, closeUnused(open))
 	}
 	d.open, d.port, d.link = open, id, l.Index
+	d.meter.begin(r.now())
 	r.ports[id] = d
 	if !r.adopting {
 		if err := open.Activate(); err != nil {
@@ -259,7 +260,7 @@ func (r *Router) closeDevice(d *device) {
 	}
 	r.log.Info("interface closed", "ifd", d.name)
 	d.open, d.port = nil, 0
-	d.meter.carried = models.Counters{} // what was counted since goes as well
+	d.meter.begin(time.Time{}) // what was counted goes as well
 	r.markUnits(d.name)
 }
 

@@ -42,6 +42,7 @@ type packetFilter struct {
 	base    map[string]models.PacketCount
 	places  map[filter.Place]map[string]models.PacketCount
 	cleared time.Time
+	anew    time.Time // when its terms began to count, or did so again
 }
 
 // filterTable is what the router knows of filters.
@@ -159,6 +160,7 @@ func (r *Router) buildFilter(name string, strict bool) (cause error) {
 	if err == nil {
 		program, err = filter.Compile(spec)
 	}
+	blind := f.applied == nil || f.reason != "" // it has no terms
 	f.reason = ""
 	if err != nil {
 		err = fmt.Errorf("filter %s: %w", name, err)
@@ -174,6 +176,9 @@ func (r *Router) buildFilter(name string, strict bool) (cause error) {
 		}
 	}
 	r.engine.Filters().SetFilter(program)
+	if blind || f.reason != "" {
+		f.anew = r.now()
+	}
 	f.took = r.now().Sub(begin)
 	r.filters.hops = append(r.filters.hops, f.hops...)
 	f.applied, f.hops = f.want, hops
@@ -396,7 +401,7 @@ func (r *Router) FilterState(name string) (s models.FilterState, ok bool) {
 	if f == nil {
 		return s, false
 	}
-	s = models.FilterState{Name: name, Applied: f.applied, CompileTime: f.took, Reason: f.reason, Cleared: f.cleared}
+	s = models.FilterState{Name: name, Applied: f.applied, CompileTime: f.took, Reason: f.reason, Cleared: f.cleared, Anew: f.anew}
 	for _, u := range r.units {
 		for _, fam := range u.families {
 			if fam == nil {

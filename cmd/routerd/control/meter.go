@@ -17,9 +17,25 @@ type meter struct {
 	base    *models.Counters  // when they were cleared; nil for never
 	drops   map[string]uint64 // likewise
 	cleared time.Time
-	seen    models.Counters // when rates were taken last
-	at      time.Time       // of that; zero before
-	rates   models.Rates
+	// When what is shown began anew last, drops apart, for they end with the process;
+	// and when the packet path's own counters did.
+	anew, dropsAnew, made time.Time
+
+	seen  models.Counters // when rates were taken last
+	at    time.Time       // of that; zero before
+	rates models.Rates
+}
+
+// begin notes that the packet path's counters begin at zero.
+func (m *meter) begin(now time.Time) {
+	m.carried, m.base, m.drops = models.Counters{}, nil, nil
+	m.anew, m.dropsAnew, m.made = now, now, now
+}
+
+// carry has the counters go on from where those of a former run were; anew is when these
+// had begun.
+func (m *meter) carry(c models.Counters, cleared, anew time.Time) {
+	m.carried, m.cleared, m.anew = c, cleared, anew
 }
 
 // shown is what has been counted since the counters were cleared.
@@ -60,6 +76,7 @@ func (m *meter) shownDrops(drops map[string]uint64) {
 // clear begins anew at counters and drops as they are.
 func (m *meter) clear(now time.Time, c models.Counters, drops map[string]uint64) {
 	m.base, m.drops, m.cleared, m.carried = &c, drops, now, models.Counters{}
+	m.anew, m.dropsAnew = now, now
 }
 
 // take takes the rates since the last time.
@@ -91,7 +108,7 @@ func (r *Router) measure(now time.Time) time.Duration {
 		return wait
 	}
 	r.measured = now
-	r.keepCounts()
+	r.keepCounts(false)
 	for _, d := range r.devices {
 		if d.open == nil {
 			continue

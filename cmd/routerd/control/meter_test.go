@@ -51,6 +51,33 @@ func TestMeter(t *testing.T) {
 	}
 }
 
+// TestMeterBeginsAnew follows the times at which what is shown began.
+func TestMeterBeginsAnew(t *testing.T) {
+	at := func(s int64) time.Time { return time.Unix(s, 0) }
+	var m meter
+	is := func(what string, anew, drops, made time.Time) {
+		t.Helper()
+		if m.anew != anew || m.dropsAnew != drops || m.made != made {
+			t.Errorf("%s: %v, %v, %v; want %v, %v, %v", what, m.anew, m.dropsAnew, m.made, anew, drops, made)
+		}
+	}
+	is("nothing", time.Time{}, time.Time{}, time.Time{})
+	m.begin(at(100))
+	is("made", at(100), at(100), at(100))
+	m.carry(models.Counters{InUnicast: 5}, at(30), at(40))
+	is("taken over", at(40), at(100), at(100))
+	if got := m.shown(models.Counters{InUnicast: 2}); got.InUnicast != 7 || m.cleared != at(30) {
+		t.Errorf("%+v, cleared %v", got, m.cleared)
+	}
+	m.clear(at(200), models.Counters{InUnicast: 9}, nil)
+	is("cleared", at(200), at(200), at(100))
+	m.begin(at(300))
+	is("opened anew", at(300), at(300), at(300))
+	if got := m.shown(models.Counters{InUnicast: 2}); got.InUnicast != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestSince(t *testing.T) {
 	base := map[string]models.PacketCount{"a": {Packets: 5, Octets: 500}}
 	for _, c := range []struct {

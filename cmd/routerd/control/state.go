@@ -173,6 +173,7 @@ func (r *Router) deviceState(name string) (s models.DeviceState, ok bool) {
 	s.Drops = reasons(r.engine.Drops(d.port))
 	r.addLosses(d, &s.Counters, s.Drops)
 	s.Counters, s.Cleared, s.Rates = d.meter.shown(s.Counters), d.meter.cleared, d.meter.rates
+	s.Anew, s.DropsAnew, s.Made = d.meter.anew, d.meter.dropsAnew, d.meter.made
 	d.meter.shownDrops(s.Drops)
 	return s, true
 }
@@ -219,6 +220,7 @@ func (r *Router) UnitState(key intf.UnitKey) (s models.UnitState, ok bool) {
 	s = models.UnitState{Key: key, Applied: &spec, IfIndex: t.Index, Oper: t.Down.Status(), OperReason: t.Reason, LastChange: u.changed, Apply: r.unitApply(t)}
 	if c, ok := r.engine.UnitCounters(t.Index); ok {
 		s.Counters, s.Cleared, s.Rates = u.meter.shown(models.Counters(c)), u.meter.cleared, u.meter.rates
+		s.Anew = u.meter.anew
 	}
 	for _, f := range intf.Families {
 		if tf := t.Family(f); tf != nil {
@@ -244,7 +246,7 @@ func (r *Router) familyState(u *unit, t *intf.UnitFamily, f intf.Family) models.
 		s.Advert = r.advertState(u, t)
 	}
 	s.FastReason = r.engine.FastReason(u.index, f)
-	s.RPFFailed = r.engine.RPFDrops(u.index)[f]
+	s.RPFFailed, s.Made = r.engine.RPFDrops(u.index)[f], u.meter.made
 	fam := u.families[f]
 	if fam == nil {
 		return s
@@ -426,7 +428,7 @@ func (r *Router) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.leaving {
-		r.keepCounts()
+		r.keepCounts(true)
 		return errors.Join(r.leaveAll(), r.indexFile.close())
 	}
 	var errs []error

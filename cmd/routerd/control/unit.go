@@ -277,6 +277,9 @@ func (r *Router) publishUnit(u *unit, t *intf.Unit) error {
 		w.Filters = bound
 		v.Families[f] = w
 	}
+	if _, there := r.engine.UnitCounters(u.index); !there {
+		u.meter.begin(r.now())
+	}
 	r.edit.SetUnit(v)
 	return nil
 }
