@@ -48,7 +48,7 @@ func TestFailover(t *testing.T) {
 		}
 		line := mark + gateway + " weight 1"
 		out := ""
-		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 			out, _ = l.rcli("show", "routes", "203.0.113.0/24")
 			if strings.Contains(out, line) && strings.Contains(out, "* "+gateway) == active {
 				return
