@@ -54,7 +54,7 @@ func TestFailover(t *testing.T) {
 				return
 			}
 		}
-		t.Fatalf("after 10 s there is no line %q:\n%s", line, out)
+		t.Fatalf("after 30 s there is no line %q:\n%s", line, out)
 	}
 	gateways := map[string]string{"eth0": "198.51.100.2", "eth1": "198.51.100.130"}
 	for _, gateway := range gateways {

@@ -36,5 +36,5 @@ func until(ts *testscript.TestScript, ns *testnet.Namespace, pattern string, arg
 			return
 		}
 	}
-	ts.Fatalf("10 s passed; the last output was\n%s", out)
+	ts.Fatalf("30 s passed; the last output was\n%s", out)
 }

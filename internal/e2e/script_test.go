@@ -168,5 +168,5 @@ func cmdEventually(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		}
 	}
-	ts.Fatalf("10 s passed; the last answer was\n%s", out)
+	ts.Fatalf("30 s passed; the last answer was\n%s", out)
 }
