@@ -158,7 +158,7 @@ func fillFilters(dst *gen.Device) {
 		FillPolicer(dst, PolicerState{Applied: PolicerSpec{Spec: p, Description: "slow"}, Colours: counts})
 	}
 	FillGRIBI(dst, GRIBIState{
-		Applied: DefaultGRIBI, Known: true, Single: true, ElectionLow: 1, Operations: 5, Failed: 1, Flushes: 1,
+		Applied: DefaultGRIBI, Known: true, Single: true, ElectionLow: 1, Operations: 5, Failed: 1, Flushes: 1, Stale: 2, StaleUntil: now, KeepReason: "no space left on device",
 		Instances: []GRIBIInstance{{Name: "default", IPv4: 1, IPv6: 2, NextHops: 3, Groups: 4}},
 		Clients: []GRIBIClient{
 			{ID: 1, Address: netip.MustParseAddrPort("192.0.2.9:4000"), User: "c", Connected: now, Negotiated: true, Single: true, Primary: true, ElectionHigh: 1, Operations: 5, Failed: 1},

@@ -11,13 +11,16 @@ import (
 )
 
 // DefaultGRIBI is what holds for the gRIBI service when nothing is declared.
-var DefaultGRIBI = GRIBISpec{Enabled: true, Preference: 6, EntryLimit: 1000000}
+var DefaultGRIBI = GRIBISpec{Enabled: true, Preference: 6, EntryLimit: 1000000, RestartTime: 300}
 
 // A GRIBISpec is what is declared of the gRIBI service. It is comparable.
 type GRIBISpec struct {
 	Enabled    bool
 	Preference uint8  // of programmed routes; lower wins
 	EntryLimit uint32 // entries of all kinds and instances at most
+	// RestartTime is how many seconds after a restart entries of the former run end that no
+	// client has taken over; 0 for never.
+	RestartTime uint32
 }
 
 func compileGRIBI(dev *gen.Device, v *violations) GRIBISpec {
@@ -30,6 +33,7 @@ func compileGRIBI(dev *gen.Device, v *violations) GRIBISpec {
 	s.Enabled = value(c.Enabled, s.Enabled)
 	s.Preference = value(c.Preference, s.Preference)
 	s.EntryLimit = value(c.EntryLimit, s.EntryLimit)
+	s.RestartTime = value(c.RestartTime, s.RestartTime)
 	return s
 }
 
@@ -43,6 +47,9 @@ type GRIBIState struct {
 	Operations   uint64
 	Failed       uint64
 	Flushes      uint64
+	Stale        uint32          // entries of the former run that no client has sent again
+	StaleUntil   time.Time       // when they end; zero when they stay
+	KeepReason   string          // why entries would not outlive routerd; empty if they would
 	Instances    []GRIBIInstance // sorted by name; those that have entries
 	Clients      []GRIBIClient   // sorted by number
 }
@@ -96,6 +103,10 @@ func FillGRIBI(dst *gen.Device, s GRIBIState) {
 		Operations:       ygot.Uint64(s.Operations),
 		FailedOperations: ygot.Uint64(s.Failed),
 		Flushes:          ygot.Uint64(s.Flushes),
+		RestartTime:      ygot.Uint32(s.Applied.RestartTime),
+		StaleEntries:     ygot.Uint32(s.Stale),
+		StaleUntil:       moment(s.StaleUntil),
+		KeepReason:       text(s.KeepReason),
 	}
 	if s.Known {
 		g.State.Redundancy = gribiMode(s.Single)

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
+
+	"router/cmd/rcli/render"
 )
 
 type gribiTree struct {
@@ -23,6 +25,9 @@ type gribiTree struct {
 		Operations string `json:"operations"`
 		Failed     string `json:"failed-operations"`
 		Flushes    string `json:"flushes"`
+		Stale      int    `json:"stale-entries"`
+		StaleUntil string `json:"stale-until"`
+		KeepReason string `json:"keep-reason"`
 	} `json:"state"`
 	Instance []struct {
 		State struct {
@@ -68,6 +73,9 @@ func showGRIBI(ctx context.Context, o *options, c *client) error {
 		}
 		fmt.Fprintf(o.out, "preference %d, %d entries of %d, mode %s, election id %s\n%s operations, %s failed, %s flushes\n",
 			st.Preference, st.Entries, st.EntryLimit, dash(st.Redundancy), dash(st.ElectionID), st.Operations, st.Failed, st.Flushes)
+		if err := g.sayKept(o); err != nil {
+			return err
+		}
 		var rows [][]string
 		slices.SortFunc(g.Client, func(a, b gribiClientTree) int { return cmp.Compare(a.State.ID, b.State.ID) })
 		for _, in := range g.Instance {
@@ -96,4 +104,21 @@ func showGRIBI(ctx context.Context, o *options, c *client) error {
 		}
 	}
 	return nil
+}
+
+// sayKept prints what a restart has left, and whether another would.
+func (g gribiTree) sayKept(o *options) error {
+	st := g.State
+	if st.KeepReason != "" {
+		if err := o.say(render.Bad, "entries would not outlive routerd: %s", st.KeepReason); err != nil {
+			return err
+		}
+	}
+	switch {
+	case st.Stale == 0:
+		return nil
+	case st.StaleUntil != "":
+		return o.say(render.Notice, "%d entries of before the restart are stale, until %s if no client takes over", st.Stale, momentText(st.StaleUntil))
+	}
+	return o.say(render.Plain, "%d entries of before the restart are stale, taken over or to stay", st.Stale)
 }

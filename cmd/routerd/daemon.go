@@ -91,7 +91,7 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 	if err := d.startDataplane(run, s, log); err != nil {
 		return nil, err
 	}
-	d.startGRIBI(run, log)
+	d.startGRIBI(run, s.StateDir, log)
 	d.store, err = datastore.Open(ctx, datastore.Options{
 		Dir: s.StateDir, Lock: lock, Applier: reconcile.NewApplier(newTarget(d.router, sink.Remotes), log), Log: log, Flush: s.Flush,
 	})
@@ -99,6 +99,8 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 		return nil, err
 	}
 	d.closing(d.store.Close)
+	// Before the fast path's tables are exchanged: so nothing that was programmed is lost.
+	d.gribi.Restore(s.Flush)
 	d.adopt()
 	if err := d.cleanup(); err != nil {
 		log.Warn("leftovers of an earlier run remain", "err", err)

@@ -62,9 +62,9 @@ func (p *programmer) watch(fn func()) (stop func()) {
 }
 
 // startGRIBI makes the gRIBI server, which follows the configuration from now on.
-func (d *daemon) startGRIBI(run context.Context, log *slog.Logger) {
+func (d *daemon) startGRIBI(run context.Context, stateDir string, log *slog.Logger) {
 	d.programmer = &programmer{router: d.router}
-	d.gribi = gribi.New(gribi.Options{Router: d.programmer, Log: log, Caller: func(ctx context.Context) string {
+	d.gribi = gribi.New(gribi.Options{Router: d.programmer, Log: log, Dir: stateDir, Caller: func(ctx context.Context) string {
 		name, _ := northbound.Caller(ctx)
 		return name
 	}})
@@ -73,6 +73,6 @@ func (d *daemon) startGRIBI(run context.Context, log *slog.Logger) {
 			d.gribi.Look()
 		}
 	})
-	d.closing(func() error { stop(); return nil })
+	d.closing(func() error { stop(); return d.gribi.Close() })
 	d.task(func() { d.gribi.Run(run) })
 }

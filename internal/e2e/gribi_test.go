@@ -32,6 +32,12 @@ type controller struct {
 // gribi connects to the router's socket. An election id of 0 means all-primary.
 func (l *lab) gribi(t *testing.T, election uint64, preserve bool) *controller {
 	t.Helper()
+	return l.gribiAnswered(t, election, election, preserve)
+}
+
+// gribiAnswered is gribi where the router has heard of the election id highest.
+func (l *lab) gribiAnswered(t *testing.T, election, highest uint64, preserve bool) *controller {
+	t.Helper()
 	conn, err := grpc.NewClient("unix:"+l.socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +63,7 @@ func (l *lab) gribi(t *testing.T, election uint64, preserve bool) *controller {
 	}
 	if election > 0 {
 		c.send(&rib.ModifyRequest{ElectionId: c.election})
-		if r := c.receive(); r.GetElectionId().GetLow() != election {
+		if r := c.receive(); r.GetElectionId().GetLow() != highest {
 			t.Fatalf("election: %v", r)
 		}
 	}

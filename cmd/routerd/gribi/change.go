@@ -77,7 +77,7 @@ func (t *table) setRoute(tb Tables, c *client, in *instance, o *operation) error
 	}
 	r.use(in, g)
 	r.metadata = o.metadata
-	r.take(c, !c.params.single)
+	t.wrote(c, &r.holders, o)
 	return nil
 }
 
@@ -112,7 +112,7 @@ func (t *table) setNexthop(tb Tables, c *client, in *instance, o *operation) err
 		n = &nexthop{in: in, index: o.index, groups: map[*group]struct{}{}}
 	} else if n.hop == hop {
 		n.via = o.via
-		n.take(c, !c.params.single)
+		t.wrote(c, &n.holders, o)
 		return nil
 	}
 	held, err := hold(tb, hop)
@@ -131,7 +131,7 @@ func (t *table) setNexthop(tb Tables, c *client, in *instance, o *operation) err
 		in.nexthops[o.index] = n
 		t.count++
 	}
-	n.take(c, !c.params.single)
+	t.wrote(c, &n.holders, o)
 	return err
 }
 
@@ -229,7 +229,9 @@ func (t *table) delete(tb Tables, c *client, in *instance, o *operation) error {
 // removeRoute removes the entry of a prefix, which there is.
 func (t *table) removeRoute(tb Tables, in *instance, p netip.Prefix) error {
 	f := intf.FamilyOf(p.Addr())
-	in.routes[f][p].use(in, nil)
+	r := in.routes[f][p]
+	t.goes(&r.holders, routeEntry, in.name, p, 0)
+	r.use(in, nil)
 	delete(in.routes[f], p)
 	t.count--
 	return tb.DeleteRoute(in.name, p)
@@ -252,6 +254,7 @@ func (g *group) used() error {
 
 // removeGroup removes a group that isn't used.
 func (t *table) removeGroup(tb Tables, g *group) error {
+	t.goes(&g.holders, groupEntry, g.in.name, netip.Prefix{}, g.id)
 	g.link(nil, nil)
 	delete(g.in.groups, g.id)
 	t.count--
@@ -266,6 +269,7 @@ func (t *table) removeGroup(tb Tables, g *group) error {
 
 // removeNexthop removes a next hop that isn't used.
 func (t *table) removeNexthop(tb Tables, n *nexthop) error {
+	t.goes(&n.holders, nexthopEntry, n.in.name, netip.Prefix{}, n.index)
 	delete(n.in.nexthops, n.index)
 	t.count--
 	return release(tb, n.held)

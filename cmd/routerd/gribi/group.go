@@ -57,7 +57,7 @@ func (t *table) setGroup(tb Tables, c *client, in *instance, o *operation) error
 		in.groups[o.index] = g
 		t.count++
 	}
-	g.take(c, !c.params.single)
+	t.wrote(c, &g.holders, o)
 	return nil
 }
 

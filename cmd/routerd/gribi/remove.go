@@ -104,6 +104,7 @@ func inBatches[T any](s *Server, list []T, do func(Tables, T) bool) (left []T) {
 				}
 			}
 		}, nil)
+		s.table.keep.write()
 		list = list[n:]
 	}
 	return left

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"router/cmd/routerd/datastore/journal"
 	"router/intf"
 	"router/models"
 	"router/routing"
@@ -57,6 +58,10 @@ type Options struct {
 	// Caller says who calls; nil for nobody.
 	Caller func(context.Context) string
 	Now    func() time.Time // nil for time.Now
+	// Dir is where entries and the election outlive the process; empty for nowhere. FS is the
+	// file system, nil for the machine's.
+	Dir string
+	FS  journal.FS
 }
 
 // A Server is the gRIBI service. Its methods are safe for concurrent use.
@@ -65,6 +70,7 @@ type Server struct {
 	opt  Options
 	log  *slog.Logger
 	wake chan struct{}
+	tend chan struct{} // the file of what is kept wants to be looked after
 	done chan struct{} // closed by Stop: streams end
 
 	operations, failed, flushes atomic.Uint64
@@ -75,6 +81,10 @@ type Server struct {
 	lastID  uint32
 	roll    election
 	stopped bool
+
+	restored time.Time // when a former run's entries were; zero for never
+	claimed  bool      // a client has taken them over
+	told     error     // why nothing is kept, as Run has told it; its own
 
 	shownMu sync.Mutex
 	shown   models.GRIBIState // as of the last call of State that found nobody at work
@@ -88,11 +98,14 @@ func New(opt Options) *Server {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	if opt.FS == nil {
+		opt.FS = journal.OS{}
+	}
 	if opt.Caller == nil {
 		opt.Caller = func(context.Context) string { return "" }
 	}
 	return &Server{
-		opt: opt, log: opt.Log, wake: make(chan struct{}, 1), done: make(chan struct{}),
+		opt: opt, log: opt.Log, wake: make(chan struct{}, 1), tend: make(chan struct{}, 1), done: make(chan struct{}),
 		table:   newTable(func(err error) { opt.Log.Error("an entry could not be removed whole", "err", err) }),
 		clients: map[uint32]*client{},
 	}
@@ -110,14 +123,20 @@ func (s *Server) Look() {
 }
 
 // Run follows the settings and the instances until ctx ends: a service that is
-// disabled loses its clients and entries, an instance that is gone its entries.
+// disabled loses its clients and entries, an instance that is gone its entries. It looks
+// after what outlives the process, and ends a former run's entries when their time is over.
 func (s *Server) Run(ctx context.Context) {
+	timer := time.NewTimer(never)
+	defer timer.Stop()
 	for {
+		timer.Reset(min(s.expire(), s.lookAfter()))
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.wake:
 			s.look()
+		case <-s.tend:
+		case <-timer.C:
 		}
 	}
 }
@@ -132,6 +151,7 @@ func (s *Server) look() {
 		enabled = t.Settings().Enabled
 		s.table.dropGone(t)
 	}, nil)
+	s.table.keep.write()
 	if enabled {
 		return
 	}

@@ -220,6 +220,9 @@ func (s *Server) settleParams(c *client, p params) error {
 				"client %d is connected with other params: all clients have to send the same", o.id)
 		}
 	}
+	if s.roll.known && s.roll.single != p.single && !s.roll.highest.zero() {
+		s.table.keep.elect(p.single, s.roll.highest)
+	}
 	c.negotiated, c.params = true, p
 	s.roll.known, s.roll.single = true, p.single
 	return nil
@@ -235,7 +238,15 @@ func (s *Server) elect(c *client, id uint128) (*spb.ModifyResponse, error) {
 	if !c.params.single {
 		return nil, errElectionID()
 	}
-	if s.roll.announce(c, id) {
+	highest := s.roll.highest
+	changed := s.roll.announce(c, id)
+	if s.roll.highest != highest {
+		s.table.keep.elect(true, s.roll.highest)
+	}
+	if s.roll.primary == c && c.params.preserve {
+		s.claimed = true
+	}
+	if changed {
 		s.log.Info("gribi has a new primary", "client", c.id, "election", id.String())
 	}
 	return &spb.ModifyResponse{ElectionId: s.roll.highest.message()}, nil
@@ -284,6 +295,8 @@ func (s *Server) program(c *client, list []*spb.AFTOperation) ([]*spb.AFTResult,
 			results[i].Timestamp = now
 		}
 	})
+	// Before they are answered: what a client was told of outlives the process.
+	s.table.keep.write()
 	failed := uint64(0)
 	for i, r := range results {
 		if r.GetStatus() == spb.AFTResult_FAILED || r.GetStatus() == spb.AFTResult_FIB_FAILED {

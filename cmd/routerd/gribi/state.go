@@ -33,6 +33,13 @@ func (s *Server) state() models.GRIBIState {
 	st := models.GRIBIState{
 		Known: s.roll.known, Single: s.roll.single, ElectionHigh: s.roll.highest.high, ElectionLow: s.roll.highest.low,
 	}
+	st.Stale = uint32(s.table.stale)
+	if until, ok := s.staleUntil(); ok {
+		st.StaleUntil = until
+	}
+	if err := s.table.keep.reason(); err != nil {
+		st.KeepReason = err.Error()
+	}
 	for _, in := range s.table.instances {
 		st.Instances = append(st.Instances, models.GRIBIInstance{
 			Name: in.name, IPv4: uint32(len(in.routes[intf.Inet])), IPv6: uint32(len(in.routes[intf.Inet6])),

@@ -14,6 +14,10 @@ type table struct {
 	instances map[string]*instance
 	count     int // entries of all kinds
 	failed    func(error)
+	keep      *keeper // of what outlives the process; nil for none
+	// former holds what a former run has left and no client has sent again; stale counts that.
+	former *client
+	stale  int
 }
 
 // newTable makes a table without entries. failed is told what goes wrong where
@@ -97,6 +101,10 @@ func (h *holders) has(c *client) bool {
 	return h.one == c || more
 }
 
+// kept reports whether an entry outlives the process: the client that wrote it last asked for
+// that.
+func (h *holders) kept() bool { return h.one != nil && h.one.params.preserve }
+
 // leave ends that c is a holder, and reports whether nobody is left.
 func (h *holders) leave(c *client) (last bool) {
 	delete(h.more, c)
@@ -178,6 +186,48 @@ func (t *table) dropInstance(tb Tables, in *instance) {
 	}
 	t.forget(in)
 }
+
+// wrote notes that c has written an entry by o.
+func (t *table) wrote(c *client, h *holders, o *operation) {
+	kept, stale := h.kept(), t.isStale(h)
+	h.take(c, !c.params.single)
+	switch now := t.isStale(h); {
+	case stale && !now:
+		t.stale--
+	case now && !stale:
+		t.stale++
+	}
+	switch {
+	case h.kept():
+		t.keep.set(o)
+	case kept:
+		t.unkeep(o.kind, o.instance, o.prefix, o.index)
+	}
+}
+
+// goes notes that an entry is removed.
+func (t *table) goes(h *holders, k kind, instance string, p netip.Prefix, index uint64) {
+	if t.isStale(h) {
+		t.stale--
+	}
+	if h.kept() {
+		t.unkeep(k, instance, p, index)
+	}
+}
+
+func (t *table) unkeep(k kind, instance string, p netip.Prefix, index uint64) {
+	switch k {
+	case routeEntry:
+		t.keep.removeRoute(instance, p)
+	case groupEntry:
+		t.keep.remove(removeGroupRecord, instance, index)
+	case nexthopEntry:
+		t.keep.remove(removeNexthopRecord, instance, index)
+	}
+}
+
+// isStale reports whether an entry is a former run's, and no client has sent it again.
+func (t *table) isStale(h *holders) bool { return t.former != nil && h.one == t.former }
 
 func (t *table) note(err error) {
 	if err != nil {
