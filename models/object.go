@@ -179,6 +179,17 @@ type walker struct {
 	out []Object
 }
 
+// once appends o unless it is one of the last: each of many routes tells of its instance, before
+// the change and after it.
+func (w *walker) once(o Object) {
+	for _, known := range w.out[max(0, len(w.out)-3):] {
+		if known == o {
+			return
+		}
+	}
+	w.out = append(w.out, o)
+}
+
 // at splits off the first element: its name ("" for all names) and the rest.
 // all says that the path ends here or can't be followed further.
 func at(elems []*gpb.PathElem) (name string, first *gpb.PathElem, rest []*gpb.PathElem, all bool) {
@@ -243,7 +254,7 @@ func (w *walker) root(elems []*gpb.PathElem) {
 
 func (w *walker) device(key string, d *gen.Routerd_Interface, elems []*gpb.PathElem) {
 	// A change below an entry can have made the entry itself.
-	w.out = append(w.out, Object{Kind: Device, Device: key})
+	w.once(Object{Kind: Device, Device: key})
 	name, first, _, all := at(elems)
 	if d != nil && covers(all, name, "unit") {
 		each(d.Unit, first, "id", func(id string, _ *gen.Routerd_Interface_Unit) {
@@ -253,11 +264,11 @@ func (w *walker) device(key string, d *gen.Routerd_Interface, elems []*gpb.PathE
 }
 
 func (w *walker) instance(key string, i *gen.Routerd_Instance, elems []*gpb.PathElem) {
-	w.out = append(w.out, Object{Kind: Instance, Instance: key})
+	w.once(Object{Kind: Instance, Instance: key})
 	name, first, _, all := at(elems)
 	if i != nil && covers(all, name, "static-route") {
 		each(i.StaticRoute, first, "prefix", func(prefix string, _ *gen.Routerd_Instance_StaticRoute) {
-			w.out = append(w.out, Object{Kind: Static, Instance: key, Prefix: prefix})
+			w.once(Object{Kind: Static, Instance: key, Prefix: prefix})
 		})
 	}
 	if i != nil && covers(all, name, "multicast-route") {

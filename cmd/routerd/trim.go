@@ -34,7 +34,10 @@ func trim(ctx context.Context, store *datastore.Store) {
 		}
 	})()
 	armed.Store(true)
-	t := time.NewTimer(trimAfter)
+	// A start leaves as much as it keeps: that goes at once.
+	last.Store(-int64(trimAfter))
+	started := true
+	t := time.NewTimer(0)
 	defer t.Stop()
 	var next time.Time // no look before
 	since := begin     // the first commit after the last look
@@ -53,7 +56,8 @@ func trim(ctx context.Context, store *datastore.Store) {
 				continue
 			}
 			armed.Store(false)
-			if wasteful() {
+			if started || wasteful() {
+				started = false
 				debug.FreeOSMemory()
 				next = time.Now().Add(trimShare * time.Since(now))
 			}

@@ -105,18 +105,18 @@ func (s *shadow) get(ref uint32, set *prefixSet) {
 }
 
 // value returns the next hop of one prefix of the entry at ref, 0 for none,
-// whether longer ones lie below it, and its place in the entry.
+// whether longer ones lie below it, and its place in the entry if it is there.
 func (s *shadow) value(ref uint32, index uint) (nh uint32, covers bool, i int) {
 	w := s.at(ref)
+	for first, n := 2*index, uint(2); first < 128; first, n = 2*first, 2*n {
+		covers = covers || w[first>>6]>>(first&63)&(1<<n-1) != 0
+	}
 	if w[index>>6]>>(index&63)&1 == 0 {
-		return 0, false, 0
+		return 0, covers, 0
 	}
 	i = bits.OnesCount64(w[index>>6] & (1<<(index&63) - 1))
 	if index >= 64 {
 		i += bits.OnesCount64(w[0])
-	}
-	for first, n := 2*index, uint(2); first < 128; first, n = 2*first, 2*n {
-		covers = covers || w[first>>6]>>(first&63)&(1<<n-1) != 0
 	}
 	return half(w[2+i/2], i), covers, i
 }
@@ -175,6 +175,17 @@ func (p *prefixSet) get(index uint) uint32 {
 		return 0
 	}
 	return p.nh[p.rank(index)]
+}
+
+// covering returns the next hop of the longest prefix shorter than that at index
+// that covers it, 0 if there is none.
+func (p *prefixSet) covering(index uint) uint32 {
+	for index >>= 1; index > 1; index >>= 1 {
+		if nh := p.get(index); nh != 0 {
+			return nh
+		}
+	}
+	return 0
 }
 
 // set stores the prefix and returns what stood there.

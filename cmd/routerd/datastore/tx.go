@@ -53,8 +53,10 @@ func (e *ApplyError) Unwrap() error { return e.Err }
 type tx struct {
 	s       *Store
 	touched []tree.Path
+	texts   []string // of touched
 	seen    map[string]bool
 	apart   []tree.Path     // the touched paths that lie at or below no other one; known once edited
+	shown   []string        // their texts
 	compare chan tree.Delta // gets the delta, where that is made beside the validation
 	objects []models.Object // in no order, some more than once
 }
@@ -74,7 +76,7 @@ func (t *tx) touch(p tree.Path) {
 		return
 	}
 	t.seen[id] = true
-	t.touched = append(t.touched, slices.Clone(p))
+	t.touched, t.texts = append(t.touched, slices.Clone(p)), append(t.texts, id)
 }
 
 // addObjects notes the objects that stand in a touched subtree, now or before:
@@ -133,15 +135,17 @@ func (t *tx) delta() tree.Delta {
 // paths are the touched paths that the log shows: in order, the first few, and
 // none that lies below another.
 func (t *tx) paths() []string {
-	const shown, longest = 20, 256
-	list := make([]string, 0, len(t.touched))
-	for _, p := range t.apart {
-		if text := p.String(); len(text) <= longest {
-			list = append(list, text)
+	const most, longest = 20, 256
+	var list []string
+	for _, text := range t.shown {
+		if len(text) > longest || len(list) == most && text >= list[most-1] {
+			continue
 		}
+		at, _ := slices.BinarySearch(list, text)
+		list = slices.Insert(list, at, text)
+		list = list[:min(len(list), most)]
 	}
-	slices.Sort(list)
-	return slices.Clone(list[:min(len(list), shown)])
+	return list
 }
 
 // prepare edits the candidate and checks the result. After an error the
@@ -160,7 +164,7 @@ func (t *tx) prepare(ctx context.Context, edit func(*tx) []Violation) (_ models.
 	}
 	_, span = trace.Start(ctx, "validate")
 	defer func() { span.Done(err) }()
-	t.apart = tree.Outermost(t.touched)
+	t.apart, t.shown = tree.OutermostOf(t.touched, t.texts)
 	if len(t.apart) >= compareAside {
 		t.compare = make(chan tree.Delta, 1)
 		go func() { t.compare <- t.s.schema.Compare(t.s.running, t.s.candidate, t.apart...) }()

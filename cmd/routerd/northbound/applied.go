@@ -112,14 +112,13 @@ func (s *Server) unapplied(ctx context.Context, touched []tree.Path, wait time.D
 	if !ok || len(touched) == 0 {
 		return nil, 0
 	}
-	objects := make(map[models.Object]bool)
+	var objects []models.Object
 	s.store.View(func(dev *gen.Device, _ datastore.Commit) {
 		for _, p := range touched {
-			for _, o := range models.Objects(dev, &gnmi.Path{Elem: p}) {
-				objects[o] = true
-			}
+			objects = models.AppendObjects(objects, dev, &gnmi.Path{Elem: p})
 		}
 	})
+	objects = models.SortObjects(objects)
 	wake := make(chan struct{}, 1)
 	if wait > 0 {
 		defer s.opt.State.Watch(func(StateChange) {
@@ -133,17 +132,15 @@ func (s *Server) unapplied(ctx context.Context, touched []tree.Path, wait time.D
 	defer timeout.Stop()
 	for {
 		var waiting []models.Unapplied
-		for o := range objects {
+		objects = slices.DeleteFunc(objects, func(o models.Object) bool {
 			u := state.Unapplied(o)
 			if wait == 0 {
 				// Nobody waits for what takes a moment.
 				u = slices.DeleteFunc(u, func(u models.Unapplied) bool { return u.Brief })
 			}
-			if len(u) == 0 {
-				delete(objects, o)
-			}
 			waiting = append(waiting, u...)
-		}
+			return len(u) == 0
+		})
 		if len(waiting) > 0 && wait > 0 {
 			select {
 			case <-wake:

@@ -194,7 +194,7 @@ func TestConfigurationService(t *testing.T) {
 
 	// The end of the session is the end of the candidate.
 	ann.end()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		list, err := bob.List(bobCtx, &configpb.ListRequest{})
 		if err != nil {
 			t.Fatal(err)

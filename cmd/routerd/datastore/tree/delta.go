@@ -439,10 +439,21 @@ func Outermost(at []Path) []Path {
 		return at
 	}
 	texts := make([]string, len(at))
-	told := make(map[string]bool, len(at)) // the paths; true once they are in the result
 	for i, p := range at {
 		texts[i] = p.String()
-		told[texts[i]] = false
+	}
+	out, _ := OutermostOf(at, texts)
+	return out
+}
+
+// OutermostOf is Outermost for paths whose texts are known; it returns those of the result, too.
+func OutermostOf(at []Path, texts []string) ([]Path, []string) {
+	if len(at) < 2 {
+		return at, texts
+	}
+	told := make(map[string]bool, len(at)) // the paths; true once they are in the result
+	for _, text := range texts {
+		told[text] = false
 	}
 	_, all := told[Path(nil).String()]
 	covered := func(p Path, text string) bool {
@@ -464,14 +475,14 @@ func Outermost(at []Path) []Path {
 		}
 		return all && len(p) > 0
 	}
-	out := make([]Path, 0, len(at))
+	out, outTexts := make([]Path, 0, len(at)), make([]string, 0, len(at))
 	for i, p := range at {
 		if text := texts[i]; !told[text] && !covered(p, text) {
 			told[text] = true
-			out = append(out, p)
+			out, outTexts = append(out, p), append(outTexts, text)
 		}
 	}
-	return out
+	return out, outTexts
 }
 
 // A comparer walks two trees side by side. An invalid Value stands for a struct

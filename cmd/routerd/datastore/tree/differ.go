@@ -2,6 +2,7 @@ package tree
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 )
@@ -48,17 +49,16 @@ func (n *Node) differField(old, now reflect.Value, p Path, touch func(Path)) {
 		return
 	}
 	alike := old.Len() == now.Len()
-	for it := now.MapRange(); it.Next(); {
-		before := old.MapIndex(it.Key())
+	for _, p := range n.twins(old, now) {
 		switch {
-		case !before.IsValid():
-			touch(at.Child(n.elem(it.Value())))
+		case !p.old.IsValid():
+			touch(at.Child(n.elem(p.now)))
 			alike = false
-		case !n.same(before, it.Value()):
-			n.differ(before, it.Value(), at.Child(n.elem(it.Value())), touch)
+		case !p.same:
+			n.differ(p.old, p.now, at.Child(n.elem(p.now)), touch)
 			alike = false
 		default:
-			now.SetMapIndex(it.Key(), before)
+			now.SetMapIndex(p.key, p.old)
 		}
 	}
 	if alike {
@@ -157,6 +157,9 @@ func (n *Node) sameList(a, b reflect.Value) bool {
 	}
 	if a.Len() != b.Len() {
 		return false
+	}
+	if a.Len() >= asideEntries {
+		return !slices.ContainsFunc(n.twins(a, b), func(p twin) bool { return !p.same })
 	}
 	for it := a.MapRange(); it.Next(); {
 		if other := b.MapIndex(it.Key()); !other.IsValid() || !n.same(it.Value(), other) {

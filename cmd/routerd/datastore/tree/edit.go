@@ -338,6 +338,10 @@ func (m *merger) list(n *Node, at, base reflect.Value, t *trail, v value) {
 	defer func(c bool) { m.covered = c }(m.covered)
 	covered := m.covered
 	field, spared := n.own(at, base)
+	if covered && field.IsNil() && !n.ordered && v.size() >= asideSize {
+		m.listAside(n, at, t, v)
+		return
+	}
 	// What an empty list has got by now came from this array.
 	var seen map[any]struct{}
 	if !field.IsNil() {
@@ -345,24 +349,9 @@ func (m *merger) list(n *Node, at, base reflect.Value, t *trail, v value) {
 	}
 	v.items(func(i int, item value) {
 		m.covered = covered
-		if !item.isObject() {
-			m.fail(Invalid, t.Path(), "entry %d is %s, not an object", i+1, describe(item.plain()))
+		made, key, et, ok := m.item(n, t, i, item)
+		if !ok {
 			return
-		}
-		made, key, err := n.bodyEntry(func(name string) (any, bool) {
-			v, ok := item.member(name)
-			if !ok {
-				return nil, false
-			}
-			return v.plain(), true
-		})
-		if err != nil {
-			m.fail(Invalid, t.Path(), "entry %d: %w", i+1, err)
-			return
-		}
-		et := trail{up: t.up, node: n, entry: made}
-		if t.up == nil {
-			et.path = t.path[:len(t.path)-1]
 		}
 		twice := false
 		if seen != nil {
@@ -373,12 +362,39 @@ func (m *merger) list(n *Node, at, base reflect.Value, t *trail, v value) {
 			twice = n.get(field, key).IsValid()
 		}
 		if twice {
-			m.fail(Invalid, et.Path(), "stands twice in the array")
+			m.fail(Invalid, et.Path(), standsTwice)
 			return
 		}
 		entry, base, _ := m.entry(n, at, spared, made, key, &et)
 		m.members(n, entry, base, entry, &et, item)
 	})
+}
+
+const standsTwice = "stands twice in the array"
+
+// item makes the entry of an array's item, with its keys; et is its place. ok is false where
+// the item can't be one.
+func (m *merger) item(n *Node, t *trail, i int, item value) (made, key reflect.Value, et trail, ok bool) {
+	if !item.isObject() {
+		m.fail(Invalid, t.Path(), "entry %d is %s, not an object", i+1, describe(item.plain()))
+		return made, key, et, false
+	}
+	made, key, err := n.bodyEntry(func(name string) (any, bool) {
+		v, ok := item.member(name)
+		if !ok {
+			return nil, false
+		}
+		return v.plain(), true
+	})
+	if err != nil {
+		m.fail(Invalid, t.Path(), "entry %d: %w", i+1, err)
+		return made, key, et, false
+	}
+	et = trail{up: t.up, node: n, entry: made}
+	if t.up == nil {
+		et.path = t.path[:len(t.path)-1]
+	}
+	return made, key, et, true
 }
 
 // bodyEntry makes an entry with the keys that an object has as members, checked with

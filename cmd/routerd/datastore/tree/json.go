@@ -330,6 +330,9 @@ func (v value) plain() any {
 // in is the value at place i of the same document.
 func (v value) in(i int) value { return value{doc: v.doc, at: i} }
 
+// size is how many values and names there are in it, itself included.
+func (v value) size() int { return int(v.doc.places[v.at].next) - v.at }
+
 // items calls visit with each value of an array.
 func (v value) items(visit func(i int, item value)) {
 	places := v.doc.places
