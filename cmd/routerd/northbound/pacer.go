@@ -41,8 +41,8 @@ const (
 	mostPause = 20 * time.Millisecond
 
 	// turnsEach is how many turns a second there are for each processor. A turn takes some
-	// 50 µs here, and as much of the kernel and, where the clients are on the same machine,
-	// of them: under load a quarter of the time.
+	// 100 µs with what the runtime and the kernel do for it: a twentieth of the time. Where
+	// the clients are on the same machine, they take more than that.
 	turnsEach = 500
 	// turnsAtOnce are the turns for each processor that may follow each other without a
 	// pause, after one: a change that comes alone is told to many at once.

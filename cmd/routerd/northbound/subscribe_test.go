@@ -474,7 +474,7 @@ func TestStreamsLeaveNothingBehind(t *testing.T) {
 			}
 		}
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(20 * time.Second)
 	for runtime.NumGoroutine() > before || b.state.watching() > 0 {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines, %d before; %d watchers", runtime.NumGoroutine(), before, b.state.watching())
