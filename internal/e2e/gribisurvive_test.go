@@ -131,7 +131,7 @@ func TestSurviveWithGRIBI(t *testing.T) {
 	_ = s.end(syscall.SIGKILL)
 	s.restarted()
 	s.wait("msg=ready")
-	s.shows(t, "0 entries of ", "show", "gribi")
+	s.shows(t, "preference 6, 0 entries of ", "show", "gribi")
 	if out, _ := s.rcli("show", "routes", "203.0.113.0/24"); !strings.Contains(out, "no route") {
 		t.Errorf("the programmed route is there still:\n%s", out)
 	}
