@@ -26,7 +26,7 @@ type editor struct {
 
 func (b *bed) editor(user string, req *configpb.OpenRequest) *editor {
 	b.t.Helper()
-	ctx, end := context.WithTimeout(metadata.AppendToOutgoingContext(context.Background(), "username", user), 20*time.Second)
+	ctx, end := context.WithTimeout(metadata.AppendToOutgoingContext(context.Background(), "username", user), 2*time.Minute)
 	b.t.Cleanup(end)
 	e := &editor{t: b.t, ctx: ctx, end: end, client: configpb.NewConfigurationClient(b.conn)}
 	var err error

@@ -63,7 +63,7 @@ func newBed(t *testing.T, dir string) *bed {
 }
 
 func (b *bed) ctx() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	b.t.Cleanup(cancel)
 	return ctx
 }
