@@ -25,21 +25,20 @@ const (
 
 // BenchmarkGC forwards packets at half load through a worker on a thread of its own,
 // first alone, then while the rest of the process makes garbage as fast as it can and
-// collects it, and reports the times that packets take from when they are due until
+// collects it, then likewise with a real-time policy for the worker (rr), and reports the times that packets take from when they are due until
 // they leave: p50, p99 and p99.9 in microseconds, and how many collections there were.
 // What the second line has more is what the collector adds, and the scheduler.
 func BenchmarkGC(b *testing.B) {
-	for _, garbage := range []bool{false, true} {
-		name := "alone"
-		if garbage {
-			name = "collecting"
-		}
-		b.Run(name, func(b *testing.B) {
+	for _, c := range []struct {
+		name        string
+		garbage, rr bool
+	}{{"alone", false, false}, {"collecting", true, false}, {"collecting-rr", true, true}} {
+		b.Run(c.name, func(b *testing.B) {
 			var all []time.Duration
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			for b.Loop() {
-				all = append(all, gcRound(b, garbage)...)
+				all = append(all, gcRound(b, c.garbage, c.rr)...)
 			}
 			runtime.ReadMemStats(&after)
 			slices.Sort(all)
@@ -53,9 +52,9 @@ func BenchmarkGC(b *testing.B) {
 }
 
 // gcRound sends packets as they are due and returns how late each one left.
-func gcRound(b *testing.B, garbage bool) []time.Duration {
+func gcRound(b *testing.B, garbage, rr bool) []time.Duration {
 	// As routerd has it on two processors.
-	c := Config{Workers: 1, Buffers: 1024, Domain: epoch.New(), Nice: -10}
+	c := Config{Workers: 1, Buffers: 1024, Domain: epoch.New(), Nice: -10, RoundRobin: rr}
 	e, err := New(c)
 	if err != nil {
 		b.Fatal(err)

@@ -59,6 +59,9 @@ type interfaceTree struct {
 		FastPath     struct {
 			Receives bool `json:"receives"`
 			Sends    bool `json:"sends"`
+
+			ReceivesReason string `json:"receives-reason"`
+			SendsReason    string `json:"sends-reason"`
 		} `json:"fast-path"`
 		MAC         string       `json:"mac-address"`
 		Counters    countersTree `json:"counters"`

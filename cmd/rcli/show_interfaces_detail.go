@@ -64,7 +64,7 @@ func showInterfacesDetail(ctx context.Context, o *options, c *client, args []str
 			speed = render.BitRate(n)
 		}
 		for _, l := range [][2]string{
-			{"Not in place", s.detail()}, {"Description", s.Description}, {"MAC address", s.MAC}, {"Driver", i.driver()}, {"Driver reason", s.DriverReason}, {"Speed", speed},
+			{"Not in place", s.detail()}, {"Description", s.Description}, {"MAC address", s.MAC}, {"Driver", i.driver()}, {"Driver reason", s.DriverReason}, {"Fast path", i.fastPath()}, {"Speed", speed},
 			{"MRU", intText(s.MRU) + " of the link's MTU " + dash(intText(s.LinkMTU))}, {"Queues", intText(s.Queues)}, {"Index", intText(s.IfIndex)}, {"Since", sinceWords(s.LastChange)},
 		} {
 			if l[0] == "MRU" && s.MRU == 0 {
@@ -119,6 +119,29 @@ func showInterfacesDetail(ctx context.Context, o *options, c *client, args []str
 		}
 		return nil
 	}, page: func() error { return nil }})
+}
+
+// fastPath says what part the device has in the fast path, and why it hasn't another.
+func (i interfaceTree) fastPath() string {
+	f := i.State.FastPath
+	part := func(does string, has bool, why string) string {
+		switch {
+		case has:
+			return does
+		case why == "":
+			return "not " + does
+		}
+		return "not " + does + ": " + why
+	}
+	switch {
+	case f.Receives && f.Sends:
+		return "receives and sends"
+	case f.ReceivesReason == f.SendsReason && f.ReceivesReason != "":
+		return "no part in it: " + f.ReceivesReason
+	case !f.Receives && !f.Sends && f.ReceivesReason == "" && f.SendsReason == "":
+		return ""
+	}
+	return part("receives", f.Receives, f.ReceivesReason) + "; " + part("sends", f.Sends, f.SendsReason)
 }
 
 func intText(n int) string {

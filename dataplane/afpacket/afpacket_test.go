@@ -138,7 +138,7 @@ func TestFramesBeyondABufferAreCounted(t *testing.T) {
 	}
 	bufs := make([]port.Buf, 8)
 	fits := 0
-	for end := time.Now().Add(2 * time.Second); q.Stats().RxOversize < 2 && time.Now().Before(end); {
+	for end := time.Now().Add(20 * time.Second); q.Stats().RxOversize < 2 && time.Now().Before(end); {
 		for _, buf := range bufs[:q.Receive(bufs)] {
 			if buf.Len == port.MaxFrame {
 				fits++
@@ -176,7 +176,7 @@ func TestJumboFrames(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := 0
-		for end := time.Now().Add(2 * time.Second); n == 0 && time.Now().Before(end); {
+		for end := time.Now().Add(20 * time.Second); n == 0 && time.Now().Before(end); {
 			n = q.Receive(bufs)
 		}
 		if n != 1 || !bytes.Equal(pool.Frame(bufs[0]), want) {

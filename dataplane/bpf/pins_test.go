@@ -230,7 +230,7 @@ func TestDeviceChangedMeanwhile(t *testing.T) {
 		leave(t, dir, ns, "ge0")
 		check(t, os.Remove(filepath.Join(dir, pinPrefix+"2")))
 		// The kernel detaches some time after the pin is gone.
-		for deadline := time.Now().Add(5 * time.Second); attached(t, ns, "ge0") != 0; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(20 * time.Second); attached(t, ns, "ge0") != 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("removing the pin left the program")
 			}

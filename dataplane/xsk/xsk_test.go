@@ -184,7 +184,7 @@ func TestFramesPassBothWays(t *testing.T) {
 // expect waits for a frame of the test's own type and compares it.
 func expect(t *testing.T, wire *testnet.Wire, want []byte) {
 	t.Helper()
-	deadline := time.Now().Add(2 * time.Second)
+	deadline := time.Now().Add(20 * time.Second)
 	for {
 		got := wire.Receive(deadline)
 		if got == nil {
@@ -256,7 +256,7 @@ func TestDeletedDeviceIsNoticed(t *testing.T) {
 				t.Fatalf("before: %v", err)
 			}
 			w.router.Delete(t, "ge0")
-			deadline := time.Now().Add(3 * time.Second)
+			deadline := time.Now().Add(20 * time.Second)
 			for a.Err() == nil && time.Now().Before(deadline) {
 				if name == "while receiving" {
 					giveBack(pool, bufs[:a.Receive(bufs)])

@@ -18,6 +18,7 @@ var update = flag.Bool("update", false, "write accepted.txt anew")
 var none = []Function{
 	{"vrf/fib/lookup.go", "Table.Lookup4"}, {"vrf/fib/lookup.go", "Table.Lookup6"},
 	{"vrf/fib/lookup.go", "descend4"}, {"vrf/fib/lookup.go", "descend6"}, {"vrf/fib/lookup.go", "leaf"},
+	{"vrf/fib/lookup.go", "page"}, {"dataplane/stages.go", "age"}, {"dataplane/stages.go", "pkt.came"},
 	{"vrf/fib/batch.go", "Table.lanes4"}, {"vrf/fib/batch.go", "Table.lanes6"},
 	{"dataplane/flow.go", "mixFlow"}, {"dataplane/flow.go", "nextFlow"},
 }

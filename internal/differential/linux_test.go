@@ -177,13 +177,13 @@ func (k *kernel) forward(t *testing.T, batch [][]byte) [][]out {
 		}
 	}
 	outs := make([][]out, len(batch))
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(20 * time.Second)
 	for i := 0; i < len(batch); {
 		n, from, err := unix.Recvfrom(k.recv, k.buf, 0)
 		if err != nil {
 			left := time.Until(deadline)
 			if left <= 0 {
-				t.Fatalf("Linux has sent %d of %d marks within 5 s: %v", i, len(batch), err)
+				t.Fatalf("Linux has sent %d of %d marks within 20 s: %v", i, len(batch), err)
 			}
 			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(k.recv), Events: unix.POLLIN}}, int(left.Milliseconds())+1)
 			continue

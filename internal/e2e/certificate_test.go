@@ -40,7 +40,7 @@ func TestCertificateManagement(t *testing.T) {
 	}
 	until := func(want string) {
 		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); shown() != want; time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(30 * time.Second); shown() != want; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("new connections are shown %s, want %s", shown(), want)
 			}
@@ -115,7 +115,7 @@ func TestCertificateManagement(t *testing.T) {
 	l.start()
 	until("one.example")
 
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		r, err := c.GetCertificates(ctx, &cert.GetCertificatesRequest{})
 		if err == nil {
 			if list := r.GetCertificateInfo(); len(list) != 1 || list[0].GetCertificateId() != "ours" {
@@ -136,7 +136,7 @@ func TestCertificateManagement(t *testing.T) {
 	_ = l.end(15)
 	l.start()
 	until("four.example")
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		_, err := c.RevokeCertificates(ctx, &cert.RevokeCertificatesRequest{CertificateId: []string{"ours"}})
 		if err == nil {
 			break

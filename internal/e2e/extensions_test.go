@@ -69,7 +69,7 @@ func (c *gnmicClient) get(options ...api.GNMIOption) string {
 func (c *gnmicClient) becomes(text string) {
 	c.t.Helper()
 	got := ""
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if got = c.get(api.Path(portDescription), api.EncodingJSON_IETF()); strings.Contains(got, text) {
 			return
 		}

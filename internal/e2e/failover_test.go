@@ -48,13 +48,13 @@ func TestFailover(t *testing.T) {
 		}
 		line := mark + gateway + " weight 1"
 		out := ""
-		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 			out, _ = l.rcli("show", "routes", "203.0.113.0/24")
 			if strings.Contains(out, line) && strings.Contains(out, "* "+gateway) == active {
 				return
 			}
 		}
-		t.Fatalf("after 10 s there is no line %q:\n%s", line, out)
+		t.Fatalf("after 30 s there is no line %q:\n%s", line, out)
 	}
 	gateways := map[string]string{"eth0": "198.51.100.2", "eth1": "198.51.100.130"}
 	for _, gateway := range gateways {

@@ -211,7 +211,7 @@ func gribiLabWith(t *testing.T, flags ...string) *lab {
 
 // pings reports whether h1 gets an answer from address within ten seconds.
 func (l *lab) pings(address string) bool {
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
 		if _, err := l.space("h1").Run("ping", "-c", "1", "-W", "1", address); err == nil {
 			return true
 		}
@@ -223,7 +223,7 @@ func (l *lab) pings(address string) bool {
 func (l *lab) shows(t *testing.T, text string, args ...string) {
 	t.Helper()
 	var out string
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if out, _ = l.rcli(args...); strings.Contains(strings.Join(strings.Fields(out), " "), text) {
 			return
 		}
@@ -353,7 +353,7 @@ func TestGRIBIClientsGo(t *testing.T) {
 	a.do(fibOK, nextHopOp(1, "198.51.100.2"), groupOp(1, 0, 1), routeOp("10.1.0.0/16", 1), routeOp("10.3.0.0/16", 1))
 	b.do(fibOK, nextHopOp(2, "198.51.101.2"), groupOp(2, 0, 2), routeOp("10.2.0.0/16", 2), routeOp("10.3.0.0/16", 1), routeOp("203.0.113.0/24", 1))
 	a.cancel() // as a crash does
-	for deadline := time.Now().Add(10 * time.Second); b.count("default") != 7 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); b.count("default") != 7 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 	}
 	out, _ := l.rcli("show", "routes", "--protocol", "gribi")
 	for prefix, want := range map[string]bool{"10.1.0.0/16": false, "10.2.0.0/16": true, "10.3.0.0/16": true, "203.0.113.0/24": true} {
@@ -368,7 +368,7 @@ func TestGRIBIClientsGo(t *testing.T) {
 		t.Error("the other client's route carries nothing")
 	}
 	b.end()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if out, _ = l.rcli("show", "routes", "--protocol", "gribi"); !strings.Contains(out, "/") {
 			break
 		}

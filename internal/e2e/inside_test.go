@@ -31,10 +31,10 @@ func until(ts *testscript.TestScript, ns *testnet.Namespace, pattern string, arg
 	want, err := regexp.Compile("(?m)" + pattern)
 	ts.Check(err)
 	out := ""
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if out, _ = inside(ts, ns, argv); want.MatchString(out) {
 			return
 		}
 	}
-	ts.Fatalf("10 s passed; the last output was\n%s", out)
+	ts.Fatalf("30 s passed; the last output was\n%s", out)
 }

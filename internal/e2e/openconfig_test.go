@@ -61,7 +61,7 @@ func TestOpenConfig(t *testing.T) {
 	reaches := func(to string, want bool) {
 		t.Helper()
 		var out string
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
 			var err error
 			if out, err = h1.Run("ping", "-c1", "-W1", to); (err == nil) == want {
 				return

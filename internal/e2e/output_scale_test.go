@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	gpb "github.com/openconfig/gnmi/proto/gnmi"
 	rib "github.com/openconfig/gribi/v1/proto/service"
+	"google.golang.org/protobuf/proto"
 )
 
 // A showing is how long a command of rcli took: to its first page, and in all.
@@ -127,12 +129,58 @@ func TestShowsOfALargeRouter(t *testing.T) {
 			t.Errorf("%v: routerd took %d MB more", c.args, (after.all-before.all)>>20)
 		}
 	}
+	l.onceRoutes(t, routes)
 	// At a terminal what has been read can be gone back to: it waits in a file.
 	end := min(routes, 100_000) - 1 // a search goes through some 50,000 lines a second
 	waiting, searched := l.paged(t, "show route", fmt.Sprintf("%d.%d.%d.0", 10+end>>16, end>>8&0xff, end&0xff))
 	t.Logf("%d routes in the pager: %.1f MB of rcli's at the first page, %.1f MB after a search through them", routes, float64(waiting)/1e6, float64(searched)/1e6)
 	if small == 0 || waiting == 0 || searched > small+beside {
 		t.Errorf("in the pager rcli took %d MB, and %d MB without a table", searched>>20, small>>20)
+	}
+}
+
+// onceRoutes reads the table with gNMI's Subscribe ONCE, and says what that takes on both sides.
+func (l *lab) onceRoutes(t *testing.T, routes int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	s := l.connect(t)
+	before, router, own, begin := l.resident(), l.cpuOf(t), cpuTime(t, os.Getpid()), time.Now()
+	c, err := s.Subscribe(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := &gpb.SubscriptionList{Mode: gpb.SubscriptionList_ONCE, Encoding: gpb.Encoding_PROTO,
+		Subscription: []*gpb.Subscription{{Path: path("/instance[name=default]/rib[afi=inet]/route")}}}
+	if err := c.Send(&gpb.SubscribeRequest{Request: &gpb.SubscribeRequest_Subscribe{Subscribe: list}}); err != nil {
+		t.Fatal(err)
+	}
+	found, leaves, octets := 0, 0, 0
+	for {
+		r, err := c.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.GetSyncResponse() {
+			break
+		}
+		octets += proto.Size(r)
+		for _, u := range r.GetUpdate().GetUpdate() {
+			leaves++
+			if elems := u.GetPath().GetElem(); len(elems) == 1 && elems[0].GetName() == "prefix" {
+				found++
+			}
+		}
+	}
+	took := time.Since(begin)
+	after := l.resident()
+	t.Logf("%d routes, Subscribe ONCE: %v for %d leaves in %.0f MB; processor time: routerd %v, this client %v; routerd %+.1f MB", routes, took.Round(time.Millisecond), leaves, float64(octets)/1e6,
+		l.cpuOf(t)-router, cpuTime(t, os.Getpid())-own, (float64(after.all)-float64(before.all))/1e6)
+	if found < routes {
+		t.Errorf("Subscribe ONCE has %d routes of %d", found, routes)
+	}
+	if after.all > before.all+40<<20+before.all/2 {
+		t.Errorf("Subscribe ONCE: routerd took %d MB more", (after.all-before.all)>>20)
 	}
 }
 

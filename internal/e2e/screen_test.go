@@ -18,7 +18,7 @@ import (
 
 // patience is how long a screen is waited for: far longer than it takes, for the
 // machine may be busy.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // A screen is a program in a pseudo-terminal: keys in, screen out. It ends with the
 // test.

@@ -161,12 +161,12 @@ func cmdEventually(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	argv := append([]string{"--socket", of(ts).socket()}, args[1:]...)
 	var out []byte
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		// A command that fails is repeated too.
 		out, _ = exec.Command(filepath.Join(bin, "rcli"), argv...).CombinedOutput()
 		if pattern.Match(out) != neg {
 			return
 		}
 	}
-	ts.Fatalf("10 s passed; the last answer was\n%s", out)
+	ts.Fatalf("30 s passed; the last answer was\n%s", out)
 }

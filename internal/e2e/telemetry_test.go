@@ -98,7 +98,7 @@ func TestTelemetryBesideGNMI(t *testing.T) {
 		"routerd:log-server":[{"name":"far","config":{"host":"127.0.0.1","port":6601,"transport":"tcp","facility":"local3"}}],
 		"routerd:interface":[{"name":"ge0","unit":[{"id":"0","family":[{"type":"inet","address":[{"prefix":"192.0.2.1/24"}]}]}]}]}`)
 	out := ""
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(out, "connected") && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(out, "connected") && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		out, _ = l.rcli("show", "log-servers")
 	}
 	if !strings.Contains(out, "far") || !strings.Contains(out, " connected") {
@@ -154,7 +154,7 @@ func TestLogFile(t *testing.T) {
 	if err := l.daemon.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if _, err := os.Stat(path); err == nil {
 			break
 		}

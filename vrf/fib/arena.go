@@ -35,8 +35,26 @@ const (
 	// readers.
 	reclaimEvery = 128
 
+	// pageWords is the size of a page of memory, which holds blocks of one kind.
+	pageWords = 512
+
 	maxWords = 1 << (32 - anchorAt) // what a reference can name
 )
+
+// The kinds of blocks, by family. Each has pages of memory to itself as long as there
+// is room, so that lookups of a family come by fewer of them: what the processor has
+// to find a page (a miss of its TLB) costs as much as a miss of its cache.
+const (
+	kindOther = 2 // after the two families
+	kinds     = 3
+)
+
+// A stock is the memory for one kind of blocks.
+type stock struct {
+	fresh extent               // what the rising mark cuts from
+	free  [maxClass + 1]uint32 // heads of the lists of free blocks, by words
+	rest  [lineWords]uint32    // likewise of what is left of lines since they were cut
+}
 
 // extent is a run of words in the arena.
 type extent struct{ start, words uint32 }
@@ -51,11 +69,12 @@ type Arena struct {
 	mu      sync.Mutex
 	limit   uint32 // how many words of mem may be used; the rest is for grow
 	grow    func(words int) error
-	fresh   extent               // what the rising mark cuts from
-	free    [maxClass + 1]uint32 // heads of the lists of free blocks, by words
-	rest    [lineWords]uint32    // likewise of what is left of lines since they were cut
-	scraps  uint32               // words in rest
-	large   []extent             // free roots
+	family  uint8        // of the blocks that are written now
+	stocks  [kinds]stock // by kind
+	kindOf  []uint8      // what a page of memory is for
+	fresh   extent       // what the pages of stocks, and roots, are cut from
+	scraps  uint32       // words in rest of all stocks
+	large   []extent     // free roots
 	limbo   *epoch.Limbo[extent]
 	retired int   // since the last reclaim
 	refused error // why the arena did not grow when it was asked to last; nil if it did
@@ -129,6 +148,9 @@ func (a *Arena) Stats() ArenaStats {
 	defer a.mu.Unlock()
 	s := a.stats
 	s.Room, s.Rest = 8*uint64(a.limit), 8*uint64(a.fresh.words+a.scraps)
+	for i := range a.stocks {
+		s.Rest += 8 * uint64(a.stocks[i].fresh.words)
+	}
 	s.Shadow = a.shadow.bytes()
 	return s
 }
@@ -157,36 +179,101 @@ func class(n uint32) uint32 {
 	return (n + 1) &^ 1
 }
 
-// alloc returns the start of n words with any content, or 0 when the arena is
-// full. n is a class. They lie in one line if they can, and else begin with one.
-func (a *Arena) alloc(n uint32) uint32 {
-	if at := a.take(n); at != 0 {
+// alloc returns the start of n words of a kind with any content, or 0 when the arena
+// is full. n is a class. They lie in one line if they can, and else begin with one.
+func (a *Arena) alloc(kind uint8, n uint32) uint32 {
+	s := &a.stocks[kind]
+	if at := a.take(s, n); at != 0 {
 		return at
 	}
-	if at := a.scrap(n); at != 0 {
+	if at := a.scrap(s, n); at != 0 {
 		return at
 	}
 	lines := (n + lineWords - 1) &^ (lineWords - 1)
-	if want := lines + a.heldBack(); a.fresh.words < want {
+	from := a.source(kind, lines)
+	if from == nil {
 		// Nothing of this size and nothing fresh. First what readers have
-		// passed, then a piece of something larger.
+		// passed, then of what is for others, then a piece of something larger.
 		a.reclaim()
-		if at := a.take(n); at != 0 {
+		if at := a.take(s, n); at != 0 {
 			return at
 		}
-		if at := a.split(n); at != 0 {
-			return at
+		for i := range a.stocks {
+			o := &a.stocks[i]
+			if at := a.take(o, n); at != 0 {
+				return at
+			}
+			if at := a.scrap(o, n); at != 0 {
+				return at
+			}
+			if from == nil && o.fresh.words >= lines+a.heldBack() {
+				from = &o.fresh
+			}
 		}
-		if !a.refresh(want) && !a.extend(want) {
-			return 0
+		if from == nil {
+			if at := a.split(kind, n); at != 0 {
+				return at
+			}
+			want := lines + a.heldBack()
+			if !a.refresh(want) && !a.extend(want) {
+				return 0
+			}
+			from = a.source(kind, lines)
 		}
 	}
-	at := a.fresh.start
-	a.fresh.start += lines
-	a.fresh.words -= lines
+	at := from.start
+	from.start += lines
+	from.words -= lines
 	a.stats.Used += 8 * uint64(n)
 	a.keep(at+n, lines-n)
 	return at
+}
+
+// source returns where so many fresh words, whole lines, are cut from: the stock's
+// own, which takes another page if it has to, or for large ones what is for all. It
+// returns nil when neither has them.
+func (a *Arena) source(kind uint8, lines uint32) *extent {
+	s := &a.stocks[kind]
+	held := a.heldBack()
+	switch {
+	case s.fresh.words >= lines && s.fresh.words+a.fresh.words >= lines+held:
+		return &s.fresh
+	case lines > pageWords/2:
+		if a.fresh.words >= lines+held {
+			return &a.fresh
+		}
+		return nil
+	}
+	run := min(pageWords-a.fresh.start%pageWords, a.fresh.words)
+	if a.fresh.words < lines+held {
+		return nil
+	}
+	if run < lines {
+		return &a.fresh
+	}
+	a.scatter(s.fresh)
+	s.fresh = extent{a.fresh.start, run}
+	a.fresh.start += run
+	a.fresh.words -= run
+	a.assign(s.fresh.start, kind)
+	return &s.fresh
+}
+
+// assign notes that a page of memory is for a kind.
+func (a *Arena) assign(at uint32, kind uint8) {
+	i := int(at / pageWords)
+	for len(a.kindOf) <= i {
+		a.kindOf = append(a.kindOf, kindOther)
+	}
+	a.kindOf[i] = kind
+}
+
+// stockOf returns where free words belong.
+func (a *Arena) stockOf(at uint32) *stock {
+	if i := int(at / pageWords); i < len(a.kindOf) {
+		return &a.stocks[a.kindOf[i]]
+	}
+	return &a.stocks[kindOther]
 }
 
 // holdBack is up to how many words only deletes may use, as these write what is
@@ -206,19 +293,20 @@ func (a *Arena) keep(at, words uint32) {
 	if words == 0 {
 		return
 	}
-	a.mem[at] = uint64(a.rest[words])
-	a.rest[words] = at
+	s := a.stockOf(at)
+	a.mem[at] = uint64(s.rest[words])
+	s.rest[words] = at
 	a.scraps += words
 }
 
-// scrap finds n words in what is left of lines.
-func (a *Arena) scrap(n uint32) uint32 {
+// scrap finds n words in what a stock has left of lines.
+func (a *Arena) scrap(s *stock, n uint32) uint32 {
 	for m := n; m < lineWords; m++ {
-		at := a.rest[m]
+		at := s.rest[m]
 		if at == 0 {
 			continue
 		}
-		a.rest[m] = uint32(a.mem[at])
+		s.rest[m] = uint32(a.mem[at])
 		a.scraps -= m
 		a.stats.Used += 8 * uint64(n)
 		a.keep(at+n, m-n)
@@ -227,14 +315,14 @@ func (a *Arena) scrap(n uint32) uint32 {
 	return 0
 }
 
-// take finds free words of exactly size n.
-func (a *Arena) take(n uint32) uint32 {
+// take finds free words of exactly size n: of a stock, or those of a root.
+func (a *Arena) take(s *stock, n uint32) uint32 {
 	var at uint32
 	if n <= maxClass {
-		if at = a.free[n]; at == 0 {
+		if at = s.free[n]; at == 0 {
 			return 0
 		}
-		a.free[n] = uint32(a.mem[at])
+		s.free[n] = uint32(a.mem[at])
 	} else {
 		i := slices.IndexFunc(a.large, func(e extent) bool { return e.words == n })
 		if i < 0 {
@@ -248,16 +336,19 @@ func (a *Arena) take(n uint32) uint32 {
 	return at
 }
 
-// split cuts n words off a larger free block.
-func (a *Arena) split(n uint32) uint32 {
-	for m := n + 1; m <= maxClass; m++ {
-		if a.free[m] == 0 {
-			continue
+// split cuts n words off a larger free block, of the kind if there is one.
+func (a *Arena) split(kind uint8, n uint32) uint32 {
+	for i := range a.stocks {
+		s := &a.stocks[(int(kind)+i)%kinds]
+		for m := n + 1; m <= maxClass; m++ {
+			if s.free[m] == 0 {
+				continue
+			}
+			at := a.take(s, m)
+			a.stats.Used -= 8 * uint64(m-n)
+			a.scatter(extent{at + n, m - n})
+			return at
 		}
-		at := a.take(m)
-		a.stats.Used -= 8 * uint64(m-n)
-		a.scatter(extent{at + n, m - n})
-		return at
 	}
 	return 0
 }
@@ -353,8 +444,9 @@ func (a *Arena) release(e extent) {
 		a.large = append(a.large, e)
 		return
 	}
-	a.mem[e.start] = uint64(a.free[e.words])
-	a.free[e.words] = e.start
+	s := a.stockOf(e.start)
+	a.mem[e.start] = uint64(s.free[e.words])
+	s.free[e.words] = e.start
 }
 
 // giveBack releases words that were allocated and never published.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gaissmai/bart"
@@ -164,6 +165,32 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
+// reads looks random addresses up on another processor until it is stopped, and
+// returns how many then.
+func reads(w *world) (stop func() int) {
+	addrs := fibtest.Addresses(rand.New(rand.NewPCG(7, 8)), w.prefixes, drawn)
+	reader := w.arena.limbo.Domain().Reader()
+	var done atomic.Bool
+	count := make(chan int)
+	go func() {
+		defer reader.Close()
+		var x uint32
+		n := 0
+		for ; !done.Load(); n += 64 {
+			reader.Quiesce()
+			for i := range 64 {
+				x ^= w.table.lookup(addrs[(n+i)%drawn])
+			}
+		}
+		sink = x
+		count <- n
+	}()
+	return func() int {
+		done.Store(true)
+		return <-count
+	}
+}
+
 // BenchmarkUpdate changes the real table by single routes in random order: another
 // next hop, and a delete with the insert that undoes it. How many times as long
 // bart.Fast takes is reported with its time.
@@ -205,6 +232,15 @@ func BenchmarkUpdate(b *testing.B) {
 			}
 			ours = each(b)
 			b.ReportMetric(1e3*kind.updates/ours, "M-updates/s")
+		})
+		b.Run(kind.name+"/fib beside a reader", func(b *testing.B) {
+			stop := reads(w)
+			b.ResetTimer()
+			for i := range b.N {
+				kind.fib(routes[i%len(routes)], uint32(i+1))
+			}
+			b.ReportMetric(1e3*kind.updates/each(b), "M-updates/s")
+			b.ReportMetric(float64(stop())/b.Elapsed().Seconds()/1e6, "M-lookups/s")
 		})
 		b.Run(kind.name+"/bart-fast", func(b *testing.B) {
 			for i := range b.N {

@@ -235,7 +235,7 @@ func (a *Arena) write(n *node) uint32 {
 	}
 	width := width(all)
 	before, behind := layout(n.leaves, width, n.nkids, n.skip != 0)
-	start := a.alloc(class(before + behind))
+	start := a.alloc(a.family, class(before+behind))
 	if start == 0 {
 		return 0
 	}
@@ -279,7 +279,7 @@ func (a *Arena) clone(ref uint32, skip uint64) uint32 {
 	if skip != 0 {
 		before++
 	}
-	start := a.alloc(class(before + behind))
+	start := a.alloc(a.family, class(before+behind))
 	if start == 0 {
 		return 0
 	}

@@ -39,9 +39,11 @@ func check(a *Arena, tables ...*Table) error {
 	}
 	used := c.words
 	c.words = 0
-	for n, at := range a.free {
-		for ; at != 0; at = uint32(a.mem[at]) {
-			c.add(at, uint32(n), "free")
+	for i := range a.stocks {
+		for n, at := range a.stocks[i].free {
+			for ; at != 0; at = uint32(a.mem[at]) {
+				c.add(at, uint32(n), "free")
+			}
 		}
 	}
 	for _, e := range a.large {
@@ -49,9 +51,11 @@ func check(a *Arena, tables ...*Table) error {
 	}
 	free := c.words
 	c.words = 0
-	for n, at := range a.rest {
-		for ; at != 0; at = uint32(a.mem[at]) {
-			c.add(at, uint32(n), "rest")
+	for i := range a.stocks {
+		for n, at := range a.stocks[i].rest {
+			for ; at != 0; at = uint32(a.mem[at]) {
+				c.add(at, uint32(n), "rest")
+			}
 		}
 	}
 	if rest := uint32(c.words); rest != a.scraps {
@@ -61,6 +65,9 @@ func check(a *Arena, tables ...*Table) error {
 	a.limbo.Each(func(e extent) { c.add(e.start, e.words, "limbo") })
 	limbo := c.words
 	c.add(a.fresh.start, a.fresh.words, "fresh")
+	for i := range a.stocks {
+		c.add(a.stocks[i].fresh.start, a.stocks[i].fresh.words, "fresh")
+	}
 	if got, want := [3]uint64{a.stats.Used, a.stats.Free, a.stats.Limbo}, [3]uint64{8 * used, 8 * free, 8 * limbo}; got != want {
 		return fmt.Errorf("stats say used, free, limbo are %d, the arena %d", got, want)
 	}

@@ -5,7 +5,8 @@
 // the router share: an Arena. Everything in that memory is an offset, so that
 // the same bytes can be a Go slice here and a mapped array for a program in
 // the kernel. What is read there is drawn in block.go and root.go, so that it
-// takes few cache lines: those are what a lookup in a large table waits for.
+// takes few cache lines, and each family has pages of memory to itself: the misses of
+// these are what a lookup in a large table waits for.
 //
 // The invariants:
 //

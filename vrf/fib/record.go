@@ -48,7 +48,7 @@ func (a *Arena) Alloc(n int) (uint32, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	at := a.alloc(class(uint32(n)))
+	at := a.alloc(kindOther, class(uint32(n)))
 	if at == 0 {
 		return 0, a.full()
 	}

@@ -49,14 +49,15 @@ var rootSteps = [2][3]rootStep{
 
 // root is the writer's view of one family of a table, or of a page of it.
 type root struct {
-	word  uint32 // of the record's root word
-	inner uint32 // of the record's slot word
-	slots uint32 // of the root in use
-	depth uint   // bits of address before it: 0, for a page 12
-	bits  uint   // that select a slot
-	steps *[3]rootStep
-	count int // routes, the default one included
-	pause int // transactions to go before the next attempt to change the root
+	word   uint32 // of the record's root word
+	inner  uint32 // of the record's slot word
+	slots  uint32 // of the root in use
+	depth  uint   // bits of address before it: 0, for a page 12
+	bits   uint   // that select a slot
+	family uint8
+	steps  *[3]rootStep
+	count  int // routes, the default one included
+	pause  int // transactions to go before the next attempt to change the root
 	// array holds the prefixes of up to bits bits by ART's index: a leading
 	// one, then the prefix. So array[1] is the default route.
 	array []uint32
@@ -89,6 +90,7 @@ func (r *root) reference() uint32 { return r.slots<<anchorAt | pageRef }
 // apply makes changes, sorted and unique, in the journal of w. It may reorder
 // the slice's memory.
 func (r *root) apply(w *writer, ch []change) error {
+	w.a.family = r.family
 	for len(ch) > 0 {
 		c := ch[0]
 		if uint(c.length) <= r.depth+r.bits {
@@ -267,6 +269,7 @@ func (r *root) rebuild(w *writer, reach uint) error {
 		// The slot may hold the reference of an earlier root of 0 bits. That is
 		// not zeroed, ever: a reader may have come by the record before it
 		// changed, and finds either tree here, but not none.
+		w.a.family = r.family
 		var top uint32
 		if top, err = w.apply(0, 0, 0, routes, 0); err == nil {
 			w.store(r.innerReference(), top)
@@ -289,7 +292,7 @@ func (r *root) rebuild(w *writer, reach uint) error {
 
 // alloc returns the words of the root's slots, which are zero.
 func (r *root) alloc(a *Arena) (uint32, error) {
-	at := a.alloc(1 << r.bits)
+	at := a.alloc(kindOther, 1<<r.bits)
 	if at == 0 {
 		return 0, a.full()
 	}
@@ -314,7 +317,7 @@ func (r *root) open(w *writer) error {
 // On ErrFull nothing has changed.
 func (r *root) page(w *writer, slot uint32) error {
 	a := w.a
-	p := &root{depth: r.bits, bits: pageBits, array: make([]uint32, 2<<pageBits), outer: r, slot: slot}
+	p := &root{family: r.family, depth: r.bits, bits: pageBits, array: make([]uint32, 2<<pageBits), outer: r, slot: slot}
 	var err error
 	if p.slots, err = p.alloc(a); err != nil {
 		return err

@@ -30,7 +30,7 @@ type Table struct {
 func (a *Arena) NewTable() (*Table, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	rec := a.alloc(recordWords)
+	rec := a.alloc(kindOther, recordWords)
 	if rec == 0 {
 		return nil, a.full()
 	}
@@ -39,7 +39,7 @@ func (a *Arena) NewTable() (*Table, error) {
 	for f := range uint32(2) {
 		r := &t.family[f]
 		*r = root{word: rec + recordRoot + f, inner: rec + recordSlot + f, slots: rec + recordSlot + f, array: make([]uint32, 2),
-			steps: &rootSteps[f], dense: pageRoutes}
+			family: uint8(f), steps: &rootSteps[f], dense: pageRoutes}
 		atomic.StoreUint64(&a.mem[r.word], r.packed())
 	}
 	a.stats.Tables++

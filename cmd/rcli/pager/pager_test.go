@@ -60,7 +60,7 @@ func (f *fake) Key(stop <-chan struct{}) (Key, error) {
 func (f *fake) expect(t *testing.T, text string) {
 	t.Helper()
 	var got string
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		f.mu.Lock()
 		got = f.screen.String()
 		f.mu.Unlock()
@@ -185,7 +185,7 @@ func TestAWaitCanBeEnded(t *testing.T) {
 	f.keys <- Break
 	f.expect(t, "line 9")
 	f.keys <- "q"
-	for end := time.Now().Add(5 * time.Second); f.raw.Load() != 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); f.raw.Load() != 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the pager was not left")
 		}

@@ -137,7 +137,7 @@ func (l *lab) heard(ip []byte, dst intf.MAC) {
 func (l *lab) advertCounts(want func(*models.AdvertState) bool) *models.AdvertState {
 	l.t.Helper()
 	var a *models.AdvertState
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		for _, f := range l.unitState("ge0").Families {
 			if f.Family == intf.Inet6 {
 				a = f.Advert

@@ -27,7 +27,8 @@ type CaptureRequest struct {
 
 // A Capture is one that runs.
 type Capture struct {
-	// Notes say in words what it doesn't see; empty when it sees all.
+	// Notes say in words what it doesn't see, and what it does to the interface; empty for
+	// neither.
 	Notes []string
 	// Ended is closed when the device is closed: nothing comes any more.
 	Ended <-chan struct{}
@@ -64,6 +65,12 @@ func (r *Router) StartCapture(q CaptureRequest) (*Capture, error) {
 	}
 	if !q.FastPath && (q.In && fast.receives == nil || q.Out) {
 		c.Notes = append(c.Notes, "what the fast path forwards is not seen")
+	}
+	if c.in && fast.receives == nil {
+		c.Notes = append(c.Notes, "while it runs, what arrives at "+d.name+" takes the user path, which is slower: leave-fast-path leaves that alone")
+	}
+	if c.out && fast.sends == nil {
+		c.Notes = append(c.Notes, "while it runs, what leaves by "+d.name+" takes the user path, which is slower: leave-fast-path leaves that alone")
 	}
 	c.ignore = r.engine.Observe(d.port, func() dataplane.FrameTap { return q.NewTap(tagged, stack) })
 	r.log.Info("capture begins", "ifd", d.name, "interface", q.Name, "fast-path", !q.FastPath)

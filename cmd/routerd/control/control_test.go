@@ -315,7 +315,7 @@ func (l *lab) unitState(device string) models.UnitState {
 // receive waits for a frame from a port that want accepts.
 func (l *lab) receive(device string, want func([]byte) bool) []byte {
 	l.t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
 		l.mu.Lock()
 		q := l.queues[device]
 		l.mu.Unlock()
@@ -556,7 +556,7 @@ func TestDuplicateAddressIsNotUsed(t *testing.T) {
 		}
 		return models.AddressState{}
 	}
-	for deadline := time.Now().Add(5 * time.Second); status().Status != models.AddressDuplicate; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); status().Status != models.AddressDuplicate; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the address is %v", status().Status)
 		}
@@ -578,7 +578,7 @@ func TestFailedDeviceIsOpenedAgain(t *testing.T) {
 	l := newLab(t)
 	twoPorts(l)
 	l.queues["ge0"].Fail(errors.New("the driver was reset"))
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
 		d, _ := l.router.DeviceState("ge0")
 		if strings.Contains(d.OperReason, "driver was reset") {
 			break

@@ -38,14 +38,14 @@ func TestFlowHasAClone(t *testing.T) {
 	set(false)
 	l.send("ge0", udp4(intf.MAC{1, 0, 0x5e, 1, 1, 1}, h1, source.String(), group.String()))
 	l.receive("ge1", func(f []byte) bool { return f[0] == 1 && f[1] == 0 && f[23] == 17 && f[22] == 63 })
-	for deadline := time.Now().Add(5 * time.Second); len(flows()) == 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); len(flows()) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the flow has no clone")
 		}
 	}
 	l.send("ge0", udp4(intf.MAC{1, 0, 0x5e, 1, 1, 1}, h1, source.String(), group.String()))
 	l.receive("ge1", func(f []byte) bool { return f[0] == 1 && f[23] == 17 })
-	for deadline := time.Now().Add(5 * time.Second); flows()[0].Packets == 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(20 * time.Second); flows()[0].Packets == 0 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	f := flows()[0]

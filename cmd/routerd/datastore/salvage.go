@@ -21,8 +21,8 @@ import (
 //
 // Less must never let more pass. So of what protects or carries traffic the whole object
 // goes, and by the rules what refers to it: a unit goes with the filter that it binds. Only of
-// interfaces, instances and the system as a whole a leaf goes alone at first, and so does a
-// description.
+// interfaces, instances, classes and the system as a whole a leaf goes alone at first, and so
+// does a description.
 
 // salvageSource is the source of the commit by which a start leaves something out. Clients
 // don't choose their source.
@@ -105,11 +105,12 @@ func (o *omission) take(p tree.Path, reason string, gone bool) bool {
 		return true
 	}
 	o.round[id] = true
-	steps := ladder(p)
+	steps := o.ladder(p)
 	for i := o.tries[id]; i < len(steps); i++ {
 		o.tries[id] = i + 1
 		at := steps[i]
 		if o.drop(at) || gone {
+			o.closeSession(at)
 			o.note(at, reason)
 			return true
 		}
@@ -149,9 +150,12 @@ func (o *omission) prune() {
 
 // ladder is what may be taken out for a culprit, the least first: the leaf where that is
 // safe, the object around it, the entry at the root around that.
-func ladder(p tree.Path) []tree.Path {
+func (o *omission) ladder(p tree.Path) []tree.Path {
 	if len(p) == 0 {
 		return nil
+	}
+	if p[0].GetName() == "session" {
+		return o.sessionLadder(p)
 	}
 	var steps []tree.Path
 	add := func(q tree.Path) {
@@ -161,13 +165,17 @@ func ladder(p tree.Path) []tree.Path {
 	}
 	object := objectLen(p)
 	if whole := len(p[0].GetKey()) == 0; whole || p[len(p)-1].GetName() == "description" ||
-		object == 1 && (p[0].GetName() == "interface" || p[0].GetName() == "instance") {
+		object == 1 && slices.Contains(leafFirst, p[0].GetName()) {
 		add(p)
 	}
 	add(p[:object])
 	add(p[:1])
 	return steps
 }
+
+// leafFirst are the lists at the root whose entries lose a leaf before they go: a default is
+// better than no interface, and a class with the default rate stricter than none.
+var leafFirst = []string{"interface", "instance", "local-class"}
 
 // objectLen is how many elements of p name the object that it belongs to.
 func objectLen(p tree.Path) int {

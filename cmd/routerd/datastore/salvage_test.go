@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"router/cmd/routerd/datastore/journal"
 	"router/cmd/routerd/datastore/tree"
+	"router/gen"
 )
 
 // asIs takes nothing over.
@@ -91,6 +95,78 @@ var salvages = []struct {
 		[]string{"/interface[name=ge0]/unit[id="}, nil, []string{`"uplink"`, `"mru"`}},
 	{"a list that the model doesn't have", []string{"\x0cstatic-route", "\x0cstatik-route"},
 		[]string{"/instance[name=default]/statik-route[prefix=10.0.0.0/8]"}, []string{"10.0.0.0/8"}, []string{"192.0.2.1/24", `"guard"`}},
+}
+
+// guards are sessions that keep packets away from the router, and one that doesn't, with their
+// class.
+const guards = `{"local-class":[{"name":"slow","config":{"name":"slow","rate":4321,"burst":77}}],"session":[
+	{"name":"no-snmp","config":{"name":"no-snmp","consumer":"discard","protocol":"udp","local-port":16161,"remote-prefix":"10.99.0.0/16"}},
+	{"name":"no-web","config":{"name":"no-web","consumer":"reject","protocol":"tcp","local-port":8080,"class":"slow"}},
+	{"name":"ssh","config":{"name":"ssh","consumer":"host","protocol":"tcp","local-port":2222,"remote-prefix":"10.98.0.0/16"}}]}`
+
+// TestSessionsFailClosed leaves out parts of sessions: what kept packets away still does, of more
+// packets if need be, and what let them in lets no more in.
+func TestSessionsFailClosed(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		edits []string
+		want  string // of the sessions, and the class
+		named string
+	}{
+		{"a match leaf that the model doesn't have", []string{"\x0dremote-prefix", "\x0dremote-prefiy"},
+			"no-snmp discard udp 16161 any; no-web reject tcp 8080 any slow; slow 4321 77", "/session[name=ssh] is left out"},
+		{"a value of a match leaf of one that discards", []string{"10.99.0.0/16", "10.99.0.0/96"},
+			"no-snmp discard udp 16161 any; no-web reject tcp 8080 any slow; ssh host tcp 2222 10.98.0.0/16; slow 4321 77", "/session[name=no-snmp]/config/remote-prefix is left out"},
+		{"a match leaf of one that lets in takes it along", []string{"10.98.0.0/16", "10.98.0.0/96"},
+			"no-snmp discard udp 16161 10.99.0.0/16; no-web reject tcp 8080 any slow; slow 4321 77", "/session[name=ssh] is left out"},
+		{"a consumer that nobody knows discards", []string{"reject", "refuse"},
+			"no-snmp discard udp 16161 10.99.0.0/16; no-web discard tcp 8080 any slow; ssh host tcp 2222 10.98.0.0/16; slow 4321 77", "/session[name=no-web]/config/consumer is left out"},
+		{"a leaf of a class goes alone", []string{"\x04rate", "\x04rase"},
+			"no-snmp discard udp 16161 10.99.0.0/16; no-web reject tcp 8080 any slow; ssh host tcp 2222 10.98.0.0/16; slow 0 77", "/local-class[name=slow]/config/rase is left out"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := storedBy(t, c.edits, []tree.Op{update(t, "/system/config/hostname", `"first"`)}, []tree.Op{update(t, "/", guards)})
+			s := open(t, dir, &fakeApplier{})
+			if got := sessionsOf(s); got != c.want {
+				t.Errorf("there is\n%s, want\n%s\nleft out: %q", got, c.want, s.Status().LeftOut)
+			}
+			if !strings.Contains(strings.Join(s.Status().LeftOut, " "), c.named) {
+				t.Errorf("%s is not named: %q", c.named, s.Status().LeftOut)
+			}
+			s.Close()
+			s = open(t, dir, &fakeApplier{})
+			if got := sessionsOf(s); got != c.want || s.Status().LeftOut != nil {
+				t.Errorf("after a restart there is\n%s, left out %q", got, s.Status().LeftOut)
+			}
+		})
+	}
+}
+
+// sessionsOf are the sessions and classes of a store, in one line.
+func sessionsOf(s *Store) string {
+	var list []string
+	s.View(func(d *gen.Device, _ Commit) {
+		for _, name := range slices.Sorted(maps.Keys(d.Session)) {
+			c := d.Session[name].Config
+			text := func(p *string, none string) string {
+				if p == nil {
+					return none
+				}
+				return *p
+			}
+			consumer := map[gen.E_Routerd_SessionConsumer]string{gen.Routerd_SessionConsumer_discard: "discard", gen.Routerd_SessionConsumer_reject: "reject", gen.Routerd_SessionConsumer_host: "host"}[c.Consumer]
+			list = append(list, strings.TrimSpace(fmt.Sprint(name, " ", consumer, " ", text(c.Protocol, ""), " ", *c.LocalPort, " ", text(c.RemotePrefix, "any"), " ", text(c.Class, ""))))
+		}
+		for _, name := range slices.Sorted(maps.Keys(d.LocalClass)) {
+			c := d.LocalClass[name].Config
+			rate := uint32(0)
+			if c.Rate != nil {
+				rate = *c.Rate
+			}
+			list = append(list, fmt.Sprint(name, " ", rate, " ", *c.Burst))
+		}
+	})
+	return strings.Join(list, "; ")
 }
 
 func TestStartWithWhatTheModelRefuses(t *testing.T) {

@@ -77,7 +77,7 @@ var (
 
 func (b *bench) open(p *spb.SessionParameters, election uint64) *session {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	b.Cleanup(cancel)
 	stream, err := b.client.Modify(ctx)
 	if err != nil {

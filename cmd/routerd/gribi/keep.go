@@ -49,9 +49,9 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // A keeper has what outlives the process in its file: the entries of clients that asked for
-// that, and the election. Its methods are safe for concurrent use; a nil one keeps nothing. A
-// failure is no error of what is kept: it is told by failed, and the file is empty until it can be
-// written anew.
+// that, and the election. Methods that note something are called under Server.mu, the others by
+// anybody; a nil one keeps nothing. A failure is nobody's error: reason tells of it, and the file is
+// empty until it can be written anew.
 type keeper struct {
 	fs   journal.FS
 	dir  string
@@ -59,14 +59,17 @@ type keeper struct {
 	now  func() time.Time
 	wake func() // has tend called soon
 
+	// batch is the frame that grows: a header to be filled in, and records. Server.mu guards
+	// it, and not mu: what is noted while the router's tables are held must not wait for a disk.
+	batch []byte
+
 	mu      sync.Mutex
 	file    journal.File // nil after a failure
 	size    int64
 	compact int64 // the size from which on it is written anew
 	number  uint64
-	batch   []byte // the frame that grows: a header to be filled in, and records
-	dirty   bool   // not flushed
-	err     error  // why nothing is kept; nil while all is
+	dirty   bool  // not flushed
+	err     error // why nothing is kept; nil while all is
 	retry   time.Time
 	synced  time.Time // when it was flushed last
 	// shadow are the frames since the file began to be written anew; nil while it isn't.
@@ -86,8 +89,6 @@ func (k *keeper) set(o *operation) {
 	if k == nil {
 		return
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.start()
 	k.batch = appendSet(k.batch, o)
 }
@@ -97,8 +98,6 @@ func (k *keeper) removeRoute(instance string, p netip.Prefix) {
 	if k == nil {
 		return
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.start()
 	k.batch = appendPrefix(appendHead(k.batch, removeRouteRecord, instance), p)
 }
@@ -108,8 +107,6 @@ func (k *keeper) remove(kind recordKind, instance string, index uint64) {
 	if k == nil {
 		return
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.start()
 	k.batch = binary.AppendUvarint(appendHead(k.batch, kind, instance), index)
 }
@@ -137,7 +134,7 @@ func (k *keeper) write() {
 	k.writeBatch()
 }
 
-// writeBatch writes the frame. The caller holds k.mu.
+// writeBatch writes the frame. The caller holds Server.mu and k.mu.
 func (k *keeper) writeBatch() {
 	if len(k.batch) <= frameHeader {
 		return
@@ -228,14 +225,17 @@ func (k *keeper) fail(err error) {
 	k.wake()
 }
 
-// reason is why nothing is kept, nil while all is.
-func (k *keeper) reason() error {
+// reason is why nothing is kept, empty while all is.
+func (k *keeper) reason() string {
 	if k == nil {
-		return nil
+		return ""
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.err
+	if k.err == nil {
+		return ""
+	}
+	return k.err.Error()
 }
 
 // tend flushes what was written, and says whether the file is to be written anew, and when it

@@ -520,3 +520,56 @@ func entryIn(verb spb.AFTOperation_Operation, prefix string, group uint64, insta
 	o.GetIpv4().GetIpv4Entry().NextHopGroupNetworkInstance = stringValue(instance)
 	return o
 }
+
+// BenchmarkProgram adds and replaces entries of a group, 256 at a time, by a client whose entries
+// outlive the process and by one whose don't, and restores them.
+func BenchmarkProgram(b *testing.B) {
+	for name, p := range map[string]*spb.SessionParameters{"preserve": single, "delete": singleGo} {
+		b.Run(name, func(b *testing.B) {
+			dir := b.TempDir()
+			s := New(Options{Router: newFakeRouter(), Dir: dir})
+			s.Restore(false)
+			go s.Run(b.Context())
+			c, err := s.connect(b.Context(), func() {})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := s.negotiate(c, p); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := s.elect(c, uint128{low: 1}); err != nil {
+				b.Fatal(err)
+			}
+			send := func(ops ...*spb.AFTOperation) {
+				for i, o := range ops {
+					o.Id, o.ElectionId, o.NetworkInstance = uint64(i+1), c.election.message(), "default"
+				}
+				if r, err := s.program(c, ops); err != nil || r[0].GetStatus() != fib {
+					b.Fatal(r, err)
+				}
+			}
+			send(hop(add, 1, address("192.0.2.9")), grp(add, 1, 0, map[uint64]uint64{1: 1}))
+			batches := make([][]*spb.AFTOperation, 400)
+			for i := range batches {
+				for n := range 256 {
+					batches[i] = append(batches[i], entry(add, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), byte(n)}), 32).String(), 1))
+				}
+			}
+			b.ResetTimer()
+			for i := range b.N {
+				send(batches[i%len(batches)]...)
+			}
+			b.ReportMetric(float64(b.N)*256/b.Elapsed().Seconds(), "entries/s")
+			b.StopTimer()
+			if err := s.Close(); err != nil {
+				b.Error(err)
+			}
+			next := New(Options{Router: newFakeRouter(), Dir: dir})
+			begin := time.Now()
+			next.Restore(false)
+			if n := next.table.count; n > 0 {
+				b.ReportMetric(float64(n)/time.Since(begin).Seconds(), "restored/s")
+			}
+		})
+	}
+}

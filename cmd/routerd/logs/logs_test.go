@@ -312,7 +312,7 @@ func TestStalledServer(t *testing.T) {
 		log.Info("flood", "i", i, "filler", filler)
 	}
 	took := time.Since(begin)
-	if took > 10*time.Second {
+	if took > time.Minute { // a router that is held up stands for ever
 		t.Errorf("%d records took %v: the server holds the router up", records, took)
 	}
 	if n := strings.Count(out.String(), "\n"); n < records {

@@ -19,7 +19,7 @@ import (
 // session is an editor's session of a user.
 func (g *guardedBed) session(user string) *editor {
 	g.t.Helper()
-	ctx, end := context.WithTimeout(metadata.AppendToOutgoingContext(context.Background(), "username", user, "password", user), 20*time.Second)
+	ctx, end := context.WithTimeout(metadata.AppendToOutgoingContext(context.Background(), "username", user, "password", user), 2*time.Minute)
 	g.t.Cleanup(end)
 	e := &editor{t: g.t, ctx: ctx, end: end, client: configpb.NewConfigurationClient(g.conn)}
 	var err error

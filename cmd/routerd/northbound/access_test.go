@@ -453,7 +453,7 @@ func TestAuditLog(t *testing.T) {
 	find(3, models.AuditRecord{User: "eve", Auth: models.AuthPassword, Method: "gnmi.gNMI/Set", Status: "PermissionDenied", Paths: []string{"delete /interface[name=ge0]"}})
 	find(4, models.AuditRecord{User: "ops", Auth: models.AuthPassword, Method: "gnmi.gNMI/Subscribe", Status: "open", Paths: []string{"/system/config"}})
 	cancel()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
 		if r, _ := g.audit.Record(4); r.Status == "Canceled" {
 			break
 		}

@@ -26,7 +26,7 @@ type editor struct {
 
 func (b *bed) editor(user string, req *configpb.OpenRequest) *editor {
 	b.t.Helper()
-	ctx, end := context.WithTimeout(metadata.AppendToOutgoingContext(context.Background(), "username", user), 20*time.Second)
+	ctx, end := context.WithTimeout(metadata.AppendToOutgoingContext(context.Background(), "username", user), 2*time.Minute)
 	b.t.Cleanup(end)
 	e := &editor{t: b.t, ctx: ctx, end: end, client: configpb.NewConfigurationClient(b.conn)}
 	var err error
@@ -194,7 +194,7 @@ func TestConfigurationService(t *testing.T) {
 
 	// The end of the session is the end of the candidate.
 	ann.end()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		list, err := bob.List(bobCtx, &configpb.ListRequest{})
 		if err != nil {
 			t.Fatal(err)

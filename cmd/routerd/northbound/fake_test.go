@@ -252,7 +252,7 @@ func (b *bed) transport() (l net.Listener, target string, config *tls.Config, cr
 }
 
 func (b *bed) ctx() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	b.t.Cleanup(cancel)
 	return ctx
 }

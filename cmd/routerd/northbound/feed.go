@@ -89,29 +89,8 @@ const (
 
 // feeds are a server's feeds by what they are of.
 type feeds struct {
-	mu      sync.Mutex
-	by      map[string]*feed
-	members int // of all of them
-}
-
-const (
-	// fewMembers are told of each change at once, as commits don't feel it.
-	fewMembers = 4
-	// pauseEach is how much longer a feed waits from one look to the next for each member
-	// that there is, and mostPause how long at most: none of them is told sooner (turnsEach).
-	pauseEach = 200 * time.Microsecond
-	mostPause = 20 * time.Millisecond
-)
-
-// pause is for how long a feed that has looked doesn't look again, nor while a commit is under way;
-// 0 is for not at all. What changes several times meanwhile is told of once.
-func (f *feeds) pause() time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.members <= fewMembers {
-		return 0
-	}
-	return min(time.Duration(f.members)*pauseEach, mostPause)
+	mu sync.Mutex
+	by map[string]*feed
 }
 
 // feedKey says what the on-change subscriptions of a stream are. Equal keys mean
@@ -137,8 +116,8 @@ func (c *stream) join(ctx context.Context, subs []*subscription) (*member, error
 		c.feeds.by[key] = f
 	}
 	f.uses++
-	c.feeds.members++
 	c.feeds.mu.Unlock()
+	c.pacer.members.Add(1)
 	m := &member{f: f, c: c, wake: make(chan struct{}, 1), sent: make(chan struct{}, 1)}
 	if err := f.learn(ctx); err != nil {
 		m.leave()
@@ -172,10 +151,10 @@ func (m *member) leave() {
 	f.logMu.Lock()
 	delete(f.members, m)
 	f.logMu.Unlock()
+	f.s.pacer.members.Add(-1)
 	f.s.pacer.drop(m)
 	f.s.feeds.mu.Lock()
 	defer f.s.feeds.mu.Unlock()
-	f.s.feeds.members--
 	if f.uses--; f.uses > 0 {
 		return
 	}
@@ -237,7 +216,7 @@ func (f *feed) run() {
 		case <-f.stopped:
 			return
 		case <-f.changes.wake:
-			if pause := f.s.feeds.pause(); pause > 0 && !more {
+			if pause := f.s.pacer.pause(); pause > 0 && !more {
 				time.Sleep(time.Until(looked.Add(pause)))
 				f.s.first.wait()
 				looked = time.Now()

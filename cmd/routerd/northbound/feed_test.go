@@ -187,7 +187,9 @@ func (b *bed) agree(what string, list *gnmi.SubscriptionList, clients ...*client
 	b.t.Helper()
 	list.Mode = once
 	for i, c := range clients {
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		pause := 20 * time.Millisecond // longer and longer: to look is work, too
+		for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(pause) {
+			pause = min(2*pause, time.Second)
 			want := b.watch(list).has()
 			have := c.has()
 			if maps.Equal(want, have) {
@@ -196,17 +198,18 @@ func (b *bed) agree(what string, list *gnmi.SubscriptionList, clients ...*client
 			if time.Now().Before(deadline) {
 				continue
 			}
+			var wrong []string
 			for _, p := range slices.Sorted(maps.Keys(want)) {
 				if have[p] != want[p] {
-					b.t.Errorf("%s: client %d has %q at %s, want %q", what, i, have[p], p, want[p])
+					wrong = append(wrong, fmt.Sprintf("it has %q at %s, want %q", have[p], p, want[p]))
 				}
 			}
-			for p := range have {
+			for _, p := range slices.Sorted(maps.Keys(have)) {
 				if _, ok := want[p]; !ok {
-					b.t.Errorf("%s: client %d still has %s", what, i, p)
+					wrong = append(wrong, "it still has "+p)
 				}
 			}
-			b.t.FailNow()
+			b.t.Fatalf("%s: client %d differs at %d places:\n%s", what, i, len(wrong), strings.Join(wrong[:min(20, len(wrong))], "\n"))
 		}
 		if len(c.errs) > 0 {
 			b.t.Fatalf("%s: client %d: %v", what, i, c.errs)

@@ -22,7 +22,7 @@ func TestGnmicLibrary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if err := target.CreateGNMIClient(ctx); err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func TestGnmiCLI(t *testing.T) {
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 			defer cancel()
 			args := append([]string{"-address", addr, "-tls_skip_verify", "-timeout", "10s", "-target", "r1"}, tc.args...)
 			out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()

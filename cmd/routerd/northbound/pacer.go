@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -15,13 +16,16 @@ import (
 // they asked in, and take only so many in a second. Who waits for its turn gets more
 // with it: the changes that have come meanwhile go out in one write.
 //
+// Few members need no turns: commits don't feel them.
+//
 // A turn is an allowance, not a lock. Who doesn't end it within mostTurn, since its client
 // doesn't read, is waited for no longer, and asks for no other before it has ended.
 //
 // The zero pacer is not valid. Its methods are safe for concurrent use and don't block.
 type pacer struct {
-	limit *rate.Limiter
-	most  int // goroutines that give turns: fewer than processors
+	limit   *rate.Limiter
+	most    int          // goroutines that give turns: fewer than processors
+	members atomic.Int32 // of all feeds
 
 	mu     sync.Mutex
 	queue  []*member
@@ -29,9 +33,16 @@ type pacer struct {
 }
 
 const (
+	// fewMembers are told of each change at once.
+	fewMembers = 4
+	// pauseEach is how much longer a feed waits from one look to the next for each member
+	// that there is, and mostPause how long at most: none of them is told sooner.
+	pauseEach = 200 * time.Microsecond
+	mostPause = 20 * time.Millisecond
+
 	// turnsEach is how many turns a second there are for each processor. A turn takes some
-	// 50 µs here, and as much of the kernel and, where the clients are on the same machine,
-	// of them: under load a quarter of the time.
+	// 100 µs with what the runtime and the kernel do for it: a twentieth of the time. Where
+	// the clients are on the same machine, they take more than that.
 	turnsEach = 500
 	// turnsAtOnce are the turns for each processor that may follow each other without a
 	// pause, after one: a change that comes alone is told to many at once.
@@ -45,8 +56,22 @@ func newPacer() *pacer {
 	return &pacer{limit: rate.NewLimiter(rate.Limit(turnsEach*n), turnsAtOnce*n), most: max(1, n-1)}
 }
 
+// pause is for how long a feed that has looked doesn't look again, nor while a commit is under
+// way; 0 is for not at all. What changes several times meanwhile is told of once.
+func (p *pacer) pause() time.Duration {
+	n := p.members.Load()
+	if n <= fewMembers {
+		return 0
+	}
+	return min(time.Duration(n)*pauseEach, mostPause)
+}
+
 // ask has m woken when its turn has come.
 func (p *pacer) ask(m *member) {
+	if p.members.Load() <= fewMembers {
+		m.wakeUp()
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.queue = append(p.queue, m)

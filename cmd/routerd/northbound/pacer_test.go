@@ -47,6 +47,13 @@ func takers(p *pacer, count, stalled int, work time.Duration, quit <-chan struct
 	return list
 }
 
+// crowdedPacer is one with so many members that they take turns.
+func crowdedPacer() *pacer {
+	p := newPacer()
+	p.members.Store(fewMembers + 1)
+	return p
+}
+
 func TestTurnsAreFairAndBounded(t *testing.T) {
 	for _, test := range []struct {
 		name           string
@@ -62,7 +69,7 @@ func TestTurnsAreFairAndBounded(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, quit := newPacer(), make(chan struct{})
+				p, quit := crowdedPacer(), make(chan struct{})
 				const seconds = 10
 				list := takers(p, test.count, test.stalled, test.work, quit)
 				time.Sleep(seconds * time.Second)
@@ -99,7 +106,7 @@ func TestTurnsAreFairAndBounded(t *testing.T) {
 // A change that comes alone is told without delay, to as many as turnsAtOnce allows.
 func TestTurnsAfterQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPacer()
+		p := crowdedPacer()
 		for range 3 {
 			time.Sleep(time.Second)
 			begin := time.Now()
@@ -116,9 +123,23 @@ func TestTurnsAfterQuiet(t *testing.T) {
 	})
 }
 
+// Few members wait for nothing, however often they ask.
+func TestFewNeedNoTurns(t *testing.T) {
+	p := newPacer()
+	p.members.Store(fewMembers)
+	m := &member{wake: make(chan struct{}, 1), sent: make(chan struct{}, 1)}
+	for i := range 10 * p.limit.Burst() {
+		p.ask(m)
+		if len(m.wake) != 1 {
+			t.Fatalf("the member is not woken at once when it asks for the %d. time", i+1)
+		}
+		<-m.wake
+	}
+}
+
 func TestTurnOfWhoHasLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPacer()
+		p := crowdedPacer()
 		p.limit.AllowN(time.Now(), p.limit.Burst())
 		gone := &member{wake: make(chan struct{}, 1), sent: make(chan struct{}, 1)}
 		stays := &member{wake: make(chan struct{}, 1), sent: make(chan struct{}, 1)}
@@ -192,7 +213,7 @@ func TestCrowdedFeedLooksLessOften(t *testing.T) {
 				b.set("/interface[name=ge0]/config/description", fmt.Sprintf(`"%d"`, i))
 			}
 			b.agree("after all", subs(t, live, onChange, path), clients...)
-			pause := b.server.feeds.pause()
+			pause := b.server.pacer.pause()
 			if crowded := count > fewMembers; crowded != (pause > 0) {
 				t.Fatalf("the pause is %v with %d members", pause, count)
 			}

@@ -99,7 +99,7 @@ func (c *stream) piece(pattern tree.Path, visit func(tree.LeafValue) error) erro
 	var err error
 	c.store.View(func(dev *gen.Device, commit datastore.Commit) {
 		source := c.source.at(commit)
-		source.between = c.between
+		source.between, source.wanted = c.between, pattern
 		w.Config, w.State = dev, source
 		err = w.Walk(pattern)
 	})

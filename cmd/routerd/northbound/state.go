@@ -100,6 +100,7 @@ type source struct {
 	isVolatile map[*tree.Node]bool
 	gribi      *tree.Node
 
+	wanted  tree.Path    // the pattern of a walk that needs no more than that; nil for all
 	between func() error // called between two chunks of routes, when all of one have been visited; nil for nothing
 }
 
@@ -163,11 +164,20 @@ func (s *source) Container(n *tree.Node, _ tree.Path) ygot.GoStruct {
 		}
 		return dev.Gribi
 	}
-	if n != s.system || !s.state.Fill(dev, models.Object{Kind: models.System}) {
+	if n != s.system {
+		return nil
+	}
+	// Each commit is looked at in the log; some of what is beside that is asked of the kernel.
+	if !inLog(s.wanted) && !s.state.Fill(dev, models.Object{Kind: models.System}) {
 		return nil
 	}
 	models.FillDatastore(dev, datastoreState(s.commit, s.store.Status()))
 	return dev.System
+}
+
+// inLog reports whether p lies in the log of commits.
+func inLog(p tree.Path) bool {
+	return len(p) > 1 && p[0].GetName() == "system" && p[1].GetName() == "commit"
 }
 
 // Entries implements [tree.Source].

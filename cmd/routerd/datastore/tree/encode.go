@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"sync"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
 	"github.com/openconfig/ygot/ygot"
@@ -38,11 +39,38 @@ func isSet(v reflect.Value) bool {
 	}
 }
 
+// enumNames has the names of an enumeration's values by the Go type, once they have been asked
+// for: a map of int64 to string, nil for a type that is no enumeration.
+var enumNames sync.Map
+
 func enumName(v reflect.Value) (string, bool) {
-	if v.Kind() != reflect.Int64 || !v.Type().Implements(goEnum) {
+	if v.Kind() != reflect.Int64 {
 		return "", false
 	}
-	return v.Interface().(ygot.GoEnum).String(), true
+	t := v.Type()
+	known, ok := enumNames.Load(t)
+	if !ok {
+		known, _ = enumNames.LoadOrStore(t, namesOf(v))
+	}
+	names, _ := known.(map[int64]string)
+	if names == nil {
+		return "", false
+	}
+	if name, ok := names[v.Int()]; ok {
+		return name, true
+	}
+	return v.Interface().(ygot.GoEnum).String(), true // of no value that the model has
+}
+
+func namesOf(v reflect.Value) map[int64]string {
+	if !v.Type().Implements(goEnum) {
+		return nil
+	}
+	names := make(map[int64]string)
+	for value, definition := range v.Interface().(ygot.GoEnum).ΛMap()[v.Type().Name()] {
+		names[value] = definition.Name
+	}
+	return names
 }
 
 // Text is the value's lexical form (RFC 7950, section 9), as keys in paths use.

@@ -1,7 +1,5 @@
 package tree
 
-import "slices"
-
 // Salvage applies a delta as [Editor.Patch] does, but goes on behind what the model
 // doesn't accept: refused gets each such difference, with its value, and it is left
 // out. settled gets the path of each other one: it holds what the delta wants, or, where
@@ -37,17 +35,17 @@ type Leftover struct {
 	Err   error
 }
 
-// Without is the delta that does what d does, and takes away what list names, so that going
-// back behind it asks for that again.
+// Without is the delta that takes away what list names, and then does what d does, so that going
+// back behind it asks for that again. d may give what is taken away another value.
 func (d Delta) Without(list []Leftover) Delta {
 	if len(list) == 0 {
 		return d
 	}
-	w := deltaWriter{data: slices.Clone(d.data), n: d.n}
+	var w deltaWriter
 	for _, l := range list {
 		w.add(l.Path, l.Value, nil)
 	}
-	return Delta{w.data, w.n}
+	return Delta{append(w.data, d.data...), w.n + d.n}
 }
 
 // Removed calls f for each leaf that the delta takes away or changes, with the value that
