@@ -225,14 +225,17 @@ func (k *keeper) fail(err error) {
 	k.wake()
 }
 
-// reason is why nothing is kept, nil while all is.
-func (k *keeper) reason() error {
+// reason is why nothing is kept, empty while all is.
+func (k *keeper) reason() string {
 	if k == nil {
-		return nil
+		return ""
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.err
+	if k.err == nil {
+		return ""
+	}
+	return k.err.Error()
 }
 
 // tend flushes what was written, and says whether the file is to be written anew, and when it

@@ -84,7 +84,7 @@ type Server struct {
 
 	restored time.Time // when a former run's entries were; zero for never
 	claimed  bool      // a client has taken them over
-	told     error     // why nothing is kept, as Run has told it; its own
+	told     string    // why nothing is kept, as Run has told it; its own
 
 	shownMu sync.Mutex
 	shown   models.GRIBIState // as of the last call of State that found nobody at work

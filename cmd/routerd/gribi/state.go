@@ -37,9 +37,7 @@ func (s *Server) state() models.GRIBIState {
 	if until, ok := s.staleUntil(); ok {
 		st.StaleUntil = until
 	}
-	if err := s.table.keep.reason(); err != nil {
-		st.KeepReason = err.Error()
-	}
+	st.KeepReason = s.table.keep.reason()
 	for _, in := range s.table.instances {
 		st.Instances = append(st.Instances, models.GRIBIInstance{
 			Name: in.name, IPv4: uint32(len(in.routes[intf.Inet])), IPv6: uint32(len(in.routes[intf.Inet6])),

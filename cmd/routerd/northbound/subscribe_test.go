@@ -433,7 +433,7 @@ func testSlowReader(t *checklist) {
 		b.set("/interface[name=ge0]/config/description", `"`+strings.Repeat("x", 200)+`"`)
 		c := b.subscribe(subs(t, live, &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}, "/interface"))
 		c.toSync()
-		const commits = 800
+		const commits = 2000 // more than the log of a feed holds
 		var last string
 		for i := range commits {
 			last = fmt.Sprintf("%d %s", i, strings.Repeat("y", 200))
