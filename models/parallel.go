@@ -10,10 +10,10 @@ import (
 // aside is how many objects are worth a goroutine of their own.
 const aside = 2048
 
-// shares cuts n things into parts, of aside at least, as many as there are processors at most, calls
-// work with each at the same time, and returns how many there were. Parts are numbered in order.
-func shares(n int, work func(part, from, to int)) int {
-	parts := max(1, min(runtime.GOMAXPROCS(0), n/aside))
+// shares cuts n things into parts, of aside at least, and most of them at most, calls work with each at
+// the same time, and returns how many there were. Parts are numbered in order.
+func shares(n, most int, work func(part, from, to int)) int {
+	parts := max(1, min(most, n/aside))
 	var wg sync.WaitGroup
 	for part := range parts {
 		from, to := n*part/parts, n*(part+1)/parts
@@ -39,9 +39,9 @@ func (c *Compiled) compile(dev *gen.Device, touched []Object, v *violations) Cha
 		change.sort()
 		return change
 	}
-	most := runtime.GOMAXPROCS(0)
+	most := runtime.GOMAXPROCS(0) // asked once: it changes when workers come and go
 	changes, found := make([]Change, most), make([]violations, most)
-	parts := shares(len(touched), func(part, from, to int) {
+	parts := shares(len(touched), most, func(part, from, to int) {
 		changes[part] = c.compileSome(dev, touched[from:to], &found[part])
 	})
 	change := changes[0]
@@ -61,8 +61,9 @@ func (c *Compiled) checkStatics(deltas []Delta[StaticKey, StaticSpec], v *violat
 		c.checkSomeStatics(deltas, v)
 		return
 	}
-	found := make([]violations, runtime.GOMAXPROCS(0))
-	parts := shares(len(deltas), func(part, from, to int) {
+	most := runtime.GOMAXPROCS(0)
+	found := make([]violations, most)
+	parts := shares(len(deltas), most, func(part, from, to int) {
 		c.checkSomeStatics(deltas[from:to], &found[part])
 	})
 	for _, some := range found[:parts] {

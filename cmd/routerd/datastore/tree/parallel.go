@@ -18,9 +18,8 @@ var (
 )
 
 // aside calls work with the numbers below n in consecutive parts, at the same time, and
-// returns when all are done. part counts from 0, below GOMAXPROCS.
-func aside(n int, work func(part, from, to int)) {
-	parts := runtime.GOMAXPROCS(0)
+// returns when all are done. part counts from 0, below parts.
+func aside(n, parts int, work func(part, from, to int)) {
 	var wg sync.WaitGroup
 	for part := range parts {
 		wg.Go(func() { work(part, n*part/parts, n*(part+1)/parts) })
@@ -39,8 +38,8 @@ func (m *merger) listAside(n *Node, at reflect.Value, t *trail, v value) {
 		ok        bool
 	}
 	entries := make([]entry, len(items))
-	errs := make([][]*Error, runtime.GOMAXPROCS(0))
-	aside(len(items), func(part, from, to int) {
+	errs := make([][]*Error, runtime.GOMAXPROCS(0)) // asked once: it changes when workers come and go
+	aside(len(items), len(errs), func(part, from, to int) {
 		own := *m.Editor
 		own.errs = nil
 		sub := merger{Editor: &own, replace: m.replace, covered: true}
@@ -87,7 +86,7 @@ func (n *Node) twins(old, now reflect.Value) []twin {
 		}
 	}
 	if len(list) >= asideEntries {
-		aside(len(list), compare)
+		aside(len(list), runtime.GOMAXPROCS(0), compare)
 	} else {
 		compare(0, 0, len(list))
 	}
