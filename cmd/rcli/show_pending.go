@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"router/cmd/rcli/command"
@@ -68,20 +69,27 @@ func (o *options) showPending(ctx context.Context, c *client, path string) error
 // sayPending prints an object, and below it why: names and reasons are too long for
 // columns.
 func (o *options) sayPending(u *configpb.Unapplied) error {
-	style, text := render.Notice, u.GetPath()+"  "+u.GetStatus()
+	style := render.Notice
 	if u.GetStatus() == "error" {
 		style = render.Bad
 	}
-	if n := u.GetSince(); n != 0 {
-		text += " since " + sinceText(strconv.FormatInt(n, 10))
-	}
-	if n := u.GetRetries(); n != 0 {
-		text += fmt.Sprintf(", tried again %d times", n)
-	}
-	if err := o.say(style, "%s", text); err != nil {
+	if err := o.say(style, "%s  %s", u.GetPath(), u.GetStatus()); err != nil {
 		return err
 	}
-	return o.say(render.Plain, "    %s", u.GetReason())
+	if err := o.say(render.Plain, "    %s", u.GetReason()); err != nil {
+		return err
+	}
+	var course []string
+	if n := u.GetSince(); n != 0 {
+		course = append(course, "since "+sinceText(strconv.FormatInt(n, 10)))
+	}
+	if n := u.GetRetries(); n != 0 {
+		course = append(course, fmt.Sprintf("tried again %d times", n))
+	}
+	if len(course) == 0 {
+		return nil
+	}
+	return o.say(render.Plain, "    %s", strings.Join(course, ", "))
 }
 
 // pendingValue hands an object on as data.

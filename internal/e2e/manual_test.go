@@ -49,6 +49,7 @@ var varies = []struct {
 	{regexp.MustCompile(`([0-9a-f]{2}:){5}[0-9a-f]{2}`), "MAC"},
 	{regexp.MustCompile(`\b(af-xdp|af-packet)[/\w-]*`), "DRIVER"},
 	{regexp.MustCompile(`[0-9.]+ [kMG]?bit/s`), "RATE"},
+	{regexp.MustCompile(`[ \t]+-[ \t]+-$`), " RATE RATE"}, // not known yet
 	{regexp.MustCompile(`\b\d+ (s|min|h|d)( \d+ (s|min|h))?$`), "AGE"},
 	{regexp.MustCompile(`found through \S+`), "found through ROUTE"}, // the link's, or the neighbour's once it is known
 	{regexp.MustCompile(`\d+ destinations, \d+ routes`), "COUNTS"},
