@@ -84,7 +84,7 @@ func (o *options) sayPending(u *configpb.Unapplied) error {
 		course = append(course, "since "+sinceText(strconv.FormatInt(n, 10)))
 	}
 	if n := u.GetRetries(); n != 0 {
-		course = append(course, fmt.Sprintf("tried again %d times", n))
+		course = append(course, fmt.Sprintf("tried %d times", n))
 	}
 	if len(course) == 0 {
 		return nil
