@@ -26,7 +26,9 @@ func (b *book) Written() error {
 	return nil
 }
 
-func (b *book) Take(func(bpf.Counted, [layout.TallyWords]uint64, func(string) bool)) error { return nil }
+func (b *book) Take(func(bpf.Counted, [layout.TallyWords]uint64, func(string) bool)) error {
+	return nil
+}
 
 // TestCountersOfWhatIsThere: all that is there is written down at once, and what has
 // gone no more.
