@@ -81,6 +81,7 @@ type Arena struct {
 	stats   ArenaStats
 	shadow  shadow
 	w       writer
+	single  [1]change // that is made alone
 }
 
 // ArenaStats says where an arena's memory is, in bytes.

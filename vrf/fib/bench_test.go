@@ -257,6 +257,74 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
+// BenchmarkUpdateBatch takes routes out of the real table and brings them back in
+// batches, one Update for the deletes of each and one for its inserts, as protocols
+// do: in random order, so that no two of a batch are near each other. bart.Fast gets
+// the same routes one by one.
+func BenchmarkUpdateBatch(b *testing.B) {
+	w := fullWorld(b)
+	routes := slices.Clone(w.prefixes)
+	rnd := rand.New(rand.NewPCG(9, 10))
+	rnd.Shuffle(len(routes), func(i, j int) { routes[i], routes[j] = routes[j], routes[i] })
+	update := func(b *testing.B, batch []netip.Prefix, first int) {
+		if err := w.table.Update(func(x *Txn) error {
+			for i, p := range batch {
+				var err error
+				if first == 0 {
+					err = x.Delete(p)
+				} else {
+					err = x.Insert(p, uint32(first+i))
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, size := range []int{16, 64, 256} {
+		// Calls f for batches with b.N routes in all, and says how fast they were.
+		run := func(b *testing.B, f func(batch []netip.Prefix, first int)) {
+			b.ResetTimer()
+			for i := 0; i < b.N; i += size {
+				at := i % (len(routes) - size)
+				f(routes[at:at+size], i+1)
+			}
+			b.ReportMetric(2e3/each(b), "M-updates/s")
+		}
+		ours := func(b *testing.B) {
+			run(b, func(batch []netip.Prefix, first int) {
+				update(b, batch, 0)
+				update(b, batch, first)
+			})
+		}
+		var alone float64
+		name := fmt.Sprintf("%d/", size)
+		b.Run(name+"fib", func(b *testing.B) {
+			ours(b)
+			alone = each(b)
+		})
+		b.Run(name+"fib beside a reader", func(b *testing.B) {
+			stop := reads(w)
+			ours(b)
+			b.ReportMetric(float64(stop())/b.Elapsed().Seconds()/1e6, "M-lookups/s")
+		})
+		b.Run(name+"bart-fast", func(b *testing.B) {
+			run(b, func(batch []netip.Prefix, first int) {
+				for _, p := range batch {
+					w.fast.Delete(p)
+				}
+				for i, p := range batch {
+					w.fast.Insert(p, uint32(first+i))
+				}
+			})
+			beside(b, alone)
+		})
+	}
+}
+
 // BenchmarkLoad fills an empty table with the real routes.
 func BenchmarkLoad(b *testing.B) {
 	all := fibtest.Prefixes(b)

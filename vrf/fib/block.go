@@ -139,6 +139,9 @@ func (a *Arena) child(ref uint32, slot uint) (place, bool) {
 	return childPlace(ref, bits.OnesCount64(have&upto(slot))), true
 }
 
+// leaves returns how many leaves a block has.
+func (a *Arena) leaves(ref uint32) int { return bits.OnesCount64(a.mem[anchor(ref)]&^1) + 1 }
+
 // layout returns how many words a block has before its anchor, and from there on.
 func layout(leaves int, width uint32, children int, skip bool) (before, behind uint32) {
 	if children > 0 {
@@ -152,8 +155,7 @@ func layout(leaves int, width uint32, children int, skip bool) (before, behind u
 
 // layout returns likewise what a block has.
 func (a *Arena) layout(ref uint32) (before, behind uint32) {
-	leaves := bits.OnesCount64(a.mem[anchor(ref)]&^1) + 1
-	return layout(leaves, widthOf(ref), bits.OnesCount64(a.kids(ref)), ref&flagSkip != 0)
+	return layout(a.leaves(ref), widthOf(ref), bits.OnesCount64(a.kids(ref)), ref&flagSkip != 0)
 }
 
 // extent returns which words the block occupies.
@@ -191,6 +193,11 @@ func (a *Arena) read(ref uint32, n *node) {
 	n.known = false
 	n.shadow = a.shadow.of(ref)
 	a.shadow.get(n.shadow, &n.set)
+	a.readKids(ref, n)
+}
+
+// readKids reads the block's children.
+func (a *Arena) readKids(ref uint32, n *node) {
 	n.kids = a.kids(ref)
 	n.nkids = bits.OnesCount64(n.kids)
 	for i := range n.nkids {

@@ -1,6 +1,7 @@
 package fib
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 )
@@ -55,27 +56,23 @@ func route(p netip.Prefix, nh uint32) (f int, c change, err error) {
 	if !p.IsValid() {
 		return 0, change{}, fmt.Errorf("fib: prefix %s is not valid", p)
 	}
-	c = split(p.Masked().Addr())
-	c.nh, c.length = nh, uint8(p.Bits())
+	c = split(p.Addr())
+	n := uint(p.Bits())
+	c.hi &= ^(^uint64(0) >> n)
+	c.lo &= ^(^uint64(0) >> (max(n, 64) - 64))
+	c.nh, c.length = nh, uint8(n)
 	return family(p.Addr()), c, nil
 }
 
 // split returns a change with only an address.
 func split(addr netip.Addr) (c change) {
 	if addr.Is4() {
-		for _, b := range addr.As4() {
-			c.hi = c.hi<<8 | uint64(b)
-		}
-		c.hi <<= 32
+		b := addr.As4()
+		c.hi = uint64(binary.BigEndian.Uint32(b[:])) << 32
 		return c
 	}
-	for i, b := range addr.As16() {
-		if i < 8 {
-			c.hi = c.hi<<8 | uint64(b)
-		} else {
-			c.lo = c.lo<<8 | uint64(b)
-		}
-	}
+	b := addr.As16()
+	c.hi, c.lo = binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
 	return c
 }
 

@@ -21,6 +21,7 @@ type writer struct {
 	removed int
 	// removing says that the transaction has nothing but deletes.
 	removing bool
+	touched  uint64   // see touch
 	scratch  [24]node // one for each level: 128 bits are 22
 }
 

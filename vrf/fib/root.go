@@ -91,11 +91,15 @@ func (r *root) reference() uint32 { return r.slots<<anchorAt | pageRef }
 // the slice's memory.
 func (r *root) apply(w *writer, ch []change) error {
 	w.a.family = r.family
-	for len(ch) > 0 {
+	for ahead := 0; len(ch) > 0; {
+		if ahead <= 0 && len(ch) > 1 {
+			ahead = w.touch(r, ch)
+		}
 		c := ch[0]
 		if uint(c.length) <= r.depth+r.bits {
 			r.set(w, c)
 			ch = ch[1:]
+			ahead--
 			continue
 		}
 		slot := r.slotOf(c.hi)
@@ -113,6 +117,7 @@ func (r *root) apply(w *writer, ch []change) error {
 			r.crowded = r.crowded || r.below[slot] >= r.dense && r.pages[slot] == nil
 		}
 		ch = ch[n:]
+		ahead -= n
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 )
 
@@ -21,7 +22,6 @@ type Table struct {
 
 	a      *Arena
 	family [2]root
-	txn    Txn
 	closed bool
 }
 
@@ -90,9 +90,11 @@ func (t *Table) change(p netip.Prefix, nh uint32) (int, error) {
 	if t.closed {
 		return 0, errClosed
 	}
-	t.txn.ch[f] = append(t.txn.ch[f][:0], c)
+	t.a.single[0] = c
+	var changes [2][]change
+	changes[f] = t.a.single[:]
 	before := t.family[f].count
-	if err := t.commit(); err != nil {
+	if err := t.commit(&changes); err != nil {
 		return 0, fmt.Errorf("prefix %s: %w", p, err)
 	}
 	return t.family[f].count - before, nil
@@ -100,10 +102,23 @@ func (t *Table) change(p netip.Prefix, nh uint32) (int, error) {
 
 var errClosed = errors.New("fib: table is closed")
 
-// A Txn collects changes for Update. Of several for the same prefix the last
-// one counts.
+// A Txn collects changes for Update, and is no more once that returns. Of several for
+// the same prefix the last one counts.
 type Txn struct {
-	ch [2][]change
+	ch     [2][]change
+	sorter sorter
+}
+
+// txns has those that no Update uses.
+var txns = sync.Pool{New: func() any { return new(Txn) }}
+
+// done leaves the transaction empty for the next Update.
+func (x *Txn) done() {
+	for f := range x.ch {
+		x.ch[f] = trim(x.ch[f])
+	}
+	x.sorter.keys, x.sorter.out = trim(x.sorter.keys), trim(x.sorter.out)
+	txns.Put(x)
 }
 
 // Insert is Table.Insert for when the transaction is committed.
@@ -136,8 +151,9 @@ func (x *Txn) Grow(v4, v6 int) {
 // published once, however many changes it takes; readers see the blocks change
 // one by one. Changes in Walk's order are the fastest.
 func (t *Table) Update(f func(*Txn) error) error {
-	var x Txn
-	if err := f(&x); err != nil {
+	x := txns.Get().(*Txn)
+	defer x.done()
+	if err := f(x); err != nil {
 		return err
 	}
 	t.a.mu.Lock()
@@ -145,67 +161,65 @@ func (t *Table) Update(f func(*Txn) error) error {
 	if t.closed {
 		return errClosed
 	}
-	spare := t.txn
-	t.txn = x
-	defer func() { t.txn = spare }()
-	for i := range t.txn.ch {
-		t.txn.ch[i] = unique(t.txn.ch[i])
+	for i := range x.ch {
+		x.ch[i] = x.sorter.unique(x.ch[i])
 		// Once and ahead, rather than in the middle of a growing table.
-		if n := t.family[i].count + len(t.txn.ch[i]); len(t.txn.ch[i]) > rootSteps[i][0].max {
+		if n := t.family[i].count + len(x.ch[i]); len(x.ch[i]) > rootSteps[i][0].max {
 			t.family[i].fit(&t.a.w, n)
 		}
 	}
-	return t.commit()
+	return t.commit(&x.ch)
 }
 
-// unique sorts the changes and keeps the last of those for one prefix.
-func unique(ch []change) []change {
-	if !slices.IsSortedFunc(ch, change.compare) {
-		slices.SortStableFunc(ch, change.compare)
-	}
-	n := 0
-	for i := range ch {
-		if i+1 < len(ch) && ch[i].compare(ch[i+1]) == 0 {
-			continue
+// SetAll sets the route of each prefix to the next hop that stands at its place in
+// nexthops, or takes it away where that is 0: all of them, or with an error none. Of
+// several for the same prefix the last one counts.
+func (t *Table) SetAll(prefixes []netip.Prefix, nexthops []uint32) error {
+	nexthops = nexthops[:len(prefixes)]
+	return t.Update(func(x *Txn) error {
+		for i, p := range prefixes {
+			if err := x.add(p, nexthops[i]); err != nil {
+				return err
+			}
 		}
-		ch[n] = ch[i]
-		n++
-	}
-	return ch[:n]
+		return nil
+	})
 }
 
-// commit makes the changes in t.txn, which are sorted and unique, and leaves it
-// empty.
-func (t *Table) commit() error {
+// commit makes the changes of each family, which are sorted and unique. It may reorder
+// the slices' memory.
+func (t *Table) commit(changes *[2][]change) error {
 	w := &t.a.w
 	w.removing = true
-	for _, ch := range t.txn.ch {
-		w.removing = w.removing && !slices.ContainsFunc(ch, func(c change) bool { return c.nh != 0 })
+	for _, ch := range changes {
+		for i := range ch {
+			w.removing = w.removing && ch[i].nh == 0
+		}
 	}
-	defer func() { w.removing = false }()
 	var delta [2]int
-	for f := range t.family {
+	for f, ch := range changes {
+		if len(ch) == 0 {
+			continue
+		}
 		before := w.added - w.removed
-		if err := t.family[f].apply(w, t.txn.ch[f]); err != nil {
+		if err := t.family[f].apply(w, ch); err != nil {
 			w.abort()
-			t.txn.clear()
+			w.removing = false
 			return err
 		}
 		delta[f] = w.added - w.removed - before
 	}
 	w.commit()
-	for f := range t.family {
-		r := &t.family[f]
-		r.count += delta[f]
-		if len(t.txn.ch[f]) > 0 {
+	w.removing = false
+	for f, ch := range changes {
+		if len(ch) > 0 {
+			r := &t.family[f]
+			r.count += delta[f]
 			r.fit(w, r.count)
 		}
 	}
-	t.txn.clear()
 	return nil
 }
-
-func (x *Txn) clear() { x.ch[0], x.ch[1] = x.ch[0][:0], x.ch[1][:0] }
 
 // Get returns the next hop of exactly this prefix, 0 when it has no route.
 func (t *Table) Get(p netip.Prefix) uint32 {

@@ -304,6 +304,22 @@ func TestUpdateOfAFailedCallbackChangesNothing(t *testing.T) {
 	}
 }
 
+func TestSetAllIsAllOrNothing(t *testing.T) {
+	_, table := newTable(t, 1<<16)
+	p, q, r := netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("2001:db8::/32")
+	if err := table.SetAll([]netip.Prefix{q, p, r, q}, []uint32{1, 2, 3, 4}); err != nil {
+		t.Fatal(err)
+	}
+	if err := table.SetAll([]netip.Prefix{p, {}, q}, []uint32{7, 8, 9}); err == nil {
+		t.Fatal("a prefix that is not valid was taken")
+	}
+	compare(t, table, naive{p: 2, q: 4, r: 3}, edges(q))
+	if err := table.SetAll([]netip.Prefix{r, p}, []uint32{5, 0}); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, table, naive{q: 4, r: 5}, edges(p))
+}
+
 func TestFullArenaLeavesTheTableUnchanged(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	a, table := newTable(t, 8<<10)

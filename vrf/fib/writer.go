@@ -1,9 +1,6 @@
 package fib
 
-import (
-	"math/bits"
-	"sync/atomic"
-)
+import "math/bits"
 
 // apply makes the changes in the subtree that ref names, which begins at bit
 // depth, and returns what names it afterwards. The first used bits that ref
@@ -65,10 +62,18 @@ func (w *writer) apply(ref uint32, used, depth uint, ch []change, level int) (ui
 		}
 	}
 
-	if len(ch) == 1 && used == 0 && w.inRun(ref, &w.scratch[level], first, base) {
-		return ref, nil
-	}
 	nd := &w.scratch[level]
+	if len(ch) == 1 && used == 0 {
+		switch w.alone(ref, nd, first, base) {
+		case made:
+			return ref, nil
+		case rebuilt:
+			nd.skip = skipWord(path, n)
+			w.kill(ref)
+			return w.finish(nd, true, len(w.stores))
+		case refused:
+		}
+	}
 	w.a.read(ref, nd)
 	nd.skip = skipWord(path, n)
 	kids, mark := nd.kids, len(w.stores)
@@ -234,65 +239,6 @@ func (w *writer) finish(nd *node, dirty bool, mark int) (uint32, error) {
 		}
 	}
 	return fresh, nil
-}
-
-// inRun makes the most frequent changes, of a single prefix that has one whole run of
-// leaves of the block to itself: another next hop for it, or its coming and going
-// below a shorter one. The run must stay different from its neighbours. It says
-// whether it did; nd is free for use.
-func (w *writer) inRun(ref uint32, nd *node, c *change, base uint) bool {
-	// First, though it is not needed before the shadow: the cache misses of the two
-	// overlap, here or where the block is rewritten.
-	starts := atomic.LoadUint64(&w.a.mem[anchor(ref)])
-	shadow := w.a.shadow.of(ref)
-	if shadow == 0 || uint(c.length) > base+stride {
-		return false
-	}
-	index := prefixIndex(c.slot(base), uint(c.length)-base)
-	old, covers, i := w.a.shadow.value(shadow, index)
-	if old == c.nh {
-		return true
-	}
-	if covers {
-		return false
-	}
-	value := c.nh
-	if old == 0 || value == 0 {
-		w.a.shadow.get(shadow, &nd.set)
-		if value == 0 {
-			value = nd.set.covering(index)
-		}
-	}
-	first, n := slots(index)
-	// The run starts with the prefix, and the next one right after it.
-	inside := starts >> first & (1<<n - 1)
-	if next := first + n; inside != 1 || next < 64 && starts>>next&1 == 0 {
-		return false
-	}
-	if value > widest(widthOf(ref)) || value == 0 && first == 0 {
-		return false
-	}
-	leaf := bits.OnesCount64(starts & after(first))
-	if leaf > 0 && w.a.load(leafPlace(ref, leaf-1)) == value {
-		return false
-	}
-	if leaf < bits.OnesCount64(starts&^1) && w.a.load(leafPlace(ref, leaf+1)) == value {
-		return false
-	}
-	if old != 0 && c.nh != 0 {
-		w.hops = append(w.hops, hop{shadow, i, c.nh})
-	} else {
-		if old != 0 && nd.set.n == 1 {
-			return false // the block may go
-		}
-		w.setLocal(&nd.set, index, c.nh)
-		nd.shadow = shadow
-		w.owners = append(w.owners, owner{ref, shadow})
-		w.reshadow(nd)
-		w.a.shadow.setOf(ref, nd.shadow)
-	}
-	w.store(leafPlace(ref, leaf), value)
-	return true
 }
 
 // inPlace makes a change to the prefixes of a block that moves no run of
