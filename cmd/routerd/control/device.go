@@ -376,8 +376,8 @@ func (r *Router) onPortError(id dataplane.PortID, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d := r.ports[id]
-	if d == nil {
-		return
+	if d == nil || r.engine.PortErr(id) == nil {
+		return // another of its queues was first, and the id is somebody else's by now
 	}
 	r.log.Warn("interface failed", "ifd", d.name, "err", err)
 	r.fail(d, err)
