@@ -268,6 +268,25 @@ func TestPinDirectoryIsOneRoutersOnly(t *testing.T) {
 	}
 }
 
+func TestPinDirectoryHidesNoFiles(t *testing.T) {
+	pinDir(t) // asks for the rights that a mount takes
+	dir := t.TempDir()
+	file := filepath.Join(dir, "precious")
+	check(t, os.WriteFile(file, nil, 0o600))
+	p, err := OpenPins(dir, true)
+	if err == nil {
+		check(t, p.Close())
+		check(t, unix.Unmount(dir, unix.MNT_DETACH))
+		t.Fatal("a BPF file system was mounted over a file")
+	}
+	if !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "hide precious") {
+		t.Errorf("refused with: %v", err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNoPins(t *testing.T) {
 	var p *Pins
 	if ended, err := p.Sweep(); ended != 0 || err != nil || p.Left() != 0 || p.Keeps() || p.Fleeting() {
