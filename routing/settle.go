@@ -68,11 +68,11 @@ func (s *Store) settle() error {
 	if s.queue = s.queue[:0]; cap(s.queue) > maxKept {
 		s.queue = nil
 	}
-	// What the FIB couldn't let go is tried again with the next change.
+	// What the FIB couldn't let go is tried again with the next change, or by Retry.
 	for _, i := range s.stuck {
 		s.enqueue(i, s.nodes.at(i))
 	}
-	s.stuck = s.stuck[:0]
+	s.kept, s.stuck = len(s.stuck), s.stuck[:0]
 	s.bury()
 	s.sweep()
 	s.bury() // what swept gateways resolved to
