@@ -75,3 +75,31 @@ func TestRoutesWaitForRoom(t *testing.T) {
 		t.Errorf("the list has %d entries still", len(w.store.noRoom.list))
 	}
 }
+
+// TestWhatIsGoneLeavesByRetry: a prefix that its FIB had no room to let go discards no
+// longer than there is none, though nothing else changes.
+func TestWhatIsGoneLeavesByRetry(t *testing.T) {
+	w := start(t, onLink("10.0.0.0/24", 1))
+	f, rib := w.fibs[0], w.store.RIB(0)
+	r := user("20.0.0.0/8", via("10.0.0.1"))
+	w.set(0, r)
+	f.stuck = true
+	if err := rib.Delete(r.Key); !errors.Is(err, errFull) {
+		t.Fatalf("stuck: %v", err)
+	}
+	if n := w.store.Waiting(); n != 1 {
+		t.Errorf("%d wait, want the prefix that can't go", n)
+	}
+	if err := w.store.Retry(1); !errors.Is(err, errFull) || w.store.Waiting() != 1 {
+		t.Errorf("still stuck: %v, %d wait", err, w.store.Waiting())
+	}
+	f.stuck = false
+	if err := w.store.Retry(1); err != nil {
+		t.Errorf("no longer stuck: %v", err)
+	}
+	if _, there := f.routes[r.Prefix]; there || w.store.Waiting() != 0 {
+		t.Errorf("still in the FIB: %t; %d wait", there, w.store.Waiting())
+	}
+	delete(w.oracle.routes[0], r.Key)
+	w.check()
+}

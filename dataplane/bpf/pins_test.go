@@ -14,6 +14,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"router/dataplane/layout"
 	"router/internal/testnet"
 	"router/intf"
 )
@@ -388,4 +389,37 @@ func TestMemoryLayout(t *testing.T) {
 	if _, ok := remembered(k); ok {
 		t.Error("a key of no family was taken")
 	}
+}
+
+// TestLedgerKeepsWhatThereIs: what is not put any more is not what a successor finds.
+// What it had counted is its device's by then, and its place perhaps another's.
+func TestLedgerKeepsWhatThereIs(t *testing.T) {
+	dir := pinDir(t)
+	p := openPins(t, dir, true)
+	l, err := p.OpenLedger()
+	check(t, err)
+	device, gone, stays := Counted{IfIndex: 1, Name: "ge0"}, Counted{IfIndex: 2, Device: 1, Name: "ge0.1"}, Counted{IfIndex: 3, Device: 1, Name: "ge0.2"}
+	put := func(list ...Counted) {
+		t.Helper()
+		for _, c := range list {
+			check(t, l.Put(c))
+		}
+		check(t, l.Written())
+	}
+	put(device, gone, stays)
+	put(device, stays)
+	put(device, stays)
+	gone.Name = "ge0.3" // the number again
+	put(device, stays, gone)
+	put(device, stays)
+	check(t, l.Close())
+	l, err = p.OpenLedger()
+	check(t, err)
+	var found []intf.Index
+	check(t, l.Take(func(c Counted, _ [layout.TallyWords]uint64, _ func(string) bool) { found = append(found, c.IfIndex) }))
+	slices.Sort(found)
+	if !slices.Equal(found, []intf.Index{1, 3}) {
+		t.Errorf("a successor finds the counters of %v, want those of 1 and 3", found)
+	}
+	check(t, l.Close(), p.Close())
 }
