@@ -79,7 +79,7 @@ func isJSON(text string) bool {
 func isRouters(text string) bool {
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
-		if len(words) > 0 && !strings.HasPrefix(words[0], "#") && (len(words) < 2 || !strings.HasPrefix(words[1], "/")) {
+		if len(words) > 1 && !strings.HasPrefix(words[0], "#") && !strings.HasPrefix(words[1], "/") {
 			return false
 		}
 	}
