@@ -138,7 +138,7 @@ func (r *RIB) SetFeasible(fib FIB) error {
 			}
 		}
 	} else {
-		s.settleFeasible(&full, func(visit func(i uint32)) {
+		s.settleFeasible(&full, func(i uint32) { s.enqueue(i, s.nodes.at(i)) }, func(visit func(i uint32)) {
 			for _, f := range intf.Families {
 				walk(&s.nodes, r.routes[f].root, func(i uint32) bool {
 					visit(i)

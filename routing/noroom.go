@@ -54,14 +54,14 @@ func (s *Store) hasRoom(r *RIB, n *node, rec *record) {
 }
 
 // Waiting is how many routes wait for room in their FIBs, those included that are
-// gone and that their FIBs had no room to let go.
+// gone and that their FIBs had no room to let go, and those that wait for a second FIB.
 func (s *Store) Waiting() int { return s.noRoom.routes + s.kept }
 
 // retryStep is how many routes are tried before it is known whether there is room.
 const retryStep = 64
 
-// Retry has the FIBs let go what they had no room to, and gives them the routes that
-// they had no room for, those first that have waited longest, about most of them. It
+// Retry has the FIBs let go what they had no room to, and gives them, and second ones, the
+// routes that they had no room for, those first that have waited longest, about most of them. It
 // ends when some are refused again, which it tells as other changes do. It must not be
 // called in a Batch.
 func (s *Store) Retry(most int) error {

@@ -39,7 +39,7 @@ func (s *Store) settle() error {
 	var full fullError
 	s.insertAll(&full)
 	if s.feasibleRIBs > 0 {
-		s.settleFeasible(&full, func(visit func(i uint32)) {
+		s.settleFeasible(&full, func(i uint32) { s.stuck = append(s.stuck, i) }, func(visit func(i uint32)) {
 			for _, i := range s.queue {
 				visit(i)
 			}
@@ -68,11 +68,12 @@ func (s *Store) settle() error {
 	if s.queue = s.queue[:0]; cap(s.queue) > maxKept {
 		s.queue = nil
 	}
-	// What the FIB couldn't let go is tried again with the next change, or by Retry.
+	// What a FIB couldn't let go, or a second one not take, is tried again with the next
+	// change, or by Retry.
 	for _, i := range s.stuck {
 		s.enqueue(i, s.nodes.at(i))
 	}
-	s.kept, s.stuck = len(s.stuck), s.stuck[:0]
+	s.kept, s.stuck = len(s.queue), s.stuck[:0]
 	s.bury()
 	s.sweep()
 	s.bury() // what swept gateways resolved to

@@ -73,9 +73,17 @@ func (s *Store) withdrawAll(full *fullError) {
 }
 
 // settleFeasible brings the nodes that each visits up to date in their RIBs' second
-// FIBs.
-func (s *Store) settleFeasible(full *fullError, each func(visit func(i uint32))) {
-	done := func(_ uint32, err error) { full.add(err) }
+// FIBs. again is told of those with routes that one has no room for.
+func (s *Store) settleFeasible(full *fullError, again func(i uint32), each func(visit func(i uint32))) {
+	done := func(i uint32, err error) {
+		if err == nil {
+			return
+		}
+		full.add(err)
+		if s.nodes.at(i).head != 0 {
+			again(i)
+		}
+	}
 	each(func(i uint32) { s.feasible(i, done) })
 	s.flush(done)
 }
