@@ -340,9 +340,23 @@ func (e *Engine) PortStats(id PortID) (total port.Stats, ok bool) {
 	return total, ok
 }
 
+// PortErr is what is wrong with a queue of a port; nil when all work, or there is no
+// such port.
+func (e *Engine) PortErr(id PortID) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, q := range e.portQueues[id] {
+		if err := q.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // OnPortError sets who is told that a queue of a port has failed: once for each
 // queue, on a goroutine of its own. The queue is not served any more; RemovePort
-// closes it.
+// closes it. By the time that it is told the id may be another port's: PortErr says
+// whether it is.
 func (e *Engine) OnPortError(f func(PortID, error)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -296,3 +296,33 @@ func TestProbesAreBounded(t *testing.T) {
 		t.Error("two families")
 	}
 }
+
+// TestFragmentsOfOthersBesideAProbe: whom we ask may ask us meanwhile, in fragments: all
+// of them are the host's, though a later one may be of an answer.
+func TestFragmentsOfOthersBesideAProbe(t *testing.T) {
+	x := newWorld(t, worldConfig())
+	p := probeOf(t, x, packet.ProtocolICMPv4, "198.51.100.1", "192.0.2.10")
+	l3, _ := sent(t, x, p, 1, 400)
+	ask := back(l3)
+	ask[20] = packet.ICMPv4Echo
+	f, fault := packet.NewFragmenter(packet.IPv4(ask), 200)
+	if fault != packet.FaultNone {
+		t.Fatal(fault)
+	}
+	pieces := 0
+	for b := make([]byte, 200); ; pieces++ {
+		n := f.Next(b)
+		if n == 0 {
+			break
+		}
+		from(x, "a", 0x800, slices.Clone(b[:n]))
+	}
+	x.collect()
+	if pieces != 3 || len(x.host) != pieces {
+		t.Errorf("of %d fragments %d came to the host: %v", pieces, len(x.host), x.host)
+	}
+	if a, ok := answerTo(t, p); ok {
+		t.Errorf("a question is taken for an answer: %+v", a)
+	}
+	x.checkAccounts()
+}

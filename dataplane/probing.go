@@ -68,7 +68,8 @@ func (w *worker) answersProbe(t *probeTable, p *pkt) bool {
 		}
 	}
 	if !u.First {
-		return w.restOfAnswer(t, p, l3, u)
+		w.restOfAnswer(t, p, l3, u)
+		return false
 	}
 	a, src, dst, ok := packet.ParseProbeAnswer(l3, u)
 	if !ok {
@@ -112,22 +113,17 @@ func validAnswer(l3 []byte, u packet.Upper) bool {
 	return packet.TransportChecksumValid(l3)
 }
 
-// restOfAnswer gives a later fragment to the probes whose answer it may belong to.
-func (w *worker) restOfAnswer(t *probeTable, p *pkt, l3 []byte, u packet.Upper) bool {
+// restOfAnswer tells the probes of a later fragment whose answer it may belong to. It may
+// as well be of something that the host puts together, and stays the host's.
+func (w *worker) restOfAnswer(t *probeTable, p *pkt, l3 []byte, u packet.Upper) {
 	s := w.answerOf(p, l3)
 	s.fragment = pieceOf(l3, u)
-	taken := false
 	for _, probe := range *t {
 		// An echo whose data takes fragments is answered in fragments; nothing else is.
 		if probe.spec.Protocol == u.Protocol && probe.spec.Dst == s.from() {
 			probe.take(w, s)
-			taken = true
 		}
 	}
-	if taken {
-		w.consumed(p)
-	}
-	return taken
 }
 
 // consumed ends the way of a packet that a probe has taken.

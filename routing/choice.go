@@ -138,29 +138,31 @@ func (r *RIB) SetFeasible(fib FIB) error {
 			}
 		}
 	} else {
-		for _, f := range intf.Families {
-			walk(&s.nodes, r.routes[f].root, func(i uint32) bool {
-				full.add(s.settleFeasible(i))
-				return true
-			})
-		}
+		s.settleFeasible(&full, func(i uint32) { s.enqueue(i, s.nodes.at(i)) }, func(visit func(i uint32)) {
+			for _, f := range intf.Families {
+				walk(&s.nodes, r.routes[f].root, func(i uint32) bool {
+					visit(i)
+					return true
+				})
+			}
+		})
 	}
 	full.add(s.settleUnlessBatch())
 	return full.err()
 }
 
-// settleFeasible brings node i up to date in its RIB's second FIB.
-func (s *Store) settleFeasible(i uint32) error {
+// feasible brings node i up to date in its RIB's second FIB.
+func (s *Store) feasible(i uint32, done func(i uint32, err error)) {
 	n := s.nodes.at(i)
 	r := s.slots[n.rib]
 	if r.feasible == nil {
-		return nil
+		return
 	}
 	best := s.best(n)
 	if best == 0 {
 		s.dropPrivate(s.feasibles, i)
-		_, err := r.feasible.Delete(n.prefix())
-		return err
+		s.change(r.feasible, i, n, 0, done)
+		return
 	}
 	h := s.hops.byID[s.records.at(best).hop]
 	var branches []branch
@@ -178,7 +180,7 @@ func (s *Store) settleFeasible(i uint32) error {
 		// Within a Batch it may be new.
 		s.announce(h)
 	}
-	return r.feasible.Insert(n.prefix(), uint32(h.id))
+	s.change(r.feasible, i, n, h.id, done)
 }
 
 // spreads reports whether h leads out of units.

@@ -53,17 +53,24 @@ func (s *Store) hasRoom(r *RIB, n *node, rec *record) {
 	s.noRoom.routes--
 }
 
-// Waiting is how many routes wait for room in their FIBs.
-func (s *Store) Waiting() int { return s.noRoom.routes }
+// Waiting is how many routes wait for room in their FIBs, those included that are
+// gone and that their FIBs had no room to let go, and those that wait for a second FIB.
+func (s *Store) Waiting() int { return s.noRoom.routes + s.kept }
 
 // retryStep is how many routes are tried before it is known whether there is room.
 const retryStep = 64
 
-// Retry gives the FIBs the routes that they had no room for, those first that have
-// waited longest, about most of them, and ends when some are refused again, which it
-// tells as other changes do. It must not be called in a Batch.
+// Retry has the FIBs let go what they had no room to, and gives them, and second ones, the
+// routes that they had no room for, those first that have waited longest, about most of them. It
+// ends when some are refused again, which it tells as other changes do. It must not be
+// called in a Batch.
 func (s *Store) Retry(most int) error {
 	w := &s.noRoom
+	if s.kept > 0 {
+		if err := s.settle(); err != nil {
+			return err
+		}
+	}
 	for most > 0 && len(w.list) > 0 {
 		n := min(retryStep, len(w.list))
 		tried := w.list[:n]

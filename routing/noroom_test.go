@@ -75,3 +75,74 @@ func TestRoutesWaitForRoom(t *testing.T) {
 		t.Errorf("the list has %d entries still", len(w.store.noRoom.list))
 	}
 }
+
+// TestWhatIsGoneLeavesByRetry: a prefix that its FIB had no room to let go discards no
+// longer than there is none, though nothing else changes.
+func TestWhatIsGoneLeavesByRetry(t *testing.T) {
+	w := start(t, onLink("10.0.0.0/24", 1))
+	f, rib := w.fibs[0], w.store.RIB(0)
+	r := user("20.0.0.0/8", via("10.0.0.1"))
+	w.set(0, r)
+	f.stuck = true
+	if err := rib.Delete(r.Key); !errors.Is(err, errFull) {
+		t.Fatalf("stuck: %v", err)
+	}
+	if n := w.store.Waiting(); n != 1 {
+		t.Errorf("%d wait, want the prefix that can't go", n)
+	}
+	if err := w.store.Retry(1); !errors.Is(err, errFull) || w.store.Waiting() != 1 {
+		t.Errorf("still stuck: %v, %d wait", err, w.store.Waiting())
+	}
+	f.stuck = false
+	if err := w.store.Retry(1); err != nil {
+		t.Errorf("no longer stuck: %v", err)
+	}
+	if _, there := f.routes[r.Prefix]; there || w.store.Waiting() != 0 {
+		t.Errorf("still in the FIB: %t; %d wait", there, w.store.Waiting())
+	}
+	delete(w.oracle.routes[0], r.Key)
+	w.check()
+}
+
+// TestFeasibleRoutesWaitForRoom: what a second FIB had no room for comes in when there
+// is, or the check of sources would drop that network's packets for ever.
+func TestFeasibleRoutesWaitForRoom(t *testing.T) {
+	w := start(t, onLink("10.0.0.0/24", 1))
+	second := w.plane.fib()
+	second.second, second.room = true, 1
+	rib := w.store.RIB(0)
+	r, later := user("20.0.0.0/8", via("10.0.0.1")), user("30.0.0.0/8", via("10.0.0.1"))
+	w.set(0, r)
+	if err := rib.SetFeasible(second); !errors.Is(err, errFull) {
+		t.Fatalf("a second FIB with room for one: %v", err)
+	}
+	if err := rib.Set(later); !errors.Is(err, errFull) {
+		t.Errorf("and one more: %v", err)
+	}
+	if n := w.store.Waiting(); n != 2 {
+		t.Errorf("%d wait, want 2", n)
+	}
+	if err := w.store.Retry(10); !errors.Is(err, errFull) {
+		t.Errorf("without more room: %v", err)
+	}
+	second.room = 0
+	if err := w.store.Retry(10); err != nil {
+		t.Errorf("with room: %v", err)
+	}
+	if n := w.store.Waiting(); n != 0 || len(second.routes) != 3 {
+		t.Errorf("%d wait, and %d are in the second FIB", n, len(second.routes))
+	}
+	// A route may go in the Batch in which there was no room for it.
+	w.plane.fibs = w.plane.fibs[:1]
+	third := w.plane.fib()
+	third.second, third.room = true, 1
+	err := w.store.Batch(func() error {
+		return errors.Join(rib.SetFeasible(nil), rib.SetFeasible(third), rib.Delete(r.Key), rib.Delete(later.Key))
+	})
+	if !errors.Is(err, errFull) || w.store.Waiting() != 0 || len(third.routes) != 1 {
+		t.Errorf("%v; %d wait, %d are in the second FIB", err, w.store.Waiting(), len(third.routes))
+	}
+	w.plane.fibs = w.plane.fibs[:1]
+	delete(w.oracle.routes[0], r.Key)
+	w.check()
+}

@@ -160,6 +160,7 @@ type fakeFIB struct {
 	plane            *plane
 	routes           map[netip.Prefix]NextHopID
 	inserts, deletes int
+	together         int  // the most changes that came at a time
 	room             int  // prefixes, 0 for any number
 	stuck            bool // nothing can be deleted
 	second           bool // of SetFeasible
@@ -202,4 +203,37 @@ func (f *fakeFIB) Delete(prefix netip.Prefix) (bool, error) {
 	}
 	delete(f.routes, prefix)
 	return true, nil
+}
+
+func (f *fakeFIB) SetAll(prefixes []netip.Prefix, ids []uint32) error {
+	more := 0
+	seen := map[netip.Prefix]bool{}
+	for i, p := range prefixes {
+		if seen[p] {
+			f.plane.tb.Errorf("%v comes twice", p)
+		}
+		seen[p] = true
+		if _, there := f.routes[p]; !there && ids[i] != 0 {
+			more++
+		}
+		if ids[i] == 0 && f.stuck {
+			return errFull
+		}
+	}
+	if f.room > 0 && more > 0 && len(f.routes)+more > f.room {
+		return errFull
+	}
+	f.together = max(f.together, len(prefixes))
+	for i, p := range prefixes {
+		var err error
+		if ids[i] == 0 {
+			_, err = f.Delete(p)
+		} else {
+			err = f.Insert(p, ids[i])
+		}
+		if err != nil {
+			f.plane.tb.Errorf("%v of many: %v", p, err)
+		}
+	}
+	return nil
 }

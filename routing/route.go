@@ -153,4 +153,7 @@ type Entry struct {
 type FIB interface {
 	Insert(p netip.Prefix, id uint32) error
 	Delete(p netip.Prefix) (had bool, err error)
+	// SetAll inserts each prefix with the id at its place, and deletes those with 0,
+	// there or not: all of them, or none when it fails. No prefix comes twice.
+	SetAll(p []netip.Prefix, ids []uint32) error
 }

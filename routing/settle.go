@@ -37,16 +37,15 @@ func (s *Store) settle() error {
 		s.announce(h)
 	}
 	var full fullError
-	for _, i := range s.queue {
-		full.add(s.insert(i))
+	s.insertAll(&full)
+	if s.feasibleRIBs > 0 {
+		s.settleFeasible(&full, func(i uint32) { s.stuck = append(s.stuck, i) }, func(visit func(i uint32)) {
+			for _, i := range s.queue {
+				visit(i)
+			}
+		})
 	}
-	for _, i := range s.queue {
-		full.add(s.settleFeasible(i))
-		if err := s.withdraw(i); err != nil {
-			full.add(err)
-			s.stuck = append(s.stuck, i)
-		}
-	}
+	s.withdrawAll(&full)
 	for _, g := range turned {
 		if g.via == nil {
 			s.publish(g.hop)
@@ -69,11 +68,12 @@ func (s *Store) settle() error {
 	if s.queue = s.queue[:0]; cap(s.queue) > maxKept {
 		s.queue = nil
 	}
-	// What the FIB couldn't let go is tried again with the next change.
+	// What a FIB couldn't let go, or a second one not take, is tried again with the next
+	// change, or by Retry.
 	for _, i := range s.stuck {
 		s.enqueue(i, s.nodes.at(i))
 	}
-	s.stuck = s.stuck[:0]
+	s.kept, s.stuck = len(s.queue), s.stuck[:0]
 	s.bury()
 	s.sweep()
 	s.bury() // what swept gateways resolved to
@@ -136,66 +136,83 @@ func (s *Store) publish(h *hop) {
 }
 
 // insert gives the FIB the winner of node i, if it hasn't got it.
-func (s *Store) insert(i uint32) error {
+func (s *Store) insert(i uint32, done func(i uint32, err error)) {
 	n := s.nodes.at(i)
 	r := s.slots[n.rib]
-	active := &r.counts[n.family()].Active
 	best := s.best(n)
 	id := s.choose(i, n, best)
-	var err error
 	for j := n.head; j != 0; {
 		rec := s.records.at(j)
 		s.hasRoom(r, n, rec)
-		switch {
-		case j != best:
-			if rec.flags&routeActive != 0 {
-				rec.flags &^= routeActive
-				active[rec.source]--
+		if j == best && (rec.flags&routeActive == 0 || n.flags&nodeStale != 0) {
+			s.change(r.fib, i, n, id, done)
+		} else {
+			if j != best && s.deactivate(r, n, rec) {
 				n.flags |= nodeStale
 			}
-		case rec.flags&routeActive == 0 || n.flags&nodeStale != 0:
-			if err = r.fib.Insert(n.prefix(), uint32(id)); err != nil {
-				s.hasNoRoom(r, n, j, rec, err)
-				err = fmt.Errorf("instance %d prefix %v: %w", r.instance, n.prefix(), err)
-				if rec.flags&routeActive != 0 {
-					rec.flags &^= routeActive
-					active[rec.source]--
-				}
-				break
-			}
-			n.flags = n.flags&^nodeStale | nodeInstalled
-			if rec.flags&routeActive == 0 {
-				rec.flags |= routeActive
-				active[rec.source]++
-			}
+			s.notePending(n, j, rec)
 		}
-		s.notePending(n, j, rec)
 		j = rec.next
 	}
+}
+
+// inserted notes that the FIB has the winner of node i, or refused it.
+func (s *Store) inserted(i uint32, err error) error {
+	n := s.nodes.at(i)
+	r := s.slots[n.rib]
+	j := s.best(n)
+	rec := s.records.at(j)
+	if err != nil {
+		s.hasNoRoom(r, n, j, rec, err)
+		err = fmt.Errorf("instance %d prefix %v: %w", r.instance, n.prefix(), err)
+		s.deactivate(r, n, rec)
+	} else {
+		n.flags = n.flags&^nodeStale | nodeInstalled
+		if rec.flags&routeActive == 0 {
+			rec.flags |= routeActive
+			r.counts[n.family()].Active[rec.source]++
+		}
+	}
+	s.notePending(n, j, rec)
 	return err
 }
 
-// withdraw takes node i's prefix out of the FIB if it has no winner there. If
-// the FIB has no room even for that, the prefix discards until it has.
-func (s *Store) withdraw(i uint32) error {
+// deactivate notes that the FIB has a record no more, and reports whether it had.
+func (s *Store) deactivate(r *RIB, n *node, rec *record) bool {
+	if rec.flags&routeActive == 0 {
+		return false
+	}
+	rec.flags &^= routeActive
+	r.counts[n.family()].Active[rec.source]--
+	return true
+}
+
+// withdraw takes node i's prefix out of the FIB if it has no winner there.
+func (s *Store) withdraw(i uint32, done func(i uint32, err error)) {
 	n := s.nodes.at(i)
 	if n.flags&nodeInstalled == 0 {
 		n.flags &^= nodeStale
-		return nil
+		return
 	}
 	for j := n.head; j != 0; {
 		rec := s.records.at(j)
 		if rec.flags&routeActive != 0 {
-			return nil
+			return
 		}
 		j = rec.next
 	}
-	r := s.slots[n.rib]
-	_, err := r.fib.Delete(n.prefix())
+	s.change(s.slots[n.rib].fib, i, n, 0, done)
+}
+
+// withdrawn notes that node i's prefix is out of the FIB. If that has no room even for
+// this, the prefix discards until it has.
+func (s *Store) withdrawn(i uint32, err error) error {
+	n := s.nodes.at(i)
 	if err == nil {
 		n.flags &^= nodeInstalled | nodeStale
 		return nil
 	}
+	r := s.slots[n.rib]
 	err = fmt.Errorf("instance %d prefix %v: %w", r.instance, n.prefix(), err)
 	s.announce(s.discards())
 	return errors.Join(err, r.fib.Insert(n.prefix(), uint32(s.discard.id)))

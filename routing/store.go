@@ -82,8 +82,10 @@ type Store struct {
 
 	depth     int      // of Batches
 	queue     []uint32 // nodes to settle
+	changes   changes  // for the FIB that is given some
 	fresh     []*hop   // hops that the sink doesn't know
 	stuck     []uint32 // nodes to settle again the next time
+	kept      int      // how many stuck was when they were settled last
 	dying     []*hop   // hops that perhaps nobody refers to
 	wants     []*hop   // hops whose use has perhaps changed
 	dirty     []*gateway

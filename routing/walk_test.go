@@ -64,3 +64,5 @@ type discardFIB struct{}
 func (discardFIB) Insert(netip.Prefix, uint32) error { return nil }
 
 func (discardFIB) Delete(netip.Prefix) (bool, error) { return true, nil }
+
+func (discardFIB) SetAll([]netip.Prefix, []uint32) error { return nil }

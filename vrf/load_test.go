@@ -3,8 +3,10 @@ package vrf
 import (
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -198,6 +200,36 @@ func BenchmarkChurn(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkChurnBatch deletes and adds routes of a full table as many at a time as a
+// gRIBI client's operations are carried out. An operation is one route.
+func BenchmarkChurnBatch(b *testing.B) {
+	const size = 256
+	prefixes := fibtest.Prefixes(b)
+	m, _ := bigManager(b, &countingSink{})
+	all := slices.Collect(feed(prefixes, 100))
+	if err := m.Load(Default, routing.Feed, slices.Values(all)); err != nil {
+		b.Fatal(err)
+	}
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	b.ResetTimer()
+	for i := 0; i < b.N; i += size {
+		batch := all[i%(len(all)-size):][:size]
+		if err := m.Unload(Default, routing.Feed, func(yield func(netip.Prefix) bool) {
+			for _, r := range batch {
+				if !yield(r.Prefix) {
+					return
+				}
+			}
+		}); err != nil {
+			b.Fatal(err)
+		}
+		if err := m.Load(Default, routing.Feed, slices.Values(batch)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(2e3*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "M-updates/s")
 }
 
 // TestPathChangeIsConstant holds the number of calls to the sink when the path

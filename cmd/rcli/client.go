@@ -232,6 +232,9 @@ func explain(t target, err error) (lines []string, code int) {
 		hint := "is routerd running, and is --socket right?"
 		if t.address != "" {
 			hint = "is routerd listening there? a certificate that isn't trusted needs --ca, a router that asks for yours --cert and --key; plaintext needs --insecure on both sides"
+			if strings.Contains(st.Message(), "certificate is valid for ") || strings.Contains(st.Message(), "certificate is not valid for any names") {
+				hint = "--target wants a name or address that the certificate has; or, without --ca, say --fingerprint with what show certificate on the router prints"
+			}
 		}
 		lines = append(lines, fmt.Sprintf("no connection to %s: %s (%s)", t, dialed(st.Message()), hint))
 	case codes.PermissionDenied, codes.Unauthenticated:

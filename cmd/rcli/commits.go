@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"router/cmd/rcli/command"
+	"router/cmd/rcli/conf"
 	"router/gen/configpb"
 )
 
@@ -65,29 +67,56 @@ func (o *options) text(file string) (string, error) {
 	return string(b), err
 }
 
-// isCommands reports whether a file holds set-commands rather than JSON: its
-// first word that is no comment's is a verb.
-func isCommands(text string) bool {
-	for line := range strings.Lines(text) {
-		words := strings.Fields(line)
-		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
-			continue
-		}
-		return words[0] == "set" || words[0] == "replace" || words[0] == "delete"
-	}
-	return false
+// isJSON reports whether a text begins as JSON does, rather than as the form with
+// braces or a command.
+func isJSON(text string) bool {
+	text = strings.TrimSpace(text)
+	return text == "" || strings.ContainsAny(text[:1], `{["0123456789-`) || slices.Contains([]string{"null", "true", "false"}, text)
 }
 
-// loadEdit is the edit that loads a text, of RFC 7951 JSON or set-commands.
-func loadEdit(mode, text string) (*configpb.Edit, error) {
-	if mode != "merge" && mode != "replace" {
+// isRouters reports whether a text is of commands as the router itself writes them,
+// each with a path.
+func isRouters(text string) bool {
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) > 1 && !strings.HasPrefix(words[0], "#") && !strings.HasPrefix(words[1], "/") {
+			return false
+		}
+	}
+	return true
+}
+
+// oneShotEdits are the edits that load a text into the whole configuration: RFC 7951
+// JSON, commands with paths or words, or the form with braces.
+func oneShotEdits(mode, text string) ([]*configpb.Edit, error) {
+	replace := mode == "replace"
+	if !replace && mode != "merge" {
 		return nil, usagef("load %s: want merge or replace", mode)
 	}
-	l := &configpb.Edit_Load{Replace: mode == "replace", Text: text, Format: configpb.Edit_Load_JSON}
-	if isCommands(text) {
-		l.Format = configpb.Edit_Load_COMMANDS
+	switch {
+	case isJSON(text):
+		return []*configpb.Edit{{Edit: &configpb.Edit_Load_{Load: &configpb.Edit_Load{Replace: replace, Text: text}}}}, nil
+	case conf.IsBraces(text):
+		commands, err := conf.Parse(text, noPath)
+		if err != nil {
+			return nil, usagef("load %s: %w", mode, err)
+		}
+		return []*configpb.Edit{conf.CommandsEdit(commands, replace)}, nil
+	case isRouters(text):
+		return []*configpb.Edit{conf.CommandsEdit(text, replace)}, nil
 	}
-	return &configpb.Edit{Edit: &configpb.Edit_Load_{Load: l}}, nil
+	edits, err := conf.Edits(text, noPath)
+	if err != nil {
+		return nil, usagef("load %s: %w", mode, err)
+	}
+	if replace {
+		if l := edits[0].GetLoad(); l != nil {
+			l.Replace = true
+		} else {
+			edits = slices.Insert(edits, 0, conf.CommandsEdit("delete /\n", false))
+		}
+	}
+	return edits, nil
 }
 
 // commitFile loads a file as one commit.
@@ -100,24 +129,29 @@ func (o *options) commitFile(ctx context.Context, mode, file string, f *commitOp
 }
 
 func (o *options) commitText(ctx context.Context, mode, text string, f *commitOptions) error {
-	edit, err := loadEdit(mode, text)
+	edits, err := oneShotEdits(mode, text)
 	if err != nil {
 		return err
 	}
+	return o.commitEdits(ctx, edits, f)
+}
+
+// commitEdits makes one commit of edits of what runs.
+func (o *options) commitEdits(ctx context.Context, edits []*configpb.Edit, f *commitOptions) error {
 	id, seconds, err := f.confirm()
 	if err != nil {
 		return err
 	}
 	return o.with(func(c *client) error {
 		err := o.uncut(ctx, f, func(ctx context.Context) (*configpb.Plan, error) {
-			resp, err := c.configuration().Commit(c.context(ctx), &configpb.CommitRequest{Edit: []*configpb.Edit{edit}, Check: true})
+			resp, err := c.configuration().Commit(c.context(ctx), &configpb.CommitRequest{Edit: edits, Check: true})
 			return resp.GetPlan(), err
 		})
 		if err != nil {
 			return err
 		}
 		resp, err := c.configuration().Commit(c.context(ctx), &configpb.CommitRequest{
-			Edit: []*configpb.Edit{edit}, Comment: f.comment, Check: f.check, ConfirmId: id, ConfirmSeconds: seconds})
+			Edit: edits, Comment: f.comment, Check: f.check, ConfirmId: id, ConfirmSeconds: seconds})
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +18,6 @@ import (
 
 	"router/cmd/rcli/command"
 	"router/cmd/rcli/conf"
-	"router/cmd/rcli/output"
 	"router/cmd/rcli/schema"
 	"router/gen/configpb"
 )
@@ -33,12 +31,21 @@ const formCompare = "compare"
 // read fetches what the candidate has at a path, as commands with inactive parts and
 // comments.
 func (s *shell) read(ctx context.Context, p schema.Path) (text string, err error) {
-	resp, err := s.client.configuration().Read(s.client.context(ctx), &configpb.ReadRequest{
-		Id: s.session.Candidate, Path: p.String(), Format: configpb.Edit_Load_COMMANDS, Whole: true})
-	if err != nil {
-		return "", inWords(err)
+	return s.source().read(ctx, p)
+}
+
+// source is the candidate.
+func (s *shell) source() source {
+	return source{client: s.client, candidate: s.session.Candidate}
+}
+
+// showCandidate prints the candidate.
+func showCandidate(ctx context.Context, s *shell, env *command.Env, in *command.Input) error {
+	p := in.Path("path")
+	if env.Form == formCompare {
+		return s.compare(ctx, env, env.Rollback, p)
 	}
-	return resp.GetText(), nil
+	return s.source().show(ctx, env, p)
 }
 
 // stands reports whether the candidate has anything at one of the paths. Of an entry of
@@ -53,110 +60,6 @@ func (s *shell) stands(ctx context.Context, paths []schema.Path) bool {
 		}
 	}
 	return false
-}
-
-// showCandidate prints the candidate.
-func showCandidate(ctx context.Context, s *shell, env *command.Env, in *command.Input) error {
-	p := in.Path("path")
-	if env.Form == formCompare {
-		return s.compare(ctx, env, env.Rollback, p)
-	}
-	if env.JSON || env.Form == "json" || len(env.Fields) > 0 || env.Form == output.YAML || env.Form == output.Table || env.Form == output.Yang {
-		return s.showData(ctx, env, p)
-	}
-	text, err := s.read(ctx, p)
-	if err != nil {
-		return err
-	}
-	switch env.Form {
-	case "set":
-		_, err := io.WriteString(env.Out, text)
-		return err
-	case "xpath":
-		for line := range strings.Lines(text) {
-			if rest, ok := strings.CutPrefix(line, "set "); ok {
-				if _, err := io.WriteString(env.Out, rest); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	case "", "curly":
-	default:
-		return s.showData(ctx, env, p)
-	}
-	n, err := conf.Read(text)
-	if err != nil {
-		return fmt.Errorf("the router's answer can't be shown: %w", err)
-	}
-	return n.Below(p).Write(env.Out)
-}
-
-// showData prints what of the candidate is active in a form of data, and says what
-// such a form has no words for.
-func (s *shell) showData(ctx context.Context, env *command.Env, p schema.Path) error {
-	resp, err := s.client.configuration().Read(s.client.context(ctx), &configpb.ReadRequest{Id: s.session.Candidate, Path: p.String()})
-	if err != nil {
-		return inWords(err)
-	}
-	text := []byte(cmp.Or(resp.GetText(), "{}"))
-	if env.JSON || env.Form == "json" {
-		if err := printJSON(env.Out, text); err != nil {
-			return err
-		}
-		return s.sayLeftOut(ctx, env, p)
-	}
-	sink, err := of(env).sink()
-	if err != nil {
-		return err
-	}
-	if err := sink.Value(output.Value{Path: p.String(), JSON: text, Alone: true}); err != nil {
-		return err
-	}
-	if err := sink.Close(); err != nil {
-		return err
-	}
-	return s.sayLeftOut(ctx, env, p)
-}
-
-// sayLeftOut tells people what of the candidate at and below a path is inactive or
-// noted: data is of what is active alone.
-func (s *shell) sayLeftOut(ctx context.Context, env *command.Env, p schema.Path) error {
-	resp, err := s.client.configuration().Read(s.client.context(ctx), &configpb.ReadRequest{Id: s.session.Candidate, Path: "/mark[path=*]/config"})
-	if err != nil {
-		return inWords(err)
-	}
-	marks := map[string]json.RawMessage{}
-	if resp.GetText() != "" {
-		if err := json.Unmarshal([]byte(resp.GetText()), &marks); err != nil {
-			return fmt.Errorf("the router's answer for what is inactive: %w", err)
-		}
-	}
-	inactive, comments, top := 0, 0, strings.TrimSuffix(p.String(), "/")
-	for at, raw := range marks {
-		var m struct {
-			Path     string `json:"path"`
-			Inactive bool   `json:"inactive"`
-			Comment  string `json:"comment"`
-		}
-		if err := json.Unmarshal(unqualify(raw), &m); err != nil {
-			return fmt.Errorf("the router's answer for %s: %w", at, err)
-		}
-		if m.Path != top && !strings.HasPrefix(m.Path, top+"/") && !strings.HasPrefix(m.Path, top+"[") {
-			continue
-		}
-		if m.Inactive {
-			inactive++
-		}
-		if m.Comment != "" {
-			comments++
-		}
-	}
-	if inactive+comments == 0 {
-		return nil
-	}
-	_, err = fmt.Fprintf(env.Err, "%d inactive parts and %d comments are left out: show and | display set have them\n", inactive, comments)
-	return err
 }
 
 // compare prints what turns running, or the configuration after a commit, into the

@@ -50,7 +50,12 @@ func (o *options) getFile(ctx context.Context, f gfile.FileClient, remote, to st
 		return err
 	}
 	defer os.Remove(tmp.Name())
-	if err := errors.Join(receiveFile(stream, tmp), tmp.Close()); err != nil {
+	// The router's refusal comes first, as it is.
+	err = receiveFile(stream, tmp)
+	if end := tmp.Close(); err == nil {
+		err = end
+	}
+	if err != nil {
 		return err
 	}
 	return os.Rename(tmp.Name(), to)

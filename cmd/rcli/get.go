@@ -141,6 +141,15 @@ func mustJSON(v any) json.RawMessage {
 	return b
 }
 
+// inLine has an error about JSON of more than one line say which of them.
+func inLine(data []byte, err error) error {
+	var wrong *json.SyntaxError
+	if !errors.As(err, &wrong) || !bytes.Contains(bytes.TrimSpace(data), []byte("\n")) {
+		return err
+	}
+	return fmt.Errorf("line %d: %w", 1+bytes.Count(data[:min(int(wrong.Offset), len(data))], []byte("\n")), err)
+}
+
 func load(ctx context.Context, o *options, mode, file string) error {
 	var data []byte
 	var err error
@@ -153,7 +162,7 @@ func load(ctx context.Context, o *options, mode, file string) error {
 	if err != nil {
 		return usagef("load: %w", err)
 	}
-	if isCommands(string(data)) {
+	if !isJSON(string(data)) {
 		return o.commitText(ctx, mode, string(data), &commitOptions{})
 	}
 	var tree map[string]json.RawMessage
@@ -162,7 +171,7 @@ func load(ctx context.Context, o *options, mode, file string) error {
 		if errors.As(err, &wrong) {
 			return usagef("load: %s is JSON, but no object (%s): want one of the whole tree", file, wrong.Value)
 		}
-		return usagef("load: %s is not JSON: %w", file, err)
+		return usagef("load: %s is not JSON: %w", file, inLine(data, err))
 	}
 	u := &gpb.Update{Path: &gpb.Path{}, Val: &gpb.TypedValue{Value: &gpb.TypedValue_JsonIetfVal{JsonIetfVal: data}}}
 	req := &gpb.SetRequest{}

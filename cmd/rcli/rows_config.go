@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
 
 	"router/cmd/rcli/command"
+	"router/cmd/rcli/conf"
 	"router/cmd/rcli/schema"
 	"router/gen/configpb"
 )
@@ -33,7 +35,7 @@ func commitOptionsOf(in *command.Input) *commitOptions {
 }
 
 var (
-	fileArg      = command.Arg{Name: "file", Type: command.File, Help: `a file of JSON or set-commands; "-" is standard input`}
+	fileArg      = command.Arg{Name: "file", Type: command.File, Help: `a file of JSON, commands or the form with braces; "-" is standard input`}
 	confirmIDArg = command.Arg{Name: "id", Optional: true, Help: "name of the confirmed commit (default: the one that waits)"}
 	pathsArg     = command.Arg{Name: "path", Repeat: true, Help: "a path such as /interface[name=eth1]/state", Place: "PATH"}
 )
@@ -65,15 +67,15 @@ func configRows() []*command.Command {
 				{Name: "set", Kind: command.Switch, Help: "print set-commands, which load takes: of configuration, or with type of state too, as comments"}},
 			Run: func(ctx context.Context, env *command.Env, in *command.Input) error { return runGet(ctx, of(env), in) }},
 		{Words: "set", Modes: command.Once, Effect: command.Commits, Help: "set leaves, or merge JSON into containers; one commit",
-			Args: []command.Arg{forceArg, {Name: "words", Kind: command.Rest, Dashed: true, Place: "PATH VALUE [PATH VALUE]", Help: "pairs of a path and a value"}},
+			Args: []command.Arg{forceArg, {Name: "words", Kind: command.Rest, Dashed: true, Place: "PATH VALUE [PATH VALUE]", Help: "pairs of a path and a value; or words, as configuration mode takes them: interface eth1 mru 1600"}},
 			Run: func(ctx context.Context, env *command.Env, in *command.Input) error {
 				return runSet(ctx, of(env), in.Values("words"), in.Has("force"))
 			}},
-		{Words: "delete", Modes: command.Once, Effect: command.Commits, Help: "delete what stands at the paths; one commit", Args: []command.Arg{pathsArg, forceArg},
+		{Words: "delete", Modes: command.Once, Effect: command.Commits, Help: "delete what stands at the paths, or at the place that words name, as interface eth1 mru; one commit", Args: []command.Arg{pathsArg, forceArg},
 			Run: func(ctx context.Context, env *command.Env, in *command.Input) error {
 				return runDelete(ctx, of(env), in.Values("path"), in.Has("force"))
 			}},
-		{Words: "load", Modes: command.Once, Effect: command.Commits, Help: "commit RFC 7951 JSON of the whole tree, or set-commands, from a file (- is standard input); merge is the default",
+		{Words: "load", Modes: command.Once, Effect: command.Commits, Help: "commit RFC 7951 JSON of the whole tree, commands, or the form with braces, from a file (- is standard input); merge is the default",
 			Args: commitArgs(files),
 			Run: func(ctx context.Context, env *command.Env, in *command.Input) error {
 				mode, file, err := modeAndFile(in)
@@ -195,7 +197,44 @@ func runGet(ctx context.Context, o *options, in *command.Input) error {
 	})
 }
 
+// inWordsOfModel reports whether what follows set or delete is said in words, as
+// `interface eth1 mru 1600`, rather than by paths.
+func inWordsOfModel(words []string) bool {
+	return len(words) > 0 && !strings.ContainsAny(words[0], "/[") && !(len(words) == 2 && strings.HasPrefix(words[1], "{"))
+}
+
+// runWords commits one command that is said in words.
+func runWords(ctx context.Context, o *options, verb string, words []string, force bool) error {
+	in, err := commandTable().Parse(verb+" "+command.Join(words), command.Configuration, noPath)
+	if err != nil {
+		return err
+	}
+	lines := strings.Builder{}
+	if verb == "set" {
+		for _, st := range in.Statements("node") {
+			more, err := o.setLines(st)
+			if err != nil {
+				return err
+			}
+			lines.WriteString(more)
+		}
+	} else {
+		p := in.Path("path")
+		paths, err := conf.Ranges(p)
+		if err != nil {
+			return &usageError{err}
+		}
+		for _, p := range paths {
+			lines.WriteString("delete " + conf.PathWord(p) + "\n")
+		}
+	}
+	return o.commitEdits(ctx, []*configpb.Edit{conf.CommandsEdit(lines.String(), false)}, &commitOptions{force: force})
+}
+
 func runSet(ctx context.Context, o *options, words []string, force bool) error {
+	if inWordsOfModel(words) {
+		return runWords(ctx, o, "set", words, force)
+	}
 	if len(words)%2 != 0 {
 		return usagef("set: want pairs of a path and a value, have %d words", len(words))
 	}
@@ -221,6 +260,9 @@ func runSet(ctx context.Context, o *options, words []string, force bool) error {
 }
 
 func runDelete(ctx context.Context, o *options, paths []string, force bool) error {
+	if inWordsOfModel(paths) {
+		return runWords(ctx, o, "delete", paths, force)
+	}
 	req := &gpb.SetRequest{}
 	for _, a := range paths {
 		p, err := parsePath(a)

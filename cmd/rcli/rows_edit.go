@@ -78,6 +78,7 @@ func editRows() []*command.Command {
 			Run: inShell(func(ctx context.Context, s *shell, env *command.Env, _ *command.Input) error {
 				return s.loaded(ctx, env, &configpb.Edit{Edit: &configpb.Edit_Rollback_{Rollback: &configpb.Edit_Rollback{Rescue: true}}})
 			})},
+		{Words: "load", Help: "change the candidate by a text, from a file or typed"},
 		loadRow("merge", "add a text to the candidate"),
 		loadRow("replace", "make the candidate exactly a text"),
 		loadRow("set", "do the commands of a text: set, delete, deactivate, annotate, insert and others"),
@@ -135,26 +136,38 @@ func (s *shell) commands(ctx context.Context, lines []string) error {
 func editSet(ctx context.Context, s *shell, env *command.Env, in *command.Input) error {
 	var lines []string
 	for _, st := range in.Statements("node") {
-		if st.Path.Target().Secret() {
-			hash, err := of(env).secretValue(strings.Join(st.Values, ""))
-			if err != nil {
-				return fmt.Errorf("%s: %w", st.Path.Words(), err)
-			}
-			st.Values = []string{hash}
-		}
-		paths, err := conf.Ranges(st.Path)
+		text, err := of(env).setLines(st)
 		if err != nil {
-			return &usageError{err}
+			return err
 		}
-		for _, p := range paths {
-			line := "set " + conf.PathWord(p)
-			for _, v := range st.Values {
-				line += " " + schema.Quote(v)
-			}
-			lines = append(lines, line+"\n")
-		}
+		lines = append(lines, text)
 	}
 	return s.commands(ctx, lines)
+}
+
+// setLines are the set-commands of a statement, one for each entry that its patterns
+// stand for. A secret without a value is asked for.
+func (o *options) setLines(st schema.Statement) (string, error) {
+	if st.Path.Target().Secret() {
+		hash, err := o.secretValue(strings.Join(st.Values, ""))
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", st.Path.Words(), err)
+		}
+		st.Values = []string{hash}
+	}
+	paths, err := conf.Ranges(st.Path)
+	if err != nil {
+		return "", &usageError{err}
+	}
+	var lines strings.Builder
+	for _, p := range paths {
+		lines.WriteString("set " + conf.PathWord(p))
+		for _, v := range st.Values {
+			lines.WriteString(" " + schema.Quote(v))
+		}
+		lines.WriteString("\n")
+	}
+	return lines.String(), nil
 }
 
 func editDelete(ctx context.Context, s *shell, _ *command.Env, in *command.Input) error {

@@ -50,7 +50,7 @@ func nodeArg(v schema.View) command.Arg {
 func outputRows() []*command.Command {
 	const mode = command.Operational
 	return []*command.Command{
-		{Words: "show system", Modes: mode, Help: "the router as a whole: version, uptime, memory, devices, tables, health",
+		{Words: "show system", Aliases: []string{"show version"}, Modes: mode, Help: "the router as a whole: version, uptime, memory, devices, tables, health",
 			Run: online(func(ctx context.Context, o *options, c *client, _ *command.Input) error { return o.showSystem(ctx, c) })},
 		{Words: "show log", Modes: mode, Help: "the newest records of the router's log",
 			Args: []command.Arg{{Name: "lines", Kind: command.Keyword, Help: "how many of the newest", Default: "all that are kept", Type: command.Integer(1, 100_000, "records"), Place: "N"}, levelArg},

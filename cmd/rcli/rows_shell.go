@@ -125,7 +125,7 @@ func configure(kind configpb.Kind) func(context.Context, *command.Env, *command.
 	}
 }
 
-// others says who else edits.
+// others says who else edits, beside what the commands print.
 func (s *shell) others(ctx context.Context, env *command.Env) error {
 	resp, err := s.client.configuration().List(s.client.context(ctx), &configpb.ListRequest{})
 	if err != nil {
@@ -133,11 +133,11 @@ func (s *shell) others(ctx context.Context, env *command.Env) error {
 	}
 	for _, c := range resp.GetCandidate() {
 		for _, e := range c.GetEditors() {
-			if c.GetId() == s.session.Candidate && e.GetUser() == s.user && len(c.GetEditors()) == 1 {
+			if c.GetId() == s.session.Candidate && len(c.GetEditors()) == 1 {
 				continue
 			}
 			kind := strings.ToLower(strings.TrimPrefix(c.GetKind().String(), "KIND_"))
-			_, err := fmt.Fprintf(env.Out, "%s edits too, since %s, in %s candidate %s with %d changes\n", e.GetUser(), clock(e.GetSince()), kind, cmp.Or(c.GetName(), c.GetId()), c.GetChanges())
+			_, err := fmt.Fprintf(env.Err, "%s edits too, since %s, in %s candidate %s with %d changes\n", e.GetUser(), clock(e.GetSince()), kind, cmp.Or(c.GetName(), c.GetId()), c.GetChanges())
 			if err != nil {
 				return err
 			}

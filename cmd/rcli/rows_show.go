@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"router/cmd/rcli/command"
+	"router/cmd/rcli/schema"
 )
 
 // Arguments that several commands have.
@@ -23,6 +24,8 @@ func showRows() []*command.Command {
 	const mode = command.Operational
 	return []*command.Command{
 		{Words: "show", Help: "print what the router has and does"},
+		{Words: "show configuration", Aliases: []string{"show running-config"}, Modes: mode, Help: "what runs, in the form that load takes",
+			Args: []command.Arg{nodeArg(schema.Config)}, Run: showConfiguration},
 		{Words: "show access", Help: "print who may do what"},
 		{Words: "show interfaces", Aliases: []string{"show interface"}, Modes: mode, Help: "devices, units, addresses, counters",
 			Args: []command.Arg{interfaceArg("name", "a device, or a unit")}, Run: listed("name", showInterfaces)},

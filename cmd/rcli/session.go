@@ -222,6 +222,12 @@ func (s *shell) run(ctx context.Context, line string) error {
 	if in.Command.Effect != command.Reads {
 		s.keys.forget()
 	}
+	if in.Command.Effect == command.Commits {
+		named, done := context.WithTimeout(ctx, refreshBound)
+		defer done()
+		// A name that does not come in time stays as it was.
+		_ = s.rename(named)
+	}
 	return err
 }
 
@@ -329,12 +335,19 @@ func (s *shell) identify(ctx context.Context) error {
 	}
 	ctx, done := context.WithTimeout(ctx, 2*time.Second)
 	defer done()
-	notes, err := s.client.get(ctx, gpb.GetRequest_STATE, &gpb.Path{Elem: []*gpb.PathElem{{Name: "system"}, {Name: "state"}, {Name: "hostname"}}})
+	err := s.rename(ctx)
 	if _, code := explain(s.o.target, err); err != nil && (code == exitNoConnection || status.Code(err) == codes.Unauthenticated) {
 		return err
 	}
+	return nil
+}
+
+// rename has the prompt show the router's host name, if the router tells it and it can
+// be shown.
+func (s *shell) rename(ctx context.Context) error {
+	notes, err := s.client.get(ctx, gpb.GetRequest_STATE, &gpb.Path{Elem: []*gpb.PathElem{{Name: "system"}, {Name: "state"}, {Name: "hostname"}}})
 	if err != nil || len(notes) == 0 || len(notes[0].GetUpdate()) == 0 {
-		return nil
+		return err
 	}
 	if name := strings.Trim(string(rawValue(notes[0].GetUpdate()[0].GetVal())), `"`); name != "" && !strings.ContainsFunc(name, func(r rune) bool { return r < '!' || r > '~' }) {
 		s.host = name

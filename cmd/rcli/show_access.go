@@ -156,6 +156,10 @@ func showAudit(ctx context.Context, o *options, c *client, last int) error {
 	if err != nil || done {
 		return err
 	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(o.out, "there is no call that your roles permit to read")
+		return err
+	}
 	slices.SortFunc(list, func(a, b auditTree) int { return number(a.Number).Cmp(number(b.Number)) })
 	if last > 0 && len(list) > last {
 		list = list[len(list)-last:]

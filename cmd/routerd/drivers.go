@@ -193,9 +193,10 @@ type links struct {
 	*kernel.Devices
 }
 
-// Release gives a device back, offloads included.
+// Release gives a device back, offloads included, and what a run that was killed hides
+// of it from the kernel.
 func (l links) Release(name string) error {
-	return errors.Join(restoreFeatures(l.Devices, name), l.Devices.Release(name))
+	return errors.Join(bpf.Unhide(name), restoreFeatures(l.Devices, name), l.Devices.Release(name))
 }
 
 // releaseExcept gives back what an earlier run claimed, but for what keep wants.

@@ -3,6 +3,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -192,10 +193,38 @@ func (s *Set) AttachHide(ifindex int) error {
 	return nil
 }
 
-// clsact is an attachment of kernels before 6.6. It outlives the process, so
-// whoever attaches next removes what was left.
+// clsact is an attachment of kernels before 6.6. It outlives the process: whoever
+// attaches next replaces what was left, and Unhide removes it.
 type clsact struct {
 	filter *netlink.BpfFilter
+}
+
+// Unhide removes from a device what a process that died has left of AttachHide, as it
+// does on kernels before 6.6: the kernel would see no frame of the device any more. A
+// device that has none of it, or is not there, is no error.
+func Unhide(device string) error {
+	l, err := netlink.LinkByName(device)
+	if err != nil {
+		if errors.As(err, new(netlink.LinkNotFoundError)) {
+			return nil
+		}
+		return fmt.Errorf("device %s: %w", device, err)
+	}
+	filters, err := netlink.FilterList(l, netlink.HANDLE_MIN_INGRESS)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return nil // a kernel without tc
+	}
+	if err != nil {
+		return fmt.Errorf("device %s: filters at tc ingress: %w", device, err)
+	}
+	for _, f := range filters {
+		if b, ok := f.(*netlink.BpfFilter); ok && strings.HasPrefix(b.Name, clsactName) {
+			if err := netlink.FilterDel(b); err != nil && !errors.Is(err, unix.ENOENT) {
+				return fmt.Errorf("device %s: remove filter %s: %w", device, b.Name, err)
+			}
+		}
+	}
+	return nil
 }
 
 const clsactName, clsactPriority = "routerd-hide", 1

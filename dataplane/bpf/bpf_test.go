@@ -313,15 +313,25 @@ func TestHideByClsactWhereTCXIsMissing(t *testing.T) {
 		if _, err := b.Run("ping", "-c", "1", "-W", "1", "192.0.2.1"); err == nil {
 			t.Error("the kernel answers to what is hidden from it")
 		}
-		err = s.links[0].Close()
+		if err := s.links[0].Close(); err != nil {
+			return err
+		}
+		if _, err := b.Run("ping", "-c", "1", "-W", "1", "192.0.2.1"); err != nil {
+			t.Errorf("after detaching: %v", err)
+		}
+		// The process dies, and nobody attaches anything any more.
+		if err := s.attachClsact(index, prog); err != nil {
+			return err
+		}
 		s.links = nil
-		return err
+		// Twice: there is nothing left to do then.
+		return errors.Join(Unhide("ge0"), Unhide("ge0"), Unhide("lo"), Unhide("ge77"))
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Run("ping", "-c", "1", "-W", "1", "192.0.2.1"); err != nil {
-		t.Errorf("after detaching: %v", err)
+		t.Errorf("after a process has died, and what it left was removed: %v", err)
 	}
 }
 

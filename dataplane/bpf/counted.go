@@ -46,7 +46,8 @@ type Counted struct {
 type Ledger struct {
 	mu   sync.Mutex
 	m    *ebpf.Map
-	left map[uint32]*leftTallies // by the map's id
+	left map[uint32]*leftTallies  // by the map's id
+	put  map[[ledgerKey]byte]bool // what is kept: true since Written was called last
 }
 
 type leftTallies struct {
@@ -97,7 +98,7 @@ func (p *Pins) OpenLedger() (*Ledger, error) {
 			return nil, errors.Join(fmt.Errorf("ledger of counters: pin: %w", err), m.Close())
 		}
 	}
-	l := &Ledger{m: m, left: make(map[uint32]*leftTallies)}
+	l := &Ledger{m: m, left: make(map[uint32]*leftTallies), put: make(map[[ledgerKey]byte]bool)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, left := range p.left {
@@ -203,7 +204,27 @@ func (l *Ledger) Put(c Counted) error {
 	if err := l.m.Put(c.key(), v); err != nil {
 		return fmt.Errorf("keep counters of %s: %w", c.Name, err)
 	}
+	l.put[c.key()] = true
 	return nil
+}
+
+// Written says that all there is has been Put since it was called last: what has not
+// been is gone, and no longer kept. Its programs' place may be another's by now.
+func (l *Ledger) Written() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var errs []error
+	for k, fresh := range l.put {
+		if fresh {
+			l.put[k] = false
+			continue
+		}
+		delete(l.put, k)
+		if err := l.m.Delete(k); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			errs = append(errs, fmt.Errorf("keep no counters of if_index %d: %w", binary.LittleEndian.Uint32(k[:]), err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Take calls f with all that is kept, in no order, and what programs that were left have

@@ -318,7 +318,7 @@ func (m Mode) attached() uint32 {
 const sysBPF = "/sys/fs/bpf"
 
 // mountBPF sees to it that dir lies in a BPF file system, and says whether it had
-// to mount one.
+// to mount one. A directory with files in it is refused: they would be hidden.
 func mountBPF(dir string) (mounted bool, err error) {
 	at := dir
 	for {
@@ -340,6 +340,10 @@ func mountBPF(dir string) (mounted bool, err error) {
 		at = sysBPF
 	} else if err := os.MkdirAll(dir, 0o700); err != nil {
 		return false, err
+	} else if files, err := os.ReadDir(dir); err != nil {
+		return false, err
+	} else if len(files) > 0 {
+		return false, fmt.Errorf("a BPF file system mounted there would hide %s and whatever else it holds: name an empty directory, or one of a BPF file system", files[0].Name())
 	}
 	if err := unix.Mount("bpf", at, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
 		return false, fmt.Errorf("mount a BPF file system at %s: %w", at, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"router/dataplane/layout"
 	"router/internal/testnet"
 	"router/intf"
 )
@@ -267,6 +268,25 @@ func TestPinDirectoryIsOneRoutersOnly(t *testing.T) {
 	}
 }
 
+func TestPinDirectoryHidesNoFiles(t *testing.T) {
+	pinDir(t) // asks for the rights that a mount takes
+	dir := t.TempDir()
+	file := filepath.Join(dir, "precious")
+	check(t, os.WriteFile(file, nil, 0o600))
+	p, err := OpenPins(dir, true)
+	if err == nil {
+		check(t, p.Close())
+		check(t, unix.Unmount(dir, unix.MNT_DETACH))
+		t.Fatal("a BPF file system was mounted over a file")
+	}
+	if !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "hide precious") {
+		t.Errorf("refused with: %v", err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNoPins(t *testing.T) {
 	var p *Pins
 	if ended, err := p.Sweep(); ended != 0 || err != nil || p.Left() != 0 || p.Keeps() || p.Fleeting() {
@@ -369,4 +389,37 @@ func TestMemoryLayout(t *testing.T) {
 	if _, ok := remembered(k); ok {
 		t.Error("a key of no family was taken")
 	}
+}
+
+// TestLedgerKeepsWhatThereIs: what is not put any more is not what a successor finds.
+// What it had counted is its device's by then, and its place perhaps another's.
+func TestLedgerKeepsWhatThereIs(t *testing.T) {
+	dir := pinDir(t)
+	p := openPins(t, dir, true)
+	l, err := p.OpenLedger()
+	check(t, err)
+	device, gone, stays := Counted{IfIndex: 1, Name: "ge0"}, Counted{IfIndex: 2, Device: 1, Name: "ge0.1"}, Counted{IfIndex: 3, Device: 1, Name: "ge0.2"}
+	put := func(list ...Counted) {
+		t.Helper()
+		for _, c := range list {
+			check(t, l.Put(c))
+		}
+		check(t, l.Written())
+	}
+	put(device, gone, stays)
+	put(device, stays)
+	put(device, stays)
+	gone.Name = "ge0.3" // the number again
+	put(device, stays, gone)
+	put(device, stays)
+	check(t, l.Close())
+	l, err = p.OpenLedger()
+	check(t, err)
+	var found []intf.Index
+	check(t, l.Take(func(c Counted, _ [layout.TallyWords]uint64, _ func(string) bool) { found = append(found, c.IfIndex) }))
+	slices.Sort(found)
+	if !slices.Equal(found, []intf.Index{1, 3}) {
+		t.Errorf("a successor finds the counters of %v, want those of 1 and 3", found)
+	}
+	check(t, l.Close(), p.Close())
 }

@@ -41,7 +41,7 @@ type randomWorld struct {
 	rng    *rand.Rand
 	fast   *recorder
 	engine *dataplane.Engine
-	tables []*fib.Table
+	tables []*fib.Table // of the instances, and then their feasible ones
 	ports  []*randomPort
 	units  []*randomUnit
 	seen   outcomesSeen
@@ -74,15 +74,20 @@ func newRandomWorld(t *testing.T, seed uint64) *randomWorld {
 		t.Fatal(err)
 	}
 	tx := w.engine.Edit()
-	for i := range uint32(randomInstances) {
+	for i := range uint32(2 * randomInstances) {
 		table, err := arena.NewTable()
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.tables = append(w.tables, table)
-		tx.SetInstance(i, table)
+		if i < randomInstances {
+			tx.SetInstance(i, table)
+		}
 	}
 	tx.Commit()
+	for i := range uint32(randomInstances) {
+		w.setFeasible(i)
+	}
 	w.filtered = seed%2 == 0
 	if w.filtered {
 		w.setFilters()
@@ -184,9 +189,9 @@ func (w *randomWorld) setUnit(u *randomUnit) {
 	for _, f := range intf.Families {
 		spec := dataplane.UnitFamily{
 			Up: w.rng.IntN(40) != 0, Instance: uint32(w.rng.IntN(randomInstances)),
-			MTU: []uint16{576, 1280, 1500, 1500, 1500, 1500, 1500, 1500}[w.rng.IntN(8)],
+			MTU: []uint16{576, 1280, 1499, 1501, 1500, 1500, 1500, 9000}[w.rng.IntN(8)],
 		}
-		if w.rng.IntN(8) == 0 {
+		if w.rng.IntN(6) == 0 {
 			spec.RPF = []intf.RPFCheck{intf.RPFLoose, intf.RPFStrict, intf.RPFFeasible}[w.rng.IntN(3)]
 		}
 		for n := range w.rng.IntN(12) * w.rng.IntN(4) {
@@ -197,8 +202,12 @@ func (w *randomWorld) setUnit(u *randomUnit) {
 			spec.Locals = append(spec.Locals, a)
 			spec.Primary = spec.Locals[0]
 		}
-		if w.rng.IntN(2) == 0 && f == intf.Inet {
-			spec.Redirects = []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, index, 1, 250}), 16)}
+		if w.rng.IntN(2) == 0 {
+			redirect := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, index, 1, 250}), 16)
+			if f == intf.Inet6 {
+				redirect = netip.MustParsePrefix(fmt.Sprintf("2001:db8:%d::250/64", index))
+			}
+			spec.Redirects = []netip.Prefix{redirect}
 		}
 		if w.filtered {
 			w.bindFilters(u.spec.Index, f, &spec)
@@ -207,6 +216,17 @@ func (w *randomWorld) setUnit(u *randomUnit) {
 	}
 	tx := w.engine.Edit()
 	tx.SetUnit(u.spec)
+	tx.Commit()
+}
+
+// setFeasible gives an instance a second table for the sources, or takes it away.
+func (w *randomWorld) setFeasible(instance uint32) {
+	var table *fib.Table
+	if w.rng.IntN(4) > 0 {
+		table = w.tables[randomInstances+instance]
+	}
+	tx := w.engine.Edit()
+	tx.SetFeasible(instance, table)
 	tx.Commit()
 }
 
@@ -309,6 +329,12 @@ func (w *randomWorld) change() {
 		case 3:
 			w.addRoutes(w.tables[w.rng.IntN(len(w.tables))], 20)
 		}
+	}
+	if w.rng.IntN(16) == 0 {
+		w.setFeasible(uint32(w.rng.IntN(randomInstances)))
+	}
+	if w.rng.IntN(24) == 0 {
+		w.addRoutes(w.tables[w.rng.IntN(len(w.tables))], 4000) // the tables grow
 	}
 	if w.rng.IntN(4) == 0 {
 		u := w.units[w.rng.IntN(len(w.units))]

@@ -312,6 +312,10 @@ func (d *Device) attachTake(spec Spec, mode XDPMode, kernelDriver string, queues
 		where = bpf.Generic
 		d.features("merged frames are dropped as oversize", ethtool.RxGRO, ethtool.RxGROList, ethtool.RxUDPGRO)
 	}
+	// What was left by AF_PACKET hides from the kernel what this leaves to it.
+	if err := bpf.Unhide(d.name); err != nil {
+		d.Notes = append(d.Notes, err.Error())
+	}
 	if err := d.load(spec, queues); err != nil {
 		return err
 	}

@@ -48,6 +48,9 @@ func rowModes(t *testing.T, w *world) {
 	}
 	direct := w.rcliShell(t, "configure")
 	direct.Expect(`^\[edit\]\nroot@r1#$`)
+	direct.Line("set system hostname renamed")
+	direct.Line("commit")
+	direct.Expect(`^\[edit\]\nroot@renamed#$`)
 }
 
 func rowBanner(t *testing.T, w *world) {

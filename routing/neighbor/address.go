@@ -41,6 +41,7 @@ type ownAddress struct {
 	reported time.Duration // when a conflict was reported and defended against last
 	conflict bool          // reported means something
 	trusted  bool          // nobody else has it: see Trust
+	until    time.Duration // trusted means something
 	timer    timer
 }
 
@@ -109,8 +110,9 @@ func (t *Table) Addresses(index intf.Index) []Address {
 // startAddress begins with an address whose family is up.
 func (t *Table) startAddress(now time.Duration, u *unit, a *ownAddress) {
 	a.probes, a.announce, a.rival, a.conflict = 0, 0, intf.MAC{}, false
-	if a.prefix.Addr().Is4() || a.trusted {
-		a.trusted = false
+	trusted := a.trusted && now <= a.until
+	a.trusted = false
+	if a.prefix.Addr().Is4() || trusted {
 		t.addressOK(now, u, a)
 		return
 	}

@@ -21,6 +21,10 @@ const (
 	// It outlasts the 5 minutes of a switch's table, so that a quiet host costs
 	// one exchange of solicitations at most every 20 minutes.
 	StaleTime = 20 * time.Minute
+	// TrustTime is how long an address that a former run had in use may wait for its
+	// link and still be used without a search: until a device that was reset has its
+	// carrier again.
+	TrustTime = 10 * time.Second
 	// FailedTime is how long packets for a host that did not answer are rejected
 	// before the host is asked for again.
 	FailedTime = 3 * time.Second

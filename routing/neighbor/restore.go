@@ -39,7 +39,9 @@ func (t *Table) Restore(now time.Duration, key Key, mac intf.MAC) []Action {
 
 // Trust says that an address of ours was in use until a moment ago, by a former
 // run of the router: it is used without being looked for, this once. It may come
-// before SetInterface; an address that is not there is nothing to trust.
+// before SetInterface, by TrustTime at most: on a link that was down for longer
+// somebody else may have the address by now. An address that is not there is
+// nothing to trust.
 func (t *Table) Trust(now time.Duration, index intf.Index, addr netip.Addr) []Action {
 	t.begin()
 	u := t.units[index]
@@ -50,7 +52,7 @@ func (t *Table) Trust(now time.Duration, index intf.Index, addr netip.Addr) []Ac
 	if a.status != AddressTentative {
 		return t.out
 	}
-	a.trusted = true
+	a.trusted, a.until = true, now+TrustTime
 	if u.params.up(intf.FamilyOf(addr)) {
 		t.startAddress(now, u, a)
 	}

@@ -76,3 +76,23 @@ func TestTrustedAddressIsUsedWithoutSearch(t *testing.T) {
 	w.want(lines(w.Trust(w.now, ge0, addr("2001:db8::77"))))
 	w.want(lines(w.Trust(w.now, 99, prefix6.Addr())))
 }
+
+// TestTrustEnds: a link that comes up long after the start may have seen others come.
+func TestTrustEnds(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		wait time.Duration
+		want []string
+	}{
+		{"soon", TrustTime, []string{"2001:db8::1 ok", naLine}},
+		{"late", TrustTime + time.Millisecond, []string{dadLine}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := &world{T: t, Table: New(Options{Random: func() float64 { return 0.5 }}), now: time.Hour}
+			w.AddAddress(w.now, ge0, prefix6)
+			w.Trust(w.now, ge0, prefix6.Addr())
+			w.pass(c.wait)
+			w.want(lines(w.SetInterface(w.now, ge0, Interface{MAC: ours, Inet6: true})), c.want...)
+		})
+	}
+}

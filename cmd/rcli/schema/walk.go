@@ -126,6 +126,9 @@ func (w *Walker) Next(word string, quoted bool) error {
 		}
 		if len(list) == 0 {
 			err.Msg = fmt.Sprintf("%s ends here: nothing follows %q", what, w.at.Target().Name)
+			if w.at.Target().Kind == LeafList {
+				err.Msg += "; it is taken with all of its values: delete it, and set those that stay"
+			}
 		} else {
 			err.Msg = what + " " + err.Msg
 		}

@@ -244,12 +244,12 @@ func read(v *viper.Viper) (Settings, error) {
 	if s.Insecure && (s.TLSCert != "" || s.TLSCA != "") {
 		return s, usage("insecure means plaintext: it can't be combined with tls-cert, tls-key or tls-ca")
 	}
-	for _, file := range []string{s.TLSCert, s.TLSKey, s.TLSCA} {
-		if file == "" {
+	for _, f := range []struct{ setting, file string }{{"tls-cert", s.TLSCert}, {"tls-key", s.TLSKey}, {"tls-ca", s.TLSCA}} {
+		if f.file == "" {
 			continue
 		}
-		if _, err := os.Stat(file); err != nil {
-			return s, fmt.Errorf("certificate file: %w", err)
+		if _, err := os.Stat(f.file); err != nil {
+			return s, fmt.Errorf("%s names no file that can be had: %w", f.setting, err)
 		}
 	}
 	if s.Workers < 1 || s.Workers > 64 {

@@ -58,7 +58,7 @@ func TestRefused(t *testing.T) {
 		{"listen form", []string{"--listen", "9339"}, true, "address:port"},
 		{"certificate without key", []string{"--tls-cert", "x"}, true, "go together"},
 		{"insecure with certificate", []string{"--insecure", "--tls-cert", "x", "--tls-key", "y"}, true, "plaintext"},
-		{"absent certificate", []string{"--tls-cert", dir + "/x", "--tls-key", dir + "/y"}, false, "certificate file"},
+		{"absent certificate", []string{"--tls-cert", dir + "/x", "--tls-key", dir + "/y"}, false, "tls-cert names no file"},
 		{"workers", []string{"--workers", "0"}, true, "1 to 64"},
 		{"buffers", []string{"--buffers", "5"}, true, "1024"},
 		{"tables of an odd size", []string{"--table-memory", "100"}, true, "power of two"},

@@ -94,6 +94,21 @@ func (r *Router) forget(key neighbor.Key, own bool) {
 	}
 }
 
+// forgetOwn takes back that IPv6 addresses of a unit are ours alone, as its link goes
+// down: whoever has them when it comes up again has to be asked.
+func (r *Router) forgetOwn(u *unit) {
+	fam := u.families[intf.Inet6]
+	if fam == nil {
+		return
+	}
+	for prefix := range fam.addresses {
+		r.forget(neighbor.Key{IfIndex: u.index, Addr: prefix.Addr()}, true)
+	}
+	if fam.borrowed.IsValid() {
+		r.forget(neighbor.Key{IfIndex: u.index, Addr: fam.borrowed}, true)
+	}
+}
+
 // An Adoption says what Adopt found.
 type Adoption struct {
 	Devices int // in use

@@ -158,3 +158,25 @@ func TestDeviceThatCannotBeTakenOver(t *testing.T) {
 		t.Errorf("%v, %q some seconds later", d.Oper, d.OperReason)
 	}
 }
+
+// TestAddressesOfALinkThatIsDown are looked for when it is up again, whether the router
+// was started anew meanwhile or not.
+func TestAddressesOfALinkThatIsDown(t *testing.T) {
+	n := notes{}
+	l := newLabWith(t, n)
+	l.plug("ge0", 1)
+	l.mustCommit(func(in *models.Intent) { unitOf(in, "ge0", "default", "2001:db8::1/64") })
+	l.pass(3 * time.Second)
+	if !n.has("ge0.0", "2001:db8::1", true) {
+		t.Fatalf("remembered while in use: %v", n)
+	}
+	l.setLink("ge0", true, false)
+	if n.has("ge0.0", "2001:db8::1", true) {
+		t.Error("it is remembered as in use while the link is down")
+	}
+	l.setLink("ge0", true, true)
+	l.pass(3 * time.Second)
+	if !n.has("ge0.0", "2001:db8::1", true) {
+		t.Errorf("remembered when it is in use again: %v", n)
+	}
+}

@@ -14,6 +14,8 @@ import (
 // there. A Router calls it under its lock.
 type Ledger interface {
 	Put(bpf.Counted) error
+	// Written says that all there is has been Put since it was called last.
+	Written() error
 	// Take empties it. fast is what programs have counted beside.
 	Take(f func(c bpf.Counted, fast [layout.TallyWords]uint64, is func(name string) bool)) error
 }
@@ -111,6 +113,9 @@ func (r *Router) keepCounts(exact bool) {
 				return
 			}
 		}
+	}
+	if err := r.ledger.Written(); err != nil {
+		r.log.Debug("counters of what is gone are still kept", "err", err)
 	}
 }
 

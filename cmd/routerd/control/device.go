@@ -97,10 +97,12 @@ type device struct {
 	failing  time.Time // since when err is there; zero while it isn't
 	claims   []bpf.Claim
 	fast     fastPart
-	captures []*Capture
-	changed  time.Time // of the last change of its state
-	status   intf.OperStatus
-	meter    meter
+	// fastRetry is about a part that it could have and has not.
+	fastRetry fastRetry
+	captures  []*Capture
+	changed   time.Time // of the last change of its state
+	status    intf.OperStatus
+	meter     meter
 }
 
 func (r *Router) wantDevice(name string, spec *intf.DeviceSpec) error {
@@ -259,7 +261,7 @@ func (r *Router) closeDevice(d *device) {
 		r.log.Warn("interface did not close cleanly", "ifd", d.name, "err", err)
 	}
 	r.log.Info("interface closed", "ifd", d.name)
-	d.open, d.port = nil, 0
+	d.open, d.port, d.fastRetry = nil, 0, fastRetry{}
 	d.meter.begin(time.Time{}) // what was counted goes as well
 	r.markUnits(d.name)
 }
@@ -374,8 +376,8 @@ func (r *Router) onPortError(id dataplane.PortID, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d := r.ports[id]
-	if d == nil {
-		return
+	if d == nil || r.engine.PortErr(id) == nil {
+		return // another of its queues was first, and the id is somebody else's by now
 	}
 	r.log.Warn("interface failed", "ifd", d.name, "err", err)
 	r.fail(d, err)

@@ -2,6 +2,7 @@ package control
 
 import (
 	"errors"
+	"time"
 
 	"router/models"
 )
@@ -26,7 +27,46 @@ type Forwarder interface {
 // fastPart is a device's part in the fast path.
 type fastPart struct {
 	receives, sends error // why not; nil where it has that part
-	on              bool  // Forward has succeeded
+	on              bool  // Forward has succeeded; Forwarding says whether that holds
+}
+
+// A fastRetry says when Forward is to be tried again at a device.
+type fastRetry struct {
+	at      time.Time
+	backoff time.Duration
+}
+
+// fastRetryFirst and fastRetryMost bound the time between attempts to have a device
+// forward that could and does not, as when the kernel had no memory for its program:
+// each costs the verifier some tenths of a second.
+const (
+	fastRetryFirst = 10 * time.Second
+	fastRetryMost  = 10 * time.Minute
+)
+
+// retryFastPath has devices forward again whose programs could not be loaded, or not
+// be exchanged for others. It returns the time until it wants to be called again.
+func (r *Router) retryFastPath(now time.Time) time.Duration {
+	if r.system.NoFastPath {
+		return time.Minute
+	}
+	next := time.Minute
+	for _, d := range r.devices {
+		f, ok := d.open.(Forwarder)
+		if in, _ := d.captured(); !ok || in || d.fast.on && f.Forwarding() == nil {
+			d.fastRetry = fastRetry{}
+			continue
+		}
+		if wait := d.fastRetry.at.Sub(now); wait > 0 && wait <= fastRetryMost {
+			next = min(next, wait)
+			continue
+		}
+		d.fastRetry.backoff = min(max(2*d.fastRetry.backoff, fastRetryFirst), fastRetryMost)
+		d.fastRetry.at = now.Add(d.fastRetry.backoff)
+		next = min(next, d.fastRetry.backoff)
+		r.joinFastPath(d)
+	}
+	return next
 }
 
 var (
@@ -59,6 +99,9 @@ func (r *Router) joinFastPath(d *device) {
 		d.fast = fastPart{receives: errFastOff, sends: errFastOff}
 	default:
 		in, out := d.captured()
+		if d.fast.on && f.Forwarding() != nil {
+			d.fast.on = false
+		}
 		switch {
 		case in:
 			if d.fast.on {

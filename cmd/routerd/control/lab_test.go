@@ -49,6 +49,7 @@ type lab struct {
 	memory   Memory
 	adopting bool   // the router waits for Adopt
 	refuse   string // the device that can't be activated
+	programs *programs
 
 	hostErr, spaceErr error // of the host's side of units, and of namespaces
 }
@@ -84,7 +85,11 @@ func (l *lab) boot() {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.engine, err = dataplane.New(dataplane.Config{Domain: domain, Buffers: 1024})
+	config := dataplane.Config{Domain: domain, Buffers: 1024}
+	if l.programs != nil {
+		config.Arena, config.Tallies = arena, l.programs
+	}
+	l.engine, err = dataplane.New(config)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -170,6 +175,9 @@ func (l *lab) Open(_ context.Context, s DriverSpec) (Opened, error) {
 	l.opened[s.Name]++
 	q := memport.New(l.engine.Pools()[0], 64)
 	l.queues[s.Name] = q
+	if l.programs != nil {
+		return &forwarder{memDevice{q, l, s.Name}, l.programs}, nil
+	}
 	return memDevice{q, l, s.Name}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"router/dataplane/port"
 	"router/intf"
 	"router/models"
 )
@@ -90,5 +91,23 @@ func TestSharedDeviceLeavesNewAddressesToTheKernel(t *testing.T) {
 		if len(claims) != 1 || !slices.Equal(claims[0].Kernel, addrs) {
 			t.Errorf("claims %v: want one that leaves %v to the kernel", claims, addrs)
 		}
+	}
+}
+
+// TestFailureOfAPortThatIsNoMore: each queue of a device that vanishes reports it. One
+// that is late finds the port's number given to another device, which it leaves alone.
+func TestFailureOfAPortThatIsNoMore(t *testing.T) {
+	l := newLab(t)
+	l.plug("ge0", 1)
+	l.mustCommit(func(in *models.Intent) { unitOf(in, "ge0", "default", "192.0.2.1/24") })
+	id := l.router.devices["ge0"].port
+	l.router.onPortError(id, port.ErrGone)
+	if d, _ := l.router.DeviceState("ge0"); d.Oper != intf.OperUp || l.opened["ge0"] != 1 {
+		t.Errorf("a device whose queues work is %v, opened %d times", d.Oper, l.opened["ge0"])
+	}
+	l.queues["ge0"].Fail(port.ErrGone)
+	l.router.onPortError(id, port.ErrGone)
+	if d, _ := l.router.DeviceState("ge0"); d.Oper == intf.OperUp {
+		t.Error("a device whose queue has failed is up")
 	}
 }

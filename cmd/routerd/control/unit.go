@@ -159,6 +159,9 @@ func (r *Router) buildUnit(key intf.UnitKey) error {
 		}
 	}
 	if !u.known || params != u.params {
+		if u.params.Inet6 && !params.Inet6 {
+			r.forgetOwn(u)
+		}
 		u.known, u.params = true, params
 		r.act(r.neighbors.SetInterface(r.clock(), u.index, params))
 		r.restoreNeighbors(u)

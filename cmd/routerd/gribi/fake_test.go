@@ -50,6 +50,26 @@ func (f *fakeFIB) Delete(p netip.Prefix) (bool, error) {
 	return had, nil
 }
 
+func (f *fakeFIB) SetAll(prefixes []netip.Prefix, ids []uint32) error {
+	more := 0
+	for i, p := range prefixes {
+		if _, there := f.routes[p]; !there && ids[i] != 0 {
+			more++
+		}
+	}
+	if f.r.room > 0 && more > 0 && len(f.routes)+more > f.r.room {
+		return errors.New("full")
+	}
+	for i, p := range prefixes {
+		if ids[i] == 0 {
+			delete(f.routes, p)
+		} else {
+			f.routes[p] = ids[i]
+		}
+	}
+	return nil
+}
+
 // newFakeRouter has the instances "default" and "red", and the units ge0.0 and
 // ge1.0 with networks 192.0.2.0/24 and 198.51.100.0/24.
 func newFakeRouter() *fakeRouter {

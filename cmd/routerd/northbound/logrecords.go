@@ -57,9 +57,8 @@ func (v *stateService) Log(req *configpb.LogRecordsRequest, stream grpc.ServerSt
 	if v.s.opt.LogReader == nil {
 		return failf(codes.Unimplemented, "this router keeps no log for clients")
 	}
-	// The log has something of everything in it.
 	if err := v.s.mayReadAll(stream.Context(), nil); err != nil {
-		return err
+		return failf(codes.PermissionDenied, "the log has something of everything in it, and your roles don't permit to read everything")
 	}
 	list, last, _, more := v.s.opt.LogReader.Since(nil, 0)
 	kept := atLeast(nil, list, level)

@@ -58,6 +58,8 @@ func (s *Schema) keepSecrets(op Op, current func(Path) (string, bool)) (*gnmi.Ty
 		text = v.JsonIetfVal
 	case *gnmi.TypedValue_StringVal:
 		text = []byte(v.StringVal)
+	case *gnmi.TypedValue_AsciiVal: // of set-commands
+		text = []byte(v.AsciiVal)
 	default:
 		return nil, false
 	}
@@ -102,7 +104,7 @@ type secretKeeper struct {
 // the model is left to the editor, which says so.
 func (k *secretKeeper) keep(n *Node, p Path, v any) any {
 	if n.IsLeaf() {
-		if text, ok := v.(string); ok && n.secret && text == Hidden {
+		if n.secret && (v == any(Hidden) || v == fromText(Hidden)) {
 			if secret, ok := k.current(p); ok {
 				k.kept = true
 				return secret
