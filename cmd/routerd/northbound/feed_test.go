@@ -32,6 +32,8 @@ type client struct {
 	mu      sync.Mutex
 	ready   *sync.Cond
 	stalled bool
+	blocked bool   // a message waits for the end of that
+	before  func() // called with mu held ahead of each message that did not wait
 	synced  bool
 	cache   cached
 	updates int
@@ -103,8 +105,13 @@ func (c *client) Send(r *gnmi.SubscribeResponse) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.stalled && c.ctx.Err() == nil {
+		c.blocked = true
 		c.ready.Wait()
 	}
+	if !c.blocked && c.before != nil {
+		c.before()
+	}
+	c.blocked = false
 	c.synced = c.synced || r.GetSyncResponse()
 	n := r.GetUpdate()
 	if n.GetAtomic() {
@@ -178,6 +185,16 @@ func (c *client) waitSync(t testing.TB) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("no sync_response after 20 s")
+		}
+	}
+}
+
+// until waits for what happens soon.
+func until(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("after 20 s it is not so that %s", what)
 		}
 	}
 }
@@ -261,6 +278,71 @@ func TestStalledClientsCatchUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a member reads for itself between two messages may be newer than what the others
+// are told meanwhile: the client is told nothing older afterwards.
+func TestCatchingUpGoesNotBack(t *testing.T) {
+	b := newBed(t, func(o *Options) { o.Volatile = time.Hour })
+	oper := func(name string, status intf.OperStatus) func() {
+		return func() { b.state.devices[name] = models.DeviceState{Name: name, Oper: status} }
+	}
+	change := func(name string, status intf.OperStatus) {
+		b.state.change(StateChange{Object: models.Object{Kind: models.Device, Device: name}}, oper(name, status))
+	}
+	names := []string{"ge0", "ge1", "ge2"}
+	for _, name := range names {
+		change(name, intf.OperUp)
+	}
+	list := subs(t, live, &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}, "/interface")
+	c := b.watch(list)
+	c.waitSync(t)
+	var f *feed
+	for _, f = range b.server.feeds.by {
+	}
+	publish := func(name string, status intf.OperStatus) {
+		f.logMu.Lock()
+		want := f.end + 1
+		f.logMu.Unlock()
+		change(name, status)
+		until(t, name+" is in the log", func() bool {
+			f.logMu.Lock()
+			defer f.logMu.Unlock()
+			return f.end >= want
+		})
+	}
+	c.stall(true)
+	publish("ge0", intf.OperDown)
+	until(t, "a message waits", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.blocked
+	})
+	publish("ge0", intf.OperPending)
+	publish("ge1", intf.OperDown)
+	publish("ge2", intf.OperDown)
+	messages := 0
+	c.mu.Lock()
+	c.before = func() {
+		// The first one is of ge0: ge1 has been read by now, and ge2 is read when this
+		// returns.
+		if messages++; messages == 1 {
+			publish("ge2", intf.OperPending)
+			b.state.mu.Lock()
+			oper("ge2", intf.OperUp)() // nobody has looked at it yet
+			b.state.mu.Unlock()
+		}
+	}
+	c.mu.Unlock()
+	f.logMu.Lock()
+	for m := range f.members { // as if the log were full
+		for _, n := range f.since(m.next) {
+			m.owe(n)
+		}
+	}
+	f.logMu.Unlock()
+	c.stall(false)
+	b.agree("in the end", subs(t, live, &gnmi.Subscription{}, "/interface"), c)
 }
 
 // randomChange changes the configuration, or state, or a counter that tells nobody.

@@ -173,6 +173,7 @@ func (m *member) read(turn bool, fn func() error) error {
 		}
 		err := send()
 		lock()
+		m.again = true // others may have published meanwhile what is older than what is read now
 		return err
 	}
 	err := fn()
