@@ -349,7 +349,14 @@ func (m *member) payLost(w *watch, list []*owedLost) error {
 	if err != nil {
 		return err
 	}
-	for _, at := range changed { // atomic nodes of which something is left
+	for _, p := range paths {
+		// There again: the client may have been sent it already, when it was read before
+		// the feed looked.
+		if w.mem.has(p) && m.c.atomicAt(p) == 0 {
+			changed = append(changed, p)
+		}
+	}
+	for _, at := range changed { // these, and atomic nodes of which something is left
 		if err := m.payMark(w, &owedMark{key: list[0].key, path: at, last: list[0].last, times: 1}); err != nil {
 			return err
 		}

@@ -345,6 +345,25 @@ func TestCatchingUpGoesNotBack(t *testing.T) {
 	b.agree("in the end", subs(t, live, &gnmi.Subscription{}, "/interface"), c)
 }
 
+// A member owes a deletion, and its client has been sent meanwhile what is there again.
+func TestGoneAndBackIsSentAgain(t *testing.T) {
+	b := furnished(t)
+	c := b.watch(subs(t, live, &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}, "/interface"))
+	c.waitSync(t)
+	var f *feed
+	for _, f = range b.server.feeds.by {
+	}
+	entry := p(t, "/interface[name=ge0]").GetElem()
+	f.logMu.Lock()
+	for m := range f.members {
+		m.owe(&change{number: f.end, marks: []told{{path: entry, last: time.Now(), times: 1, lost: []lost{{path: entry}}}}})
+	}
+	f.logMu.Unlock()
+	b.set("/interface[name=ge1]/config/description", `"another"`) // wakes the member
+	until(t, "the client is told", func() bool { return c.has()["/interface[name=ge1]/config/description"] == "another" })
+	b.agree("in the end", subs(t, live, &gnmi.Subscription{}, "/interface"), c)
+}
+
 // randomChange changes the configuration, or state, or a counter that tells nobody.
 func randomChange(b *bed, r *rand.Rand) {
 	name := fmt.Sprintf("ge%d", r.IntN(3))
