@@ -13,6 +13,8 @@ import (
 
 	gpb "github.com/openconfig/gnmi/proto/gnmi"
 	"github.com/openconfig/ygot/ygot"
+
+	"router/cmd/routerd/datastore/jsonerr"
 )
 
 // parsePath reads a path such as /interface[name=ge0]/unit[id=0].
@@ -141,15 +143,6 @@ func mustJSON(v any) json.RawMessage {
 	return b
 }
 
-// inLine has an error about JSON of more than one line say which of them.
-func inLine(data []byte, err error) error {
-	var wrong *json.SyntaxError
-	if !errors.As(err, &wrong) || !bytes.Contains(bytes.TrimSpace(data), []byte("\n")) {
-		return err
-	}
-	return fmt.Errorf("line %d: %w", 1+bytes.Count(data[:min(int(wrong.Offset), len(data))], []byte("\n")), err)
-}
-
 func load(ctx context.Context, o *options, mode, file string) error {
 	var data []byte
 	var err error
@@ -171,7 +164,7 @@ func load(ctx context.Context, o *options, mode, file string) error {
 		if errors.As(err, &wrong) {
 			return usagef("load: %s is JSON, but no object (%s): want one of the whole tree", file, wrong.Value)
 		}
-		return usagef("load: %s is not JSON: %w", file, inLine(data, err))
+		return usagef("load: %s is not JSON: %w", file, jsonerr.InLine(data, err))
 	}
 	u := &gpb.Update{Path: &gpb.Path{}, Val: &gpb.TypedValue{Value: &gpb.TypedValue_JsonIetfVal{JsonIetfVal: data}}}
 	req := &gpb.SetRequest{}

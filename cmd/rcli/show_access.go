@@ -157,7 +157,7 @@ func showAudit(ctx context.Context, o *options, c *client, last int) error {
 		return err
 	}
 	if len(list) == 0 {
-		_, err := fmt.Fprintln(o.out, "there is no call that your roles permit to read")
+		_, err := fmt.Fprintln(o.out, "no call is kept that your roles permit to read")
 		return err
 	}
 	slices.SortFunc(list, func(a, b auditTree) int { return number(a.Number).Cmp(number(b.Number)) })

@@ -45,7 +45,7 @@ func TestFramesPassUnchanged(t *testing.T) {
 					if err := wires[from].Send(want); err != nil {
 						t.Fatalf("%s: %v", name, err)
 					}
-					expect(t, wires[1-from], want)
+					wires[1-from].Expect(t, want)
 				}
 			}
 		}
@@ -191,7 +191,7 @@ func TestSharedDeviceIsSplit(t *testing.T) {
 		if err := errors.Join(in.Send(other), in.Send(claimed)); err != nil {
 			t.Fatal(err)
 		}
-		expect(t, out, claimed) // which came second, so the other did not pass
+		out.Expect(t, claimed) // which came second, so the other did not pass
 		// Now untagged, less what the kernel owns there, in place of the VLAN.
 		err := p.devices[0].SetClaims([]bpf.Claim{
 			{Tags: intf.VLAN{}, Kernel: []netip.Addr{netip.MustParseAddr("192.0.2.1")}},
@@ -206,7 +206,7 @@ func TestSharedDeviceIsSplit(t *testing.T) {
 		if err := errors.Join(in.Send(claimed), in.Send(untagged)); err != nil {
 			t.Fatal(err)
 		}
-		expect(t, out, untagged)
+		out.Expect(t, untagged)
 		_ = ping("192.0.2.77") // ARP for somebody else is ours now
 		counters, err := p.devices[0].Counters()
 		if err != nil || counters.Passed == 0 || counters.Redirected == 0 {
@@ -260,7 +260,7 @@ func TestReopeningAndSeveralQueues(t *testing.T) {
 				if err := in.Send(want); err != nil {
 					t.Fatal(err)
 				}
-				expect(t, out, want)
+				out.Expect(t, want)
 			}
 			p.end(t)
 		}

@@ -1,7 +1,6 @@
 package driver
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"runtime"
@@ -204,21 +203,4 @@ func testFrame(size, number int, tags ...uint16) []byte {
 		b = append(b, byte(i*7+number))
 	}
 	return b
-}
-
-func expect(t *testing.T, wire *testnet.Wire, want []byte) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		got := wire.Receive(deadline)
-		if got == nil {
-			t.Fatalf("frame of %d octets did not arrive: %x", len(want), want[:24])
-		}
-		if bytes.Equal(got, want) {
-			return
-		}
-		if len(got) > 12 && bytes.Equal(got[:12], want[:12]) {
-			t.Fatalf("frame of %d octets arrived as %d octets:\n got %x\nwant %x", len(want), len(got), got, want)
-		}
-	}
 }

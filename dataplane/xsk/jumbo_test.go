@@ -43,7 +43,7 @@ func TestJumboFramesPass(t *testing.T) {
 					if err := wires[from].Send(want); err != nil {
 						t.Fatal(err)
 					}
-					expect(t, wires[1-from], want)
+					wires[1-from].Expect(t, want)
 				}
 			}
 			if !c.jumbo[1] {

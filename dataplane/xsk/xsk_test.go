@@ -1,7 +1,6 @@
 package xsk
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -161,7 +160,7 @@ func TestFramesPassBothWays(t *testing.T) {
 					if err := wires[from].Send(want); err != nil {
 						t.Fatal(err)
 					}
-					expect(t, wires[1-from], want)
+					wires[1-from].Expect(t, want)
 				}
 			}
 			close(stop)
@@ -178,24 +177,6 @@ func TestFramesPassBothWays(t *testing.T) {
 				t.Errorf("%d of %d buffers are lost after closing", pool.Size()-pool.Free(), pool.Size())
 			}
 		})
-	}
-}
-
-// expect waits for a frame of the test's own type and compares it.
-func expect(t *testing.T, wire *testnet.Wire, want []byte) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		got := wire.Receive(deadline)
-		if got == nil {
-			t.Fatalf("frame of %d octets did not arrive", len(want))
-		}
-		if bytes.Equal(got, want) {
-			return
-		}
-		if len(got) > 14 && bytes.Equal(got[:14], want[:14]) {
-			t.Fatalf("frame of %d octets arrived as %d octets:\n got %x\nwant %x", len(want), len(got), got, want)
-		}
 	}
 }
 
@@ -221,7 +202,7 @@ func TestSeveralQueuesShareAMemory(t *testing.T) {
 		if err := in.Send(want); err != nil {
 			t.Fatal(err)
 		}
-		expect(t, out, want)
+		out.Expect(t, want)
 	}
 	close(stop)
 	<-done

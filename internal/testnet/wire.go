@@ -1,6 +1,7 @@
 package testnet
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -70,6 +71,24 @@ func (w *Wire) Receive(deadline time.Time) []byte {
 			return nil
 		}
 		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLIN}}, int(left.Milliseconds())+1)
+	}
+}
+
+// Expect waits for a frame. One of the same addresses that differs otherwise fails the
+// test; what else passes by does not count.
+func (w *Wire) Expect(t T, want []byte) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		got := w.Receive(deadline)
+		if got == nil {
+			t.Fatalf("frame of %d octets did not arrive: %x", len(want), want[:min(24, len(want))])
+		}
+		if bytes.Equal(got, want) {
+			return
+		}
+		if len(got) > 12 && bytes.Equal(got[:12], want[:12]) {
+			t.Fatalf("frame of %d octets arrived as %d octets:\n got %x\nwant %x", len(want), len(got), got, want)
+		}
 	}
 }
 

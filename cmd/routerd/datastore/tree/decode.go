@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
+
+	"router/cmd/routerd/datastore/jsonerr"
 )
 
 // A value is a decoded TypedValue: a place in a JSON document, or in any one of the
@@ -71,15 +73,6 @@ func decodeScalar(tv *gnmi.TypedValue) (value, *Error) {
 	return value{any: out, scalar: true}, nil
 }
 
-// inLine has an error about JSON of more than one line say which of them.
-func inLine(data []byte, err error) error {
-	var wrong *json.SyntaxError
-	if !errors.As(err, &wrong) || !bytes.Contains(bytes.TrimSpace(data), []byte("\n")) {
-		return err
-	}
-	return fmt.Errorf("line %d: %w", 1+bytes.Count(data[:min(int(wrong.Offset), len(data))], []byte("\n")), err)
-}
-
 func decodeJSON(data []byte) (value, *Error) {
 	if doc, _, _, ok := scanJSON(data); ok {
 		return value{doc: doc}, nil
@@ -89,7 +82,7 @@ func decodeJSON(data []byte) (value, *Error) {
 	d.UseNumber()
 	var out any
 	if err := d.Decode(&out); err != nil {
-		return value{}, &Error{Kind: Invalid, Err: fmt.Errorf("bad JSON: %w", inLine(data, err))}
+		return value{}, &Error{Kind: Invalid, Err: fmt.Errorf("bad JSON: %w", jsonerr.InLine(data, err))}
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return value{}, &Error{Kind: Invalid, Err: errors.New("bad JSON: more after the value")}
