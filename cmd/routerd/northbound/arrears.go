@@ -379,15 +379,17 @@ func (m *member) payMark(w *watch, o *owedMark) error {
 		}
 	}
 	g := gatherer{emit: s.send}
-	err = m.c.eachOf(w.subscription, q, func(l tree.LeafValue) error {
-		if filter && !matches(w.pattern, l.Path) {
-			return nil
-		}
-		v, rev, err := m.heard(o.key.watch, l)
-		if err != nil {
-			return err
-		}
-		return g.leaf(l, v, rev >= o.since)
+	err = m.toured(w, q, func() error {
+		return m.c.eachOf(w.subscription, q, func(l tree.LeafValue) error {
+			if filter && !matches(w.pattern, l.Path) {
+				return nil
+			}
+			v, rev, err := m.heard(o.key.watch, l)
+			if err != nil {
+				return err
+			}
+			return g.leaf(l, v, rev >= o.since)
+		})
 	})
 	if err != nil {
 		return err
@@ -395,7 +397,8 @@ func (m *member) payMark(w *watch, o *owedMark) error {
 	return g.end()
 }
 
-// payScan tells of the counters that moved.
+// payScan tells of the counters that moved. One that has gone and comes back as it was
+// is told of when it moves next: this is no tour.
 func (m *member) payScan(w *watch, i int, since uint64) error {
 	s, err := m.c.senderFor(w, m.c.now(), 1)
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 type mark struct {
 	id    string // path as text
 	path  tree.Path
-	last  time.Time // of the newest change
+	in    *tree.Schema // whose path it is; nil for the native tree and all that it shows in
+	last  time.Time    // of the newest change
 	times uint32
 }
 
@@ -37,13 +38,19 @@ func newDirty() *dirty {
 	return &dirty{marks: make(map[string]*mark), wake: make(chan struct{}, 1)}
 }
 
-func (d *dirty) add(now time.Time, paths ...tree.Path) {
+func (d *dirty) add(now time.Time, paths ...tree.Path) { d.addIn(nil, now, paths...) }
+
+// addIn adds what changed in one tree.
+func (d *dirty) addIn(in *tree.Schema, now time.Time, paths ...tree.Path) {
 	d.mu.Lock()
 	for _, p := range paths {
 		id := p.String()
+		if in != nil {
+			id = "in " + id
+		}
 		m := d.marks[id]
 		if m == nil {
-			m = &mark{id: id, path: p}
+			m = &mark{id: id, path: p, in: in}
 			d.marks[id] = m
 			d.order = append(d.order, m)
 		}

@@ -249,7 +249,7 @@ func (f *feed) look() (more bool, err error) {
 	for _, m := range marks {
 		runtime.Gosched() // a commit may be waiting for a processor
 		for i, w := range f.watches {
-			for _, p := range f.c.placesOf(w.subscription, m.path) {
+			for _, p := range f.places(w, m) {
 				if err := f.differences(i, w, m, p); err != nil {
 					return false, err
 				}
@@ -271,6 +271,17 @@ func (f *feed) look() (more bool, err error) {
 		f.changes.again()
 	}
 	return more, nil
+}
+
+// places lists where in the watch's tree the mark shows.
+func (f *feed) places(w *watch, m *mark) []tree.Path {
+	switch m.in {
+	case nil:
+		return f.c.placesOf(w.subscription, m.path)
+	case w.schema:
+		return []tree.Path{m.path}
+	}
+	return nil
 }
 
 // differences tells what of the watch's subscription differs at or below p, where the
@@ -504,7 +515,11 @@ func (f *feed) tell() error {
 				}
 			}
 			s := f.c.sender(w.subscription, f.c.now())
-			err := f.c.whole(s, w.subscription, h.whole[i], func(l tree.LeafValue, v *gnmi.TypedValue) { w.mem.note(l.Path, v) })
+			err := f.c.whole(s, w.subscription, h.whole[i], func(l tree.LeafValue, v *gnmi.TypedValue) {
+				if _, news := w.mem.note(l.Path, v); news {
+					f.next.by = nil // it has sent what was there before
+				}
+			})
 			if err == nil {
 				err = s.flush()
 			}

@@ -139,6 +139,13 @@ func (c *client) stall(yes bool) {
 	c.ready.Broadcast()
 }
 
+// waits reports whether a message waits for the client to read.
+func (c *client) waits() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.blocked
+}
+
 func (c *client) has() map[string]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -148,10 +155,15 @@ func (c *client) has() map[string]string {
 }
 
 // watch subscribes a client.
-func (b *bed) watch(list *gnmi.SubscriptionList) *client {
+func (b *bed) watch(list *gnmi.SubscriptionList) *client { return b.follow(list, false) }
+
+// stalled subscribes a client that reads nothing yet.
+func (b *bed) stalled(list *gnmi.SubscriptionList) *client { return b.follow(list, true) }
+
+func (b *bed) follow(list *gnmi.SubscriptionList, stalled bool) *client {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &client{ctx: ctx, ended: make(chan error, 1)}
+	c := &client{ctx: ctx, ended: make(chan error, 1), stalled: stalled}
 	c.ready = sync.NewCond(&c.mu)
 	stream, err := b.server.newStream(c, &gnmi.SubscribeRequest{Request: &gnmi.SubscribeRequest_Subscribe{Subscribe: list}})
 	if err != nil {
@@ -176,21 +188,15 @@ func (b *bed) watch(list *gnmi.SubscriptionList) *client {
 
 func (c *client) waitSync(t testing.TB) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	eventually(t, "a sync_response has come", func() bool {
 		c.mu.Lock()
-		synced := c.synced
-		c.mu.Unlock()
-		if synced {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("no sync_response after 20 s")
-		}
-	}
+		defer c.mu.Unlock()
+		return c.synced
+	})
 }
 
-// until waits for what happens soon.
-func until(t testing.TB, what string, is func() bool) {
+// eventually waits for what happens soon.
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -305,7 +311,7 @@ func TestCatchingUpGoesNotBack(t *testing.T) {
 		want := f.end + 1
 		f.logMu.Unlock()
 		change(name, status)
-		until(t, name+" is in the log", func() bool {
+		eventually(t, name+" is in the log", func() bool {
 			f.logMu.Lock()
 			defer f.logMu.Unlock()
 			return f.end >= want
@@ -313,11 +319,7 @@ func TestCatchingUpGoesNotBack(t *testing.T) {
 	}
 	c.stall(true)
 	publish("ge0", intf.OperDown)
-	until(t, "a message waits", func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.blocked
-	})
+	eventually(t, "a message waits", c.waits)
 	publish("ge0", intf.OperPending)
 	publish("ge1", intf.OperDown)
 	publish("ge2", intf.OperDown)
@@ -360,7 +362,7 @@ func TestGoneAndBackIsSentAgain(t *testing.T) {
 	}
 	f.logMu.Unlock()
 	b.set("/interface[name=ge1]/config/description", `"another"`) // wakes the member
-	until(t, "the client is told", func() bool { return c.has()["/interface[name=ge1]/config/description"] == "another" })
+	eventually(t, "the client is told", func() bool { return c.has()["/interface[name=ge1]/config/description"] == "another" })
 	b.agree("in the end", subs(t, live, &gnmi.Subscription{}, "/interface"), c)
 }
 

@@ -117,11 +117,30 @@ func (m *member) walk(i int, duplicates uint32) error {
 	w := m.f.watches[i]
 	m.again = true
 	return m.read(false, func() error {
-		return m.c.sample(w.subscription, duplicates, func(l tree.LeafValue, encoded []byte) (bool, error) {
-			_, err := m.f.hearEncoded(i, l, encoded)
-			return true, err
+		return m.toured(w, w.pattern, func() error {
+			return m.c.sample(w.subscription, duplicates, func(l tree.LeafValue, encoded []byte) (bool, error) {
+				_, err := m.f.hearEncoded(i, l, encoded)
+				return true, err
+			})
 		})
 	})
+}
+
+// toured is fn, which reads and notes all that the pattern matches, with a look at what
+// it has missed.
+func (m *member) toured(w *watch, pattern tree.Path, fn func() error) error {
+	t := newTour(w)
+	t.begin()
+	m.c.tour = t
+	err := fn()
+	m.c.tour = nil
+	if err != nil {
+		return err
+	}
+	if missed := t.end(pattern); len(missed) > 0 {
+		m.f.changes.addIn(w.schema, m.c.now(), missed...)
+	}
+	return nil
 }
 
 // read has values read and noted by fn, in the feed's turn, and sends what the
@@ -141,9 +160,10 @@ func (m *member) read(turn bool, fn func() error) error {
 		}
 	}
 	unlock := func() error {
+		number := f.next.number // also when nothing is published: counters are told of later
 		err := f.tell()
 		f.logMu.Lock()
-		m.upTo = f.end
+		m.upTo = number
 		f.logMu.Unlock()
 		f.mu.Unlock()
 		if turn {
@@ -155,7 +175,7 @@ func (m *member) read(turn bool, fn func() error) error {
 		list := held
 		held = nil
 		for _, msg := range list {
-			if err := c.deliver(msg); err != nil {
+			if err := c.transmit(msg); err != nil {
 				return err
 			}
 		}
@@ -164,6 +184,10 @@ func (m *member) read(turn bool, fn func() error) error {
 	lock()
 	c.hold = func(msg outgoing) { held = append(held, msg) }
 	c.between = func() error {
+		if c.tour != nil {
+			c.tour.rest()
+			defer c.tour.begin()
+		}
 		if len(held) == 0 {
 			return nil
 		}

@@ -15,6 +15,7 @@ import (
 // lock is held for long, and none while visit runs.
 func (c *stream) each(pattern tree.Path, visit func(tree.LeafValue) error) error {
 	for _, p := range c.pieces(pattern) {
+		c.arrive(p)
 		if err := c.piece(p, visit); err != nil {
 			return err
 		}
@@ -23,6 +24,13 @@ func (c *stream) each(pattern tree.Path, visit func(tree.LeafValue) error) error
 		}
 	}
 	return nil
+}
+
+// arrive is called ahead of reading what a pattern matches.
+func (c *stream) arrive(pattern tree.Path) {
+	if c.tour != nil {
+		c.tour.arrive(pattern)
+	}
 }
 
 // pause is called where all that has been read has been visited.

@@ -24,8 +24,14 @@ type seen struct {
 	seed  maphash.Seed
 	rev   uint64 // of what is noted now; it never falls
 
-	sweeps bool // this round marks what it notes, for a sweep
-	marked bool // a round has left its marks: it failed before its sweep
+	sweeps bool // this round marks what it notes, for a sweep or a tour
+	marked bool // a round has left its marks: it failed before its end
+
+	tour *tour        // that this round is part of; nil for none
+	met  []*seenEntry // on the tour, in this round
+
+	slots uint32   // how many entries have had a slot
+	freed []uint32 // slots of entries that are no more
 
 	last struct { // the entry that was noted last: a walk stays in one for a while
 		path  tree.Path
@@ -36,9 +42,15 @@ type seen struct {
 // A seenEntry is a list entry, or the root.
 type seenEntry struct {
 	leaves []seenLeaf
-	few    []seenChild          // list entries below, up to fewChildren
-	many   map[string]seenChild // all of them, when there are more
-	born   uint64               // the revision that it came with
+	below  *seenBelow // nil when it has none
+	born   uint64     // the revision that it came with
+	slot   uint32     // its number among those that there are
+}
+
+// A seenBelow has the list entries below an entry.
+type seenBelow struct {
+	few  []seenChild          // up to fewChildren
+	many map[string]seenChild // all of them, when there are more
 }
 
 const fewChildren = 4
@@ -69,6 +81,9 @@ func (l *seenLeaf) rev() uint64  { return l.word >> revShift }
 func (l *seenLeaf) date(rev uint64) {
 	l.word = l.word&(1<<revShift-1) | rev<<revShift
 }
+
+// unknown is the fingerprint of no value: whichever is noted next is news.
+const unknown = 1<<64 - 1
 
 // A lost leaf or list entry is there no more.
 type lost struct {
@@ -109,11 +124,15 @@ func segments(p tree.Path, next func(tree.Path) bool) {
 }
 
 func (e *seenEntry) child(id string) (seenChild, bool) {
-	if e.many != nil {
-		c, ok := e.many[id]
+	b := e.below
+	if b == nil {
+		return seenChild{}, false
+	}
+	if b.many != nil {
+		c, ok := b.many[id]
 		return c, ok
 	}
-	for _, c := range e.few {
+	for _, c := range b.few {
 		if c.id == id {
 			return c, true
 		}
@@ -122,50 +141,70 @@ func (e *seenEntry) child(id string) (seenChild, bool) {
 }
 
 func (e *seenEntry) add(c seenChild) {
+	if e.below == nil {
+		e.below = &seenBelow{}
+	}
+	b := e.below
 	switch {
-	case e.many != nil:
-		e.many[c.id] = c
-	case len(e.few) < fewChildren:
-		e.few = append(e.few, c)
+	case b.many != nil:
+		b.many[c.id] = c
+	case len(b.few) < fewChildren:
+		b.few = append(b.few, c)
 	default:
-		e.many = make(map[string]seenChild, 2*fewChildren)
-		for _, f := range e.few {
-			e.many[f.id] = f
+		b.many = make(map[string]seenChild, 2*fewChildren)
+		for _, f := range b.few {
+			b.many[f.id] = f
 		}
-		e.many[c.id], e.few = c, nil
+		b.many[c.id], b.few = c, nil
 	}
 }
 
 func (e *seenEntry) drop(id string) {
-	if e.many != nil {
-		delete(e.many, id)
+	b := e.below
+	if b.many != nil {
+		delete(b.many, id)
+	} else {
+		b.few = slices.DeleteFunc(b.few, func(c seenChild) bool { return c.id == id })
+	}
+	if len(b.few) == 0 && len(b.many) == 0 {
+		e.below = nil
+	}
+}
+
+// all gives the list entries below, in no order.
+func (e *seenEntry) all(yield func(seenChild) bool) {
+	if e.below == nil {
 		return
 	}
-	e.few = slices.DeleteFunc(e.few, func(c seenChild) bool { return c.id == id })
+	for _, c := range e.below.few {
+		if !yield(c) {
+			return
+		}
+	}
+	for _, c := range e.below.many {
+		if !yield(c) {
+			return
+		}
+	}
 }
 
 // children are the list entries at or below rest, elements without keys: a list
-// stands for all its entries.
+// stands for all its entries. They stand in the same order each time.
 func (e *seenEntry) children(rest tree.Path) []seenChild {
 	var list []seenChild
 	text := rest.String()
-	for _, c := range e.few {
+	for c := range e.all {
 		if below(c.id, text) {
 			list = append(list, c)
 		}
 	}
-	for id, c := range e.many {
-		if below(id, text) {
-			list = append(list, c)
-		}
-	}
-	if e.many != nil {
+	if e.below != nil && e.below.many != nil {
 		slices.SortFunc(list, func(a, b seenChild) int { return strings.Compare(a.id, b.id) })
 	}
 	return list
 }
 
-func (e *seenEntry) empty() bool { return len(e.leaves) == 0 && len(e.few) == 0 && len(e.many) == 0 }
+func (e *seenEntry) empty() bool { return len(e.leaves) == 0 && e.below == nil }
 
 // begin starts a round of notes, which a sweep ends when sweeps is set.
 func (s *seen) begin(sweeps bool) {
@@ -175,17 +214,14 @@ func (s *seen) begin(sweeps bool) {
 	if s.marked {
 		s.unmark(&s.root)
 	}
-	s.sweeps, s.marked = sweeps, sweeps
+	s.sweeps, s.marked, s.tour = sweeps, sweeps, nil
 }
 
 func (s *seen) unmark(e *seenEntry) {
 	for i := range e.leaves {
 		e.leaves[i].word &^= noted
 	}
-	for _, c := range e.few {
-		s.unmark(c.entry)
-	}
-	for _, c := range e.many {
+	for c := range e.all {
 		s.unmark(c.entry)
 	}
 }
@@ -202,6 +238,9 @@ func (s *seen) noteEncoded(p tree.Path, v []byte) (rev uint64, news bool) {
 }
 
 func (s *seen) notePrint(p tree.Path, print uint64) (rev uint64, news bool) {
+	if print == unknown {
+		print--
+	}
 	e, name := s.entry(p), s.name(p)
 	for i := range e.leaves {
 		l := &e.leaves[i]
@@ -252,14 +291,34 @@ func (s *seen) entry(p tree.Path) *seenEntry {
 		id := seg.String()
 		c, ok := e.child(id)
 		if !ok {
-			c = seenChild{id: id, entry: &seenEntry{born: s.rev}}
+			c = seenChild{id: id, entry: &seenEntry{born: s.rev, slot: s.slot()}}
 			e.add(c)
 		}
 		e = c.entry
 		return true
 	})
 	s.last.path, s.last.entry = append(s.last.path[:0], in...), e
+	if s.tour != nil {
+		s.met = append(s.met, e)
+	}
 	return e
+}
+
+// slot is a number for a new entry; 0 is the root's.
+func (s *seen) slot() uint32 {
+	if n := len(s.freed); n > 0 {
+		slot := s.freed[n-1]
+		s.freed = s.freed[:n-1]
+		return slot
+	}
+	s.slots++
+	return s.slots
+}
+
+// drop takes the empty entry c out of the one above it.
+func (s *seen) drop(above *seenEntry, c seenChild) {
+	above.drop(c.id)
+	s.freed = append(s.freed, c.entry.slot)
 }
 
 // name is the index of the name of p below its list entry.
@@ -351,7 +410,7 @@ func (s *seen) forget(p tree.Path) {
 		return ok
 	})
 	if above != nil && parent.empty() {
-		above.drop(id)
+		s.drop(above, seenChild{id, parent})
 	}
 }
 
@@ -382,7 +441,7 @@ func (s *seen) sweepEntry(e *seenEntry, p, rest tree.Path, gone *[]lost) (left b
 			left = true
 		}
 		if c.entry.empty() {
-			e.drop(c.id)
+			s.drop(e, c)
 		}
 	}
 	return left

@@ -33,6 +33,7 @@ type stream struct {
 
 	hold    func(outgoing) // takes messages instead of the client, when it is set
 	between func() error   // called where all that was read has been visited; nil for nothing
+	tour    *tour          // what is read is part of it; nil for none
 	brief   bool           // who visits leaves keeps none of their paths
 	scratch []byte
 }
@@ -122,6 +123,11 @@ func (c *stream) deliver(m outgoing) error {
 		c.hold(m)
 		return nil
 	}
+	return c.transmit(m)
+}
+
+// transmit sends a message to the client.
+func (c *stream) transmit(m outgoing) error {
 	c.count(m.updates, m.duplicates)
 	return c.out.SendMsg(m.b)
 }

@@ -27,6 +27,7 @@ func (c *stream) eachOf(sub *subscription, pattern tree.Path, visit func(tree.Le
 		c.store.View(func(dev *gen.Device, _ datastore.Commit) { pieces = openconfig.Pieces(dev, c.source.state, pattern) })
 	}
 	for _, p := range pieces {
+		c.arrive(p)
 		if err := c.viewPiece(sub, p, visit); err != nil {
 			return err
 		}
