@@ -132,6 +132,11 @@ func (r *RIB) SetFeasible(fib FIB) error {
 	r.feasible = fib
 	var full fullError
 	if fib == nil {
+		for _, i := range s.queue {
+			if n := s.nodes.at(i); n.rib == r.slot {
+				n.flags &^= nodeStuck // it went with the FIB
+			}
+		}
 		for i := range maps.Clone(s.feasibles) {
 			if s.nodes.at(i).rib == r.slot {
 				s.dropPrivate(s.feasibles, i)

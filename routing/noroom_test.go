@@ -3,6 +3,7 @@ package routing
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"router/intf"
@@ -102,6 +103,53 @@ func TestWhatIsGoneLeavesByRetry(t *testing.T) {
 	}
 	delete(w.oracle.routes[0], r.Key)
 	w.check()
+}
+
+// TestFeasibleRoutesGoByRetry: what a second FIB had no room to let go is no source of
+// packets until it has.
+func TestFeasibleRoutesGoByRetry(t *testing.T) {
+	w := start(t, onLink("10.0.0.0/24", 1))
+	second := w.plane.fib()
+	second.second = true
+	rib := w.store.RIB(0)
+	r := user("20.0.0.0/8", via("10.0.0.1"))
+	if err := errors.Join(rib.SetFeasible(second), rib.Set(r)); err != nil {
+		t.Fatal(err)
+	}
+	for _, freed := range []bool{true, false} { // at the end, the FIB goes instead
+		second.stuck = true
+		if err := rib.Delete(r.Key); !errors.Is(err, errFull) || !strings.Contains(err.Error(), "20.0.0.0/8") {
+			t.Errorf("stuck: %v", err)
+		}
+		if nh := w.plane.hops[second.routes[r.Prefix]].nh; nh.Kind != Discard {
+			t.Errorf("stuck: the second FIB has %v, want discard", nh)
+		}
+		if err := w.store.Retry(1); !errors.Is(err, errFull) || w.store.Waiting() != 1 {
+			t.Errorf("still stuck: %v, %d wait", err, w.store.Waiting())
+		}
+		second.stuck = !freed
+		if !freed {
+			w.plane.fibs = w.plane.fibs[:1]
+			if err := rib.SetFeasible(nil); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := w.store.Retry(1); err != nil {
+			t.Errorf("no longer stuck: %v", err)
+		}
+		if _, there := second.routes[r.Prefix]; there && freed || w.store.Waiting() != 0 {
+			t.Errorf("still in the second FIB: %t; %d wait", there, w.store.Waiting())
+		}
+		w.check()
+		if freed {
+			if err := rib.Set(r); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if n := w.store.nodes.used(); n != 1 {
+		t.Errorf("%d nodes, want that of the network on the link", n)
+	}
 }
 
 // TestFeasibleRoutesWaitForRoom: what a second FIB had no room for comes in when there

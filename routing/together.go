@@ -1,6 +1,10 @@
 package routing
 
-import "net/netip"
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+)
 
 // This file gives FIBs what changes there, much of it at a time where a Batch, a link
 // or an instance changes many routes: a FIB makes changes together faster than one by
@@ -73,16 +77,24 @@ func (s *Store) withdrawAll(full *fullError) {
 }
 
 // settleFeasible brings the nodes that each visits up to date in their RIBs' second
-// FIBs. again is told of those with routes that one has no room for.
+// FIBs. again is told of those that one has no room for. What it has no room to let go
+// discards there meanwhile: nothing comes from such a source.
 func (s *Store) settleFeasible(full *fullError, again func(i uint32), each func(visit func(i uint32))) {
 	done := func(i uint32, err error) {
+		n := s.nodes.at(i)
+		n.flags &^= nodeStuck
 		if err == nil {
 			return
 		}
-		full.add(err)
-		if s.nodes.at(i).head != 0 {
-			again(i)
+		r := s.slots[n.rib]
+		err = fmt.Errorf("instance %d prefix %v, for feasible paths: %w", r.instance, n.prefix(), err)
+		if s.best(n) == 0 {
+			n.flags |= nodeStuck
+			s.announce(s.discards())
+			err = errors.Join(err, r.feasible.Insert(n.prefix(), uint32(s.discard.id)))
 		}
+		full.add(err)
+		again(i)
 	}
 	each(func(i uint32) { s.feasible(i, done) })
 	s.flush(done)

@@ -63,7 +63,10 @@ const (
 	nodeQueued    = 1 << iota // waits to be settled
 	nodeInstalled             // the FIB holds the prefix
 	nodeStale                 // with a next hop that is no longer the winner's
+	nodeStuck                 // the second FIB has no room to let the prefix go
 	nodeInet6
+
+	nodeInUse = nodeQueued | nodeInstalled | nodeStuck // a node that stays, whatever it has
 )
 
 // A node is a prefix in a path-compressed binary tree. Nodes without a head
@@ -146,7 +149,7 @@ func (t *trie) find(nodes *slab[node], k key, length uint8) uint32 {
 // their turn.
 func (t *trie) prune(nodes *slab[node], i uint32) {
 	n := nodes.at(i)
-	if n.head != 0 || n.flags&(nodeQueued|nodeInstalled) != 0 || n.child[0] != 0 && n.child[1] != 0 {
+	if n.head != 0 || n.flags&nodeInUse != 0 || n.child[0] != 0 && n.child[1] != 0 {
 		return
 	}
 	var parent *uint32
@@ -163,7 +166,7 @@ func (t *trie) prune(nodes *slab[node], i uint32) {
 		return
 	}
 	p := nodes.at(*parent)
-	if p.head == 0 && p.flags&(nodeQueued|nodeInstalled) == 0 {
+	if p.head == 0 && p.flags&nodeInUse == 0 {
 		j := *parent
 		*parent = p.child[0] | p.child[1]
 		nodes.put(j)

@@ -133,8 +133,9 @@ func (o *options) routesHead(ctx context.Context, c *client, w io.Writer, req *c
 		{Name: "rib", Key: map[string]string{"afi": afi}}, {Name: "state"},
 	}}
 	var n struct {
-		Total  int `json:"total-routes"`
-		Active int `json:"active-routes"`
+		Total     int `json:"total-routes"`
+		Active    int `json:"active-routes"`
+		Permanent int `json:"permanent"`
 	}
 	notes, err := c.get(ctx, gpb.GetRequest_STATE, path)
 	if err != nil {
@@ -148,11 +149,19 @@ func (o *options) routesHead(ctx context.Context, c *client, w io.Writer, req *c
 		}
 	}
 	text := fmt.Sprintf("instance %s, %s: %d destinations, %d routes", orDefault(req.GetInstance()), afi, n.Active, n.Total)
+	if n.Permanent > 0 && wholeTable(req) && !req.GetPermanent() {
+		text += fmt.Sprintf(", %d of them permanent: show route all has these, too", n.Permanent)
+	}
 	if again {
 		text = "\n" + text
 	}
 	_, err = fmt.Fprintf(w, "%s\n* is the route that packets follow\n\n", o.view.screen.Paint(render.Strong, text))
 	return err
+}
+
+// wholeTable reports whether the request picks no routes but by whether they are permanent.
+func wholeTable(req *configpb.RoutesRequest) bool {
+	return req.GetMatch() == configpb.RoutesRequest_ALL && req.GetProtocol() == "" && req.GetSource() == "" && !req.GetActive()
 }
 
 // hang is the column at which the routes to a prefix stand.
