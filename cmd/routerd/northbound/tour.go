@@ -2,6 +2,7 @@ package northbound
 
 import (
 	"slices"
+	"strings"
 
 	"router/cmd/routerd/datastore/tree"
 )
@@ -73,35 +74,32 @@ func (t *tour) end(pattern tree.Path) (missed []tree.Path) {
 	s.sweeps, s.marked, s.tour = false, false, nil
 	at := literal(t.schema, pattern)
 	if e, rest, ok := t.mem.find(at); ok {
-		t.overlooked(e, at[:len(at)-len(rest)], rest, &missed)
+		t.overlooked(e, rest.String(), nil, func(ids []string) {
+			steps, err := tree.Parse(strings.Join(ids, ""))
+			if err != nil {
+				return // String wrote the ids, and Parse reads it back
+			}
+			missed = append(missed, slices.Concat(at[:len(at)-len(rest)], steps))
+		})
 	}
 	return missed
 }
 
-// overlooked finds the entries below entry e, at path p, that lie at or below rest, and that
-// the tour has not come by.
-func (t *tour) overlooked(e *seenEntry, p, rest tree.Path, missed *[]tree.Path) {
-	text := rest.String()
+// overlooked finds the entries below e that lie at or below rest, in text, and that the tour
+// has not come by. ids lead from the entry where it began to e.
+func (t *tour) overlooked(e *seenEntry, rest string, ids []string, missed func(ids []string)) {
 	for c := range e.all {
-		if !below(c.id, text) {
+		if !below(c.id, rest) {
 			continue
 		}
-		missing := len(c.entry.leaves) > 0 && c.entry.born < t.since && t.been[c.entry.slot/64]&(1<<(c.entry.slot%64)) == 0
-		if !missing && c.entry.below == nil {
-			continue
-		}
-		steps, err := tree.Parse(c.id)
-		if err != nil {
-			continue // it was written by String, which Parse reads back
-		}
-		at := slices.Concat(p, steps)
-		if missing {
+		ids := append(ids, c.id)
+		if len(c.entry.leaves) > 0 && c.entry.born < t.since && t.been[c.entry.slot/64]&(1<<(c.entry.slot%64)) == 0 {
 			for i := range c.entry.leaves {
 				c.entry.leaves[i].print = unknown
 			}
-			*missed = append(*missed, at)
+			missed(ids)
 		}
-		t.overlooked(c.entry, at, nil, missed)
+		t.overlooked(c.entry, "/", ids, missed)
 	}
 }
 
