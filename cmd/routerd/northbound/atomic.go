@@ -164,7 +164,7 @@ func (c *stream) whole(s *sender, sub *subscription, nodes []tree.Path, note fun
 			continue
 		}
 		g := gatherer{emit: s.send}
-		err := c.each(q, func(l tree.LeafValue) error {
+		err := c.eachOf(sub, q, func(l tree.LeafValue) error {
 			if filter && !matches(sub.pattern, l.Path) {
 				return nil
 			}

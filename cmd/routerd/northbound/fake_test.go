@@ -170,6 +170,7 @@ type bed struct {
 	server  *Server
 	conn    *grpc.ClientConn
 	client  gnmi.GNMIClient
+	depth   uint32 // of the subscriptions that watch and stalled make; 0 for all
 }
 
 func newBed(t testing.TB, edit func(*Options)) *bed {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/openconfig/gnmi/proto/gnmi"
+	"github.com/openconfig/gnmi/proto/gnmi_ext"
 	"google.golang.org/grpc"
 
 	"router/cmd/routerd/datastore/tree"
@@ -165,7 +166,11 @@ func (b *bed) follow(list *gnmi.SubscriptionList, stalled bool) *client {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &client{ctx: ctx, ended: make(chan error, 1), stalled: stalled}
 	c.ready = sync.NewCond(&c.mu)
-	stream, err := b.server.newStream(c, &gnmi.SubscribeRequest{Request: &gnmi.SubscribeRequest_Subscribe{Subscribe: list}})
+	req := &gnmi.SubscribeRequest{Request: &gnmi.SubscribeRequest_Subscribe{Subscribe: list}}
+	if b.depth > 0 {
+		req.Extension = []*gnmi_ext.Extension{{Ext: &gnmi_ext.Extension_Depth{Depth: &gnmi_ext.Depth{Level: b.depth}}}}
+	}
+	stream, err := b.server.newStream(c, req)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -246,16 +251,22 @@ func TestStalledClientsCatchUp(t *testing.T) {
 	tests := []struct {
 		name, path, origin string
 		mode               gnmi.Encoding
+		depth              uint32
 	}{
-		{"everything", "/", "", gnmi.Encoding_PROTO},
-		{"a pattern", "/interface/state", "", gnmi.Encoding_JSON_IETF},
-		{"a deep pattern", "/.../description", "", gnmi.Encoding_PROTO},
-		{"routes", "/instance/rib/route", "", gnmi.Encoding_PROTO},
-		{"view", "/", openconfigOrigin, gnmi.Encoding_PROTO},
+		{"everything", "/", "", gnmi.Encoding_PROTO, 0},
+		{"a pattern", "/interface/state", "", gnmi.Encoding_JSON_IETF, 0},
+		{"a deep pattern", "/.../description", "", gnmi.Encoding_PROTO, 0},
+		{"routes", "/instance/rib/route", "", gnmi.Encoding_PROTO, 0},
+		{"view", "/", openconfigOrigin, gnmi.Encoding_PROTO, 0},
+		{"to a depth", "/interface", "", gnmi.Encoding_PROTO, 2},
+		{"to a depth, of a pattern", "/.../config", "", gnmi.Encoding_PROTO, 1},
+		{"to a depth, of routes", "/instance/rib/route", "", gnmi.Encoding_PROTO, 1},
+		{"to a depth, of the view", "/interfaces", openconfigOrigin, gnmi.Encoding_PROTO, 2},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			b := furnished(t)
+			b.depth = tc.depth
 			list := func() *gnmi.SubscriptionList {
 				l := subs(t, live, &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}, tc.path)
 				l.Encoding, l.Subscription[0].Path.Origin = tc.mode, tc.origin

@@ -134,6 +134,29 @@ func matches(pattern, p tree.Path) bool {
 	return len(p) > 0 && elemMatches(pattern[0], p[0]) && matches(pattern[1:], p[1:])
 }
 
+// within reports whether the leaf p lies at most depth elements below something that the
+// pattern matches.
+func within(pattern, p tree.Path, depth int) bool {
+	for n := max(0, len(p)-depth); n <= len(p); n++ {
+		if matchesWhole(pattern, p[:n]) {
+			return true
+		}
+	}
+	return false
+}
+
+// matchesWhole reports whether the pattern matches the concrete path p, and not merely
+// something above it.
+func matchesWhole(pattern, p tree.Path) bool {
+	switch {
+	case len(pattern) == 0:
+		return len(p) == 0
+	case pattern[0].GetName() == "...":
+		return matchesWhole(pattern[1:], p) || len(p) > 0 && matchesWhole(pattern, p[1:])
+	}
+	return len(p) > 0 && elemMatches(pattern[0], p[0]) && matchesWhole(pattern[1:], p[1:])
+}
+
 // elemMatches reports whether the concrete element e fits the pattern's. An
 // element without keys fits all entries, and so does a list without keys.
 func elemMatches(pattern, e *gnmi.PathElem) bool {

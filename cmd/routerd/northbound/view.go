@@ -19,6 +19,17 @@ import (
 // eachOf calls visit with every leaf of the subscription's tree that the
 // pattern matches.
 func (c *stream) eachOf(sub *subscription, pattern tree.Path, visit func(tree.LeafValue) error) error {
+	if c.depth > 0 && !slices.Equal(pattern, sub.pattern) {
+		// The depth counts from what the subscription matches.
+		all := *c
+		all.depth = 0
+		return all.eachOf(sub, pattern, func(l tree.LeafValue) error {
+			if !within(sub.pattern, l.Path, c.depth) {
+				return nil
+			}
+			return visit(l)
+		})
+	}
 	if sub.view == nil {
 		return c.each(pattern, visit)
 	}
