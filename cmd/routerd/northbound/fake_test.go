@@ -37,6 +37,7 @@ type fakeState struct {
 	watchers  map[int]func(StateChange)
 	next      int
 	filled    map[models.Object]int
+	read      func() // called once, after the next routes have been read
 	unapplied map[models.Object][]models.Unapplied
 }
 
@@ -101,6 +102,12 @@ func (f *fakeState) Fill(dst *gen.Device, o models.Object) bool {
 func (f *fakeState) Routes(dst []models.RouteState, q RouteQuery) []models.RouteState {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	defer func() {
+		if after := f.read; after != nil {
+			f.read = nil
+			after()
+		}
+	}()
 	all := f.routes[q.Instance]
 	at := 0
 	if q.After.IsValid() {

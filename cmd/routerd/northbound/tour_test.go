@@ -139,6 +139,27 @@ func TestGoneForAMoment(t *testing.T) {
 	}
 }
 
+// A route that a client's walk finds changed is read once more for the others, and may have
+// changed again by then: the client is told of that, too.
+func TestChangedAgainForTheOthers(t *testing.T) {
+	b := furnished(t)
+	list := subs(t, live, &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}, "/instance/rib/route")
+	first := b.watch(list)
+	first.waitSync(t)
+	tag := func(n uint32) {
+		b.state.routes["default"] = slices.Clone(b.state.routes["default"])
+		b.state.routes["default"][3].Tag = n
+	}
+	b.state.quietly(func() {
+		tag(1)
+		b.state.read = func() { tag(2) }
+	})
+	c := b.watch(list)
+	c.waitSync(t)
+	b.state.change(StateChange{Object: models.Object{Kind: models.Instance, Instance: "default"}, Route: b.state.routes["default"][3].Prefix}, func() {})
+	b.agree("in the end", subs(t, live, &gnmi.Subscription{}, "/instance/rib/route"), first, c)
+}
+
 // A walk reads on when the client has read. A route that was gone when it came by is there
 // again, and has been looked at, before it ends.
 func TestGoneForAMomentOfAWalk(t *testing.T) {
