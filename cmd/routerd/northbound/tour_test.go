@@ -164,7 +164,7 @@ func TestChangedAgainForTheOthers(t *testing.T) {
 // again, and has been looked at, before it ends.
 func TestGoneForAMomentOfAWalk(t *testing.T) {
 	b := newBed(t, nil)
-	flap(b, 5000, true, 1)
+	flap(b, 2500, true, 1)
 	list := subs(t, live, &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}, "/instance/rib/route")
 	first := b.watch(list)
 	first.waitSync(t)
@@ -179,17 +179,17 @@ func TestGoneForAMomentOfAWalk(t *testing.T) {
 			b.state.change(change, func() {})
 		}
 	}
-	b.state.quietly(func() { b.state.routes["default"] = all[:4990] })
+	b.state.quietly(func() { b.state.routes["default"] = all[:2490] })
 	tell(all[10:20])
 	for _, f := range b.server.feeds.by {
 		f.looked(t)
 	}
 	walks.stall(false)
 	walks.waitSync(t)
-	if last := all[4999].Prefix; walks.has()[fmt.Sprintf("/instance[name=default]/rib[afi=inet]/route[prefix=%v]/prefix", last)] != "" {
+	if last := all[2499].Prefix; walks.has()[fmt.Sprintf("/instance[name=default]/rib[afi=inet]/route[prefix=%v]/prefix", last)] != "" {
 		t.Errorf("%v, gone after the first message, has been sent: the walk has read on while the client did not", last)
 	}
 	b.state.quietly(func() { b.state.routes["default"] = all })
-	tell(all[4990:])
+	tell(all[2490:])
 	b.agree("in the end", subs(t, live, &gnmi.Subscription{}, "/instance/rib/route"), first, walks)
 }
