@@ -314,9 +314,7 @@ func TestCatchingUpGoesNotBack(t *testing.T) {
 	list := subs(t, live, &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}, "/interface")
 	c := b.watch(list)
 	c.waitSync(t)
-	var f *feed
-	for _, f = range b.server.feeds.by {
-	}
+	f := b.feed()
 	publish := func(name string, status intf.OperStatus) {
 		f.logMu.Lock()
 		want := f.end + 1
@@ -341,21 +339,36 @@ func TestCatchingUpGoesNotBack(t *testing.T) {
 		// returns.
 		if messages++; messages == 1 {
 			publish("ge2", intf.OperPending)
-			b.state.mu.Lock()
-			oper("ge2", intf.OperUp)() // nobody has looked at it yet
-			b.state.mu.Unlock()
+			b.state.quietly(oper("ge2", intf.OperUp))
 		}
 	}
 	c.mu.Unlock()
+	f.oweLog()
+	c.stall(false)
+	b.agree("in the end", subs(t, live, &gnmi.Subscription{}, "/interface"), c)
+}
+
+// feed is the one that there is.
+func (b *bed) feed() *feed {
+	b.t.Helper()
+	if n := len(b.server.feeds.by); n != 1 {
+		b.t.Fatalf("%d feeds, want one", n)
+	}
+	for _, f := range b.server.feeds.by {
+		return f
+	}
+	return nil
+}
+
+// oweLog has all members owe what they have not followed yet, as if the log were full.
+func (f *feed) oweLog() {
 	f.logMu.Lock()
-	for m := range f.members { // as if the log were full
+	defer f.logMu.Unlock()
+	for m := range f.members {
 		for _, n := range f.since(m.next) {
 			m.owe(n)
 		}
 	}
-	f.logMu.Unlock()
-	c.stall(false)
-	b.agree("in the end", subs(t, live, &gnmi.Subscription{}, "/interface"), c)
 }
 
 // A member owes a deletion, and its client has been sent meanwhile what is there again.
@@ -363,9 +376,7 @@ func TestGoneAndBackIsSentAgain(t *testing.T) {
 	b := furnished(t)
 	c := b.watch(subs(t, live, &gnmi.Subscription{Mode: gnmi.SubscriptionMode_ON_CHANGE}, "/interface"))
 	c.waitSync(t)
-	var f *feed
-	for _, f = range b.server.feeds.by {
-	}
+	f := b.feed()
 	entry := p(t, "/interface[name=ge0]").GetElem()
 	f.logMu.Lock()
 	for m := range f.members {
@@ -463,9 +474,7 @@ func TestArrearsAreBounded(t *testing.T) {
 			stalled.stall(true)
 			tc.change(b)
 			b.agree("the one that reads", subs(t, live, &gnmi.Subscription{}, "/instance", "/interface"), reads)
-			var f *feed
-			for _, f = range b.server.feeds.by {
-			}
+			f := b.feed()
 			f.logMu.Lock()
 			for m := range f.members {
 				if m.owes != nil && (len(m.owes.marks) > mostMarks || len(m.owes.lost) > mostLost || len(m.owes.order) != len(m.owes.marks)) {

@@ -206,7 +206,7 @@ func (e *seenEntry) children(rest tree.Path) []seenChild {
 
 func (e *seenEntry) empty() bool { return len(e.leaves) == 0 && e.below == nil }
 
-// begin starts a round of notes, which a sweep ends when sweeps is set.
+// begin starts a round of notes, which a sweep or a tour ends when sweeps is set.
 func (s *seen) begin(sweeps bool) {
 	if s.ids == nil {
 		s.ids, s.known, s.seed = make(map[string]uint16), make(map[*gnmi.PathElem]uint16), maphash.MakeSeed()
@@ -216,6 +216,9 @@ func (s *seen) begin(sweeps bool) {
 	}
 	s.sweeps, s.marked, s.tour = sweeps, sweeps, nil
 }
+
+// endRound ends a round that has left no marks, or has none left.
+func (s *seen) endRound() { s.sweeps, s.marked, s.tour = false, false, nil }
 
 func (s *seen) unmark(e *seenEntry) {
 	for i := range e.leaves {
@@ -357,7 +360,8 @@ func (s *seen) print(v *gnmi.TypedValue) uint64 {
 // not note, and returns what to delete: the list entry p itself when all of it
 // is gone and whole allows that, else each leaf.
 func (s *seen) sweep(p tree.Path, whole bool) []lost {
-	s.sweeps, s.marked, s.last.entry = false, false, nil
+	s.endRound()
+	s.last.entry = nil
 	entry, rest, found := s.find(p)
 	if !found {
 		return nil

@@ -22,8 +22,8 @@ type tour struct {
 	since  uint64            // the revision that it began in: what came later, the member is told of anyway
 	been   map[uint32]uint64 // the slots of the entries that it has come by, 64 to a word
 
-	at     tree.Path // what is being read, up to the first wildcard
-	within bool      // some of that has been read in an earlier round
+	at    tree.Path // what is being read, up to the first wildcard
+	begun bool      // some of that has been read in an earlier round
 }
 
 func newTour(w *watch) *tour {
@@ -38,17 +38,17 @@ func (t *tour) begin() {
 }
 
 // arrive says what is read next, at the begin of a round.
-func (t *tour) arrive(pattern tree.Path) { t.at, t.within = literal(t.schema, pattern), false }
+func (t *tour) arrive(pattern tree.Path) { t.at, t.begun = literal(t.schema, pattern), false }
 
 // rest ends a round. The entries that it came by have been visited whole, or as far as they
 // lie in what is being read.
 func (t *tour) rest() {
 	s := t.mem
 	top, inside, found := s.find(t.at)
-	if found && !t.within {
+	if found && !t.begun {
 		s.met = append(s.met, top) // it may have had nothing to visit any more
 	}
-	t.within = true
+	t.begun = true
 	for _, e := range s.met {
 		for i := range e.leaves {
 			l := &e.leaves[i]
@@ -63,15 +63,14 @@ func (t *tour) rest() {
 			e.leaves[i].word &^= noted
 		}
 	}
-	s.sweeps, s.marked, s.tour = false, false, nil
+	s.endRound()
 }
 
 // end ends the tour, which was to read what the pattern matches. It returns the list entries
 // that it has missed: they must be looked at, since a look that has found nothing may have
 // been between.
 func (t *tour) end(pattern tree.Path) (missed []tree.Path) {
-	s := t.mem
-	s.sweeps, s.marked, s.tour = false, false, nil
+	t.mem.endRound()
 	at := literal(t.schema, pattern)
 	if e, rest, ok := t.mem.find(at); ok {
 		t.overlooked(e, rest.String(), nil, func(ids []string) {

@@ -98,9 +98,7 @@ func TestGoneForAMoment(t *testing.T) {
 			b.state.quietly(func() { tc.goes(b.state) })
 			c := b.watch(list(t, live))
 			c.waitSync(t)
-			var f *feed
-			for _, f = range b.server.feeds.by {
-			}
+			f := b.feed()
 			c.stall(true)
 			// Something waits for the client, and then what it will miss.
 			b.state.change(StateChange{Object: models.Object{Kind: models.Device, Device: "ge0"}}, func() {
@@ -114,13 +112,7 @@ func TestGoneForAMoment(t *testing.T) {
 			f.looked(t)
 			b.state.change(tc.change, func() { tc.comes(b.state) })
 			f.looked(t)
-			f.logMu.Lock()
-			for m := range f.members { // as if the log were full
-				for _, n := range f.since(m.next) {
-					m.owe(n)
-				}
-			}
-			f.logMu.Unlock()
+			f.oweLog()
 			b.state.quietly(func() { tc.goes(b.state) })
 			c.stall(false)
 			eventually(t, "nothing is owed", func() bool {
@@ -181,9 +173,7 @@ func TestGoneForAMomentOfAWalk(t *testing.T) {
 	}
 	b.state.quietly(func() { b.state.routes["default"] = all[:2490] })
 	tell(all[10:20])
-	for _, f := range b.server.feeds.by {
-		f.looked(t)
-	}
+	b.feed().looked(t)
 	walks.stall(false)
 	walks.waitSync(t)
 	if last := all[2499].Prefix; walks.has()[fmt.Sprintf("/instance[name=default]/rib[afi=inet]/route[prefix=%v]/prefix", last)] != "" {

@@ -20,7 +20,7 @@ import (
 // pattern matches.
 func (c *stream) eachOf(sub *subscription, pattern tree.Path, visit func(tree.LeafValue) error) error {
 	if c.depth > 0 && !slices.Equal(pattern, sub.pattern) {
-		// The depth counts from what the subscription matches.
+		// The depth counts from what the subscription matches, not from this part of it.
 		all := *c
 		all.depth = 0
 		return all.eachOf(sub, pattern, func(l tree.LeafValue) error {
