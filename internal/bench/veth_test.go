@@ -34,10 +34,8 @@ type bench struct {
 func newBench(b *testing.B) *bench {
 	testnet.Require(b)
 	x := &bench{b: b, dir: b.TempDir(), router: testnet.New(b, "router")}
-	build := exec.Command("go", "build", "-trimpath", "-o", x.dir+"/", "router/cmd/routerd", "router/cmd/rcli")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOAMD64=v2")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("build: %v\n%s", err, out)
+	if err := testnet.Build(x.dir, "routerd", "rcli"); err != nil {
+		b.Fatal(err)
 	}
 	for i, name := range []string{"ge0", "ge1"} {
 		x.hosts[i] = testnet.End{In: testnet.New(b, "host"), Name: "eth0"}

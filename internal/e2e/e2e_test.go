@@ -8,8 +8,9 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"testing"
+
+	"router/internal/testnet"
 )
 
 // bin is where TestMain has put routerd and rcli.
@@ -27,25 +28,5 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	code, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func buildAndRun(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "router-e2e")
-	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(dir)
-	bin = dir
-	build := exec.Command("go", "build", "-trimpath", "-o", dir+"/", "router/cmd/routerd", "router/cmd/rcli")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+	testnet.Main(m, &bin)
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -24,10 +23,8 @@ import (
 func TestEveryDeviceForwards(t *testing.T) {
 	testnet.Require(t)
 	dir := t.TempDir()
-	build := exec.Command("go", "build", "-trimpath", "-o", dir+"/", "router/cmd/routerd")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+	if err := testnet.Build(dir, "routerd"); err != nil {
+		t.Fatal(err)
 	}
 	doc := filepath.Join(dir, "performance.md")
 	if err := os.WriteFile(doc, []byte("# Before\n"+reportBegin+"\nold\n"+reportEnd+"\nAfter\n"), 0o600); err != nil {
