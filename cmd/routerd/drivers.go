@@ -177,6 +177,9 @@ func (o opened) Close() error {
 	if err := o.dev.Close(); err != nil {
 		return err
 	}
+	if len(o.dev.Changed) > 0 {
+		return nil // it is out of reach, and may come back
+	}
 	return o.devices.ForgetFeatures(o.name)
 }
 
@@ -201,7 +204,7 @@ func (l links) Release(name string) error {
 
 // releaseExcept gives back what an earlier run claimed, but for what keep wants.
 func (l links) releaseExcept(keep map[string]bool) error {
-	var errs []error
+	errs := []error{l.Follow()}
 	for _, name := range l.Claimed() {
 		if !keep[name] {
 			errs = append(errs, l.Release(name))

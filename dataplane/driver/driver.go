@@ -70,6 +70,7 @@ type Device struct {
 	Queues []Served
 
 	name         string
+	mac          string // when it was opened
 	kernelDriver string
 	asked        map[string]struct{} // features that were to be off
 	tool         *ethtool.Conn
@@ -105,7 +106,7 @@ func open(spec Spec) (_ *Device, err error) {
 	if link.Attrs().RawFlags&unix.IFF_UP == 0 {
 		return nil, fmt.Errorf("%w: set it up before it is taken", unix.ENETDOWN)
 	}
-	d := &Device{name: spec.Device, Index: link.Attrs().Index, membership: -1, asked: make(map[string]struct{})}
+	d := &Device{name: spec.Device, mac: string(link.Attrs().HardwareAddr), Index: link.Attrs().Index, membership: -1, asked: make(map[string]struct{})}
 	d.Changed = maps.Clone(spec.Former)
 	if d.Changed == nil {
 		d.Changed = make(map[string]bool)
@@ -447,16 +448,27 @@ func (d *Device) counted() int {
 	return d.QueueCount
 }
 
-// restore undoes what was set at the device, unless its name is another's now.
+// restore undoes what was set at the device, under whatever name it has now.
+// Changed stays as it is where the device is out of reach.
 func (d *Device) restore() error {
-	index, err := d.tool.Index(d.name)
-	if err != nil || index != d.Index {
+	link, err := netlink.LinkByIndex(d.Index)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
+	// The index alone may have been given anew.
+	if now := link.Attrs(); now.Name != d.name && string(now.HardwareAddr) != d.mac {
+		return nil
+	}
+	d.name = link.Attrs().Name
 	errs := []error{d.restoreChannels()}
 	if len(d.Changed) > 0 {
 		_, err := d.tool.Set(d.name, d.Changed)
-		errs = append(errs, err)
+		if errs = append(errs, err); err == nil {
+			d.Changed = nil
+		}
 	}
 	return errors.Join(errs...)
 }

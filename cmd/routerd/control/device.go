@@ -149,7 +149,14 @@ func (r *Router) buildDevice(ctx context.Context, name string, strict bool) erro
 	}
 	l := r.links.Get(name)
 	if d.open != nil && !d.keeps(l) {
+		link := d.link
 		r.closeDevice(d)
+		if l.Index != link {
+			r.letGo(d, link)
+		}
+	}
+	if d.open == nil && l.Present {
+		r.vacate(d, l.Index)
 	}
 	if d.want.Type == intf.Loopback {
 		// A link of the same name is nothing to us.
@@ -179,6 +186,28 @@ func (r *Router) buildDevice(ctx context.Context, name string, strict bool) erro
 		return fmt.Errorf("interface %s: %w", name, err)
 	}
 	return nil
+}
+
+// letGo gives the link that d had back if it has a name now under which nobody
+// wants it. One that another device has the name of is given back by that one.
+func (r *Router) letGo(d *device, link int) {
+	name := r.links.Named(link)
+	if o := r.devices[name]; name == "" || o != nil && o.want != nil && o.want.Enabled {
+		return
+	}
+	r.log.Warn("interface has been renamed, and is not the router's any more", "ifd", d.name, "name", name)
+	r.release(d)
+}
+
+// vacate closes the device that has the link which has d's name now, as when two
+// swap their names: nothing else could open it as well as that one has.
+func (r *Router) vacate(d *device, link int) {
+	for _, o := range r.devices {
+		if o != d && o.open != nil && o.link == link {
+			r.closeDevice(o)
+			r.dirty.devices[o.name] = struct{}{}
+		}
+	}
 }
 
 // openDevice opens d, or brings one that is open up to date.

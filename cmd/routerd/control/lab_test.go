@@ -142,6 +142,17 @@ func (l *lab) Get(name string) kernel.Link {
 	return kernel.Link{Name: name}
 }
 
+func (l *lab) Named(index int) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, k := range l.links {
+		if k.Index == index {
+			return name
+		}
+	}
+	return ""
+}
+
 func (l *lab) Claim(string, kernel.DeviceClaim) (string, error) { return "", nil }
 
 func (l *lab) Release(name string) error {
