@@ -21,11 +21,12 @@ type drivers struct {
 	memories []*driver.Memory
 	devices  *kernel.Devices
 	pins     *bpf.Pins
+	noPins   error     // why pins is nil; nil if it is not to be
 	fast     *bpf.Fast // nil: none
 }
 
-func newDrivers(pools []*port.Pool, devices *kernel.Devices, pins *bpf.Pins, fast *bpf.Fast) *drivers {
-	d := &drivers{devices: devices, pins: pins, fast: fast}
+func newDrivers(pools []*port.Pool, devices *kernel.Devices, pins *bpf.Pins, noPins error, fast *bpf.Fast) *drivers {
+	d := &drivers{devices: devices, pins: pins, noPins: noPins, fast: fast}
 	for _, p := range pools {
 		d.memories = append(d.memories, driver.UseMemory(p))
 	}
@@ -42,7 +43,7 @@ func (d *drivers) Open(_ context.Context, s control.DriverSpec) (control.Opened,
 	if err != nil {
 		return nil, err
 	}
-	o := opened{dev: dev, name: s.Name, devices: d.devices}
+	o := opened{dev: dev, name: s.Name, devices: d.devices, noPins: d.noPins}
 	var result control.Opened = o
 	if d.fast != nil {
 		result = forwarder{o, d.fast}
@@ -113,6 +114,7 @@ type opened struct {
 	dev     *driver.Device
 	name    string
 	devices *kernel.Devices
+	noPins  error
 }
 
 func (o opened) Queues() []port.Queue {
@@ -185,7 +187,15 @@ func (o opened) Close() error {
 
 func (o opened) Activate() error { return o.dev.Activate() }
 
-func (o opened) Outlives() (bool, error) { return o.dev.Outlives() }
+func (o opened) Pin() error { return o.dev.Pin() }
+
+func (o opened) Outlives() (bool, error) {
+	outlives, err := o.dev.Outlives()
+	if o.noPins != nil && o.dev.Driver != intf.DriverAFPacket {
+		err = o.noPins
+	}
+	return outlives, err
+}
 
 // Leave leaves the features as they are, remembered for a successor.
 func (o opened) Leave() error { return o.dev.Leave() }

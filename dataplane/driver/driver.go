@@ -496,6 +496,15 @@ func (d *Device) Outlives() (bool, error) {
 	return outlives, err
 }
 
+// Pin tries again to make the device go on forwarding without the process where that was
+// to be and could not be; the error says why it still can't.
+func (d *Device) Pin() error {
+	if d.Driver == intf.DriverAFPacket {
+		return nil
+	}
+	return d.set.Pin()
+}
+
 var errNotPinned = errors.New("keep-forwarding is never, or nothing can be pinned: the log says at the start")
 
 // Leave frees what is the process's, and leaves the device as it is to a

@@ -50,6 +50,9 @@ type Opened interface {
 	// Outlives says whether what its program forwards goes on being forwarded
 	// without the process, and if not why.
 	Outlives() (bool, error)
+	// Pin tries again what Outlives says could not be done; the error says why it still
+	// can't. Where nothing failed it does nothing.
+	Pin() error
 	// Leave frees what is the process's, and leaves the device to a successor as
 	// it is.
 	Leave() error
@@ -99,6 +102,7 @@ type device struct {
 	fast     fastPart
 	// fastRetry is about a part that it could have and has not.
 	fastRetry fastRetry
+	unpinned  time.Time // when it was last tried to have it outlive the process; zero where that didn't fail
 	captures  []*Capture
 	changed   time.Time // of the last change of its state
 	status    intf.OperStatus
@@ -255,9 +259,39 @@ func (r *Router) openDevice(ctx context.Context, d *device, l kernel.Link) error
 			return err
 		}
 	}
+	if err := open.Pin(); err != nil {
+		r.log.Warn("the interface will not forward without routerd; it is tried again", "ifd", d.name, "err", err)
+		d.unpinned = r.now()
+	}
 	r.log.Info("interface opened", "ifd", d.name, "driver", report.Driver.String(), "xdp", report.XDPMode.String(), "queues", report.Queues, "reason", report.Reason)
 	r.markUnits(d.name)
 	return nil
+}
+
+// pinInterval is the time between attempts to have a device outlive the process.
+const pinInterval = 30 * time.Second
+
+// retryPins has devices outlive the process that could not. It returns the time until
+// it wants to be called again.
+func (r *Router) retryPins(now time.Time) time.Duration {
+	next := time.Minute
+	for _, d := range r.devices {
+		if d.open == nil || d.unpinned.IsZero() {
+			continue
+		}
+		if wait := d.unpinned.Add(pinInterval).Sub(now); wait > 0 && wait <= pinInterval {
+			next = min(next, wait)
+			continue
+		}
+		if d.unpinned = now; d.open.Pin() != nil {
+			next = min(next, pinInterval)
+			continue
+		}
+		d.unpinned = time.Time{}
+		r.log.Info("the interface forwards without routerd as well now", "ifd", d.name)
+		r.changedDevice(d.name)
+	}
+	return next
 }
 
 // closeUnused closes queues that no worker has seen.
@@ -290,7 +324,7 @@ func (r *Router) closeDevice(d *device) {
 		r.log.Warn("interface did not close cleanly", "ifd", d.name, "err", err)
 	}
 	r.log.Info("interface closed", "ifd", d.name)
-	d.open, d.port, d.fastRetry = nil, 0, fastRetry{}
+	d.open, d.port, d.fastRetry, d.unpinned = nil, 0, fastRetry{}, time.Time{}
 	d.meter.begin(time.Time{}) // what was counted goes as well
 	r.markUnits(d.name)
 }
