@@ -70,7 +70,7 @@ type Device struct {
 	Queues []Served
 
 	name         string
-	mac          string // when it was opened
+	mac          [6]byte // when it was opened
 	kernelDriver string
 	asked        map[string]struct{} // features that were to be off
 	tool         *ethtool.Conn
@@ -106,7 +106,7 @@ func open(spec Spec) (_ *Device, err error) {
 	if link.Attrs().RawFlags&unix.IFF_UP == 0 {
 		return nil, fmt.Errorf("%w: set it up before it is taken", unix.ENETDOWN)
 	}
-	d := &Device{name: spec.Device, mac: string(link.Attrs().HardwareAddr), Index: link.Attrs().Index, membership: -1, asked: make(map[string]struct{})}
+	d := &Device{name: spec.Device, Index: link.Attrs().Index, membership: -1, asked: make(map[string]struct{})}
 	d.Changed = maps.Clone(spec.Former)
 	if d.Changed == nil {
 		d.Changed = make(map[string]bool)
@@ -122,6 +122,9 @@ func open(spec Spec) (_ *Device, err error) {
 		}
 	}()
 	if d.tool, err = ethtool.Dial(); err != nil {
+		return nil, err
+	}
+	if d.mac, err = d.tool.MAC(spec.Device); err != nil {
 		return nil, err
 	}
 	kernelDriver, err := d.tool.Driver(spec.Device)
@@ -451,18 +454,17 @@ func (d *Device) counted() int {
 // restore undoes what was set at the device, under whatever name it has now.
 // Changed stays as it is where the device is out of reach.
 func (d *Device) restore() error {
-	link, err := netlink.LinkByIndex(d.Index)
-	if errors.As(err, new(netlink.LinkNotFoundError)) {
-		return nil
-	}
+	name, err := d.tool.Name(d.Index)
 	if err != nil {
 		return err
 	}
-	// The index alone may have been given anew.
-	if now := link.Attrs(); now.Name != d.name && string(now.HardwareAddr) != d.mac {
-		return nil
+	if name != d.name {
+		// The index alone may have been given anew.
+		if mac, err := d.tool.MAC(name); err != nil || mac != d.mac {
+			return err
+		}
+		d.name = name
 	}
-	d.name = link.Attrs().Name
 	errs := []error{d.restoreChannels()}
 	if len(d.Changed) > 0 {
 		_, err := d.tool.Set(d.name, d.Changed)
