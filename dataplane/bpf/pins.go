@@ -364,10 +364,14 @@ func mountBPF(dir string) (mounted bool, err error) {
 
 // Fleeting reports whether what is pinned ends with the process after all: it had
 // to mount the file system itself, and has mounts that others, its successor
-// among them, don't see, as `ip netns exec` does it.
+// among them, don't see, as `ip netns exec` does it, or is the first process of a
+// container, which ends with it.
 func (p *Pins) Fleeting() bool {
 	if p == nil || !p.own {
 		return false
+	}
+	if os.Getpid() == 1 {
+		return true
 	}
 	own, err := os.Readlink("/proc/self/ns/mnt")
 	first, firstErr := os.Readlink("/proc/1/ns/mnt")

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -362,6 +364,27 @@ func TestNoFileSystemToPinIn(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestFirstProcessOfAContainer: what it has to mount to pin in ends with it.
+func TestFirstProcessOfAContainer(t *testing.T) {
+	testnet.Require(t)
+	const inside = "ROUTER_TEST_CONTAINER"
+	if dir := os.Getenv(inside); dir != "" {
+		check(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), unix.Mount("proc", "/proc", "proc", 0, ""))
+		p := openPins(t, dir, true)
+		if !p.Fleeting() {
+			t.Error("it is not said to end with the process")
+		}
+		check(t, p.Close())
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), inside+"="+pinDir(t))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("in the container: %v\n%s", err, out)
 	}
 }
 

@@ -254,17 +254,26 @@ func (r *Router) openDevice(ctx context.Context, d *device, l kernel.Link) error
 	d.meter.begin(r.now())
 	r.ports[id] = d
 	if !r.adopting {
-		if err := open.Activate(); err != nil {
+		if err := r.activate(d); err != nil {
 			r.closeDevice(d)
 			return err
 		}
 	}
-	if err := open.Pin(); err != nil {
+	r.log.Info("interface opened", "ifd", d.name, "driver", report.Driver.String(), "xdp", report.XDPMode.String(), "queues", report.Queues, "reason", report.Reason)
+	r.markUnits(d.name)
+	return nil
+}
+
+// activate has an open device's frames brought to it, and notes whether it is to be tried again
+// to have it outlive the process.
+func (r *Router) activate(d *device) error {
+	if err := d.open.Activate(); err != nil {
+		return err
+	}
+	if err := d.open.Pin(); err != nil {
 		r.log.Warn("the interface will not forward without routerd; it is tried again", "ifd", d.name, "err", err)
 		d.unpinned = r.now()
 	}
-	r.log.Info("interface opened", "ifd", d.name, "driver", report.Driver.String(), "xdp", report.XDPMode.String(), "queues", report.Queues, "reason", report.Reason)
-	r.markUnits(d.name)
 	return nil
 }
 
