@@ -28,31 +28,31 @@ func pinDir(s boot.Settings) string {
 }
 
 // openPins opens the directory of what outlives the daemon. Where there can't be
-// one the router works, and forwarding ends with it: nil, and a warning.
-func openPins(s boot.Settings, log *slog.Logger) (*bpf.Pins, error) {
+// one the router works, and forwarding ends with it: nil, why, and a warning.
+func openPins(s boot.Settings, log *slog.Logger) (pins *bpf.Pins, none, err error) {
 	keep := s.KeepForwarding == boot.KeepAlways || s.KeepForwarding == boot.KeepUnlessStopped
 	dir := pinDir(s)
 	if !keep {
 		// An earlier run may have had other settings.
 		if _, err := os.Stat(dir); err != nil {
-			return nil, nil
+			return nil, nil, nil
 		}
 	}
-	pins, err := bpf.OpenPins(dir, keep)
+	pins, err = bpf.OpenPins(dir, keep)
 	if errors.Is(err, bpf.ErrPinsHeld) {
 		if keep {
-			return nil, err
+			return nil, nil, err
 		}
-		return nil, nil // then nothing in it is ours
+		return nil, nil, nil // then nothing in it is ours
 	}
 	if err != nil {
-		log.Warn("forwarding will end with routerd", "err", err)
-		return nil, nil
+		log.Warn("forwarding will end with routerd: mend this and restart it", "err", err)
+		return nil, fmt.Errorf("nothing can be pinned: %w; mend this and restart routerd", err), nil
 	}
 	if keep && pins.Fleeting() {
 		log.Warn("forwarding will end with routerd: it has mounts of its own, so that the BPF file system it has mounted ends with it; mount one outside, and name a directory there by pin-dir", "dir", dir)
 	}
-	return pins, nil
+	return pins, nil, nil
 }
 
 // openMemory opens what outlives the daemon of its neighbours.

@@ -35,6 +35,7 @@ type daemon struct {
 	log    *slog.Logger
 	engine *dataplane.Engine
 	pins   *bpf.Pins // nil: forwarding ends with the process
+	noPins error     // why, where it was not to
 	noFast error     // why there are no tables of the fast path; nil if there are
 	left   int       // devices that an earlier run has left forwarding
 	links  links
@@ -83,7 +84,7 @@ func start(ctx context.Context, s boot.Settings, sink *logs.Log) (_ *daemon, err
 		return nil, errors.Join(err, lock.Close())
 	}
 	d.closing(d.access.audit.Close)
-	if d.pins, err = openPins(s, log); err != nil {
+	if d.pins, d.noPins, err = openPins(s, log); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	d.left = d.pins.Left()
@@ -187,7 +188,7 @@ func (d *daemon) startDataplane(run context.Context, s boot.Settings, log *slog.
 		Tables: tables, Ledger: d.openLedger(log),
 		Memory: memory, Adopting: true,
 		Log: log, StateDir: s.StateDir, Engine: d.engine, Domain: domain, Arena: arena,
-		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices, d.pins, fast), Host: d.host, Now: time.Now, Access: d.access.guard,
+		Links: d.links, Drivers: newDrivers(d.engine.Pools(), d.links.Devices, d.pins, d.noPins, fast), Host: d.host, Now: time.Now, Access: d.access.guard,
 	})
 	if err != nil {
 		return err

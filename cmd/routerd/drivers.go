@@ -21,11 +21,12 @@ type drivers struct {
 	memories []*driver.Memory
 	devices  *kernel.Devices
 	pins     *bpf.Pins
+	noPins   error     // why pins is nil; nil if it is not to be
 	fast     *bpf.Fast // nil: none
 }
 
-func newDrivers(pools []*port.Pool, devices *kernel.Devices, pins *bpf.Pins, fast *bpf.Fast) *drivers {
-	d := &drivers{devices: devices, pins: pins, fast: fast}
+func newDrivers(pools []*port.Pool, devices *kernel.Devices, pins *bpf.Pins, noPins error, fast *bpf.Fast) *drivers {
+	d := &drivers{devices: devices, pins: pins, noPins: noPins, fast: fast}
 	for _, p := range pools {
 		d.memories = append(d.memories, driver.UseMemory(p))
 	}
@@ -42,7 +43,7 @@ func (d *drivers) Open(_ context.Context, s control.DriverSpec) (control.Opened,
 	if err != nil {
 		return nil, err
 	}
-	o := opened{dev: dev, name: s.Name, devices: d.devices}
+	o := opened{dev: dev, name: s.Name, devices: d.devices, noPins: d.noPins}
 	var result control.Opened = o
 	if d.fast != nil {
 		result = forwarder{o, d.fast}
@@ -113,6 +114,7 @@ type opened struct {
 	dev     *driver.Device
 	name    string
 	devices *kernel.Devices
+	noPins  error
 }
 
 func (o opened) Queues() []port.Queue {
@@ -177,12 +179,23 @@ func (o opened) Close() error {
 	if err := o.dev.Close(); err != nil {
 		return err
 	}
+	if len(o.dev.Changed) > 0 {
+		return nil // it is out of reach, and may come back
+	}
 	return o.devices.ForgetFeatures(o.name)
 }
 
 func (o opened) Activate() error { return o.dev.Activate() }
 
-func (o opened) Outlives() (bool, error) { return o.dev.Outlives() }
+func (o opened) Pin() error { return o.dev.Pin() }
+
+func (o opened) Outlives() (bool, error) {
+	outlives, err := o.dev.Outlives()
+	if o.noPins != nil && o.dev.Driver != intf.DriverAFPacket {
+		err = o.noPins
+	}
+	return outlives, err
+}
 
 // Leave leaves the features as they are, remembered for a successor.
 func (o opened) Leave() error { return o.dev.Leave() }
@@ -201,7 +214,7 @@ func (l links) Release(name string) error {
 
 // releaseExcept gives back what an earlier run claimed, but for what keep wants.
 func (l links) releaseExcept(keep map[string]bool) error {
-	var errs []error
+	errs := []error{l.Follow()}
 	for _, name := range l.Claimed() {
 		if !keep[name] {
 			errs = append(errs, l.Release(name))

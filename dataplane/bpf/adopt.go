@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -155,16 +156,34 @@ func (s *Set) keepXDP(ifindex int, l link.Link, outlives bool) {
 	s.xdp = &attachment{link: l}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.links = append(s.links, l)
 	s.pinErr = nil
 	if outlives {
-		path, err := s.config.Pins.pin(ifindex, l)
-		if path != "" {
-			s.links = append(s.links, pinned{left{link: l, path: path}})
-			return
-		}
-		s.pinErr = err
+		s.ifindex, s.pinErr = ifindex, s.pin(ifindex, l)
 	}
-	s.links = append(s.links, l)
+}
+
+// pin pins an attachment that is among the links, if it is to outlive the process. s.mu
+// is held.
+func (s *Set) pin(ifindex int, l link.Link) error {
+	path, err := s.config.Pins.pin(ifindex, l)
+	if path != "" {
+		s.links[slices.Index(s.links, detacher(l))] = pinned{left{link: l, path: path}}
+	}
+	return err
+}
+
+// Pin tries again to pin the XDP program's attachment where it was to be pinned and
+// could not be. The error says why it still can't be.
+func (s *Set) Pin() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pinErr != nil {
+		s.xdp.mu.Lock()
+		defer s.xdp.mu.Unlock()
+		s.pinErr = s.pin(s.ifindex, s.xdp.link)
+	}
+	return s.pinErr
 }
 
 // Outlives says whether the device goes on forwarding without the process, and

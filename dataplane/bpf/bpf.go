@@ -67,10 +67,11 @@ type Set struct {
 	fast   *fastPort            // nil: no fast path; under Fast.mu
 	shared atomic.Pointer[Fast] // of fast, once there was one
 
-	mu     sync.Mutex
-	claims table
-	links  []detacher
-	pinErr error // why the XDP program's attachment could not be pinned
+	mu      sync.Mutex
+	claims  table
+	links   []detacher
+	pinErr  error // why the XDP program's attachment could not be pinned
+	ifindex int   // of the device that it is at
 }
 
 // A detacher undoes an attachment.

@@ -2,6 +2,7 @@ package bpf
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"router/dataplane"
 	"router/dataplane/layout"
@@ -20,7 +22,8 @@ import (
 // TestEquivalence lets the program and the user path forward the same packets by
 // the same random tables: what the program does not hand up leaves with the same
 // octets by the same unit, or is dropped for the same reason, and both count the
-// same. EQUIVALENCE_PACKETS sets how many packets: .ci/run sends 10^7, `make soak` 10^8.
+// same. In every other pair of worlds frames may be of several buffers, which are
+// handed up, whole and uncounted. EQUIVALENCE_PACKETS sets how many packets: .ci/run sends 10^7, `make soak` 10^8.
 func TestEquivalence(t *testing.T) {
 	amount := 1_000_000
 	if text := os.Getenv("EQUIVALENCE_PACKETS"); text != "" {
@@ -53,17 +56,28 @@ func TestEquivalence(t *testing.T) {
 		}
 	})
 	t.Logf("%+v in %.1f s", sum, time.Since(start).Seconds())
-	for what, n := range map[string]int{
+	want := map[string]int{
 		"forwarded": sum.Forwarded, "dropped": sum.Dropped, "handed up": sum.HandedUp, "forwarded with other tags": sum.Retagged,
 		"forwarded of plain packets": sum.Forwarded - sum.Plain/10,
-	} {
+	}
+	if !plainLoads() {
+		want["handed up for its several buffers"] = sum.Several
+		want["forwarded of those as long as one buffer can be"] = sum.AtLimit
+		want["larger than what we take"] = sum.Oversize
+	}
+	for what, n := range want {
 		if n <= 0 {
 			t.Errorf("hardly any packet was %s: the test shows nothing", what)
 		}
 	}
 }
 
-type outcomesSeen struct{ Forwarded, Dropped, HandedUp, Retagged, Plain int }
+// Several, AtLimit and Oversize are frames of several buffers, those forwarded that fill
+// the largest first buffer, and those that no span of ours holds.
+type outcomesSeen struct {
+	Forwarded, Dropped, HandedUp, Retagged, Plain int
+	Several, AtLimit, Oversize                    int
+}
 
 func (s *outcomesSeen) add(o outcomesSeen) {
 	s.Forwarded += o.Forwarded
@@ -71,6 +85,9 @@ func (s *outcomesSeen) add(o outcomesSeen) {
 	s.HandedUp += o.HandedUp
 	s.Retagged += o.Retagged
 	s.Plain += o.Plain
+	s.Several += o.Several
+	s.AtLimit += o.AtLimit
+	s.Oversize += o.Oversize
 }
 
 // recorder is a Fast that remembers what it gave out.
@@ -120,7 +137,10 @@ type verdict struct {
 
 func (w *randomWorld) run(amount int) {
 	const batch = 2000
-	const room = 4096 // of a frame, and of what is made of it
+	room := 4096 // of a frame, and of what is made of it
+	if w.jumbo {
+		room = 12288
+	}
 	space := make([]byte, 2*room*batch)
 	for done := 0; done < amount && !w.t.Failed(); done += batch {
 		w.load()
@@ -164,29 +184,69 @@ func (w *randomWorld) load() {
 			_ = p.prog.Close()
 		}
 		var err error
-		if p.prog, err = p.set.program("take", false, nil); err != nil {
+		if p.prog, err = p.set.program("take", w.jumbo, nil); err != nil {
 			w.t.Fatal(err)
 		}
 	}
 }
 
+// firstMost is how much of a frame a test run puts into the first buffer: a page less
+// the headroom and what the kernel keeps behind it (struct skb_shared_info).
+const firstMost = 4096 - 256 - 320
+
+// xdpMD is struct xdp_md, as a test run takes it.
+type xdpMD struct{ Data, DataEnd, DataMeta, Ingress, Queue, Egress uint32 }
+
+// cut draws how many octets of a frame are in its first buffer.
+func (w *randomWorld) cut(frame []byte) int {
+	n := min(len(frame), firstMost)
+	if w.jumbo && !w.uncut && n > firstLeast && w.rng.IntN(8) == 0 {
+		n = firstLeast + w.rng.IntN(n-firstLeast)
+	}
+	return n
+}
+
+// firstLeast is FIRST_BUFFER of fast.h.
+const firstLeast = 256
+
 // offer gives a frame to the program, which writes to out what becomes of it; ok is false when it was handed up.
 func (w *randomWorld) offer(p *randomPort, frame, out []byte) (v verdict, ok bool) {
 	before := w.fast.total(layout.TallyInPackets)
+	first := w.cut(frame)
 	o := ebpf.RunOptions{Data: frame, DataOut: out[:len(frame)+64], Repeat: 1}
+	if first < min(len(frame), firstMost) {
+		o.Context = xdpMD{DataEnd: uint32(first)}
+	}
 	act, err := p.prog.Run(&o)
+	if o.Context != nil && errors.Is(err, unix.EINVAL) { // before Linux 6.18
+		w.uncut, first, o.Context = true, min(len(frame), firstMost), nil
+		act, err = p.prog.Run(&o)
+	}
 	if err != nil {
 		w.t.Fatalf("run the program on %x: %v", frame, err)
 	}
 	counted := w.fast.total(layout.TallyInPackets) - before
+	several := first < len(frame)
 	const drop, redirect = 1, 4
 	switch {
 	case counted == 0 && act == drop: // nobody is at the socket
-		if !bytes.Equal(o.DataOut, frame) && len(o.DataOut) != 0 {
+		if !bytes.Equal(o.DataOut, frame) {
 			w.t.Fatalf("a frame was changed before it was handed up:\n%x\n%x", frame, o.DataOut)
 		}
 		w.seen.HandedUp++
+		switch {
+		case len(frame) > p.set.config.MaxFrame:
+			p.oversize++
+			w.seen.Oversize++
+		default:
+			p.handedUp++
+		}
+		if several {
+			w.seen.Several++
+		}
 		return v, false
+	case several:
+		w.t.Fatalf("verdict %d with %d packets counted, of %d octets with %d in the first buffer: %x", act, counted, len(frame), first, frame)
 	case counted == 1 && act == drop:
 		w.seen.Dropped++
 		return verdict{in: frame}, true
@@ -194,6 +254,9 @@ func (w *randomWorld) offer(p *randomPort, frame, out []byte) (v verdict, ok boo
 		w.seen.Forwarded++
 		if [2]byte(frame[12:14]) != [2]byte(o.DataOut[12:14]) {
 			w.seen.Retagged++
+		}
+		if len(frame) > firstMost-8 {
+			w.seen.AtLimit++
 		}
 		return verdict{in: frame, out: o.DataOut}, true
 	}
@@ -242,6 +305,12 @@ func (w *randomWorld) compareCounters() {
 	} {
 		if fast := w.fast.total(x.what); x.sum != 2*fast {
 			w.t.Errorf("%s: both paths count %d, the program %d: want twice as many", x.name, x.sum, fast)
+		}
+	}
+	for _, p := range w.ports {
+		c, err := p.set.Counters(0)
+		if want := (Counters{NoSocket: p.handedUp, Oversize: p.oversize}); err != nil || c != want {
+			w.t.Errorf("port %d: the program has counted %+v of what it did not handle (%v): want %+v", p.id, c, err, want)
 		}
 	}
 	reasons := map[dataplane.Reason]uint64{}

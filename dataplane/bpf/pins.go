@@ -59,13 +59,13 @@ const pinPrefix = "xdp-"
 func OpenPins(dir string, keep bool) (*Pins, error) {
 	dir = filepath.Clean(dir)
 	mounted, err := mountBPF(dir)
-	if errors.Is(err, unix.EPERM) && strings.Contains(dir, ".") {
-		err = fmt.Errorf("%w: names in a BPF file system have no dots", err)
+	var lock *os.File
+	if err == nil {
+		lock, err = lockDir(dir)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("pin directory %s: %w", dir, err)
+	if errors.Is(err, unix.EROFS) {
+		err = fmt.Errorf("%w: remount it rw, or name a directory of another BPF file system", err)
 	}
-	lock, err := lockDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("pin directory %s: %w", dir, err)
 	}
@@ -200,10 +200,12 @@ func (p *Pins) pin(ifindex int, l link.Link) (path string, err error) {
 	err = l.Pin(path)
 	if errors.Is(err, unix.EEXIST) {
 		// Of a device that had this index before.
-		err = errors.Join(os.Remove(path), l.Pin(path))
+		if err = os.Remove(path); err == nil {
+			err = l.Pin(path)
+		}
 	}
 	if err != nil {
-		return "", fmt.Errorf("pin the XDP program's attachment: %w", err)
+		return "", fmt.Errorf("pin the XDP program's attachment at %s: %w", path, err)
 	}
 	return path, nil
 }
@@ -330,6 +332,9 @@ func mountBPF(dir string) (mounted bool, err error) {
 			}
 			break
 		}
+		if errors.Is(err, unix.EPERM) && strings.Contains(dir, ".") {
+			return false, fmt.Errorf("%w: names in a BPF file system have no dots", err)
+		}
 		if !errors.Is(err, unix.ENOENT) {
 			return false, err
 		}
@@ -340,23 +345,33 @@ func mountBPF(dir string) (mounted bool, err error) {
 		at = sysBPF
 	} else if err := os.MkdirAll(dir, 0o700); err != nil {
 		return false, err
-	} else if files, err := os.ReadDir(dir); err != nil {
+	}
+	files, err := os.ReadDir(at)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, fmt.Errorf("%w: the kernel has no BPF file system, or /sys is not its sysfs; name an empty directory elsewhere", err)
+	}
+	if err != nil {
 		return false, err
-	} else if len(files) > 0 {
-		return false, fmt.Errorf("a BPF file system mounted there would hide %s and whatever else it holds: name an empty directory, or one of a BPF file system", files[0].Name())
+	}
+	if len(files) > 0 {
+		return false, fmt.Errorf("a BPF file system mounted at %s would hide %s and whatever else it holds: name an empty directory, or one of a BPF file system", at, files[0].Name())
 	}
 	if err := unix.Mount("bpf", at, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
-		return false, fmt.Errorf("mount a BPF file system at %s: %w", at, err)
+		return false, fmt.Errorf("mount a BPF file system at %s: %w: mount one before routerd starts (`mount -t bpf bpf %s`)", at, err, at)
 	}
 	return true, nil
 }
 
 // Fleeting reports whether what is pinned ends with the process after all: it had
 // to mount the file system itself, and has mounts that others, its successor
-// among them, don't see, as `ip netns exec` does it.
+// among them, don't see, as `ip netns exec` does it, or is the first process of a
+// container, which ends with it.
 func (p *Pins) Fleeting() bool {
 	if p == nil || !p.own {
 		return false
+	}
+	if os.Getpid() == 1 {
+		return true
 	}
 	own, err := os.Readlink("/proc/self/ns/mnt")
 	first, firstErr := os.Readlink("/proc/1/ns/mnt")

@@ -3,11 +3,15 @@ package bpf
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -284,6 +288,103 @@ func TestPinDirectoryHidesNoFiles(t *testing.T) {
 	}
 	if _, err := os.Stat(file); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPinnedLater: what can't be pinned when it is attached is pinned when it can.
+func TestPinnedLater(t *testing.T) {
+	ns, dir := pair(t), pinDir(t)
+	p := openPins(t, dir, true)
+	remount := func(flags uintptr) { check(t, unix.Mount("", dir, "", unix.MS_REMOUNT|flags, "")) }
+	remount(unix.MS_RDONLY)
+	s := loadAt(t, p)
+	check(t, ns.Do(func() error { return s.AttachTake(ns.Link(t, "ge0").Attrs().Index, Native, true) }))
+	if outlives, err := s.Outlives(); outlives || err == nil || !strings.Contains(err.Error(), dir+"/xdp-") {
+		t.Errorf("on a read-only file system it outlives: %t, %v", outlives, err)
+	}
+	if err := s.Pin(); !errors.Is(err, unix.EROFS) {
+		t.Errorf("pinned on a read-only file system: %v", err)
+	}
+	remount(0)
+	check(t, s.Pin(), s.Pin())
+	if outlives, err := s.Outlives(); !outlives || err != nil {
+		t.Errorf("outlives: %t, %v", outlives, err)
+	}
+	id := attached(t, ns, "ge0")
+	check(t, s.Leave(), p.Close())
+	if now := attached(t, ns, "ge0"); now != id || id == 0 {
+		t.Errorf("program %d is at the device, %d was", now, id)
+	}
+}
+
+// TestNoFileSystemToPinIn: where the BPF file system is missing, hidden, or not to be written
+// to, the error says so and what to do.
+func TestNoFileSystemToPinIn(t *testing.T) {
+	testnet.Require(t)
+	const dir = sysBPF + "/routerd/test"
+	for _, c := range []struct {
+		name string
+		set  func() error
+		says []string // nil: there is one, or can be
+	}{
+		{"no /sys/fs/bpf", func() error { return unix.Mount("none", "/sys/fs", "tmpfs", 0, "") }, []string{"no such file", "elsewhere"}},
+		{"read-only", func() error { return unix.Mount("none", sysBPF, "bpf", unix.MS_RDONLY, "") }, []string{"read-only", "remount it rw"}},
+		{"files of another file system", func() error {
+			return errors.Join(unix.Mount("none", sysBPF, "tmpfs", 0, ""), os.WriteFile(sysBPF+"/precious", nil, 0o600))
+		}, []string{sysBPF + " would hide precious"}},
+		{"an empty one of another kind", func() error { return unix.Mount("none", sysBPF, "tmpfs", 0, "") }, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			errs := make(chan error)
+			go func() {
+				// The thread has mounts of its own, and goes with them.
+				runtime.LockOSThread()
+				err := errors.Join(unix.Unshare(unix.CLONE_FS|unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), c.set())
+				if err != nil {
+					errs <- fmt.Errorf("the test can't be set up: %w", err)
+					return
+				}
+				p, err := OpenPins(dir, true)
+				if err == nil {
+					err = p.Close()
+				}
+				if c.says == nil {
+					errs <- err
+					return
+				}
+				for _, text := range append(c.says, dir) {
+					if err == nil || !strings.Contains(err.Error(), text) {
+						errs <- fmt.Errorf("%v: want an error that says %q", err, text)
+						return
+					}
+				}
+				errs <- nil
+			}()
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestFirstProcessOfAContainer: what it has to mount to pin in ends with it.
+func TestFirstProcessOfAContainer(t *testing.T) {
+	testnet.Require(t)
+	const inside = "ROUTER_TEST_CONTAINER"
+	if dir := os.Getenv(inside); dir != "" {
+		check(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), unix.Mount("proc", "/proc", "proc", 0, ""))
+		p := openPins(t, dir, true)
+		if !p.Fleeting() {
+			t.Error("it is not said to end with the process")
+		}
+		check(t, p.Close())
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), inside+"="+pinDir(t))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("in the container: %v\n%s", err, out)
 	}
 }
 

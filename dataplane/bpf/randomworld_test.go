@@ -26,6 +26,8 @@ type randomPort struct {
 	prog  *ebpf.Program
 	set   *Set
 	units []*randomUnit
+
+	handedUp, oversize uint64 // what the program must have counted of frames that it did not handle
 }
 
 type randomUnit struct {
@@ -47,6 +49,8 @@ type randomWorld struct {
 	seen   outcomesSeen
 
 	filtered bool   // units have filters
+	jumbo    bool   // frames may be of several buffers
+	uncut    bool   // the kernel decides how long the first buffer is
 	loaded   string // what the programs were loaded with
 
 	// What the worker is given, and what it made of it.
@@ -88,7 +92,7 @@ func newRandomWorld(t *testing.T, seed uint64) *randomWorld {
 	for i := range uint32(randomInstances) {
 		w.setFeasible(i)
 	}
-	w.filtered = seed%2 == 0
+	w.filtered, w.jumbo = seed%2 == 0, seed/2%2 == 1 && !plainLoads()
 	if w.filtered {
 		w.setFilters()
 	}
@@ -120,7 +124,11 @@ func (w *randomWorld) close() {
 }
 
 func (w *randomWorld) addPort(i int) {
-	q := memport.NewFunc(w.engine.Pools()[0],
+	newQueue, longest := memport.NewFunc, port.MaxFrame
+	if w.jumbo {
+		newQueue, longest = memport.NewJumboFunc, port.MaxJumbo
+	}
+	q := newQueue(w.engine.Pools()[0],
 		func(b []byte) int { return w.source(i, b) }, func(b []byte) { w.sink(i, b) })
 	complete := i%2 == 1
 	id, err := w.engine.AddPort(fmt.Sprint("p", i), []port.Queue{q}, dataplane.PortOptions{CompleteChecksums: complete})
@@ -128,7 +136,7 @@ func (w *randomWorld) addPort(i int) {
 		w.t.Fatal(err)
 	}
 	p := &randomPort{id: id}
-	if p.set, err = Load(Config{Attach: intf.Exclusive, Queues: 1, MaxFrame: port.MaxFrame}); err != nil {
+	if p.set, err = Load(Config{Attach: intf.Exclusive, Queues: 1, MaxFrame: longest}); err != nil {
 		w.t.Fatal(err)
 	}
 	record, ok := w.engine.FastPort(id)
@@ -177,6 +185,11 @@ func (w *randomWorld) addUnits(i int) {
 		for _, s := range []string{"0.0.0.0", "127.0.0.1", "255.255.255.255", "224.0.0.1", "::", "::1", "fe80::1", "ff02::1", "::ffff:1.2.3.4"} {
 			world.OddSources = append(world.OddSources, netip.MustParseAddr(s))
 		}
+		if w.jumbo {
+			// The edges of a buffer of ours, of the kernel's first one, of an MTU, and of what we take.
+			world.MTUs = append(world.MTUs, port.MaxFrame-14, firstMost-14, firstMost-14, 9000, port.MaxJumbo-14)
+			world.Longest = port.MaxJumbo + 100
+		}
 		for _, f := range u.spec.Families {
 			world.OddSources = append(world.OddSources, f.Locals...)
 		}
@@ -186,10 +199,14 @@ func (w *randomWorld) addUnits(i int) {
 
 func (w *randomWorld) setUnit(u *randomUnit) {
 	index := byte(u.spec.Index)
+	mtus := []uint16{576, 1280, 1499, 1501, 1500, 1500, 1500, 9000}
+	if w.jumbo {
+		mtus = []uint16{1280, 1500, firstMost - 14, 9000, 9000, 9000, 9582, 9582}
+	}
 	for _, f := range intf.Families {
 		spec := dataplane.UnitFamily{
 			Up: w.rng.IntN(40) != 0, Instance: uint32(w.rng.IntN(randomInstances)),
-			MTU: []uint16{576, 1280, 1499, 1501, 1500, 1500, 1500, 9000}[w.rng.IntN(8)],
+			MTU: mtus[w.rng.IntN(len(mtus))],
 		}
 		if w.rng.IntN(6) == 0 {
 			spec.RPF = []intf.RPFCheck{intf.RPFLoose, intf.RPFStrict, intf.RPFFeasible}[w.rng.IntN(3)]
@@ -386,7 +403,10 @@ func (w *randomWorld) next(i int, b []byte) (frame []byte, plain bool) {
 	for len(frame) < 60 && w.rng.IntN(16) != 0 {
 		frame = append(frame, byte(w.rng.Uint32()))
 	}
-	return frame[:min(len(frame), port.MaxFrame)], plain
+	if !w.jumbo {
+		frame = frame[:min(len(frame), port.MaxFrame)]
+	}
+	return frame, plain
 }
 
 func (w *randomWorld) tag(frame []byte, tpid, id uint16) []byte {

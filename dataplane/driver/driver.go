@@ -70,6 +70,7 @@ type Device struct {
 	Queues []Served
 
 	name         string
+	mac          [6]byte // when it was opened
 	kernelDriver string
 	asked        map[string]struct{} // features that were to be off
 	tool         *ethtool.Conn
@@ -121,6 +122,9 @@ func open(spec Spec) (_ *Device, err error) {
 		}
 	}()
 	if d.tool, err = ethtool.Dial(); err != nil {
+		return nil, err
+	}
+	if d.mac, err = d.tool.MAC(spec.Device); err != nil {
 		return nil, err
 	}
 	kernelDriver, err := d.tool.Driver(spec.Device)
@@ -447,16 +451,26 @@ func (d *Device) counted() int {
 	return d.QueueCount
 }
 
-// restore undoes what was set at the device, unless its name is another's now.
+// restore undoes what was set at the device, under whatever name it has now.
+// Changed stays as it is where the device is out of reach.
 func (d *Device) restore() error {
-	index, err := d.tool.Index(d.name)
-	if err != nil || index != d.Index {
+	name, err := d.tool.Name(d.Index)
+	if err != nil {
 		return err
+	}
+	if name != d.name {
+		// The index alone may have been given anew.
+		if mac, err := d.tool.MAC(name); err != nil || mac != d.mac {
+			return err
+		}
+		d.name = name
 	}
 	errs := []error{d.restoreChannels()}
 	if len(d.Changed) > 0 {
 		_, err := d.tool.Set(d.name, d.Changed)
-		errs = append(errs, err)
+		if errs = append(errs, err); err == nil {
+			d.Changed = nil
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -482,6 +496,15 @@ func (d *Device) Outlives() (bool, error) {
 		err = errNotPinned
 	}
 	return outlives, err
+}
+
+// Pin tries again to make the device go on forwarding without the process where that was
+// to be and could not be; the error says why it still can't.
+func (d *Device) Pin() error {
+	if d.Driver == intf.DriverAFPacket {
+		return nil
+	}
+	return d.set.Pin()
 }
 
 var errNotPinned = errors.New("keep-forwarding is never, or nothing can be pinned: the log says at the start")

@@ -76,7 +76,7 @@ type ifreq struct {
 
 func (c *Conn) ioctl(device string, request []byte) error {
 	if len(device) >= unix.IFNAMSIZ {
-		return fmt.Errorf("device name %q is longer than %d octets", device, unix.IFNAMSIZ-1)
+		return errLongName(device)
 	}
 	req := &ifreq{data: unsafe.Pointer(unsafe.SliceData(request))}
 	copy(req.name[:], device)
@@ -88,17 +88,41 @@ func (c *Conn) ioctl(device string, request []byte) error {
 	return nil
 }
 
-// Index is the kernel's number of device, by which it tells a device from
-// another one that got its name later.
-func (c *Conn) Index(device string) (int, error) {
-	req, err := unix.NewIfreq(device)
+func errLongName(device string) error {
+	return fmt.Errorf("device name %q is longer than %d octets", device, unix.IFNAMSIZ-1)
+}
+
+// Name is what the device with that index is called now. The error wraps unix.ENODEV
+// where there is none.
+func (c *Conn) Name(index int) (string, error) {
+	req, err := unix.NewIfreq("")
 	if err == nil {
-		err = unix.IoctlIfreq(c.fd, unix.SIOCGIFINDEX, req)
+		req.SetUint32(uint32(index))
+		err = unix.IoctlIfreq(c.fd, unix.SIOCGIFNAME, req)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("device %s: read its index: %w", device, err)
+		return "", fmt.Errorf("device %d: read its name: %w", index, err)
 	}
-	return int(req.Uint32()), nil
+	return req.Name(), nil
+}
+
+// MAC is the address that device has now.
+func (c *Conn) MAC(device string) (mac [6]byte, err error) {
+	// struct ifreq with a struct sockaddr.
+	var req struct {
+		name   [unix.IFNAMSIZ]byte
+		family uint16
+		mac    [6]byte
+		_      [16]byte
+	}
+	if len(device) >= unix.IFNAMSIZ {
+		return mac, errLongName(device)
+	}
+	copy(req.name[:], device)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(c.fd), unix.SIOCGIFHWADDR, uintptr(unsafe.Pointer(&req))); errno != 0 {
+		return mac, fmt.Errorf("device %s: read its address: %w", device, errno)
+	}
+	return req.mac, nil
 }
 
 // Driver is the name of the kernel driver behind device.

@@ -1,6 +1,7 @@
 package ethtool_test
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"testing"
@@ -80,14 +81,20 @@ func TestChannels(t *testing.T) {
 
 func TestDevicesAreTold(t *testing.T) {
 	c, ns := dial(t)
-	if got, err := c.Index("ge0"); err != nil || got != ns.Link(t, "ge0").Attrs().Index {
-		t.Errorf("index is %d, %v", got, err)
+	if got, err := c.Name(ns.Link(t, "ge0").Attrs().Index); err != nil || got != "ge0" {
+		t.Errorf("name is %q, %v", got, err)
+	}
+	if got, err := c.Name(9999); !errors.Is(err, unix.ENODEV) {
+		t.Errorf("a device that is not there is called %q, %v", got, err)
+	}
+	if got, err := c.MAC("ge0"); err != nil || !bytes.Equal(got[:], ns.MAC(t, "ge0")) {
+		t.Errorf("address is %x, %v", got, err)
 	}
 	if got, err := c.Driver("ge0"); err != nil || got != "veth" {
 		t.Errorf("driver is %q, %v", got, err)
 	}
 	for name, errno := range map[string]error{"ge9": unix.ENODEV, "a-name-that-is-too-long": nil} {
-		_, err1 := c.Index(name)
+		_, err1 := c.MAC(name)
 		_, err2 := c.Driver(name)
 		_, err3 := c.Set(name, map[string]bool{ethtool.RxGRO: true})
 		for _, err := range []error{err1, err2, err3} {

@@ -19,6 +19,7 @@ type Queue struct {
 	in, out *ring
 	source  func(frame []byte) int
 	sink    func(frame []byte)
+	jumbo   []byte // what source writes to, where frames may need a span
 
 	txDropped atomic.Uint64
 	err       atomic.Pointer[error]
@@ -36,6 +37,14 @@ func New(pool *port.Pool, size int) *Queue {
 // frame that is transmitted, during the call. Either may be nil.
 func NewFunc(pool *port.Pool, source func(frame []byte) int, sink func(frame []byte)) *Queue {
 	return &Queue{pool: pool, source: source, sink: sink}
+}
+
+// NewJumboFunc is NewFunc for frames of up to [port.MaxJumbo] octets, which are
+// copied once more on receipt.
+func NewJumboFunc(pool *port.Pool, source func(frame []byte) int, sink func(frame []byte)) *Queue {
+	q := NewFunc(pool, source, sink)
+	q.jumbo = make([]byte, port.MaxJumbo)
+	return q
 }
 
 // NewJumbo is New for frames of up to [port.MaxJumbo] octets.
@@ -107,6 +116,9 @@ func (q *Queue) generate(bufs []port.Buf) int {
 	if q.source == nil {
 		return 0
 	}
+	if q.jumbo != nil {
+		return q.generateJumbo(bufs)
+	}
 	mem := q.pool.Mem()
 	for i := range bufs {
 		chunk, ok := q.pool.Get()
@@ -119,6 +131,22 @@ func (q *Queue) generate(bufs []port.Buf) int {
 			return i
 		}
 		bufs[i] = port.Buf{Addr: chunk + port.Headroom, Len: uint16(n)}
+	}
+	return len(bufs)
+}
+
+// generateJumbo is generate where the length of a frame says what it lies in.
+func (q *Queue) generateJumbo(bufs []port.Buf) int {
+	for i := range bufs {
+		n := q.source(q.jumbo)
+		if n == 0 {
+			return i
+		}
+		chunk, ok := q.pool.GetFor(n)
+		if !ok {
+			return i
+		}
+		bufs[i] = port.Buf{Addr: chunk + port.Headroom, Len: uint16(copy(q.pool.Room(chunk)[port.Headroom:], q.jumbo[:n]))}
 	}
 	return len(bufs)
 }

@@ -7,6 +7,7 @@
 package frames
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
@@ -15,7 +16,8 @@ import (
 	"router/intf"
 )
 
-// MaxL3 is the largest network-layer packet that a Generator makes.
+// MaxL3 is the largest network-layer packet that a Generator makes, unless its
+// World has Longest.
 const MaxL3 = 1600
 
 // A World says whom the packets are from and to. Each list has at least one
@@ -32,6 +34,8 @@ type World struct {
 
 	// MTUs are those of the links, whose neighbourhood packet sizes are drawn from.
 	MTUs []int
+	// Longest is the largest network-layer packet to make, in octets; 0 is MaxL3.
+	Longest int
 }
 
 // A Generator makes one frame after the other. It belongs to one goroutine.
@@ -50,6 +54,7 @@ type addresses struct {
 
 // New returns a generator of the frames that seed names.
 func New(seed uint64, w World) *Generator {
+	w.Longest = cmp.Or(w.Longest, MaxL3)
 	src := rand.NewPCG(seed, seed^0x9e3779b97f4a7c15)
 	g := &Generator{world: w, src: src, rng: rand.New(src)}
 	for _, p := range w.Sources {
@@ -156,7 +161,7 @@ func (g *Generator) size(hl int) int {
 	case 7:
 		n = pick(g, []int{0, 1, 3, 4, 7, 8, 9, 20, 28, 39, 40, 548, 1232})
 	}
-	return min(max(n, 0), MaxL3-hl)
+	return min(max(n, 0), g.world.Longest-hl)
 }
 
 // protocols are those that somebody on the way may look into, and some that

@@ -69,7 +69,7 @@ func (g *Generator) chain(b []byte, next int) []byte {
 	}
 	b[next] = protocol
 	at := len(b)
-	n := min(g.size(packet.IPv6HeaderLen+at-start), MaxL3-packet.IPv6HeaderLen-(at-start))
+	n := min(g.size(packet.IPv6HeaderLen+at-start), g.world.Longest-packet.IPv6HeaderLen-(at-start))
 	return g.transport(b, protocol, max(n, 0))
 }
 

@@ -19,6 +19,7 @@ type DeviceSettings struct {
 	Up          bool     `json:"up"`
 	MTU         int      `json:"mtu"` // octets, without the Ethernet header
 	MAC         intf.MAC `json:"mac"`
+	SetMAC      intf.MAC `json:"set-mac,omitzero"`       // the router's, where it has set one
 	DisableIPv6 string   `json:"disable-ipv6,omitempty"` // the sysctl; "" was not touched
 	// Features are offloads that a driver has changed, as found; see RememberFeatures.
 	Features map[string]bool `json:"features,omitempty"`
@@ -64,7 +65,7 @@ func (d *Devices) Claim(name string, want DeviceClaim) (warning string, err erro
 	if err != nil {
 		return "", fmt.Errorf("device %s: %w", name, err)
 	}
-	former, err := d.remember(l)
+	former, err := d.remember(l, want.MAC)
 	if err != nil {
 		return "", fmt.Errorf("device %s: %w", name, err)
 	}
@@ -93,15 +94,16 @@ func (d *Devices) Claim(name string, want DeviceClaim) (warning string, err erro
 	return warning, nil
 }
 
-// Release gives the device back as it was before the first Claim. A device
-// that is gone, or was never claimed, is no error.
+// Release gives the device back as it was before the first Claim, under
+// whatever name it has now. A device that is gone, or was never claimed, is no
+// error.
 func (d *Devices) Release(name string) error {
 	former, ok := d.store.device(name)
 	if !ok {
 		return nil
 	}
-	l, err := d.conn.LinkByName(name)
-	if err == nil && l.Index == former.Index {
+	l, err := d.conn.LinkByIndex(former.Index)
+	if err == nil && former.of(l, name) {
 		err = errors.Join(
 			d.setMAC(l, former.MAC),
 			d.setMTU(l, former.MTU),
@@ -157,13 +159,60 @@ func (d *Devices) ForgetFeatures(name string) error {
 // and not given back.
 func (d *Devices) Claimed() []string { return d.store.deviceNames() }
 
-// remember records the settings of the link as found, once per link.
-func (d *Devices) remember(l Link) (DeviceSettings, error) {
-	former, ok := d.store.device(l.Name)
-	if ok && former.Index == l.Index {
-		return former, nil
+// of reports whether the settings are those of a link that was claimed as name.
+// A link of another name is the same one, renamed, if its address says so too: the
+// index alone may have been given anew.
+func (s *DeviceSettings) of(l Link, name string) bool {
+	return s.Index == l.Index && (l.Name == name || l.MAC == s.MAC || !s.SetMAC.IsZero() && l.MAC == s.SetMAC)
+}
+
+// Follow gives what is recorded of links that have been renamed to the names that
+// they have now. What is recorded of links that are gone gives way.
+func (d *Devices) Follow() error {
+	links, err := d.conn.Links()
+	if err != nil {
+		return err
 	}
-	former = DeviceSettings{Index: l.Index, Up: l.AdminUp, MTU: l.MTU, MAC: l.MAC}
+	now := make(map[int]Link, len(links))
+	for _, l := range links {
+		now[l.Index] = l
+	}
+	moved := map[string]*DeviceSettings{}
+	for _, name := range d.store.deviceNames() {
+		former, _ := d.store.device(name)
+		l, ok := now[former.Index]
+		if !ok || l.Name == name || !former.of(l, name) {
+			continue
+		}
+		moved[l.Name] = &former
+		if _, taken := moved[name]; !taken {
+			moved[name] = nil
+		}
+	}
+	if len(moved) == 0 {
+		return nil
+	}
+	return d.store.update(storeData{Devices: moved})
+}
+
+// remember records the settings of the link as found, once per link, and the
+// address that it is about to be given.
+func (d *Devices) remember(l Link, mac intf.MAC) (DeviceSettings, error) {
+	former, ok := d.store.device(l.Name)
+	if ok && former.Index != l.Index || !ok && d.store.hasDevice(l.Index) {
+		if err := d.Follow(); err != nil {
+			return DeviceSettings{}, err
+		}
+		former, ok = d.store.device(l.Name)
+	}
+	if ok && former.Index == l.Index {
+		if former.SetMAC == mac {
+			return former, nil
+		}
+		former.SetMAC = mac
+		return former, d.store.update(storeData{Devices: map[string]*DeviceSettings{l.Name: &former}})
+	}
+	former = DeviceSettings{Index: l.Index, Up: l.AdminUp, MTU: l.MTU, MAC: l.MAC, SetMAC: mac}
 	err := d.ns.Do(func() (err error) {
 		former.DisableIPv6, err = Sysctl(disableIPv6(l.Name))
 		if errors.Is(err, os.ErrNotExist) { // no IPv6 at all, or an MTU below 1280

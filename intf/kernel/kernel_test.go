@@ -258,6 +258,66 @@ func TestDevicesAreTakenOverAndGivenBack(t *testing.T) {
 	}
 }
 
+// TestSettingsFollowTheLink: what was found belongs to the link, whatever it is called by
+// now, and to no other that has got its index.
+func TestSettingsFollowTheLink(t *testing.T) {
+	testnet.Require(t)
+	ns := testnet.New(t, "dev")
+	for _, name := range []string{"ge0", "ge1", "ge2"} {
+		ip(t, ns, "link add "+name+" type veth peer name p"+name[2:])
+	}
+	d, err := NewDevices(own(t, ns), store(t, t.TempDir()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	mtu := func(name string) int { return ns.Link(t, name).Attrs().MTU }
+	claim := func(name string, n byte) {
+		t.Helper()
+		if _, err := d.Claim(name, DeviceClaim{Attach: intf.Exclusive, Up: true, MTU: 1700, MAC: intf.MAC{2, 0, 0, 0, 0, n}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, name := range []string{"ge0", "ge1", "ge2"} {
+		claim(name, byte(i))
+	}
+	found := map[string]intf.MAC{}
+	for _, name := range d.Claimed() {
+		former, _ := d.store.device(name)
+		found[name] = former.MAC
+	}
+	// Round in a circle.
+	for _, names := range []string{"ge0 name tmp", "ge2 name ge0", "ge1 name ge2", "tmp name ge1"} {
+		ip(t, ns, "link set "+names)
+	}
+	claim("ge0", 7)
+	claim("ge1", 8)
+	claim("ge2", 9)
+	for now, before := range map[string]string{"ge1": "ge0", "ge2": "ge1", "ge0": "ge2"} {
+		if err := d.Release(now); err != nil {
+			t.Fatal(err)
+		}
+		if got := intf.MAC(ns.MAC(t, now)); got != found[before] || mtu(now) != 1500 {
+			t.Errorf("%s, which was %s, is given back with the address %s and MTU %d: want %s and 1500", now, before, got, mtu(now), found[before])
+		}
+	}
+
+	claim("ge0", 7)
+	ip(t, ns, "link set ge0 name away0")
+	if err := d.Release("ge0"); err != nil || mtu("away0") != 1500 {
+		t.Errorf("given back under its new name with MTU %d: %v", mtu("away0"), err)
+	}
+
+	// Another link with the index of one that is gone.
+	claim("ge1", 8)
+	index := ns.Link(t, "ge1").Attrs().Index
+	ns.Delete(t, "ge1")
+	ip(t, ns, fmt.Sprintf("link add other index %d mtu 1600 type veth peer name pother", index))
+	if err := errors.Join(d.Follow(), d.Release("ge1"), d.Release("other")); err != nil || mtu("other") != 1600 {
+		t.Errorf("a link that was never claimed has MTU %d: %v", mtu("other"), err)
+	}
+}
+
 func TestExclusiveDeviceWithAddresses(t *testing.T) {
 	testnet.Require(t)
 	ns := testnet.New(t, "warn")

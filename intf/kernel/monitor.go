@@ -81,6 +81,19 @@ func (m *Monitor) Get(name string) Link {
 	return Link{Name: name}
 }
 
+// Named is the name of the link with that index as it was last seen, "" when it is
+// not there.
+func (m *Monitor) Named(index int) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, l := range m.links {
+		if l.Index == index {
+			return name
+		}
+	}
+	return ""
+}
+
 // Links are all links as they were last seen, ordered by index.
 func (m *Monitor) Links() []Link {
 	m.mu.Lock()

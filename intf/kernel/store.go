@@ -185,6 +185,18 @@ func (s *Store) device(name string) (DeviceSettings, bool) {
 	return *d, true
 }
 
+// hasDevice reports whether there are settings of a device with that index.
+func (s *Store) hasDevice(index int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.data.Devices {
+		if d.Index == index {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *Store) deviceNames() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

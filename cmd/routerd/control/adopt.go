@@ -136,7 +136,7 @@ func (r *Router) Adopt(left int) Adoption {
 		if d.open == nil {
 			continue
 		}
-		if err := d.open.Activate(); err != nil {
+		if err := r.activate(d); err != nil {
 			r.log.Warn("interface could not be taken over", "ifd", d.name, "err", err)
 			d.err = err
 			failed = append(failed, d)

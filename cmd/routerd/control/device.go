@@ -50,6 +50,9 @@ type Opened interface {
 	// Outlives says whether what its program forwards goes on being forwarded
 	// without the process, and if not why.
 	Outlives() (bool, error)
+	// Pin tries again what Outlives says could not be done; the error says why it still
+	// can't. Where nothing failed it does nothing.
+	Pin() error
 	// Leave frees what is the process's, and leaves the device to a successor as
 	// it is.
 	Leave() error
@@ -99,6 +102,7 @@ type device struct {
 	fast     fastPart
 	// fastRetry is about a part that it could have and has not.
 	fastRetry fastRetry
+	unpinned  time.Time // when it was last tried to have it outlive the process; zero where that didn't fail
 	captures  []*Capture
 	changed   time.Time // of the last change of its state
 	status    intf.OperStatus
@@ -149,7 +153,14 @@ func (r *Router) buildDevice(ctx context.Context, name string, strict bool) erro
 	}
 	l := r.links.Get(name)
 	if d.open != nil && !d.keeps(l) {
+		link := d.link
 		r.closeDevice(d)
+		if l.Index != link {
+			r.letGo(d, link)
+		}
+	}
+	if d.open == nil && l.Present {
+		r.vacate(d, l.Index)
 	}
 	if d.want.Type == intf.Loopback {
 		// A link of the same name is nothing to us.
@@ -179,6 +190,28 @@ func (r *Router) buildDevice(ctx context.Context, name string, strict bool) erro
 		return fmt.Errorf("interface %s: %w", name, err)
 	}
 	return nil
+}
+
+// letGo gives the link that d had back if it has a name now under which nobody
+// wants it. One that another device has the name of is given back by that one.
+func (r *Router) letGo(d *device, link int) {
+	name := r.links.Named(link)
+	if o := r.devices[name]; name == "" || o != nil && o.want != nil && o.want.Enabled {
+		return
+	}
+	r.log.Warn("interface has been renamed, and is not the router's any more", "ifd", d.name, "name", name)
+	r.release(d)
+}
+
+// vacate closes the device that has the link which has d's name now, as when two
+// swap their names: nothing else could open it as well as that one has.
+func (r *Router) vacate(d *device, link int) {
+	for _, o := range r.devices {
+		if o != d && o.open != nil && o.link == link {
+			r.closeDevice(o)
+			r.dirty.devices[o.name] = struct{}{}
+		}
+	}
 }
 
 // openDevice opens d, or brings one that is open up to date.
@@ -221,7 +254,7 @@ func (r *Router) openDevice(ctx context.Context, d *device, l kernel.Link) error
 	d.meter.begin(r.now())
 	r.ports[id] = d
 	if !r.adopting {
-		if err := open.Activate(); err != nil {
+		if err := r.activate(d); err != nil {
 			r.closeDevice(d)
 			return err
 		}
@@ -229,6 +262,45 @@ func (r *Router) openDevice(ctx context.Context, d *device, l kernel.Link) error
 	r.log.Info("interface opened", "ifd", d.name, "driver", report.Driver.String(), "xdp", report.XDPMode.String(), "queues", report.Queues, "reason", report.Reason)
 	r.markUnits(d.name)
 	return nil
+}
+
+// activate has an open device's frames brought to it, and notes whether it is to be tried again
+// to have it outlive the process.
+func (r *Router) activate(d *device) error {
+	if err := d.open.Activate(); err != nil {
+		return err
+	}
+	if err := d.open.Pin(); err != nil {
+		r.log.Warn("the interface will not forward without routerd; it is tried again", "ifd", d.name, "err", err)
+		d.unpinned = r.now()
+	}
+	return nil
+}
+
+// pinInterval is the time between attempts to have a device outlive the process.
+const pinInterval = 30 * time.Second
+
+// retryPins has devices outlive the process that could not. It returns the time until
+// it wants to be called again.
+func (r *Router) retryPins(now time.Time) time.Duration {
+	next := time.Minute
+	for _, d := range r.devices {
+		if d.open == nil || d.unpinned.IsZero() {
+			continue
+		}
+		if wait := d.unpinned.Add(pinInterval).Sub(now); wait > 0 && wait <= pinInterval {
+			next = min(next, wait)
+			continue
+		}
+		if d.unpinned = now; d.open.Pin() != nil {
+			next = min(next, pinInterval)
+			continue
+		}
+		d.unpinned = time.Time{}
+		r.log.Info("the interface forwards without routerd as well now", "ifd", d.name)
+		r.changedDevice(d.name)
+	}
+	return next
 }
 
 // closeUnused closes queues that no worker has seen.
@@ -261,7 +333,7 @@ func (r *Router) closeDevice(d *device) {
 		r.log.Warn("interface did not close cleanly", "ifd", d.name, "err", err)
 	}
 	r.log.Info("interface closed", "ifd", d.name)
-	d.open, d.port, d.fastRetry = nil, 0, fastRetry{}
+	d.open, d.port, d.fastRetry, d.unpinned = nil, 0, fastRetry{}, time.Time{}
 	d.meter.begin(time.Time{}) // what was counted goes as well
 	r.markUnits(d.name)
 }

@@ -51,6 +51,7 @@ type lab struct {
 	refuse   string // the device that can't be activated
 	programs *programs
 
+	pinErr            error // of all devices
 	hostErr, spaceErr error // of the host's side of units, and of namespaces
 }
 
@@ -142,6 +143,17 @@ func (l *lab) Get(name string) kernel.Link {
 	return kernel.Link{Name: name}
 }
 
+func (l *lab) Named(index int) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, k := range l.links {
+		if k.Index == index {
+			return name
+		}
+	}
+	return ""
+}
+
 func (l *lab) Claim(string, kernel.DeviceClaim) (string, error) { return "", nil }
 
 func (l *lab) Release(name string) error {
@@ -196,6 +208,11 @@ func (d memDevice) Activate() error {
 		return errors.New("refused")
 	}
 	return nil
+}
+func (d memDevice) Pin() error {
+	d.lab.mu.Lock()
+	defer d.lab.mu.Unlock()
+	return d.lab.pinErr
 }
 func (d memDevice) Outlives() (bool, error) { return false, nil }
 func (d memDevice) Leave() error            { return nil }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -109,5 +110,55 @@ func TestFailureOfAPortThatIsNoMore(t *testing.T) {
 	l.router.onPortError(id, port.ErrGone)
 	if d, _ := l.router.DeviceState("ge0"); d.Oper == intf.OperUp {
 		t.Error("a device whose queue has failed is up")
+	}
+}
+
+// TestPinsAreTriedAgain: what could not be pinned when its device was opened is tried again.
+func TestPinsAreTriedAgain(t *testing.T) {
+	l := newLab(t)
+	l.plug("ge0", 1)
+	l.pinErr = errors.New("read-only file system")
+	l.mustCommit(func(in *models.Intent) { unitOf(in, "ge0", "default", "192.0.2.1/24") })
+	d := l.router.devices["ge0"]
+	l.pass(2 * pinInterval)
+	if d.unpinned.IsZero() {
+		t.Fatal("a device that can't be pinned is not tried again")
+	}
+	l.mu.Lock()
+	l.pinErr = nil
+	l.mu.Unlock()
+	l.pass(2 * pinInterval)
+	if !d.unpinned.IsZero() {
+		t.Error("a device that can be pinned is not")
+	}
+}
+
+// TestSwappedNames: two devices that swap their names are both opened anew, each when the
+// other has let go of its link.
+func TestSwappedNames(t *testing.T) {
+	l := newLab(t)
+	l.plug("ge0", 1)
+	l.plug("ge1", 2)
+	l.mustCommit(func(in *models.Intent) {
+		unitOf(in, "ge0", "default", "192.0.2.1/24")
+		unitOf(in, "ge1", "default", "198.51.100.1/24")
+	})
+	l.mu.Lock()
+	a, b := l.links["ge0"], l.links["ge1"]
+	a.Name, b.Name = "ge1", "ge0"
+	l.links["ge0"], l.links["ge1"] = b, a
+	l.mu.Unlock()
+	l.router.LinkChanged(b)
+	if d := l.router.devices["ge1"]; d.open != nil && d.link == b.Index {
+		t.Error("ge1 still has the link that is ge0's")
+	}
+	l.router.LinkChanged(a)
+	for _, name := range []string{"ge0", "ge1"} {
+		if d := l.router.devices[name]; d.open == nil || d.link != l.links[name].Index || l.opened[name] != 2 {
+			t.Errorf("%s is open at link %d, opened %d times: want %d and 2", name, d.link, l.opened[name], l.links[name].Index)
+		}
+	}
+	if len(l.released) > 0 {
+		t.Errorf("given back: %v", l.released)
 	}
 }

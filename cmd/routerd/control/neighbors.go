@@ -359,7 +359,7 @@ func (r *Router) tickAt(ctx context.Context, now time.Time) time.Duration {
 	if r.engine.ReclaimFast() {
 		next = min(next, time.Second)
 	}
-	next = min(next, r.makeRoom(now), r.retryFastPath(now))
+	next = min(next, r.makeRoom(now), r.retryFastPath(now), r.retryPins(now))
 	if due, ok := r.neighbors.Next(); ok {
 		next = min(next, max(due-r.clock(), 0))
 	}

@@ -39,6 +39,8 @@ import (
 type Links interface {
 	// Get is the link as last seen; Present is false when it isn't there.
 	Get(name string) kernel.Link
+	// Named is the name of the link with that index as last seen, "" if there is none.
+	Named(index int) string
 	// Claim prepares a device for the router, Release gives it back.
 	Claim(name string, want kernel.DeviceClaim) (warning string, err error)
 	Release(name string) error
