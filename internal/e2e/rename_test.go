@@ -131,7 +131,7 @@ func (w *wanderer) open() int {
 func (w *wanderer) steadily(f func()) {
 	w.t.Helper()
 	var out strings.Builder
-	ping := exec.Command("ping", "-q", "-i", "0.02", "10.0.3.2")
+	ping := exec.Command("ping", "-q", "-i", "0.02", "-w", "300", "10.0.3.2")
 	ping.Stdout, ping.Stderr = &out, &out
 	w.check(w.space("h2").Start(ping))
 	f()
@@ -192,7 +192,7 @@ func TestDevicesWander(t *testing.T) {
 	w.start()
 	w.whole()
 	w.steadily(func() {
-		load := exec.Command("ping", "-q", "-f", "10.0.0.2")
+		load := exec.Command("ping", "-q", "-f", "-w", "60", "10.0.0.2")
 		w.check(w.space("h1").Start(load))
 		defer func() {
 			_ = load.Process.Kill()
