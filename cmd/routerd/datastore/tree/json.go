@@ -361,6 +361,12 @@ func (v value) members() iter.Seq[member] {
 	}
 }
 
+// has reports whether an object has a member of the name.
+func (v value) has(name string) bool {
+	_, ok := v.member(name)
+	return ok
+}
+
 // member finds a member of an object.
 func (v value) member(name string) (found value, ok bool) {
 	places := v.doc.places
