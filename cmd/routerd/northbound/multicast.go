@@ -14,9 +14,13 @@ import (
 func (s *source) groups(instance string, keys map[string]string, visit func(ygot.GoStruct) error) error {
 	group, oneGroup := exact(keys, "group")
 	from, oneSource := exact(keys, "source")
-	objects := []models.Object{{Kind: models.Multicast, Instance: instance, Group: group, Source: from}}
-	if !oneGroup || !oneSource {
+	one := models.Object{Kind: models.Multicast, Instance: instance, Group: group, Source: from}
+	objects := []models.Object{one}
+	switch key, ok := models.MulticastKeyOf(one); {
+	case !oneGroup || !oneSource:
 		objects = s.state.Groups(instance)
+	case !ok || key.Object() != one:
+		return nil // no route stands under such a key
 	}
 	for _, o := range objects {
 		if oneGroup && o.Group != group || oneSource && o.Source != from {
@@ -43,7 +47,7 @@ func (s *source) flows(at tree.Path, keys map[string]string, visit func(ygot.GoS
 	q.Family = afi
 	if group, one := exact(keys, "group"); one {
 		a, err := netip.ParseAddr(group)
-		if err != nil {
+		if err != nil || a.String() != group {
 			return nil // nothing stands under such a key
 		}
 		q.Group = a
