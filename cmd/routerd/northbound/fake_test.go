@@ -34,8 +34,6 @@ type fakeState struct {
 	units     map[intf.UnitKey]models.UnitState
 	instances map[string]models.InstanceState
 	routes    map[string][]models.RouteState
-	statics   map[models.StaticKey]models.StaticState
-	groups    map[models.MulticastKey]models.MulticastState
 	watchers  map[int]func(StateChange)
 	next      int
 	filled    map[models.Object]int
@@ -96,27 +94,7 @@ func (f *fakeState) Fill(dst *gen.Device, o models.Object) bool {
 			models.FillInstance(dst, i)
 		}
 		return ok
-	case models.Static:
-		p, err := netip.ParsePrefix(o.Prefix)
-		st, ok := f.statics[models.StaticKey{Instance: o.Instance, Prefix: p}]
-		if err != nil || !ok {
-			return false
-		}
-		models.FillStatic(dst, st)
-		models.FillApply(dst, o, models.ApplyState{})
-		return true
-	case models.Multicast:
-		key, ok := models.MulticastKeyOf(o)
-		if !ok {
-			return false
-		}
-		st, ok := f.groups[key]
-		if ok {
-			models.FillMulticast(dst, st)
-			models.FillApply(dst, o, models.ApplyState{})
-		}
-		return ok
-	case models.Class, models.Session, models.PrefixList, models.Policer, models.Filter, models.FilterLog, models.GRIBI, models.User, models.Role, models.Audit, models.LogServer:
+	case models.Static, models.Class, models.Session, models.PrefixList, models.Policer, models.Filter, models.FilterLog, models.Multicast, models.GRIBI, models.User, models.Role, models.Audit, models.LogServer:
 	}
 	return false
 }

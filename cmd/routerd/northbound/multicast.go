@@ -14,13 +14,9 @@ import (
 func (s *source) groups(instance string, keys map[string]string, visit func(ygot.GoStruct) error) error {
 	group, oneGroup := exact(keys, "group")
 	from, oneSource := exact(keys, "source")
-	one := models.Object{Kind: models.Multicast, Instance: instance, Group: group, Source: from}
-	objects := []models.Object{one}
-	switch key, ok := models.MulticastKeyOf(one); {
-	case !oneGroup || !oneSource:
+	objects := []models.Object{{Kind: models.Multicast, Instance: instance, Group: group, Source: from}}
+	if !oneGroup || !oneSource {
 		objects = s.state.Groups(instance)
-	case !ok || key.Object() != one:
-		return nil // no route stands under such a key
 	}
 	for _, o := range objects {
 		if oneGroup && o.Group != group || oneSource && o.Source != from {

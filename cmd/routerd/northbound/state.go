@@ -198,9 +198,6 @@ func (s *source) Entries(n *tree.Node, at tree.Path, keys map[string]string, vis
 		}, func(d *gen.Device, name string) ygot.GoStruct { return d.Instance[name] }, visit)
 	case s.static:
 		instance := at[0].GetKey()["name"]
-		if key, one := exact(keys, "prefix"); one && !isPrefix(key) {
-			return true, nil
-		}
 		return true, s.objects(n, keys, models.Static, instance, func(prefix string) models.Object {
 			return models.Object{Kind: models.Static, Instance: instance, Prefix: prefix}
 		}, func(d *gen.Device, prefix string) ygot.GoStruct { return d.Instance[instance].StaticRoute[prefix] }, visit)
@@ -256,12 +253,6 @@ func (s *source) objects(n *tree.Node, keys map[string]string, kind models.Kind,
 	return nil
 }
 
-// isPrefix reports whether a prefix is spelled so in the model, where no two spellings are the same key.
-func isPrefix(s string) bool {
-	p, err := netip.ParsePrefix(s)
-	return err == nil && p.Masked().String() == s
-}
-
 // routes visits the prefixes that keys select of the RIB at, /instance[name=I]/rib[afi=F].
 func (s *source) routes(at tree.Path, keys map[string]string, visit func(ygot.GoStruct) error) error {
 	q := RouteQuery{Instance: at[0].GetKey()["name"], Limit: routeChunk}
@@ -271,10 +262,11 @@ func (s *source) routes(at tree.Path, keys map[string]string, visit func(ygot.Go
 	}
 	q.Family = afi
 	if key, one := exact(keys, "prefix"); one {
-		if !isPrefix(key) {
+		p, err := netip.ParsePrefix(key)
+		if err != nil || p.Masked().String() != key {
 			return nil // no route stands under such a key
 		}
-		q.Prefix = netip.MustParsePrefix(key)
+		q.Prefix = p
 	}
 	var chunk []models.RouteState
 	dev := &gen.Device{}
