@@ -221,6 +221,25 @@ func testSubscribe(t *checklist) {
 			return u["/interface[name=ge5]/config/name"] == "ge5"
 		})
 	})
+	t.row("55/another spelling of a number", func(t *testing.T) {
+		b := furnished(t)
+		route := "/instance[name=default]/static-route[prefix=10.0.0.0/8]"
+		b.set(route+"/next-hop[index=1]/config", `{"gateway":"192.0.2.9","weight":2}`)
+		view := subs(t, live, onChange, "/network-instances/network-instance[name=DEFAULT]/protocols/protocol[identifier=openconfig-policy-types:STATIC][name=DEFAULT]"+
+			"/static-routes/static[prefix=10.0.0.0/8]/next-hops/next-hop/config/next-hop")
+		view.Subscription[0].Path.Origin = openconfigOrigin
+		for _, list := range []*gnmi.SubscriptionList{view, subs(t, live, onChange, route+"/next-hop[index=01]/config/gateway")} {
+			b.set(route+"/next-hop[index=1]/config/gateway", `"192.0.2.9"`)
+			c := b.subscribe(list)
+			if m := values(c.toSync()...); len(m) != 1 {
+				t.Errorf("first values: %v", m)
+			}
+			b.set(route+"/next-hop[index=1]/config/gateway", `"192.0.2.8"`)
+			if m := values(c.next()); len(m) != 1 {
+				t.Errorf("delta: %v", m)
+			}
+		}
+	})
 	t.row("55/state", func(t *testing.T) {
 		b := furnished(t)
 		c := b.subscribe(subs(t, live, onChange, "/interface/state/oper-status", "/interface/unit/family/neighbor", "/instance/rib/route"))
