@@ -328,11 +328,32 @@ func testSubscribe(t *checklist) {
 		if m := values(c.next()); len(m) != 1 || m[desc] != "news" {
 			t.Errorf("%v", m)
 		}
+		b.delete(desc)
+		if n := c.next(); len(n.GetUpdate()) > 0 || len(n.GetDelete()) != 1 || tree.Path(n.GetDelete()[0].GetElem()).String() != desc {
+			t.Errorf("delete: %v", n)
+		}
 		s.HeartbeatInterval = ms(60)
 		c = b.subscribe(subs(t, live, s, "/interface[name=ge0]/config"))
 		first := values(c.toSync()...)
 		if m := values(c.next()); len(m) != len(first) {
 			t.Errorf("heartbeat sent %v, want all of %v", m, first)
+		}
+	})
+	t.row("58/gone", func(t *testing.T) {
+		b := furnished(t)
+		for name, beat := range map[string]uint64{"sample": 0, "heartbeat": ms(60)} {
+			b.set("/interface[name=ge5]/config/description", `"five"`)
+			s := sample(20)
+			s.SuppressRedundant, s.HeartbeatInterval = true, beat
+			if beat > 0 {
+				s.SampleInterval = ms(60_000)
+			}
+			c := b.subscribe(subs(t, live, s, "/interface"))
+			c.toSync()
+			b.delete("/interface[name=ge5]")
+			c.until(name, func(_ map[string]string, d map[string]bool) bool {
+				return d["/interface[name=ge5]/config/description"] && d["/interface[name=ge5]/name"]
+			})
 		}
 	})
 	t.row("59", func(t *testing.T) {
