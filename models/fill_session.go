@@ -35,6 +35,7 @@ func FillSession(dst *gen.Device, s SessionState) {
 		Class:          ygot.String(s.Spec.Class),
 		LocalPrefix:    prefixText(m.Local),
 		RemotePrefix:   prefixText(m.Remote),
+		LaterFragments: ygot.Bool(m.Fragment),
 		Origin:         policyOrigin(s.Spec.Configured),
 		Packets:        ygot.Uint64(c.Packets),
 		Octets:         ygot.Uint64(c.Octets),
@@ -59,9 +60,6 @@ func FillSession(dst *gen.Device, s SessionState) {
 	}
 	if m.Fields&session.HasIfIndex != 0 {
 		st.Interface = ygot.String(m.Unit.Name())
-	}
-	if m.Fragment {
-		st.LaterFragments = ygot.Bool(true)
 	}
 	dst.GetOrCreateSession(s.Spec.Name).State = st
 }

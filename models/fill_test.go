@@ -353,3 +353,12 @@ func hex(n uint16) string {
 	const digits = "0123456789abcdef"
 	return string([]byte{digits[n>>12], digits[n>>8&15], digits[n>>4&15], digits[n&15]})
 }
+
+// A session for all fragments says so, as its config may.
+func TestFillSessionOfAllFragments(t *testing.T) {
+	dst := &gen.Device{}
+	FillSession(dst, SessionState{Spec: SessionSpec{Name: "echo", Match: byLocalPort(protoICMP, 8)}})
+	if later := dst.Session["echo"].State.LaterFragments; later == nil || *later {
+		t.Error("later-fragments: the state is not false")
+	}
+}

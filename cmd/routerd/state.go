@@ -1,8 +1,6 @@
 package main
 
 import (
-	"net/netip"
-
 	"router/cmd/routerd/control"
 	"router/cmd/routerd/gribi"
 	"router/cmd/routerd/health"
@@ -111,11 +109,11 @@ func (s state) fill(dst *gen.Device, o models.Object) bool {
 		}
 		return ok
 	case models.Static:
-		p, err := netip.ParsePrefix(o.Prefix)
-		if err != nil {
+		key, ok := models.StaticKeyOf(o)
+		if !ok {
 			return false
 		}
-		st, ok := s.router.StaticState(models.StaticKey{Instance: o.Instance, Prefix: p})
+		st, ok := s.router.StaticState(key)
 		if ok {
 			models.FillStatic(dst, st)
 		}

@@ -27,7 +27,7 @@ Each line was tried against the running daemon. TestBadInput (internal/e2e) trie
 answers with this page; ` + "`go test ./internal/e2e -run TestBadInput -update`" + ` writes it anew. After each line the daemon still forwards,
 and its configuration is what it was before.
 
-The router under test has ge0 with 192.0.2.1/24 and 2001:db8:1::1/64, and ge1 with 198.51.100.1/24.
+The router under test has ge0 with 192.0.2.1/24 and 2001:db8:1::1/64, ge1 with 198.51.100.1/24, and a static route 2001:db8:aa::/48.
 `
 
 const badInputConfig = `{ "routerd:interface": [
@@ -35,7 +35,8 @@ const badInputConfig = `{ "routerd:interface": [
 		{ "type": "inet", "address": [ { "prefix": "192.0.2.1/24" } ] },
 		{ "type": "inet6", "address": [ { "prefix": "2001:db8:1::1/64" } ] } ] } ] },
 	{ "name": "ge1", "unit": [ { "id": "0", "family": [
-		{ "type": "inet", "address": [ { "prefix": "198.51.100.1/24" } ] } ] } ] } ] }`
+		{ "type": "inet", "address": [ { "prefix": "198.51.100.1/24" } ] } ] } ] } ],
+	"routerd:instance": [ { "name": "default", "static-route": [ { "prefix": "2001:db8:aa::/48", "config": { "action": "discard" } } ] } ] }`
 
 // A page is the document in the making.
 type page struct {
@@ -317,6 +318,8 @@ func badRequests(t *testing.T, s *session, p *page) {
 		`path:{elem:{name:""}}`,
 		`path:{element:"interface"}`,
 		`path:{elem:{name:"interface" key:{key:"index" value:"1"}}}`,
+		`path:{elem:{name:"interface" key:{key:"name" value:""}}}`,
+		`path:{elem:{name:"instance" key:{key:"name" value:"default"}} elem:{name:"static-route" key:{key:"prefix" value:"2001:DB8:AA::/48"}}}`,
 		`path:{` + ge0 + ` elem:{name:"config" key:{key:"name" value:"ge0"}}}`,
 		`path:{origin:"routerd_cli"} encoding:PROTO`,
 		`path:{` + ge0 + `} extension:{commit:{id:"x"}}`,
@@ -346,6 +349,9 @@ func badRequests(t *testing.T, s *session, p *page) {
 		`update:{path:{elem:{name:"interface" key:{key:"name" value:"*"}} elem:{name:"config"} elem:{name:"mru"}} val:{uint_val:1600}}`,
 		`update:{path:{elem:{name:"..."} elem:{name:"mru"}} val:{uint_val:1600}}`,
 		`update:{path:{` + ge0 + ` elem:{name:"config"} elem:{name:"mru"}} val:{uint_val:18446744073709551615}}`,
+		`update:{path:{` + ge0 + ` elem:{name:"config"} elem:{name:"mru"}} val:{ascii_val:"0x640"}}`,
+		`update:{path:{` + ge0 + `} val:{json_ietf_val:"{\"config\":{},\"routerd:config\":{}}"}}`,
+		`replace:{path:{elem:{name:"prefix-list" key:{key:"name" value:"a"}} elem:{name:"config"} elem:{name:"prefix"}} val:{json_ietf_val:"[\"10.0.0.0/8\",\"10.0.0.0/8\"]"}}`,
 		`delete:{elem:{name:"nothing"}}`,
 		`delete:{` + ge0 + ` elem:{name:"state"} elem:{name:"mru"}}`,
 		`delete:{origin:"cli"}`,

@@ -140,21 +140,6 @@ func (c *stream) deletes(s *sender, gone []tree.Path, left func(at tree.Path) bo
 	return changed, nil
 }
 
-// resend sends again the atomic nodes of which a sample no longer has some of
-// the leaves, where samples leave out what has not changed.
-func (c *stream) resend(s *sender, sub *subscription, mem *seen, gone []lost) error {
-	var nodes []tree.Path
-	told := make(map[string]bool)
-	for _, l := range gone {
-		p := l.path
-		if n := c.atomicAt(p); n > 0 && !told[p[:n].String()] && mem.has(p[:n]) {
-			told[p[:n].String()] = true
-			nodes = append(nodes, p[:n])
-		}
-	}
-	return c.whole(s, sub, nodes, nil)
-}
-
 // whole sends all that the subscription has of the atomic nodes; note, when set,
 // gets each of the values.
 func (c *stream) whole(s *sender, sub *subscription, nodes []tree.Path, note func(tree.LeafValue, *gnmi.TypedValue)) error {

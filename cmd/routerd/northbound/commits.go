@@ -27,9 +27,9 @@ func datastoreState(c datastore.Commit, st *datastore.Status) models.DatastoreSt
 	return s
 }
 
-// commits visits the entries of the log with the key, or all, the oldest first.
-func (s *source) commits(key string, visit func(ygot.GoStruct) error) error {
-	if key != "" && key != "*" {
+// commits visits the entries of the log that keys select, the oldest first.
+func (s *source) commits(keys map[string]string, visit func(ygot.GoStruct) error) error {
+	if key, one := exact(keys, "number"); one {
 		n, err := strconv.ParseUint(key, 10, 64)
 		if err != nil {
 			return nil // no commit stands under such a key

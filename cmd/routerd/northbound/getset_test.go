@@ -229,6 +229,26 @@ func testGet(t *checklist) {
 			t.Errorf("default: %v", m)
 		}
 	})
+	t.row("9/another spelling of a key", func(t *testing.T) {
+		there := "/instance[name=default]/rib[afi=inet]/route[prefix=10.3.0.0/16]"
+		r, err := b.get(ietfReq(), there)
+		must(t, r, err)
+		for _, other := range []string{"10.3.0.1/16", "10.3.0.0/016", "::ffff:10.3.0.0/112", "x"} {
+			_, err := b.get(ietfReq(), strings.Replace(there, "10.3.0.0/16", other, 1))
+			wantCode(t, err, codes.NotFound, other)
+		}
+	})
+	t.row("9/an empty key", func(t *testing.T) {
+		for _, list := range []string{"/interface[name=x]", "/instance[name=x]", "/instance[name=default]/rib[afi=inet]/route[prefix=x]", "/system/commit[number=x]"} {
+			path := p(t, list)
+			last := path.GetElem()[len(path.GetElem())-1]
+			for k := range last.GetKey() {
+				last.Key[k] = ""
+			}
+			_, err := b.client.Get(b.ctx(), &gnmi.GetRequest{Path: []*gnmi.Path{path}})
+			wantCode(t, err, codes.NotFound, last.GetName())
+		}
+	})
 	t.row("10", func(t *testing.T) {
 		_, err := b.get(ietfReq(), "/interfaces/interface[name=ge0]")
 		wantCode(t, err, codes.Unimplemented, "interfaces")

@@ -43,7 +43,7 @@ func (s *source) flows(at tree.Path, keys map[string]string, visit func(ygot.GoS
 	q.Family = afi
 	if group, one := exact(keys, "group"); one {
 		a, err := netip.ParseAddr(group)
-		if err != nil {
+		if err != nil || a.String() != group {
 			return nil // nothing stands under such a key
 		}
 		q.Group = a

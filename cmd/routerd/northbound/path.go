@@ -171,20 +171,6 @@ func elemMatches(pattern, e *gnmi.PathElem) bool {
 	return true
 }
 
-// plain drops the modules' names from a checked pattern, so that it can be
-// compared with concrete paths.
-func plain(s *tree.Schema, pattern tree.Path) tree.Path {
-	out := make(tree.Path, len(pattern))
-	for i, e := range pattern {
-		out[i] = e
-		nodes := s.Nodes(pattern[:i+1])
-		if name := e.GetName(); name != "*" && name != "..." && len(nodes) > 0 {
-			out[i] = &gnmi.PathElem{Name: nodes[0].Name, Key: e.GetKey()}
-		}
-	}
-	return out
-}
-
 // intersect narrows the pattern to what lies at or below the concrete path p.
 // ok is false when nothing can. filter is set when the result is too wide, and
 // what it finds must be matched against the pattern.

@@ -121,19 +121,19 @@ func newSource(store *datastore.Store, state State) *source {
 		session:    root.Child("session"),
 		rib:        root.Child("instance").Child("rib").Child("route"),
 		named: map[*tree.Node]namedList{
-			root.Child("prefix-list"): {models.PrefixList, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.PrefixList[name] }},
-			root.Child("policer"):     {models.Policer, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.Policer[name] }},
-			root.Child("filter"):      {models.Filter, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.Filter[name] }},
-			root.Child("user"):        {models.User, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.User[name] }},
-			root.Child("role"):        {models.Role, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.Role[name] }},
-			root.Child("audit"): {models.Audit, "number", func(d *gen.Device, _ string) ygot.GoStruct {
+			root.Child("prefix-list"): {models.PrefixList, func(d *gen.Device, name string) ygot.GoStruct { return d.PrefixList[name] }},
+			root.Child("policer"):     {models.Policer, func(d *gen.Device, name string) ygot.GoStruct { return d.Policer[name] }},
+			root.Child("filter"):      {models.Filter, func(d *gen.Device, name string) ygot.GoStruct { return d.Filter[name] }},
+			root.Child("user"):        {models.User, func(d *gen.Device, name string) ygot.GoStruct { return d.User[name] }},
+			root.Child("role"):        {models.Role, func(d *gen.Device, name string) ygot.GoStruct { return d.Role[name] }},
+			root.Child("audit"): {models.Audit, func(d *gen.Device, _ string) ygot.GoStruct {
 				for _, r := range d.Audit {
 					return r // Fill makes one
 				}
 				return nil
 			}},
-			root.Child("log-server"): {models.LogServer, "name", func(d *gen.Device, name string) ygot.GoStruct { return d.LogServer[name] }},
-			root.Child("filter-log"): {models.FilterLog, "slot", func(d *gen.Device, _ string) ygot.GoStruct {
+			root.Child("log-server"): {models.LogServer, func(d *gen.Device, name string) ygot.GoStruct { return d.LogServer[name] }},
+			root.Child("filter-log"): {models.FilterLog, func(d *gen.Device, _ string) ygot.GoStruct {
 				for _, e := range d.FilterLog {
 					return e // Fill makes one
 				}
@@ -184,42 +184,42 @@ func inLog(p tree.Path) bool {
 func (s *source) Entries(n *tree.Node, at tree.Path, keys map[string]string, visit func(ygot.GoStruct) error) (bool, error) {
 	switch n {
 	case s.device:
-		return true, s.objects(models.Device, "", keys["name"], func(name string) models.Object {
+		return true, s.objects(n, keys, models.Device, "", func(name string) models.Object {
 			return models.Object{Kind: models.Device, Device: name}
 		}, func(d *gen.Device, name string) ygot.GoStruct { return d.Interface[name] }, visit)
 	case s.unit:
 		device := at[0].GetKey()["name"]
-		return true, s.objects(models.Unit, device, keys["id"], func(id string) models.Object {
+		return true, s.objects(n, keys, models.Unit, device, func(id string) models.Object {
 			return models.Object{Kind: models.Unit, Device: device, Unit: id}
 		}, func(d *gen.Device, id string) ygot.GoStruct { return d.Interface[device].Unit[id] }, visit)
 	case s.instance:
-		return true, s.objects(models.Instance, "", keys["name"], func(name string) models.Object {
+		return true, s.objects(n, keys, models.Instance, "", func(name string) models.Object {
 			return models.Object{Kind: models.Instance, Instance: name}
 		}, func(d *gen.Device, name string) ygot.GoStruct { return d.Instance[name] }, visit)
 	case s.static:
 		instance := at[0].GetKey()["name"]
-		return true, s.objects(models.Static, instance, keys["prefix"], func(prefix string) models.Object {
+		return true, s.objects(n, keys, models.Static, instance, func(prefix string) models.Object {
 			return models.Object{Kind: models.Static, Instance: instance, Prefix: prefix}
 		}, func(d *gen.Device, prefix string) ygot.GoStruct { return d.Instance[instance].StaticRoute[prefix] }, visit)
 	case s.class:
-		return true, s.objects(models.Class, "", keys["name"], func(name string) models.Object {
+		return true, s.objects(n, keys, models.Class, "", func(name string) models.Object {
 			return models.Object{Kind: models.Class, Name: name}
 		}, func(d *gen.Device, name string) ygot.GoStruct { return d.LocalClass[name] }, visit)
 	case s.session:
-		return true, s.objects(models.Session, "", keys["name"], func(name string) models.Object {
+		return true, s.objects(n, keys, models.Session, "", func(name string) models.Object {
 			return models.Object{Kind: models.Session, Name: name}
 		}, func(d *gen.Device, name string) ygot.GoStruct { return d.Session[name] }, visit)
 	case s.log:
-		return true, s.commits(keys["number"], visit)
+		return true, s.commits(keys, visit)
 	case s.rib:
-		return true, s.routes(at, keys["prefix"], visit)
+		return true, s.routes(at, keys, visit)
 	case s.multicast:
 		return true, s.groups(at[0].GetKey()["name"], keys, visit)
 	case s.flow:
 		return true, s.flows(at, keys, visit)
 	}
 	if l, ok := s.named[n]; ok {
-		return true, s.objects(l.kind, "", keys[l.key], func(name string) models.Object {
+		return true, s.objects(n, keys, l.kind, "", func(name string) models.Object {
 			return models.Object{Kind: l.kind, Name: name}
 		}, l.entry, visit)
 	}
@@ -229,15 +229,16 @@ func (s *source) Entries(n *tree.Node, at tree.Path, keys map[string]string, vis
 // A namedList is a list whose entries are objects of one kind.
 type namedList struct {
 	kind  models.Kind
-	key   string
 	entry func(*gen.Device, string) ygot.GoStruct
 }
 
-// objects visits the entries of the one list that holds the objects of a kind.
-func (s *source) objects(kind models.Kind, parent, key string, object func(string) models.Object,
+// objects visits the entries that keys select of n, the one list that holds the objects of a
+// kind; it has one key.
+func (s *source) objects(n *tree.Node, keys map[string]string, kind models.Kind, parent string, object func(string) models.Object,
 	entry func(*gen.Device, string) ygot.GoStruct, visit func(ygot.GoStruct) error) error {
+	key, one := exact(keys, n.Keys[0].Name)
 	names := []string{key}
-	if key == "" || key == "*" {
+	if !one {
 		names = s.state.Names(kind, parent)
 	}
 	for _, name := range names {
@@ -252,17 +253,17 @@ func (s *source) objects(kind models.Kind, parent, key string, object func(strin
 	return nil
 }
 
-// routes visits the prefixes of the RIB at, /instance[name=I]/rib[afi=F].
-func (s *source) routes(at tree.Path, key string, visit func(ygot.GoStruct) error) error {
+// routes visits the prefixes that keys select of the RIB at, /instance[name=I]/rib[afi=F].
+func (s *source) routes(at tree.Path, keys map[string]string, visit func(ygot.GoStruct) error) error {
 	q := RouteQuery{Instance: at[0].GetKey()["name"], Limit: routeChunk}
 	afi, ok := familyOf(at[1].GetKey()["afi"])
 	if !ok {
 		return nil
 	}
 	q.Family = afi
-	if key != "" && key != "*" {
+	if key, one := exact(keys, "prefix"); one {
 		p, err := netip.ParsePrefix(key)
-		if err != nil {
+		if err != nil || p.Masked().String() != key {
 			return nil // no route stands under such a key
 		}
 		q.Prefix = p

@@ -205,7 +205,7 @@ func (c *stream) sample(sub *subscription, duplicates uint32, pick func(tree.Lea
 }
 
 // sampleKept samples a subscription with suppress_redundant: all of it, or with onlyNews
-// what differs from the memory.
+// what differs from the memory; and what is gone (specification, section 3.5.2.3).
 func (c *stream) sampleKept(w *watch, onlyNews bool, duplicates uint32) error {
 	w.mem.rev++
 	w.mem.begin(true)
@@ -216,16 +216,17 @@ func (c *stream) sampleKept(w *watch, onlyNews bool, duplicates uint32) error {
 	if err != nil {
 		return err
 	}
-	// A sampled leaf that is gone is only forgotten: samples have no deletes.
-	// What is left of an atomic node is news, though.
-	gone := w.mem.sweep(nil, false)
-	if !onlyNews {
-		return nil
-	}
+	gone := lostPaths(w.mem.sweep(nil, false))
 	s := c.sender(w.subscription, c.now())
 	s.duplicates = duplicates
-	if err := c.resend(s, w.subscription, w.mem, gone); err != nil {
+	changed, err := c.deletes(s, gone, w.mem.has)
+	if err != nil {
 		return err
+	}
+	if onlyNews { // else they have been sent
+		if err := c.whole(s, w.subscription, changed, nil); err != nil {
+			return err
+		}
 	}
 	return s.flush()
 }

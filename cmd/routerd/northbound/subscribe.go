@@ -16,7 +16,7 @@ import (
 
 // A subscription is one checked element of a SubscriptionList.
 type subscription struct {
-	pattern tree.Path // as asked for, module names dropped
+	pattern tree.Path // as asked for, spelled as concrete paths are
 	schema  *tree.Schema
 	view    *openconfig.View    // nil for the native tree
 	members map[string][]string // of the view: instances that the client has units in, by the entries' ids
@@ -171,7 +171,7 @@ func (s *Server) newStream(out gnmi.GNMI_SubscribeServer, req *gnmi.SubscribeReq
 		if err := checkView(list.GetEncoding(), p); err != nil {
 			return nil, err
 		}
-		one := &subscription{pattern: plain(p.schema, p.path), schema: p.schema, view: p.view, origin: sub.GetPath().GetOrigin(), annotation: isAnnotation(list.GetPrefix(), sub.GetPath())}
+		one := &subscription{pattern: p.schema.Canonical(p.path), schema: p.schema, view: p.view, origin: sub.GetPath().GetOrigin(), annotation: isAnnotation(list.GetPrefix(), sub.GetPath())}
 		if list.GetMode() == gnmi.SubscriptionList_STREAM {
 			if err := s.checkMode(one, sub, want.configOnly); err != nil {
 				return nil, err

@@ -221,6 +221,25 @@ func testSubscribe(t *checklist) {
 			return u["/interface[name=ge5]/config/name"] == "ge5"
 		})
 	})
+	t.row("55/another spelling of a number", func(t *testing.T) {
+		b := furnished(t)
+		route := "/instance[name=default]/static-route[prefix=10.0.0.0/8]"
+		b.set(route+"/next-hop[index=1]/config", `{"gateway":"192.0.2.9","weight":2}`)
+		view := subs(t, live, onChange, "/network-instances/network-instance[name=DEFAULT]/protocols/protocol[identifier=openconfig-policy-types:STATIC][name=DEFAULT]"+
+			"/static-routes/static[prefix=10.0.0.0/8]/next-hops/next-hop/config/next-hop")
+		view.Subscription[0].Path.Origin = openconfigOrigin
+		for _, list := range []*gnmi.SubscriptionList{view, subs(t, live, onChange, route+"/next-hop[index=01]/config/gateway")} {
+			b.set(route+"/next-hop[index=1]/config/gateway", `"192.0.2.9"`)
+			c := b.subscribe(list)
+			if m := values(c.toSync()...); len(m) != 1 {
+				t.Errorf("first values: %v", m)
+			}
+			b.set(route+"/next-hop[index=1]/config/gateway", `"192.0.2.8"`)
+			if m := values(c.next()); len(m) != 1 {
+				t.Errorf("delta: %v", m)
+			}
+		}
+	})
 	t.row("55/state", func(t *testing.T) {
 		b := furnished(t)
 		c := b.subscribe(subs(t, live, onChange, "/interface/state/oper-status", "/interface/unit/family/neighbor", "/instance/rib/route"))
@@ -309,11 +328,32 @@ func testSubscribe(t *checklist) {
 		if m := values(c.next()); len(m) != 1 || m[desc] != "news" {
 			t.Errorf("%v", m)
 		}
+		b.delete(desc)
+		if n := c.next(); len(n.GetUpdate()) > 0 || len(n.GetDelete()) != 1 || tree.Path(n.GetDelete()[0].GetElem()).String() != desc {
+			t.Errorf("delete: %v", n)
+		}
 		s.HeartbeatInterval = ms(60)
 		c = b.subscribe(subs(t, live, s, "/interface[name=ge0]/config"))
 		first := values(c.toSync()...)
 		if m := values(c.next()); len(m) != len(first) {
 			t.Errorf("heartbeat sent %v, want all of %v", m, first)
+		}
+	})
+	t.row("58/gone", func(t *testing.T) {
+		b := furnished(t)
+		for name, beat := range map[string]uint64{"sample": 0, "heartbeat": ms(60)} {
+			b.set("/interface[name=ge5]/config/description", `"five"`)
+			s := sample(20)
+			s.SuppressRedundant, s.HeartbeatInterval = true, beat
+			if beat > 0 {
+				s.SampleInterval = ms(60_000)
+			}
+			c := b.subscribe(subs(t, live, s, "/interface"))
+			c.toSync()
+			b.delete("/interface[name=ge5]")
+			c.until(name, func(_ map[string]string, d map[string]bool) bool {
+				return d["/interface[name=ge5]/config/description"] && d["/interface[name=ge5]/name"]
+			})
 		}
 	})
 	t.row("59", func(t *testing.T) {

@@ -75,6 +75,9 @@ func decodeScalar(tv *gnmi.TypedValue) (value, *Error) {
 
 func decodeJSON(data []byte) (value, *Error) {
 	if doc, _, _, ok := scanJSON(data); ok {
+		if err := checkUnicode(data); err != nil {
+			return value{}, &Error{Kind: Invalid, Err: fmt.Errorf("bad JSON: %w", err)}
+		}
 		return value{doc: doc}, nil
 	}
 	// encoding/json knows best what is wrong.

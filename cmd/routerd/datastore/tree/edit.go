@@ -444,6 +444,9 @@ func (m *merger) members(n *Node, at, base, entry reflect.Value, t *trail, v val
 		case !c.Config:
 			m.fail(Invalid, t.Path().Named(c.Name), "is state and can't be written; write the config beside it")
 			continue
+		case len(member.name) > len(c.Name) && v.has(c.Name):
+			m.fail(Invalid, t.Path(), "has %s twice, with its module's name and without", c.Name)
+			continue
 		}
 		ct := trail{up: t, node: c}
 		covered := m.covered

@@ -3,8 +3,13 @@ package tree
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"iter"
 	"slices"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // A document is a JSON text that has been checked and measured, but not turned into
@@ -262,12 +267,52 @@ func (d *document) name(i int) []byte {
 	return quoted[1 : len(quoted)-1]
 }
 
+// checkUnicode finds in a JSON text what stands for no character, where readers put U+FFFD
+// (RFC 7493, 2.1; RFC 7951, 1): octets that are no UTF-8, and half of a surrogate pair.
+func checkUnicode(data []byte) error {
+	if !utf8.Valid(data) {
+		return errors.New("it is not UTF-8")
+	}
+	for {
+		i := bytes.IndexByte(data, '\\')
+		if i < 0 {
+			return nil
+		}
+		r, n := escape(data[i:])
+		data = data[i+n:]
+		if !utf16.IsSurrogate(r) {
+			continue
+		}
+		low, n := escape(data)
+		if utf16.DecodeRune(r, low) == utf8.RuneError {
+			return fmt.Errorf("\\u%04x is half of a character", r)
+		}
+		data = data[n:]
+	}
+}
+
+// escape is the character that s begins with as \uXXXX, 0 for none, and how many octets
+// the escape there takes. It stands in a JSON text.
+func escape(s []byte) (r rune, n int) {
+	switch {
+	case len(s) < 2 || s[0] != '\\':
+		return 0, 0
+	case s[1] != 'u':
+		return 0, 2
+	}
+	v, err := strconv.ParseUint(string(s[2:6]), 16, 16)
+	if err != nil {
+		return 0, 2 // the scanner has passed it
+	}
+	return rune(v), 6
+}
+
 // plainText reports whether the inside of a string stands for itself.
 func plainText(s []byte) bool {
 	return !slices.ContainsFunc(s, func(c byte) bool { return c == '\\' || c >= 0x80 })
 }
 
-// unquote is the string that a JSON string stands for; what is no UTF-8 becomes U+FFFD.
+// unquote is the string that a JSON string stands for; what is no character becomes U+FFFD.
 func unquote(quoted []byte) string {
 	if inside := quoted[1 : len(quoted)-1]; plainText(inside) {
 		return string(inside)
@@ -359,6 +404,12 @@ func (v value) members() iter.Seq[member] {
 			}
 		}
 	}
+}
+
+// has reports whether an object has a member of the name.
+func (v value) has(name string) bool {
+	_, ok := v.member(name)
+	return ok
 }
 
 // member finds a member of an object.

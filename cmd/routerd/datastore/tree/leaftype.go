@@ -112,12 +112,16 @@ func (n *Node) set(holder reflect.Value, value any) error {
 	}
 	list := reflect.MakeSlice(field.Type(), 0, len(values))
 	scratch := reflect.New(n.Parent.typ)
+	known := make(map[string]struct{}, len(values))
 	for i, v := range values {
 		one := scratch.Elem().Field(n.field)
 		if err := n.setElem(scratch, v); err != nil {
 			return fmt.Errorf("value %d: %w", i+1, err)
 		}
 		list = reflect.Append(list, one.Index(0))
+		if known[textOf(one.Index(0))] = struct{}{}; len(known) <= i {
+			return fmt.Errorf("value %d: %s %s", i+1, describe(v), standsTwice) // RFC 7950, section 7.7
+		}
 	}
 	field.Set(list)
 	return nil
@@ -228,11 +232,12 @@ func (l *leafType) scalar(value any, t reflect.Type) (v reflect.Value, ok bool) 
 	case l.kind == yang.Ybinary:
 		v.SetBytes(binaryOf(value))
 	case t.Kind() >= reflect.Int8 && t.Kind() <= reflect.Int64:
-		i, _ := strconv.ParseInt(lexical(value), 10, 64)
+		n, _ := parseInteger(lexical(value))
+		i, _ := n.Int()
 		v.SetInt(i)
 	case t.Kind() >= reflect.Uint8 && t.Kind() <= reflect.Uint64:
-		u, _ := strconv.ParseUint(lexical(value), 10, 64)
-		v.SetUint(u)
+		n, _ := parseInteger(lexical(value))
+		v.SetUint(n.Value)
 	default:
 		return v, false
 	}
@@ -304,19 +309,26 @@ func (l *leafType) checkInt(value any) error {
 	default:
 		return fmt.Errorf("must be a number, not %s", describe(value))
 	}
-	num, err := yang.ParseInt(lexical(value))
-	if err != nil || strings.ContainsAny(lexical(value), "xX_ ") {
+	num, err := parseInteger(lexical(value))
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return fmt.Errorf("must be a whole number, not %s", describe(value))
 	}
-	for _, r := range l.ranges {
-		if !num.Less(r.Min) && !r.Max.Less(num) {
-			return nil
-		}
-	}
-	if len(l.ranges) == 0 {
+	if err == nil && (len(l.ranges) == 0 || slices.ContainsFunc(l.ranges, func(r yang.YRange) bool { return !num.Less(r.Min) && !r.Max.Less(num) })) {
 		return nil
 	}
 	return fmt.Errorf("%s is outside the range %s", lexical(value), l.ranges)
+}
+
+// parseInteger reads a number in the lexical form of YANG's integers: decimal digits after
+// an optional sign (RFC 7950, 9.2.1; octal and hexadecimal are for defaults in a model). The error is
+// strconv.ErrRange where 64 bits don't hold it.
+func parseInteger(s string) (yang.Number, error) {
+	digits := s
+	if s != "" && (s[0] == '+' || s[0] == '-') {
+		digits = s[1:]
+	}
+	v, err := strconv.ParseUint(digits, 10, 64)
+	return yang.Number{Value: v, Negative: s != digits && s[0] == '-' && v != 0}, err
 }
 
 func (l *leafType) checkBinary(value any) error {

@@ -40,6 +40,10 @@ func uint(u uint64) *gnmi.TypedValue {
 	return &gnmi.TypedValue{Value: &gnmi.TypedValue_UintVal{UintVal: u}}
 }
 
+func ascii(s string) *gnmi.TypedValue {
+	return &gnmi.TypedValue{Value: &gnmi.TypedValue_AsciiVal{AsciiVal: s}}
+}
+
 // base is what every case of TestEdit starts from.
 const base = `{"routerd:interface":[
  {"name":"ge0","config":{"name":"ge0","description":"one","mru":1600},"unit":[
@@ -126,6 +130,16 @@ func TestEdit(t *testing.T) {
 		{"copied key by path equals", tree.Update, "/interface[name=ge0]/config/name", text("ge0"), full},
 		{"key missing in an array", tree.Update, "/interface", ietf(`[{"config":{}}]`), "! missing"},
 		{"an entry twice in an array", tree.Update, "/interface", ietf(`[{"name":"a"},{"name":"a"}]`), "! twice"},
+		{"an entry with a member twice", tree.Update, "/interface[name=ge0]", ietf(`{"config":{},"routerd:config":{}}`), "! twice"},
+		{"a value twice in a leaf-list", tree.Replace, "/prefix-list[name=a]/config/prefix", ietf(`["10.0.0.0/8","10.1.0.0/16","10.0.0.0/8"]`), "! twice"},
+		{"a number with a sign", tree.Update, "/interface[name=ge0]/config/mru", ascii("+1700"), without("1600", "1700")},
+		{"a number with leading zeros", tree.Update, "/interface[name=ge0]/config/mru", ascii("01700"), without("1600", "1700")},
+		{"a number of a union with leading zeros", tree.Update, "/policer[name=a]/green/config/set-dscp", ascii("010"),
+			strings.TrimSuffix(full, "}") + `,"routerd:policer":[{"config":{"name":"a"},"green":{"config":{"set-dscp":10}},"name":"a"}]}`},
+		{"a number that fits as an octal one", tree.Update, "/instance[name=a]/static-route[prefix=10.0.0.0/8]/config/preference", ascii("0377"), "! range"},
+		{"a binary number", tree.Update, "/interface[name=ge0]/config/mru", ascii("0b11010100100"), "! whole"},
+		{"a number of more than 64 bits", tree.Update, "/policer[name=a]/config/committed-rate", ietf(`"99999999999999999999"`), "! range"},
+		{"a negative number", tree.Update, "/interface[name=ge0]/config/mru", ietf("-1700"), "! range"},
 		{"a string for a number", tree.Update, "/interface[name=ge0]/config/mru", text("1700"), "! number"},
 		{"a number out of range", tree.Update, "/interface[name=ge0]/config/mru", uint(70000), "! range"},
 		{"a fraction for a number", tree.Update, "/interface[name=ge0]/config/mru", ietf("1500.5"), "! whole"},
@@ -136,6 +150,12 @@ func TestEdit(t *testing.T) {
 		{"an object for a leaf", tree.Update, "/interface[name=ge0]/config/mru", ietf(`{}`), "! number"},
 		{"a scalar for a container", tree.Update, "/interface[name=ge0]/config", text("x"), "! JSON"},
 		{"bad JSON", tree.Update, "/interface[name=ge0]/config", ietf(`{"mru":`), "! bad JSON"},
+		{"JSON that is not UTF-8", tree.Update, "/interface[name=ge0]/config", ietf("{\"description\":\"\xff\"}"), "! UTF-8"},
+		{"half of a surrogate pair", tree.Update, "/interface[name=ge0]/config", ietf(`{"description":"\ud834\u0041"}`), "! \\ud834"},
+		{"the other half alone", tree.Update, "/interface[name=ge0]/config", ietf(`{"description":"\n\udd1e"}`), "! \\udd1e"},
+		{"half of a pair at the end", tree.Update, "/interface[name=ge0]/config/description", ietf(`"\ud834"`), "! \\ud834"},
+		{"a surrogate pair", tree.Update, "/interface[name=ge0]/config", ietf(`{"description":"\ud834\udd1e"}`), without("one", "\U0001d11e")},
+		{"a backslash before what looks like a half", tree.Update, "/interface[name=ge0]/config", ietf(`{"description":"\\ud834"}`), without("one", `\\ud834`)},
 		{"trailing JSON", tree.Update, "/interface[name=ge0]/config", ietf(`{} {}`), "! more after"},
 		{"no value", tree.Update, "/interface[name=ge0]/config", nil, "! no value"},
 		{"unsupported encoding", tree.Update, "/interface[name=ge0]/config", &gnmi.TypedValue{Value: &gnmi.TypedValue_ProtoBytes{ProtoBytes: []byte("x")}}, "! not supported"},

@@ -82,7 +82,7 @@ func (l *leafType) convert(value any, t reflect.Type) (reflect.Value, error) {
 		s, _ := stringOf(value)
 		v.SetString(s)
 	case v.CanUint():
-		n, err := yang.ParseInt(lexical(value))
+		n, err := parseInteger(lexical(value))
 		if err != nil {
 			return v, errSlow
 		}
