@@ -14,7 +14,7 @@ import (
 type OpKind uint8
 
 const (
-	Delete  OpKind = iota // remove what the path matches; wildcards allowed
+	Delete  OpKind = iota // remove what the path matches; wildcards allowed. With a value: those values of leaf-lists
 	Replace               // the node becomes exactly the value
 	Update                // the value is merged into the node
 	Arrange               // the entries of an ordered list take the order that the value gives: a leaf-list of their keys
@@ -34,7 +34,7 @@ func (k OpKind) String() string {
 	return fmt.Sprintf("operation(%d)", uint8(k))
 }
 
-// An Op is one change. Value is nil for a delete.
+// An Op is one change. Value is nil for a delete of whole nodes, which is all that gNMI has.
 type Op struct {
 	Kind  OpKind
 	Path  Path
@@ -80,7 +80,15 @@ func (e *Editor) Apply(op Op) []*Error {
 	e.errs = nil
 	switch op.Kind {
 	case Delete:
-		e.remove(op.Path)
+		if op.Value == nil {
+			e.remove(op.Path)
+			break
+		}
+		v, err := decode(op.Value)
+		if err != nil {
+			return []*Error{{Kind: err.Kind, Path: op.Path.String(), Err: err.Err}}
+		}
+		e.removeValues(op.Path, v.plain())
 	case Replace, Update:
 		v, err := decode(op.Value)
 		if err != nil {
