@@ -141,6 +141,43 @@ deactivate /interface[name=ge0]/config/mru
 	}
 }
 
+// TestDeleteOfValues has them in each form of text.
+func TestDeleteOfValues(t *testing.T) {
+	match := path(t, "/filter[name=f]/term[name=a]/match")
+	const at = "/filter[name=f]/term[name=a]/match/config/protocol"
+	text := func(edits []*configpb.Edit, err error) (string, error) {
+		var b strings.Builder
+		for _, e := range edits {
+			b.WriteString(e.GetLoad().GetText())
+		}
+		return b.String(), err
+	}
+	for _, tc := range []struct {
+		name string
+		read func(text string) (string, error)
+		text string
+		want string
+	}{
+		{"a command", func(s string) (string, error) { return text(Edits(s, schema.Path{})) }, "delete filter f term a match protocol tcp 47", "delete " + at + " tcp 47\n"},
+		{"with a path", func(s string) (string, error) { return text(Edits(s, schema.Path{})) }, "delete " + at + " [ tcp 47 ]", "delete " + at + " tcp 47\n"},
+		{"of all", func(s string) (string, error) { return text(Edits(s, match)) }, "delete protocol", "delete " + at + "\n"},
+		{"a tag", func(s string) (string, error) { return Parse(s, match) }, "delete: protocol [ tcp 47 ];\ndelete: ttl;\n", "delete " + at + " tcp 47\ndelete /filter[name=f]/term[name=a]/match/config/ttl\n"},
+		{"a patch", func(s string) (string, error) { return text(Patch(s, schema.Path{})) }, "[edit filter f term a match]\n-  protocol [ tcp 47 ];\n", "delete " + at + " tcp 47\n"},
+		{"a patch with others", func(s string) (string, error) { return text(Patch(s, schema.Path{})) }, "[edit filter f term a match]\n-  protocol [ tcp 47 ];\n+  protocol 47;\n", "replace " + at + " 47\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got, err := tc.read(tc.text); err != nil || got != tc.want {
+				t.Errorf("%v\n%swant\n%s", err, got, tc.want)
+			}
+		})
+	}
+	for _, line := range []string{"delete protocol nonesuch", "deactivate protocol tcp", "delete not-there tcp"} {
+		if _, err := Edits(line, match); err == nil {
+			t.Errorf("%s: no error", line)
+		}
+	}
+}
+
 func TestForms(t *testing.T) {
 	for text, want := range map[string]bool{
 		"interface ge0 {\n": true, "interface ge0;": true, "/* x */ system {": true, "# c\nsystem {": true,

@@ -100,7 +100,13 @@ func (e *editList) command(t []token, base schema.Path) error {
 		for _, s := range found {
 			e.line("%s", strings.TrimRight(verb+" "+PathWord(s.Path)+" "+quoteAll(s.Values), " "))
 		}
-	case "delete", "deactivate", "activate":
+	case "delete":
+		found, err := followSome(unbracket(rest), base)
+		if err != nil {
+			return err
+		}
+		e.line("%s", Delete(found))
+	case "deactivate", "activate":
 		found, err := follow(rest, base, false)
 		if err != nil {
 			return err
@@ -128,6 +134,15 @@ func (e *editList) command(t []token, base schema.Path) error {
 		return fmt.Errorf("%q is no command: there are set, replace, delete, deactivate, activate, annotate, insert, rename and copy", verb)
 	}
 	return nil
+}
+
+// Delete is the command of the router's language that deletes a node, or the values of a
+// leaf-list that the statement has.
+func Delete(s schema.Statement) string {
+	if len(s.Values) == 0 {
+		return "delete " + PathWord(s.Path)
+	}
+	return "delete " + PathWord(s.Path) + " " + quoteAll(s.Values)
 }
 
 // unbracket takes the brackets of a list of values away.
@@ -303,12 +318,12 @@ func (p *patch) section() error {
 	changed := make(map[string]bool)
 	for _, s := range comes.seen {
 		if s.leaf {
-			changed["set "+PathWord(s.path)+" "] = true
+			changed["set "+PathWord(s.Path)+" "] = true
 		}
 	}
 	replaced := make(map[string]bool)
 	for _, s := range gone.seen {
-		if at := "set " + PathWord(s.path) + " "; changed[at] {
+		if at := "set " + PathWord(s.Path) + " "; changed[at] {
 			replaced[at] = true
 		}
 	}
@@ -322,14 +337,16 @@ func (p *patch) section() error {
 		}
 	}
 	for _, s := range gone.seen {
-		if changed["set "+PathWord(s.path)+" "] {
+		if changed["set "+PathWord(s.Path)+" "] {
 			continue
 		}
-
-		if s.path.Target().Kind == schema.Container {
-			return &Error{s.line, fmt.Sprintf("%s goes as a whole: name what of it goes below a banner of its own", s.path.Words())}
+		if s.Path.Target().Kind == schema.Container {
+			return &Error{s.line, fmt.Sprintf("%s goes as a whole: name what of it goes below a banner of its own", s.Path.Words())}
 		}
-		p.edits.line("delete %s", PathWord(s.path))
+		if s.Path.Target().Kind != schema.LeafList {
+			s.Values = nil
+		}
+		p.edits.line("%s", Delete(s.Statement))
 	}
 	for _, lines := range [][]string{comes.lines, comes.notes} {
 		for _, l := range lines {
