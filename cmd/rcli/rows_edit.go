@@ -294,8 +294,8 @@ func editStages() []*command.PipeStage {
 			if env.Session == nil || env.Session.Mode != command.Configuration {
 				return usagef("compare: it stands behind show in configuration mode")
 			}
-			if env.Form != formCompare {
-				env.Form, env.Rollback = formCompare, in.Value("rollback")
+			if !env.Compare {
+				env.Compare, env.Rollback = true, in.Value("rollback")
 			}
 			return nil
 		}}}

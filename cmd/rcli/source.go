@@ -26,9 +26,6 @@ type source struct {
 func showConfiguration(ctx context.Context, env *command.Env, in *command.Input) error {
 	return of(env).with(func(c *client) error {
 		p := in.Path("path")
-		if env.Form == formCompare {
-			return usagef("show configuration is what runs: compare tells what a candidate changes, in configuration mode")
-		}
 		return source{client: c}.show(ctx, env, p)
 	})
 }

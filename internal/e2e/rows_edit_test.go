@@ -222,6 +222,14 @@ func rowsEdit() []row {
 			s.do("set interface ge1 unit [11,13-14] vlan outer-vlan-id 9")
 			s.do("show interface ge1", `^unit 11 \{$`, `^unit 13 \{$`, `^unit 14 \{$`)
 			s.do("set interface x* mru 1700", "matches nothing")
+			s.do("set interface ge* unit ?0 description ten")
+			s.do("show interface ge* unit ?0 description", `^description ten;$`)
+			s.do("show interface ?e1 unit 0 | display set", `^set /interface\[name=ge1\]/unit\[id=0\]/family`)
+			s.do("delete interface ge* unit ?0 description")
+			s.do("delete interface ge* unit ?0 description", `^error: nothing stands at interface ge\* unit \?0 description$`)
+			s.do("delete interface x*", `^error: nothing stands at interface x\*$`)
+			s.do("delete interface ?e1")
+			s.never("show interface", "ge1")
 			s.do("set interface ge[3-1] mru 1700", "is no range")
 		}},
 		{"row-20 load merge, replace, set, patch", func(t *testing.T, w *world) {
@@ -286,6 +294,13 @@ func rowsEdit() []row {
 			s.never("show | compare", "mru")
 			s.do("top")
 			s.do("compare", `mru 1700`)
+			for _, line := range []string{"show | compare | display set", "show | display set | compare", "show interface ge0 | compare | display set"} {
+				s.do(line, `^\S*replace interface ge0 mru 1700$`)
+				s.never(line, "set /interface")
+			}
+			s.do("show | compare | display json", `"path": "/interface\[name=ge0\]/config/mru"`)
+			s.do("show | compare | as yaml", "^error: .*curly, json and set")
+			s.do("status | compare", "^error: compare: it stands behind show")
 		}},
 		{"row-24 commit check", func(t *testing.T, w *world) {
 			s := w.editing(t)

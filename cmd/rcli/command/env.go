@@ -23,8 +23,8 @@ type Env struct {
 	Fields  []string // of `| fields`
 	NoPager bool     // of `| no-more`
 
-	// Rollback is the commit of `| compare rollback N`, "" for running.
-	Rollback string
+	Compare  bool   // of `| compare`
+	Rollback string // of `| compare rollback N`: the commit, "" for running
 
 	Session *Session
 

@@ -41,7 +41,7 @@ func (p Path) IsPattern() bool {
 }
 
 // IsPattern reports whether a key as it was typed stands for several.
-func IsPattern(key string) bool { return strings.ContainsAny(key, "*[") }
+func IsPattern(key string) bool { return strings.ContainsAny(key, "*?[") }
 
 // Child extends the path by one step of the real tree.
 func (p Path) Child(n *Node) Path {

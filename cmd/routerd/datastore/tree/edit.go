@@ -531,22 +531,27 @@ func (m *merger) leaf(n *Node, at, entry reflect.Value, t *trail, v any) {
 		m.fail(Invalid, t.Path(), "%w", err)
 		return
 	}
-	if old.IsValid() && !old.IsNil() {
+	switch {
+	case old.IsValid() && !old.IsNil():
 		f.Set(appendUnique(old, f))
+	case n.Kind == LeafList && f.Len() > 1:
+		f.Set(appendUnique(reflect.Zero(f.Type()), f))
 	}
 }
 
-// appendUnique appends the values of add that are not in list (row 31 of the
+// appendUnique appends the values of add that are not in list, each once (row 31 of the
 // checklist: an update never removes; RFC 7950, 7.7: the values are unique).
 func appendUnique(list, add reflect.Value) reflect.Value {
 	out := reflect.AppendSlice(reflect.MakeSlice(list.Type(), 0, list.Len()+add.Len()), list)
-	known := make(map[string]struct{}, list.Len())
+	known := make(map[string]struct{}, list.Len()+add.Len())
 	for i := range list.Len() {
 		known[textOf(list.Index(i))] = struct{}{}
 	}
 	for i := range add.Len() {
 		v := add.Index(i)
-		if _, ok := known[textOf(v)]; !ok {
+		id := textOf(v)
+		if _, ok := known[id]; !ok {
+			known[id] = struct{}{}
 			out = reflect.Append(out, v)
 		}
 	}
