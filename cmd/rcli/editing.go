@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -135,11 +134,11 @@ func (s *shell) load(ctx context.Context, env *command.Env, how, file string, re
 // text reads a file, or what is typed up to Ctrl-D.
 func (s *shell) text(env *command.Env, file string) (string, error) {
 	if file != "terminal" && file != "-" {
-		b, err := os.ReadFile(file)
+		text, err := s.o.text(file)
 		if err != nil {
 			return "", usagef("load: %w", err)
 		}
-		return string(b), nil
+		return text, nil
 	}
 	if s.session.ReadLine == nil {
 		return "", usagef("load: there is no terminal to read from: name a file")

@@ -175,6 +175,7 @@ func TestErrorsPointAtTheMistake(t *testing.T) {
 		{"ping x", Configuration, "^^^^", "say run ping"},
 		{"show route | mtch x", Operational, "             ^^^^", "did you mean match"},
 		{"| match x", Operational, "^", "in front of the pipe"},
+		{`ping "日本" cafés`, Operational, "            ^^^^^", "none of what may follow"},
 		{`show route "x`, Operational, "           ^", "not closed"},
 	} {
 		t.Run(c.line, func(t *testing.T) {

@@ -303,6 +303,11 @@ func TestEditsErrors(t *testing.T) {
 			t.Errorf("%s: %v", line, err)
 		}
 	}
+	for _, line := range []string{"hello", "}", "\x1b[31mset", strings.Repeat("x", 1<<20)} {
+		if _, err := Edits(line, schema.Path{}); err == nil || !strings.Contains(err.Error(), "is no command: there are set, ") || strings.Contains(err.Error(), "\x1b") || len(err.Error()) > 300 {
+			t.Errorf("%.20q: %.400v", line, err)
+		}
+	}
 	edits, err := Edits("rename interface ge0 to ge1\ncopy unit 0 to unit 1", path(t, "/interface[name=ge0]"))
 	if err == nil {
 		t.Errorf("words are looked up below the base: %v", edits)

@@ -3,6 +3,7 @@ package conf
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"router/cmd/rcli/schema"
@@ -86,9 +87,15 @@ var places = map[string]configpb.Edit_Insert_Place{
 	"before": configpb.Edit_Insert_BEFORE, "after": configpb.Edit_Insert_AFTER,
 }
 
+// verbs are the commands of a text.
+var verbs = []string{"set", "replace", "delete", "deactivate", "activate", "annotate", "insert", "rename", "copy"}
+
 func (e *editList) command(t []token, base schema.Path) error {
 	verb, rest := t[0].text, t[1:]
-	if len(rest) == 0 {
+	switch {
+	case !slices.Contains(verbs, verb):
+		return fmt.Errorf("%s is no command: there are %s and %s", schema.Brief(verb), strings.Join(verbs[:len(verbs)-1], ", "), verbs[len(verbs)-1])
+	case len(rest) == 0:
 		return fmt.Errorf("%s: say of what", verb)
 	}
 	switch verb {
@@ -130,8 +137,6 @@ func (e *editList) command(t []token, base schema.Path) error {
 			}
 		}
 		return fmt.Errorf("%s: want %s ENTRY to KEY", verb, verb)
-	default:
-		return fmt.Errorf("%q is no command: there are set, replace, delete, deactivate, activate, annotate, insert, rename and copy", verb)
 	}
 	return nil
 }
@@ -291,7 +296,7 @@ func (p *patch) line(n int, line string) error {
 		p.marks = append(p.marks, token{text: strings.TrimSuffix(strings.TrimSpace(line[1:]), ";"), line: n})
 	case line[0] == ' ' || line[0] == '#':
 	default:
-		return &Error{n, fmt.Sprintf("%q is no line of a patch: want [edit ...], or a line that begins with +, - or !", trimmed)}
+		return &Error{n, fmt.Sprintf("%s is no line of a patch: want [edit ...], or a line that begins with +, - or !", schema.Brief(trimmed))}
 	}
 	// Mistakes are told with the line of the patch.
 	p.gone.WriteByte('\n')
@@ -414,7 +419,7 @@ func (p *patch) markEdit(text string) error {
 		}
 		return nil
 	default:
-		return fmt.Errorf("%q: want inactive:, active:, annotate or order", t[0].text)
+		return fmt.Errorf("%s: want inactive:, active:, annotate or order", schema.Brief(t[0].text))
 	}
 	return p.edits.command(t, p.at)
 }

@@ -185,9 +185,9 @@ func pick(list []*Node, word string, quoted bool) (*Node, *WordError) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return nil, &WordError{Msg: fmt.Sprintf("has no %q", word), Names: names(list)}
+		return nil, &WordError{Msg: fmt.Sprintf("has no %s", Brief(word)), Names: names(list)}
 	}
-	return nil, &WordError{Msg: fmt.Sprintf("has several words that begin with %q: %s", word, strings.Join(names(found), ", "))}
+	return nil, &WordError{Msg: fmt.Sprintf("has several words that begin with %s: %s", Brief(word), strings.Join(names(found), ", "))}
 }
 
 // value takes a value of the leaf. A leaf takes one, and the words go on beside it;
