@@ -57,14 +57,17 @@ func (f *commitOptions) confirm() (id string, seconds uint32, err error) {
 	return f.id, uint32(f.confirmed) * 60, nil
 }
 
-// text reads a file, or standard input for "-".
+// text reads a file, or standard input for "-", without the byte order mark that some editors begin
+// a file with.
 func (o *options) text(file string) (string, error) {
+	var b []byte
+	var err error
 	if file == "-" {
-		b, err := io.ReadAll(o.in)
-		return string(b), err
+		b, err = io.ReadAll(o.in)
+	} else {
+		b, err = os.ReadFile(file)
 	}
-	b, err := os.ReadFile(file)
-	return string(b), err
+	return strings.TrimPrefix(string(b), "\ufeff"), err
 }
 
 // isJSON reports whether a text begins as JSON does, rather than as the form with

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -25,9 +24,6 @@ import (
 // This file has what stands behind the commands of configuration mode: the
 // candidate as text, what it changes, loads and commits.
 
-// formCompare is the form of `show | compare`.
-const formCompare = "compare"
-
 // read fetches what the candidate has at a path, as commands with inactive parts and
 // comments.
 func (s *shell) read(ctx context.Context, p schema.Path) (text string, err error) {
@@ -42,7 +38,7 @@ func (s *shell) source() source {
 // showCandidate prints the candidate.
 func showCandidate(ctx context.Context, s *shell, env *command.Env, in *command.Input) error {
 	p := in.Path("path")
-	if env.Form == formCompare {
+	if env.Compare {
 		return s.compare(ctx, env, env.Rollback, p)
 	}
 	return s.source().show(ctx, env, p)
@@ -89,10 +85,12 @@ func (s *shell) compare(ctx context.Context, env *command.Env, rollback string, 
 		}
 		list = conf.Join(before.GetDifference(), list)
 	}
-	switch {
-	case env.JSON || env.Form == "json":
+	switch form := env.Form; {
+	case len(env.Fields) > 0 || !slices.Contains([]string{"", "curly", "json", "set"}, form):
+		return usagef("what a candidate changes has the forms curly, json and set")
+	case env.JSON || form == "json":
 		return of(env).printAnswer(&configpb.Differences{Difference: list})
-	case env.Form == "set":
+	case form == "set":
 		return conf.CompareCommands(env.Out, list, base)
 	}
 	return conf.Compare(env.Out, list, base)
@@ -136,11 +134,11 @@ func (s *shell) load(ctx context.Context, env *command.Env, how, file string, re
 // text reads a file, or what is typed up to Ctrl-D.
 func (s *shell) text(env *command.Env, file string) (string, error) {
 	if file != "terminal" && file != "-" {
-		b, err := os.ReadFile(file)
+		text, err := s.o.text(file)
 		if err != nil {
 			return "", usagef("load: %w", err)
 		}
-		return string(b), nil
+		return text, nil
 	}
 	if s.session.ReadLine == nil {
 		return "", usagef("load: there is no terminal to read from: name a file")

@@ -61,6 +61,9 @@ func execute(ctx context.Context, env *command.Env, in *command.Input) (err erro
 			}
 		}
 	}
+	if own.Compare && in.Command.Words != "show" {
+		return usagef("compare: it stands behind show in configuration mode")
+	}
 	ctx, leave := attended(ctx, &own, in)
 	defer func() { err = leave(err) }()
 	// The stages are made from the end, and closed from the front.

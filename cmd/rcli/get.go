@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -144,20 +143,17 @@ func mustJSON(v any) json.RawMessage {
 }
 
 func load(ctx context.Context, o *options, mode, file string) error {
-	var data []byte
-	var err error
-	if file == "-" {
-		file = "standard input"
-		data, err = io.ReadAll(o.in)
-	} else {
-		data, err = os.ReadFile(file)
-	}
+	text, err := o.text(file)
 	if err != nil {
 		return usagef("load: %w", err)
 	}
-	if !isJSON(string(data)) {
-		return o.commitText(ctx, mode, string(data), &commitOptions{})
+	if !isJSON(text) {
+		return o.commitText(ctx, mode, text, &commitOptions{})
 	}
+	if file == "-" {
+		file = "standard input"
+	}
+	data := []byte(text)
 	var tree map[string]json.RawMessage
 	if err := json.Unmarshal(data, &tree); err != nil {
 		var wrong *json.UnmarshalTypeError

@@ -11,6 +11,7 @@ import (
 
 	"router/cmd/rcli/command"
 	"router/cmd/rcli/render"
+	"router/cmd/rcli/schema"
 	"router/gen/configpb"
 )
 
@@ -57,6 +58,18 @@ func (k *keyCache) forget() {
 func (k *keyCache) find(ctx context.Context, path, key, prefix string, limit int) []command.Candidate {
 	q := keyQuery{k.s.session.Candidate, path, key, prefix, limit}
 	return k.remember(ctx, q, func(ctx context.Context) ([]string, error) { return k.s.client.keys(ctx, q) })
+}
+
+// present is command.Env's Present.
+func (k *keyCache) present(ctx context.Context, path string) []command.Candidate {
+	q := keyQuery{candidate: k.s.session.Candidate, path: path}
+	return k.remember(ctx, q, func(ctx context.Context) ([]string, error) {
+		p, err := schema.ParsePath(path)
+		if err != nil {
+			return nil, err
+		}
+		return k.s.source().values(ctx, p)
+	})
 }
 
 // remember answers a query from the cache, or by asking, within the bound. Without an

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -71,7 +72,7 @@ func (o *options) live(ctx context.Context, do func(ctx context.Context, own *op
 	cancel()
 	close(stop)
 	keys.Wait()
-	return errors.Join(err, restore())
+	return cmp.Or(err, restore()) // joined, a status would lose its message
 }
 
 // follow calls take with each notification of a subscription until ctx ends; synced is

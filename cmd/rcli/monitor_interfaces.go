@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -271,7 +272,7 @@ func (w *ifScreen) onScreen(ctx context.Context, c *client, list *gpb.Subscripti
 		return err
 	}
 	if _, err := io.WriteString(t, enterScreen); err != nil {
-		return errors.Join(err, restore())
+		return cmp.Or(err, restore())
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	stop := make(chan struct{})
@@ -315,13 +316,13 @@ func (w *ifScreen) onScreen(ctx context.Context, c *client, list *gpb.Subscripti
 	close(stop)
 	keys.Wait()
 	_, werr := io.WriteString(t, leaveScreen)
-	err = errors.Join(err, werr, restore())
+	err = cmp.Or(err, werr, restore()) // joined, a status would lose its message
 	columns, _ := t.Size()
 	screen := w.o.view.screen
 	screen.Width = columns
 	text, terr := w.table(screen)
 	_, werr = io.WriteString(w.o.out, text)
-	return errors.Join(err, terr, werr)
+	return cmp.Or(err, terr, werr)
 }
 
 func (w *ifScreen) scroll(t *tty.Terminal, lines int) {

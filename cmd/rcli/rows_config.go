@@ -71,7 +71,7 @@ func configRows() []*command.Command {
 			Run: func(ctx context.Context, env *command.Env, in *command.Input) error {
 				return runSet(ctx, of(env), in.Values("words"), in.Has("force"))
 			}},
-		{Words: "delete", Modes: command.Once, Effect: command.Commits, Help: "delete what stands at the paths, or at the place that words name, as interface eth1 mru; one commit", Args: []command.Arg{pathsArg, forceArg},
+		{Words: "delete", Modes: command.Once, Effect: command.Commits, Help: "delete what stands at the paths, or at the place that words name, as interface eth1 mru; behind a leaf-list, some of its values; one commit", Args: []command.Arg{pathsArg, forceArg},
 			Run: func(ctx context.Context, env *command.Env, in *command.Input) error {
 				return runDelete(ctx, of(env), in.Values("path"), in.Has("force"))
 			}},
@@ -203,6 +203,15 @@ func inWordsOfModel(words []string) bool {
 	return len(words) > 0 && !strings.ContainsAny(words[0], "/[") && !(len(words) == 2 && strings.HasPrefix(words[1], "{"))
 }
 
+// valuesFollow reports whether words are the path of a leaf-list and some of its values.
+func valuesFollow(words []string) bool {
+	if len(words) < 2 || strings.HasPrefix(words[1], "/") {
+		return false
+	}
+	p, err := schema.ParsePath(words[0])
+	return err == nil && p.Target().Kind == schema.LeafList
+}
+
 // runWords commits one command that is said in words.
 func runWords(ctx context.Context, o *options, verb string, words []string, force bool) error {
 	in, err := commandTable().Parse(verb+" "+command.Join(words), command.Configuration, noPath)
@@ -224,9 +233,13 @@ func runWords(ctx context.Context, o *options, verb string, words []string, forc
 		if err != nil {
 			return &usageError{err}
 		}
-		for _, p := range paths {
-			lines.WriteString("delete " + conf.PathWord(p) + "\n")
+		values := in.Statements("path")[0].Values
+		if len(values) > 0 {
+			if err := o.with(func(c *client) error { return source{client: c}.has(ctx, paths, values) }); err != nil {
+				return err
+			}
 		}
+		lines.WriteString(strings.Join(deleteLines(paths, values), ""))
 	}
 	return o.commitEdits(ctx, []*configpb.Edit{conf.CommandsEdit(lines.String(), false)}, &commitOptions{force: force})
 }
@@ -260,7 +273,7 @@ func runSet(ctx context.Context, o *options, words []string, force bool) error {
 }
 
 func runDelete(ctx context.Context, o *options, paths []string, force bool) error {
-	if inWordsOfModel(paths) {
+	if inWordsOfModel(paths) || valuesFollow(paths) {
 		return runWords(ctx, o, "delete", paths, force)
 	}
 	req := &gpb.SetRequest{}

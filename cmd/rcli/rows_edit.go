@@ -26,8 +26,8 @@ func editRows() []*command.Command {
 				"A secret without a value is asked for and not shown; @FILE takes it from the first line of a file, @- from standard input.",
 			Args: []command.Arg{{Name: "node", Kind: command.Set, Help: "a node, in words or as /path, and its value"}},
 			Run:  inShell(editSet)},
-		{Words: "delete", Modes: config, Effect: command.Edits, Help: "delete a node and all below it",
-			Args: []command.Arg{{Name: "path", Kind: command.Path, Optional: true, Whole: true, Help: node.Help + " (default: all below the place where one stands)"}},
+		{Words: "delete", Modes: config, Effect: command.Edits, Help: "delete a node and all below it, or some values of a leaf-list",
+			Args: []command.Arg{{Name: "path", Kind: command.Path, Optional: true, Whole: true, Some: true, Place: "PATH [VALUE...]", Help: node.Help + " (default: all below the place where one stands); of a leaf-list, those of its values that follow"}},
 			Run:  inShell(editDelete)},
 		{Words: "rename", Modes: config, Effect: command.Edits, Help: "give an entry of a list another key", Args: []command.Arg{entry, to}, Run: inShell(editMove("rename"))},
 		{Words: "copy", Modes: config, Effect: command.Edits, Help: "make an entry of a list as another one is", Args: []command.Arg{entry, to}, Run: inShell(editMove("copy"))},
@@ -179,14 +179,25 @@ func editDelete(ctx context.Context, s *shell, _ *command.Env, in *command.Input
 	if err != nil {
 		return &usageError{err}
 	}
-	var lines []string
-	for _, p := range paths {
-		lines = append(lines, "delete "+conf.PathWord(p)+"\n")
-	}
-	if !p.IsRoot() && !s.stands(ctx, paths) {
+	values := in.Statements("path")[0].Values
+	if len(values) > 0 {
+		if err := s.source().has(ctx, paths, values); err != nil {
+			return err
+		}
+	} else if !p.IsRoot() && !s.stands(ctx, paths) {
 		return fmt.Errorf("nothing stands at %s", p.Words())
 	}
-	return s.commands(ctx, lines)
+	return s.commands(ctx, deleteLines(paths, values))
+}
+
+// deleteLines are the commands that delete the nodes at paths, or values of leaf-lists
+// there.
+func deleteLines(paths []schema.Path, values []string) []string {
+	lines := make([]string, len(paths))
+	for i, p := range paths {
+		lines[i] = conf.Delete(schema.Statement{Path: p, Values: values}) + "\n"
+	}
+	return lines
 }
 
 // changes are how many leaves the candidate changes, as far as is known.
@@ -283,8 +294,8 @@ func editStages() []*command.PipeStage {
 			if env.Session == nil || env.Session.Mode != command.Configuration {
 				return usagef("compare: it stands behind show in configuration mode")
 			}
-			if env.Form != formCompare {
-				env.Form, env.Rollback = formCompare, in.Value("rollback")
+			if !env.Compare {
+				env.Compare, env.Rollback = true, in.Value("rollback")
 			}
 			return nil
 		}}}

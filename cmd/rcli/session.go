@@ -74,7 +74,7 @@ func (o *options) open(mode command.Mode) (*shell, error) {
 	s.env = own.environment(s.session)
 	s.env.Client = &own
 	s.keys = newKeyCache(s)
-	s.env.Keys = s.keys.find
+	s.env.Keys, s.env.Present = s.keys.find, s.keys.present
 	s.env.Shell = s
 	s.aliases = loadAliases()
 	return s, nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"router/cmd/rcli/command"
@@ -25,9 +26,6 @@ type source struct {
 func showConfiguration(ctx context.Context, env *command.Env, in *command.Input) error {
 	return of(env).with(func(c *client) error {
 		p := in.Path("path")
-		if env.Form == formCompare {
-			return usagef("show configuration is what runs: compare tells what a candidate changes, in configuration mode")
-		}
 		return source{client: c}.show(ctx, env, p)
 	})
 }
@@ -40,6 +38,67 @@ func (s source) read(ctx context.Context, p schema.Path) (text string, err error
 		return "", inWords(err)
 	}
 	return resp.GetText(), nil
+}
+
+// values are those of the leaf-lists that a path names, in their order, each once.
+func (s source) values(ctx context.Context, p schema.Path) ([]string, error) {
+	text, err := s.read(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	n, err := conf.Read(text)
+	if err != nil {
+		return nil, fmt.Errorf("the router's answer for %s: %w", p.Words(), err)
+	}
+	var list []string
+	n.Leaves(func(leaf *conf.Node) {
+		for _, v := range leaf.Values {
+			if !slices.Contains(list, v) {
+				list = append(list, v)
+			}
+		}
+	})
+	return list, nil
+}
+
+// has refuses values that none of the leaf-lists has which the paths name. What can't be read is
+// the router's to refuse.
+func (s source) has(ctx context.Context, paths []schema.Path, values []string) error {
+	var there []string
+	for _, p := range paths {
+		list, err := s.values(ctx, p)
+		if err != nil {
+			return nil //nolint:nilerr // the edit says it
+		}
+		there = append(there, list...)
+	}
+	for _, v := range values {
+		switch {
+		case slices.Contains(there, v):
+		case len(there) == 0:
+			return fmt.Errorf("nothing stands at %s", paths[0].Words())
+		default:
+			return fmt.Errorf("%s has no value %s: it has %s", paths[0].Words(), schema.Quote(v), quoteSome(there))
+		}
+	}
+	return nil
+}
+
+// quoteSome are a few values in words.
+func quoteSome(values []string) string {
+	const most = 8
+	var b strings.Builder
+	for i, v := range values {
+		if i == most {
+			fmt.Fprintf(&b, " and %d more", len(values)-most)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(schema.Quote(v))
+	}
+	return b.String()
 }
 
 // show prints what stands at a path in the form that is asked for.

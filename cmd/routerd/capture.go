@@ -59,13 +59,19 @@ func (c *captures) StartCapture(s northbound.CaptureSpec) (northbound.Captured, 
 		},
 	})
 	if errors.Is(err, control.ErrNoCapture) {
-		return nil, fmt.Errorf("%w: %w", northbound.ErrNoCapture, err)
+		return nil, noCapture{err}
 	}
 	if err != nil {
 		return nil, err
 	}
 	return captured{reader, run}, nil
 }
+
+// noCapture is an error of control's as northbound knows it.
+type noCapture struct{ error }
+
+// Is reports whether target is northbound's word for it.
+func (noCapture) Is(target error) bool { return target == northbound.ErrNoCapture }
 
 // captured is a capture that runs.
 type captured struct {

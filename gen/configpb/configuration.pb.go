@@ -671,8 +671,8 @@ func (*CloseResponse) Descriptor() ([]byte, []int) {
 
 type Edit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Paths of set and replace, delete, deactivate and activate may be patterns in a
-	// candidate: names '*', and keys with '*' for any characters and '?' for one.
+	// Paths of set and replace, delete, deactivate and activate may be patterns:
+	// names '*', and keys with '*' for any characters and '?' for one.
 	//
 	// Types that are valid to be assigned to Edit:
 	//
@@ -953,7 +953,7 @@ func (x *EditRequest) GetEdit() []*Edit {
 type ReadRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`     // a candidate's; "" for running
-	Path   string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"` // concrete or a pattern; "" for everything
+	Path   string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"` // concrete or a pattern, as an Edit's; "" for everything
 	Format Edit_Load_Format       `protobuf:"varint,3,opt,name=format,proto3,enum=routerd.v1.Edit_Load_Format" json:"format,omitempty"`
 	// Commands are also of inactive parts, each in its place, and then say what is
 	// inactive, and the comments. The list of marks that these stand in is left out. JSON

@@ -107,6 +107,61 @@ func rowsEdit() []row {
 			s.do("show filter edge", `^term a;\n(.*\n)*term b;$`)
 			s.do("insert interface ge0 first", "its place means nothing")
 		}},
+		{"row-16 delete of single values", func(t *testing.T, w *world) {
+			s := w.editing(t)
+			const dns = "interface ge1 unit 0 family inet6 router-advertisement dns-server"
+			s.do("set filter edge term a match protocol tcp 47 udp")
+			s.do("set " + dns + " 2001:db8::3 2001:db8::1 2001:db8::2")
+			s.do("commit", `^commit \d+`)
+			n := w.lastCommit(t)
+			s.do("delete filter edge term a match protocol 47")
+			s.do("delete " + dns + " 2001:db8::1")
+			s.do("show filter edge term a", `protocol \[ tcp udp \];`)
+			s.do("show "+dns, `^dns-server \[ 2001:db8::3 2001:db8::2 \];$`)
+			s.do("show | compare", `^-  protocol \[ tcp 47 udp \];\n\+  protocol \[ tcp udp \];$`)
+			s.do("compare | display set", `^replace filter edge term a match protocol tcp udp$`)
+			// What isn't there is told, and nothing is done.
+			s.do("delete filter edge term a match protocol udp icmp", `^error: filter edge term a match protocol has no value icmp: it has tcp, udp$`)
+			s.do("show filter edge term a", `protocol \[ tcp udp \];`)
+			s.do("delete filter edge term b match protocol tcp", "^error: nothing stands at filter edge term b match protocol")
+			s.do("delete filter edge term a match protocol ipx", "is no ip-protocol")
+			s.do("delete filter edge term a match ttl 7", "^error: nothing stands at filter edge term a match ttl")
+			s.do("delete filter edge term a match fragment any", `ends here: nothing follows "fragment"`)
+			s.do("commit", `^commit \d+`)
+			// The last ones leave nothing behind.
+			s.do("edit filter edge term a match")
+			s.do("delete protocol [ udp tcp ]")
+			s.do("top")
+			s.do("show filter edge", `^term a;$`)
+			s.do("delete " + dns + " 2001:db8::2 2001:db8::3")
+			s.never("show interface ge1 unit 0 family inet6", "router-advertisement", "dns-server")
+			s.do("commit", `^commit \d+`)
+			s.do("rollback " + strconv.Itoa(n))
+			s.do("show "+dns, `^dns-server \[ 2001:db8::3 2001:db8::1 2001:db8::2 \];$`)
+			// Patterns, inactive parts, and texts, where what isn't there is no error.
+			s.do("set filter edge term b match protocol udp")
+			s.do("deactivate filter edge term b")
+			s.do("delete filter edge term * match protocol udp")
+			s.do("show filter edge", `^term a \{\n +match \{\n +protocol \[ tcp 47 \];`, `^inactive: term b;$`)
+			s.do("load set "+file(t, "delete filter edge term a match protocol tcp icmp\n"), "load complete")
+			s.do("load merge "+file(t, "interface ge1 {\n unit 0 {\n family inet6 {\n router-advertisement {\n delete: dns-server 2001:db8::3;\n}\n}\n}\n}\n"), "load complete")
+			s.do("show filter edge", `protocol 47;`)
+			s.do("show "+dns, `^dns-server \[ 2001:db8::1 2001:db8::2 \];$`)
+			s.do("load patch "+file(t, "[edit filter edge term a match]\n-  protocol [ tcp 47 ];\n"), "load complete")
+			s.do("show filter edge", `^term a;$`)
+			// Values of the same leaf-list that somebody else takes away meanwhile are a conflict, as what
+			// somebody else sets is.
+			s.do("rollback " + strconv.Itoa(n))
+			s.do("commit", `^commit \d+`)
+			other := w.editing(t)
+			s.do("delete " + dns + " 2001:db8::1")
+			other.do("delete " + dns + " 2001:db8::2")
+			other.do("commit", `^commit \d+`)
+			s.do("commit", "somebody has changed the same", dns+`: you set it to \["2001:db8::3","2001:db8::2"\], root in commit \d+ set it to \["2001:db8::3","2001:db8::1"\]`)
+			s.do("update mine")
+			s.do("commit", `^commit \d+`)
+			other.do("show "+dns, `^dns-server \[ 2001:db8::3 2001:db8::2 \];$`)
+		}},
 		{"row-17 deactivate and activate", func(t *testing.T, w *world) {
 			s := w.editing(t)
 			s.do("deactivate interface ge1 unit 10")
@@ -167,6 +222,14 @@ func rowsEdit() []row {
 			s.do("set interface ge1 unit [11,13-14] vlan outer-vlan-id 9")
 			s.do("show interface ge1", `^unit 11 \{$`, `^unit 13 \{$`, `^unit 14 \{$`)
 			s.do("set interface x* mru 1700", "matches nothing")
+			s.do("set interface ge* unit ?0 description ten")
+			s.do("show interface ge* unit ?0 description", `^description ten;$`)
+			s.do("show interface ?e1 unit 0 | display set", `^set /interface\[name=ge1\]/unit\[id=0\]/family`)
+			s.do("delete interface ge* unit ?0 description")
+			s.do("delete interface ge* unit ?0 description", `^error: nothing stands at interface ge\* unit \?0 description$`)
+			s.do("delete interface x*", `^error: nothing stands at interface x\*$`)
+			s.do("delete interface ?e1")
+			s.never("show interface", "ge1")
 			s.do("set interface ge[3-1] mru 1700", "is no range")
 		}},
 		{"row-20 load merge, replace, set, patch", func(t *testing.T, w *world) {
@@ -231,6 +294,13 @@ func rowsEdit() []row {
 			s.never("show | compare", "mru")
 			s.do("top")
 			s.do("compare", `mru 1700`)
+			for _, line := range []string{"show | compare | display set", "show | display set | compare", "show interface ge0 | compare | display set"} {
+				s.do(line, `^\S*replace interface ge0 mru 1700$`)
+				s.never(line, "set /interface")
+			}
+			s.do("show | compare | display json", `"path": "/interface\[name=ge0\]/config/mru"`)
+			s.do("show | compare | as yaml", "^error: .*curly, json and set")
+			s.do("status | compare", "^error: compare: it stands behind show")
 		}},
 		{"row-24 commit check", func(t *testing.T, w *world) {
 			s := w.editing(t)

@@ -213,6 +213,9 @@ func rowMonitor(t *testing.T, w *world) {
 	s.Expect(`/interface\[name=ge0\]/config/description "to h1"`)
 	s.Key(ctrl('C'))
 	s.ExpectRow(`^root@r1>$`)
+	s.Clear()
+	s.Line("watch /nonsense")
+	s.Expect(`^error: path /nonsense: the model has no node "nonsense"`)
 }
 
 func rowFamilies(t *testing.T, w *world) {

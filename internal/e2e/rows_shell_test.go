@@ -237,6 +237,19 @@ func rowLive(t *testing.T, w *world) {
 		_, code := w.rcli("ping", "192.0.2.7", "--count", "1", "--wait", "1s")
 		return code == 0
 	})
+	// What a leaf-list has, of which some may be deleted.
+	if out, code := w.rcli("set", "filter", "edge", "term", "b", "match", "protocol", "tcp", "47"); code != 0 {
+		t.Fatal(out)
+	}
+	config := w.rcliShell(t, "configure")
+	config.Type("delete filter edge term b match protocol ")
+	config.Key(keyTab, keyTab)
+	config.Expect(`(?m)^ +tcp *$`)
+	config.Expect(`(?m)^ +47 *$`)
+	config.Fresh()
+	config.Type("delete filter edge term b match protocol tcp ")
+	config.Key(keyTab)
+	config.ExpectRow(`protocol tcp 47$`)
 	s := w.rcliShell(t)
 	for _, c := range []struct{ line, want string }{
 		{"show interfaces ", `(?s)ge0.*ge1`},

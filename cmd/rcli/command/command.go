@@ -103,6 +103,7 @@ type Arg struct {
 	Type     Type
 	View     schema.View                                   // of Path and Set: which side of the model
 	Whole    bool                                          // of Path: a list may stand without its keys
+	Some     bool                                          // of Path: behind a leaf-list may stand some of its values
 	Inner    bool                                          // of Path: only what has something below it is offered
 	Dashed   bool                                          // of Rest: its words may begin with a minus sign, so that switches stand in front of them
 	Of       Kind                                          // of Keyword: Path when its value is one, else Value

@@ -31,6 +31,7 @@ func testTable(t testing.TB) *Table {
 			{Name: "path", Kind: Path, View: schema.State, Optional: true, Whole: true, Help: "where"},
 			{Name: "depth", Kind: Keyword, Type: Integer(1, 9, ""), Help: "how deep"}}},
 		{Words: "set", Modes: Configuration, Help: "change", Run: run, Args: []Arg{{Name: "what", Kind: Set, Help: "a leaf"}}},
+		{Words: "delete", Modes: Configuration, Help: "take away", Run: run, Args: []Arg{{Name: "what", Kind: Path, Optional: true, Whole: true, Some: true, Help: "a node"}}},
 		{Words: "edit", Modes: Configuration, Help: "go", Run: run, Args: []Arg{{Name: "path", Kind: Path, Optional: true, Help: "where"}}},
 		{Words: "annotate", Modes: Configuration, Help: "comment", Run: run, Args: []Arg{{Name: "path", Kind: Path, Help: "where"}, {Name: "text", Help: "what"}}},
 		{Words: "rename", Modes: Configuration, Help: "new key", Run: run, Args: []Arg{
@@ -89,6 +90,13 @@ func TestParse(t *testing.T) {
 		{"set /interface[name=ge0]/config/mru 1600", Configuration, "/instance[name=a]", "set", map[string]string{"what": "/interface[name=ge0]/config/mru 1600"}},
 		{"set interface eth[0-3] unit * description x", Configuration, "/", "set", map[string]string{"what": "/interface[name=eth[0-3\\]]/unit[id=*]/config/description x"}},
 		{"set filter f term a match protocol [ tcp udp ]", Configuration, "/", "set", map[string]string{"what": "/filter[name=f]/term[name=a]/match/config/protocol tcp udp"}},
+		{"delete filter f term a match protocol tcp 47", Configuration, "/", "delete", map[string]string{"what": "/filter[name=f]/term[name=a]/match/config/protocol tcp 47"}},
+		{"delete protocol [ tcp icm ]", Configuration, "/filter[name=f]/term[name=a]/match", "", nil}, // icmp, icmp6
+		{"delete protocol [ tcp igm ]", Configuration, "/filter[name=f]/term[name=a]/match", "delete", map[string]string{"what": "/filter[name=f]/term[name=a]/match/config/protocol tcp igmp"}},
+		{"delete /filter[name=*]/term[name=a]/match/config/protocol tcp", Configuration, "/", "delete", map[string]string{"what": "/filter[name=*]/term[name=a]/match/config/protocol tcp"}},
+		{"delete filter f term a match protocol", Configuration, "/", "delete", map[string]string{"what": "/filter[name=f]/term[name=a]/match/config/protocol"}},
+		{"delete interface ge0 mru 1600", Configuration, "/", "", nil},
+		{"edit filter f term a match protocol tcp", Configuration, "/", "", nil},
 		{"/interface[name=ge0]/unit[id=0]", Configuration, "/", "edit", map[string]string{"path": "/interface[name=ge0]/unit[id=0]"}},
 		{"edit unit 0", Configuration, "/interface[name=ge0]", "edit", map[string]string{"path": "/interface[name=ge0]/unit[id=0]"}},
 		{`annotate interface ge0 "to the core"`, Configuration, "/", "annotate", map[string]string{"path": "/interface[name=ge0]", "text": "to the core"}},
@@ -167,6 +175,7 @@ func TestErrorsPointAtTheMistake(t *testing.T) {
 		{"ping x", Configuration, "^^^^", "say run ping"},
 		{"show route | mtch x", Operational, "             ^^^^", "did you mean match"},
 		{"| match x", Operational, "^", "in front of the pipe"},
+		{`ping "日本" cafés`, Operational, "            ^^^^^", "none of what may follow"},
 		{`show route "x`, Operational, "           ^", "not closed"},
 	} {
 		t.Run(c.line, func(t *testing.T) {
@@ -195,6 +204,13 @@ func live(_ context.Context, path, key, prefix string, limit int) []Candidate {
 		}
 	}
 	return list
+}
+
+func present(_ context.Context, path string) []Candidate {
+	if path == "/filter[name=f]/term[name=a]/match/config/protocol" {
+		return []Candidate{{Text: "tcp"}, {Text: "47"}}
+	}
+	return nil
 }
 
 func TestComplete(t *testing.T) {
@@ -226,12 +242,16 @@ func TestComplete(t *testing.T) {
 		{"set /inter", Configuration, []string{"> /interface[name="}, ""},
 		{"set /interface[name=g", Configuration, []string{"* /interface[name=ge0]"}, "xe0"},
 		{"set /interface[name=ge0]/config/m", Configuration, []string{"  /interface[name=ge0]/config/mru"}, "unit"},
+		{"delete filter f term a match protocol ", Configuration, []string{"  tcp", "  47"}, "udp"},
+		{"delete filter f term a match protocol tcp ", Configuration, []string{"  47"}, "tcp"},
+		{"delete filter f term a match protocol t", Configuration, []string{"  tcp"}, "47"},
+		{"delete filter f term b match protocol ", Configuration, nil, "tcp"},
 		{"run show ", Configuration, []string{"  route routes"}, ""},
 		{"info interface ge0 oper", Operational, []string{"  oper-status", "  oper-reason"}, ""},
 		{"show # ", Operational, nil, "route"},
 	} {
 		t.Run(c.line, func(t *testing.T) {
-			got := table.Complete(context.Background(), &Env{Keys: live}, c.line, c.mode, schema.Path{})
+			got := table.Complete(context.Background(), &Env{Keys: live, Present: present}, c.line, c.mode, schema.Path{})
 			var lines []string
 			for _, x := range got.Candidates {
 				lines = append(lines, x.Mark.String()+" "+x.Text+" "+x.Help)

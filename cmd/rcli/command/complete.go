@@ -278,6 +278,9 @@ func (r *reader) expectPath(ctx context.Context, env *Env, c *Completion) {
 			Candidate{Text: "<@FILE>", Help: "it stands in the first line of a file; @- in that of standard input", Place: true},
 			Candidate{Text: n.Type.Place(), Help: "its hash (" + n.ValueHelp() + ")", Place: true})
 		return
+	} else if n != nil && r.walked.Some && env.Present != nil {
+		c.add(presentValues(ctx, env, w, c.Prefix))
+		return
 	} else if n != nil {
 		c.add(names(n.Type.Names(), c.Prefix))
 		c.add(leafValues(ctx, env, n, w.At(), c.Prefix))

@@ -23,8 +23,8 @@ type Env struct {
 	Fields  []string // of `| fields`
 	NoPager bool     // of `| no-more`
 
-	// Rollback is the commit of `| compare rollback N`, "" for running.
-	Rollback string
+	Compare  bool   // of `| compare`
+	Rollback string // of `| compare rollback N`: the commit, "" for running
 
 	Session *Session
 
@@ -38,6 +38,8 @@ type Env struct {
 	// end may be '*'. It is nil without a router, and answers nothing when the router
 	// does not within the bound of ctx.
 	Keys func(ctx context.Context, path, key, prefix string, limit int) []Candidate
+	// Present are the values that the leaf-list at a path has, in their order; as Keys is.
+	Present func(ctx context.Context, path string) []Candidate
 }
 
 // A Session is what lasts from one command to the next.
@@ -101,7 +103,8 @@ func (in *Input) Path(name string) schema.Path {
 	return schema.Path{}
 }
 
-// Statements are the value of an argument of kind Set.
+// Statements are the value of an argument of kind Set, or of kind Path with Some: its path
+// with the values behind it.
 func (in *Input) Statements(name string) []schema.Statement { return in.paths[name] }
 
 // Put gives an argument a value, as the parser does: for tests, and for programs

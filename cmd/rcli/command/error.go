@@ -3,7 +3,8 @@ package command
 import (
 	"errors"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
 )
 
 // An Error is a mistake in a command line. Errors are what the user typed wrong:
@@ -33,19 +34,20 @@ func (e *Error) Error() string {
 // Caret is the line with a caret under the mistake, for a person; lead is what
 // stands in front of the line, a prompt say. It ends in a line break.
 func (e *Error) Caret(lead string) string {
-	return lead + e.Line + "\n" + e.Mark(utf8.RuneCountInString(lead))
+	return lead + e.Line + "\n" + e.Mark(uniseg.StringWidth(lead))
 }
 
 // Mark is the line with carets alone, columns from the left.
 func (e *Error) Mark(columns int) string {
-	line := []rune(e.Line[:min(e.At, len(e.Line))])
-	for i, r := range line {
-		if r != '\t' {
-			line[i] = ' '
+	var line strings.Builder
+	for i, part := range strings.Split(e.Line[:min(e.At, len(e.Line))], "\t") {
+		if i > 0 {
+			line.WriteByte('\t')
 		}
+		line.WriteString(strings.Repeat(" ", uniseg.StringWidth(part)))
 	}
-	width := max(1, utf8.RuneCountInString(e.Line[min(e.At, len(e.Line)):min(e.End, len(e.Line))]))
-	return strings.Repeat(" ", columns) + string(line) + strings.Repeat("^", width) + "\n"
+	width := max(1, uniseg.StringWidth(e.Line[min(e.At, len(e.Line)):min(e.End, len(e.Line))]))
+	return strings.Repeat(" ", columns) + line.String() + strings.Repeat("^", width) + "\n"
 }
 
 // AsError finds the Error in err.

@@ -450,7 +450,7 @@ func (r *reader) begin(a *Arg) {
 		base = a.Base(r.in, r.edit)
 	}
 	r.walked = a
-	r.walk = schema.NewWalker(base, schema.Options{View: a.View, Values: a.Kind == Set, Whole: a.Whole})
+	r.walk = schema.NewWalker(base, schema.Options{View: a.View, Values: a.Kind == Set, Whole: a.Whole, Some: a.Some})
 }
 
 // step takes a word of a path. A keyword of the command ends the path where the

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"router/cmd/rcli/schema"
@@ -49,6 +50,14 @@ func leafValues(ctx context.Context, env *Env, n *schema.Node, at schema.Path, s
 		key = n.Name
 	}
 	return alive(env.Keys(ctx, listPath(list, at), key, start, most))
+}
+
+// presentValues are the values of the leaf-list that w stands at, without those that were given.
+func presentValues(ctx context.Context, env *Env, w *schema.Walker, start string) []Candidate {
+	list := slices.DeleteFunc(env.Present(ctx, w.At().String()), func(c Candidate) bool {
+		return !strings.HasPrefix(c.Text, start) || slices.Contains(w.Given(), c.Text)
+	})
+	return alive(list)
 }
 
 // alive marks values of the moment.

@@ -154,6 +154,16 @@ func (n *Node) find(p schema.Path) *Node {
 // At is the node at a path, nil for none.
 func (n *Node) At(p schema.Path) *Node { return n.find(p) }
 
+// Leaves calls visit with the leaves at and below the node, in order.
+func (n *Node) Leaves(visit func(*Node)) {
+	if len(n.Values) > 0 {
+		visit(n)
+	}
+	for _, c := range n.Children {
+		c.Leaves(visit)
+	}
+}
+
 // Below is a tree with what show prints of a place: what stands below a container or
 // an entry, a leaf itself, all entries that a pattern or a list without keys stands for. It is
 // never nil.

@@ -141,6 +141,43 @@ deactivate /interface[name=ge0]/config/mru
 	}
 }
 
+// TestDeleteOfValues has them in each form of text.
+func TestDeleteOfValues(t *testing.T) {
+	match := path(t, "/filter[name=f]/term[name=a]/match")
+	const at = "/filter[name=f]/term[name=a]/match/config/protocol"
+	text := func(edits []*configpb.Edit, err error) (string, error) {
+		var b strings.Builder
+		for _, e := range edits {
+			b.WriteString(e.GetLoad().GetText())
+		}
+		return b.String(), err
+	}
+	for _, tc := range []struct {
+		name string
+		read func(text string) (string, error)
+		text string
+		want string
+	}{
+		{"a command", func(s string) (string, error) { return text(Edits(s, schema.Path{})) }, "delete filter f term a match protocol tcp 47", "delete " + at + " tcp 47\n"},
+		{"with a path", func(s string) (string, error) { return text(Edits(s, schema.Path{})) }, "delete " + at + " [ tcp 47 ]", "delete " + at + " tcp 47\n"},
+		{"of all", func(s string) (string, error) { return text(Edits(s, match)) }, "delete protocol", "delete " + at + "\n"},
+		{"a tag", func(s string) (string, error) { return Parse(s, match) }, "delete: protocol [ tcp 47 ];\ndelete: ttl;\n", "delete " + at + " tcp 47\ndelete /filter[name=f]/term[name=a]/match/config/ttl\n"},
+		{"a patch", func(s string) (string, error) { return text(Patch(s, schema.Path{})) }, "[edit filter f term a match]\n-  protocol [ tcp 47 ];\n", "delete " + at + " tcp 47\n"},
+		{"a patch with others", func(s string) (string, error) { return text(Patch(s, schema.Path{})) }, "[edit filter f term a match]\n-  protocol [ tcp 47 ];\n+  protocol 47;\n", "replace " + at + " 47\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got, err := tc.read(tc.text); err != nil || got != tc.want {
+				t.Errorf("%v\n%swant\n%s", err, got, tc.want)
+			}
+		})
+	}
+	for _, line := range []string{"delete protocol nonesuch", "deactivate protocol tcp", "delete not-there tcp"} {
+		if _, err := Edits(line, match); err == nil {
+			t.Errorf("%s: no error", line)
+		}
+	}
+}
+
 func TestForms(t *testing.T) {
 	for text, want := range map[string]bool{
 		"interface ge0 {\n": true, "interface ge0;": true, "/* x */ system {": true, "# c\nsystem {": true,
@@ -264,6 +301,11 @@ func TestEditsErrors(t *testing.T) {
 	for _, line := range []string{"set", "fly away", "insert interface ge0 first", "insert filter f term a", "rename interface ge0", "rename system to x", "copy interface ge0 to a b c", "annotate interface", "set nowhere 1", "delete \"x"} {
 		if _, err := Edits("set interface ge0\n"+line, schema.Path{}); err == nil || !strings.HasPrefix(err.Error(), "line 2") {
 			t.Errorf("%s: %v", line, err)
+		}
+	}
+	for _, line := range []string{"hello", "}", "\x1b[31mset", strings.Repeat("x", 1<<20)} {
+		if _, err := Edits(line, schema.Path{}); err == nil || !strings.Contains(err.Error(), "is no command: there are set, ") || strings.Contains(err.Error(), "\x1b") || len(err.Error()) > 300 {
+			t.Errorf("%.20q: %.400v", line, err)
 		}
 	}
 	edits, err := Edits("rename interface ge0 to ge1\ncopy unit 0 to unit 1", path(t, "/interface[name=ge0]"))

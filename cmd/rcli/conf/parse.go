@@ -90,7 +90,7 @@ type parser struct {
 
 // A seenStatement is one that stands at the outermost level.
 type seenStatement struct {
-	path schema.Path
+	schema.Statement
 	leaf bool
 	line int
 }
@@ -194,20 +194,21 @@ tags:
 	}
 	open := p.tokens[0].text == "{"
 	p.tokens = p.tokens[1:]
-	found, err := follow(words, base, !open && !remove)
+	found, err := walk(words, base, schema.Options{View: schema.Config, Values: !open && !remove, Some: remove})
 	if err != nil {
 		return &Error{line, err.Error()}
 	}
 	for _, s := range found {
 		at := PathWord(s.Path)
 		if depth == 0 {
-			p.seen = append(p.seen, seenStatement{s.Path, len(s.Values) > 0 || isLeaf(s.Path), line})
-		}
-		if replace || remove {
-			p.lines = append(p.lines, "delete "+at+"\n")
+			p.seen = append(p.seen, seenStatement{s, len(s.Values) > 0 || isLeaf(s.Path), line})
 		}
 		if remove {
+			p.lines = append(p.lines, Delete(s)+"\n")
 			continue
+		}
+		if replace {
+			p.lines = append(p.lines, "delete "+at+"\n")
 		}
 		switch {
 		case len(s.Values) > 0:
@@ -258,7 +259,21 @@ const Hidden = "<hidden>"
 
 // follow finds what the words name below base.
 func follow(words []token, base schema.Path, values bool) ([]schema.Statement, error) {
-	w := schema.NewWalker(base, schema.Options{View: schema.Config, Values: values})
+	return walk(words, base, schema.Options{View: schema.Config, Values: values})
+}
+
+// followSome finds the node that the words name below base, of a leaf-list with some of its
+// values.
+func followSome(words []token, base schema.Path) (schema.Statement, error) {
+	found, err := walk(words, base, schema.Options{View: schema.Config, Some: true})
+	if err != nil {
+		return schema.Statement{}, err
+	}
+	return found[0], nil
+}
+
+func walk(words []token, base schema.Path, opt schema.Options) ([]schema.Statement, error) {
+	w := schema.NewWalker(base, opt)
 	for i, t := range words {
 		if t.text == Hidden && i == len(words)-1 && w.Leaf() != nil {
 			return []schema.Statement{{Path: w.At(), Values: []string{Hidden}}}, nil

@@ -3,6 +3,7 @@ package conf
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"router/cmd/rcli/schema"
@@ -86,9 +87,15 @@ var places = map[string]configpb.Edit_Insert_Place{
 	"before": configpb.Edit_Insert_BEFORE, "after": configpb.Edit_Insert_AFTER,
 }
 
+// verbs are the commands of a text.
+var verbs = []string{"set", "replace", "delete", "deactivate", "activate", "annotate", "insert", "rename", "copy"}
+
 func (e *editList) command(t []token, base schema.Path) error {
 	verb, rest := t[0].text, t[1:]
-	if len(rest) == 0 {
+	switch {
+	case !slices.Contains(verbs, verb):
+		return fmt.Errorf("%s is no command: there are %s and %s", schema.Brief(verb), strings.Join(verbs[:len(verbs)-1], ", "), verbs[len(verbs)-1])
+	case len(rest) == 0:
 		return fmt.Errorf("%s: say of what", verb)
 	}
 	switch verb {
@@ -100,7 +107,13 @@ func (e *editList) command(t []token, base schema.Path) error {
 		for _, s := range found {
 			e.line("%s", strings.TrimRight(verb+" "+PathWord(s.Path)+" "+quoteAll(s.Values), " "))
 		}
-	case "delete", "deactivate", "activate":
+	case "delete":
+		found, err := followSome(unbracket(rest), base)
+		if err != nil {
+			return err
+		}
+		e.line("%s", Delete(found))
+	case "deactivate", "activate":
 		found, err := follow(rest, base, false)
 		if err != nil {
 			return err
@@ -124,10 +137,17 @@ func (e *editList) command(t []token, base schema.Path) error {
 			}
 		}
 		return fmt.Errorf("%s: want %s ENTRY to KEY", verb, verb)
-	default:
-		return fmt.Errorf("%q is no command: there are set, replace, delete, deactivate, activate, annotate, insert, rename and copy", verb)
 	}
 	return nil
+}
+
+// Delete is the command of the router's language that deletes a node, or the values of a
+// leaf-list that the statement has.
+func Delete(s schema.Statement) string {
+	if len(s.Values) == 0 {
+		return "delete " + PathWord(s.Path)
+	}
+	return "delete " + PathWord(s.Path) + " " + quoteAll(s.Values)
 }
 
 // unbracket takes the brackets of a list of values away.
@@ -276,7 +296,7 @@ func (p *patch) line(n int, line string) error {
 		p.marks = append(p.marks, token{text: strings.TrimSuffix(strings.TrimSpace(line[1:]), ";"), line: n})
 	case line[0] == ' ' || line[0] == '#':
 	default:
-		return &Error{n, fmt.Sprintf("%q is no line of a patch: want [edit ...], or a line that begins with +, - or !", trimmed)}
+		return &Error{n, fmt.Sprintf("%s is no line of a patch: want [edit ...], or a line that begins with +, - or !", schema.Brief(trimmed))}
 	}
 	// Mistakes are told with the line of the patch.
 	p.gone.WriteByte('\n')
@@ -303,12 +323,12 @@ func (p *patch) section() error {
 	changed := make(map[string]bool)
 	for _, s := range comes.seen {
 		if s.leaf {
-			changed["set "+PathWord(s.path)+" "] = true
+			changed["set "+PathWord(s.Path)+" "] = true
 		}
 	}
 	replaced := make(map[string]bool)
 	for _, s := range gone.seen {
-		if at := "set " + PathWord(s.path) + " "; changed[at] {
+		if at := "set " + PathWord(s.Path) + " "; changed[at] {
 			replaced[at] = true
 		}
 	}
@@ -322,14 +342,16 @@ func (p *patch) section() error {
 		}
 	}
 	for _, s := range gone.seen {
-		if changed["set "+PathWord(s.path)+" "] {
+		if changed["set "+PathWord(s.Path)+" "] {
 			continue
 		}
-
-		if s.path.Target().Kind == schema.Container {
-			return &Error{s.line, fmt.Sprintf("%s goes as a whole: name what of it goes below a banner of its own", s.path.Words())}
+		if s.Path.Target().Kind == schema.Container {
+			return &Error{s.line, fmt.Sprintf("%s goes as a whole: name what of it goes below a banner of its own", s.Path.Words())}
 		}
-		p.edits.line("delete %s", PathWord(s.path))
+		if s.Path.Target().Kind != schema.LeafList {
+			s.Values = nil
+		}
+		p.edits.line("%s", Delete(s.Statement))
 	}
 	for _, lines := range [][]string{comes.lines, comes.notes} {
 		for _, l := range lines {
@@ -397,7 +419,7 @@ func (p *patch) markEdit(text string) error {
 		}
 		return nil
 	default:
-		return fmt.Errorf("%q: want inactive:, active:, annotate or order", t[0].text)
+		return fmt.Errorf("%s: want inactive:, active:, annotate or order", schema.Brief(t[0].text))
 	}
 	return p.edits.command(t, p.at)
 }

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
 )
 
 // A Terminal is what a pager is shown on.
@@ -514,7 +516,7 @@ func bare(l string) string { return escapes.ReplaceAllString(l, "") }
 // fold cuts a line into rows of the screen, colours aside.
 func fold(l string, columns int) []string {
 	l = strings.TrimSuffix(l, "\r")
-	if columns <= 0 || utf8.RuneCountInString(l) <= columns {
+	if columns <= 0 || len(l) <= columns {
 		return []string{l}
 	}
 	var rows []string
@@ -524,13 +526,16 @@ func fold(l string, columns int) []string {
 			i += m[1]
 			continue
 		}
-		if n == columns {
+		char, wide := l[i:i+1], 1
+		if l[i] >= utf8.RuneSelf || i+1 < len(l) && l[i+1] >= utf8.RuneSelf {
+			char, _, wide, _ = uniseg.FirstGraphemeClusterInString(l[i:], -1)
+		}
+		if n+wide > columns && n > 0 {
 			rows = append(rows, l[start:i])
 			start, n = i, 0
 		}
-		_, size := utf8.DecodeRuneInString(l[i:])
-		i += size
-		n++
+		i += len(char)
+		n += wide
 	}
 	return append(rows, l[start:])
 }

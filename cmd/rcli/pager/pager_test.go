@@ -233,6 +233,9 @@ func TestFold(t *testing.T) {
 		{"", []string{""}},
 		{"abcd", []string{"abcd"}},
 		{"abcdefghi", []string{"abcd", "efgh", "i"}},
+		{"日本語テ", []string{"日本", "語テ"}},
+		{"a日本", []string{"a日", "本"}},
+		{"e\u0301e\u0301e\u0301e\u0301e", []string{"e\u0301e\u0301e\u0301e\u0301", "e"}},
 		{"\x1b[31mabcdé\x1b[0mf", []string{"\x1b[31mabcd", "é\x1b[0mf"}},
 	} {
 		if got := fold(c.line, 4); strings.Join(got, "|") != strings.Join(c.want, "|") {

@@ -119,6 +119,21 @@ not shown for want of room: MAC, Description
 	}
 }
 
+func TestWideCharacters(t *testing.T) {
+	const want = `
+Name  Text          Number
+a     日本語             1
+b     日本語ケーブ       2
+      ル
+café  -                  3
+`
+	columns := []Column{{Head: "Name"}, {Head: "Text", Wrap: true}, {Head: "Number"}}
+	rows := [][]Cell{Cells("a", "日本語", "1"), Cells("b", "日本語ケーブル", "2"), Cells("café", "-", "3")}
+	if got := draw(t, Screen{Width: 26}, columns, rows...); got != want[1:] {
+		t.Errorf("\n%s\nwant%s", got, want)
+	}
+}
+
 func TestTableOfManyRowsIsWrittenAsTheyCome(t *testing.T) {
 	var b bytes.Buffer
 	table := NewTable(&b, Screen{}, Columns("Name Number"))

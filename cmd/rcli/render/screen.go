@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
 )
 
 // A Screen is what is written to. The zero Screen is a pipe or a file: without a
@@ -99,5 +101,13 @@ func Clean(text string) string {
 
 func hostile(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
 
-// width is how many columns the text takes: one for each character.
-func width(text string) int { return utf8.RuneCountInString(text) }
+// width is how many columns the text takes: two for an ideograph, one for a letter with its
+// accents.
+func width(text string) int {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return uniseg.StringWidth(text)
+		}
+	}
+	return len(text)
+}

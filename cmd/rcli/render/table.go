@@ -4,6 +4,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/rivo/uniseg"
 )
 
 // A Cell is one text of a table.
@@ -263,6 +265,18 @@ func numeric(text string) bool {
 	return false
 }
 
+// fitting is how many octets of a word fit that width: those of one character at least.
+func fitting(word string, most int) int {
+	n, columns := 0, 0
+	for g := uniseg.NewGraphemes(word); g.Next(); {
+		if columns += g.Width(); columns > most && n > 0 {
+			break
+		}
+		n += len(g.Str())
+	}
+	return n
+}
+
 // Wrap cuts a text into lines of at most that width, between words where there are
 // some.
 func Wrap(text string, most int) []string {
@@ -277,9 +291,9 @@ func Wrap(text string, most int) []string {
 			lines = append(lines, line)
 		}
 		for width(word) > most {
-			r := []rune(word)
-			lines = append(lines, string(r[:most]))
-			word = string(r[most:])
+			n := fitting(word, most)
+			lines = append(lines, word[:n])
+			word = word[n:]
 		}
 		line = word
 	}

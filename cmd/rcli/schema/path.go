@@ -3,7 +3,9 @@ package schema
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // A Key is the value of one key of a list entry.
@@ -41,7 +43,7 @@ func (p Path) IsPattern() bool {
 }
 
 // IsPattern reports whether a key as it was typed stands for several.
-func IsPattern(key string) bool { return strings.ContainsAny(key, "*[") }
+func IsPattern(key string) bool { return strings.ContainsAny(key, "*?[") }
 
 // Child extends the path by one step of the real tree.
 func (p Path) Child(n *Node) Path {
@@ -132,10 +134,29 @@ var quotes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "
 
 // Quote is a value as a word of the shell: bare where that is unambiguous.
 func Quote(s string) string {
-	if s != "" && s[0] != '#' && !strings.ContainsAny(s, " \t\r\n\"'\\|") {
+	if s != "" && s[0] != '#' && !strings.ContainsFunc(s, quotable) {
 		return s
 	}
 	return `"` + quotes.Replace(s) + `"`
+}
+
+// quotable reports whether a value with the character stands in quotes. All blanks are, those
+// that don't break a line too: the router's language ends a word there.
+func quotable(r rune) bool {
+	return strings.ContainsRune("\"'\\|", r) || unicode.IsSpace(r) || !unicode.IsPrint(r)
+}
+
+// Brief is a word as messages quote it, the beginning of a long one.
+func Brief(word string) string {
+	const most = 60
+	if n := 0; len(word) > most {
+		for i := range word {
+			if n++; n > most {
+				return strconv.Quote(word[:i]) + "..."
+			}
+		}
+	}
+	return strconv.Quote(word)
 }
 
 // A PathError is a mistake in a path, at an octet of its text.
@@ -168,7 +189,7 @@ func ParsePath(text string) (Path, error) {
 		}
 		n := p.Target().Child(name)
 		if n == nil {
-			return p, &PathError{At: at, End: at + end, Msg: fmt.Sprintf("%s has no node %q", p.Target(), name), Names: names(p.Target().children)}
+			return p, &PathError{At: at, End: at + end, Msg: fmt.Sprintf("%s has no node %s", p.Target(), Brief(name)), Names: names(p.Target().children)}
 		}
 		p = p.Child(n)
 		rest, at = rest[end:], at+end
@@ -178,7 +199,7 @@ func ParsePath(text string) (Path, error) {
 				return p, &PathError{At: at, End: at + len(rest), Msg: err.Error()}
 			}
 			if !slices.ContainsFunc(n.Keys, func(k *Node) bool { return k.Name == key }) {
-				return p, &PathError{At: at + 1, End: at + 1 + len(key), Msg: fmt.Sprintf("%s has no key %q", n, key), Names: names(n.Keys)}
+				return p, &PathError{At: at + 1, End: at + 1 + len(key), Msg: fmt.Sprintf("%s has no key %s", n, Brief(key)), Names: names(n.Keys)}
 			}
 			last := &p.Elems[len(p.Elems)-1]
 			last.Keys = append(last.Keys, Key{key, value})

@@ -86,6 +86,23 @@ func TestReferences(t *testing.T) {
 	}
 }
 
+func TestQuote(t *testing.T) {
+	for text, want := range map[string]string{
+		"a": "a", "a-b=c;{}[]": "a-b=c;{}[]", "ü日": "ü日", "": `""`, "#a": `"#a"`, "a#": "a#", "a b": `"a b"`, `a"b`: `"a\"b"`, "a|b": `"a|b"`,
+		"a\u00a0b": "\"a\u00a0b\"", "a\u2028b": "\"a\u2028b\"", "a\tb": `"a\tb"`,
+	} {
+		if got := Quote(text); got != want {
+			t.Errorf("%q is %s, want %s", text, got, want)
+		}
+	}
+	if got := Brief(strings.Repeat("é", 1000)); got != `"`+strings.Repeat("é", 60)+`"...` {
+		t.Errorf("a long word is %s", got)
+	}
+	if got := Brief("a\x1b\n"); got != `"a\x1b\n"` {
+		t.Errorf("a word is %s", got)
+	}
+}
+
 func TestTypes(t *testing.T) {
 	for _, c := range []struct{ path, place, help, good, bad string }{
 		{"/interface/config/mru", "<86..9600>", "uint16 86..9600, default 1518", "1600", "10000"},

@@ -5,7 +5,6 @@ import (
 	"math"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -135,21 +134,21 @@ func (t *Type) Check(value string) error {
 				return nil
 			}
 		}
-		return fmt.Errorf("%q is no %s%s", value, t.Name, oneOf(t.Names()))
+		return fmt.Errorf("%s is no %s%s", Brief(value), t.Name, oneOf(t.Names()))
 	case t.kind == yang.Ybits:
 		for _, w := range strings.Fields(value) {
 			if !slices.Contains(t.Enum, w) {
-				return fmt.Errorf("%q is no %s%s", w, t.Name, oneOf(t.Enum))
+				return fmt.Errorf("%s is no %s%s", Brief(w), t.Name, oneOf(t.Enum))
 			}
 		}
 	case len(t.Enum) > 0:
 		if !slices.Contains(t.Enum, value) {
-			return fmt.Errorf("%q is no %s%s", value, t.Name, oneOf(t.Enum))
+			return fmt.Errorf("%s is no %s%s", Brief(value), t.Name, oneOf(t.Enum))
 		}
 	case t.Numeric():
 		n, err := yang.ParseInt(value)
 		if err != nil {
-			return fmt.Errorf("%q is no number: want %s", value, rangeText(t.ranges))
+			return fmt.Errorf("%s is no number: want %s", Brief(value), rangeText(t.ranges))
 		}
 		if !slices.ContainsFunc(t.ranges, func(r yang.YRange) bool { return !n.Less(r.Min) && !r.Max.Less(n) }) && len(t.ranges) > 0 {
 			return fmt.Errorf("%s is out of range: want %s", value, rangeText(t.ranges))
@@ -163,11 +162,11 @@ func (t *Type) Check(value string) error {
 func (t *Type) checkText(value string) error {
 	n := yang.FromInt(int64(len([]rune(value))))
 	if len(t.length) > 0 && !slices.ContainsFunc(t.length, func(r yang.YRange) bool { return !n.Less(r.Min) && !r.Max.Less(n) }) {
-		return fmt.Errorf("%s has %s characters: want %s", strconv.Quote(value), n, rangeText(t.length))
+		return fmt.Errorf("%s has %s characters: want %s", Brief(value), n, rangeText(t.length))
 	}
 	for _, p := range t.pattern {
 		if re := anchored(p); re != nil && !re.MatchString(value) {
-			return fmt.Errorf("%q is no %s", value, t.Name)
+			return fmt.Errorf("%s is no %s", Brief(value), t.Name)
 		}
 	}
 	return nil

@@ -17,6 +17,7 @@ type Statement struct {
 type Options struct {
 	View   View
 	Values bool // leaves take values, as in set; else a path ends at the leaf
+	Some   bool // leaf-lists may take values, as in delete: some of theirs
 	Whole  bool // a list may stand without keys
 }
 
@@ -68,6 +69,9 @@ func (w *Walker) Leaf() *Node {
 	}
 	return nil
 }
+
+// Given are the values of Leaf that have come.
+func (w *Walker) Given() []string { return w.vals }
 
 // Children are the nodes that may be named next: none where a key or a leaf's
 // value is wanted.
@@ -127,7 +131,7 @@ func (w *Walker) Next(word string, quoted bool) error {
 		if len(list) == 0 {
 			err.Msg = fmt.Sprintf("%s ends here: nothing follows %q", what, w.at.Target().Name)
 			if w.at.Target().Kind == LeafList {
-				err.Msg += "; it is taken with all of its values: delete it, and set those that stay"
+				err.Msg += "; it is taken with all of its values"
 			}
 		} else {
 			err.Msg = what + " " + err.Msg
@@ -144,7 +148,12 @@ func (w *Walker) step(n *Node) {
 		w.at = w.at.Child(n.Parent)
 	}
 	w.at = w.at.Child(n)
-	w.leaf = w.opt.Values && (n.Kind == Leaf || n.Kind == LeafList)
+	w.leaf = w.takes(n)
+}
+
+// takes reports whether values may follow the node.
+func (w *Walker) takes(n *Node) bool {
+	return w.opt.Values && n.Kind == Leaf || (w.opt.Values || w.opt.Some) && n.Kind == LeafList
 }
 
 func (w *Walker) absolute(word string) error {
@@ -157,8 +166,7 @@ func (w *Walker) absolute(word string) error {
 		return &WordError{Msg: e.Msg, Names: e.Names, At: e.At, To: max(e.End, e.At+1)}
 	}
 	w.at = p
-	n := p.Target()
-	w.leaf = w.opt.Values && (n.Kind == Leaf || n.Kind == LeafList)
+	w.leaf = w.takes(p.Target())
 	return nil
 }
 
@@ -177,9 +185,9 @@ func pick(list []*Node, word string, quoted bool) (*Node, *WordError) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return nil, &WordError{Msg: fmt.Sprintf("has no %q", word), Names: names(list)}
+		return nil, &WordError{Msg: fmt.Sprintf("has no %s", Brief(word)), Names: names(list)}
 	}
-	return nil, &WordError{Msg: fmt.Sprintf("has several words that begin with %q: %s", word, strings.Join(names(found), ", "))}
+	return nil, &WordError{Msg: fmt.Sprintf("has several words that begin with %s: %s", Brief(word), strings.Join(names(found), ", "))}
 }
 
 // value takes a value of the leaf. A leaf takes one, and the words go on beside it;
@@ -239,7 +247,7 @@ func (w *Walker) finish() {
 // several of sibling leaves.
 func (w *Walker) End() ([]Statement, error) {
 	if w.leaf {
-		if len(w.vals) == 0 && !w.at.Node.Secret() {
+		if len(w.vals) == 0 && !w.at.Node.Secret() && !w.opt.Some {
 			return nil, &WordError{Msg: fmt.Sprintf("%s wants a value: %s", w.at.Node.Name, w.at.Node.ValueHelp())}
 		}
 		w.finish()

@@ -148,12 +148,13 @@ func TestCandidateEditIsAllOrNothing(t *testing.T) {
 func TestConcurrentEditors(t *testing.T) {
 	base := []string{
 		`/interface[name=ge0]/config {"description":"zero","mru":1500}`,
-		`/interface[name=ge1]/config {"description":"one"}`,
+		`/interface[name=ge1] {"config":{"description":"one"},"unit":[{"id":"0","family":[{"type":"inet6","router-advertisement":{"config":{"dns-server":["2001:db8::1","2001:db8::2"]}}}]}]}`,
 		`/filter[name=f] {"config":{"family":"inet"},"term":[{"name":"a"},{"name":"b"}]}`,
 	}
+	const dns = `/interface[name=ge1]/unit[id=0]/family[type=inet6]/router-advertisement/config/dns-server`
 	tests := []struct {
 		name         string
-		mine, theirs []string // "PATH JSON", or "PATH" to delete it
+		mine, theirs []string // "PATH JSON", or "PATH" to delete it, "PATH -JSON" to delete values
 		conflict     string   // part of the error; none: it is merged
 	}{
 		{"different interfaces", []string{`/interface[name=ge0]/config/description "m"`}, []string{`/interface[name=ge1]/config/description "t"`}, ""},
@@ -170,11 +171,21 @@ func TestConcurrentEditors(t *testing.T) {
 		{"everything deleted against an addition", []string{`/interface`}, []string{`/interface[name=ge9]/config/mru 1600`}, ""},
 		{"both append to an ordered list", []string{`/filter[name=f]/term[name=m] {}`}, []string{`/filter[name=f]/term[name=t] {}`},
 			"/filter[name=f]/term: yours sets /filter[name=f]/term to [a b m], commit 4 of bob sets /filter[name=f]/term to [a b t]"},
+		{"both append to a leaf-list", []string{dns + ` ["2001:db8::3"]`}, []string{dns + ` ["2001:db8::4"]`},
+			"yours sets " + dns + " to [2001:db8::1 2001:db8::2 2001:db8::3], commit 4 of bob sets " + dns + " to [2001:db8::1 2001:db8::2 2001:db8::4]"},
+		{"both delete a value of a leaf-list", []string{dns + ` -["2001:db8::1"]`}, []string{dns + ` -["2001:db8::2"]`},
+			"yours sets " + dns + " to [2001:db8::2], commit 4 of bob sets " + dns + " to [2001:db8::1]"},
+		{"both delete the same value", []string{dns + ` -["2001:db8::2"]`}, []string{dns + ` -["2001:db8::2"]`}, ""},
 	}
 	op := func(t *testing.T, text string) tree.Op {
 		path, value, ok := strings.Cut(text, " ")
 		if !ok {
 			return deleteOp(t, path)
+		}
+		if values, ok := strings.CutPrefix(value, "-"); ok {
+			gone := update(t, path, "%s", values)
+			gone.Kind = tree.Delete
+			return gone
 		}
 		return update(t, path, "%s", value)
 	}

@@ -85,7 +85,7 @@ type Request struct {
 	Comment string
 
 	// Whole says that Ops are those of an editor who sees inactive parts, and edits
-	// them; for gNMI they aren't there.
+	// them; for gNMI they aren't there. Their paths may be patterns, with globs for keys.
 	Whole bool
 
 	// Confirm makes it a confirmed commit, which is taken back by itself unless
@@ -192,7 +192,7 @@ func (s *Store) Commit(ctx context.Context, req Request) (Commit, error) {
 	if req.Whole {
 		req.Ops = slices.Clone(req.Ops)
 		for i := range req.Ops {
-			req.Ops[i] = marks.Route(s.schema, req.Ops[i])
+			req.Ops[i] = marks.Wild(s.schema, req.Ops[i])
 		}
 	}
 	return s.change(ctx, req, edit{make: func(tx *tx) []Violation { return tx.apply(req.Ops) }})

@@ -96,6 +96,9 @@ func TestCandidatesKeepToRights(t *testing.T) {
 	t.Run("4/what is read", func(t *testing.T) {
 		_, err := net.client.Read(net.ctx, &configpb.ReadRequest{Path: "/user[name=ann]"})
 		wantStatus(t, "read", err, codes.PermissionDenied, "/user")
+		if r, err := net.client.Read(net.ctx, &configpb.ReadRequest{Path: "/user[name=a*]"}); err != nil || r.GetFound() {
+			t.Errorf("by a glob: %v, %v", r, err)
+		}
 		r, err := net.client.Read(net.ctx, &configpb.ReadRequest{Path: "/"})
 		if err != nil || strings.Contains(r.GetText(), "ann") || !strings.Contains(r.GetText(), "ge1") {
 			t.Errorf("%v, %v", r, err)

@@ -219,20 +219,24 @@ func (c *configuration) Read(ctx context.Context, req *configpb.ReadRequest) (*c
 	if err != nil {
 		return nil, err
 	}
-	p = checked.path
+	pattern := checked.path
+	p = marks.Widen(pattern)
 	if err := c.s.mayRead(ctx, []tree.Path{p}); err != nil {
 		return nil, err
 	}
 	readable := c.s.readFilter(ctx)
 	var matches []*found
 	var all []tree.LeafValue
+	passed := false // the node that the leaves belong to, by the pattern's globs
 	w := tree.Walker{Schema: c.s.schema, Filter: tree.ConfigOnly, Hide: true,
 		Match: func(n *tree.Node, at tree.Path) error {
-			matches = append(matches, &found{node: n, at: at})
+			if passed = !marks.Globs(pattern, at); !passed {
+				matches = append(matches, &found{node: n, at: at})
+			}
 			return nil
 		},
 		Leaf: func(l tree.LeafValue) error {
-			if readable != nil && !readable(l) {
+			if passed || readable != nil && !readable(l) {
 				return nil
 			}
 			last := matches[len(matches)-1]
@@ -244,7 +248,7 @@ func (c *configuration) Read(ctx context.Context, req *configpb.ReadRequest) (*c
 	var notes []marks.Note
 	read := func(d *gen.Device) {
 		if req.GetWhole() && req.GetFormat() == configpb.Edit_Load_COMMANDS {
-			notes = marks.Notes(d, p)
+			notes = slices.DeleteFunc(marks.Notes(d, p), func(n marks.Note) bool { return !marks.Globs(pattern, n.Path) })
 			merged, errs := marks.Merged(c.s.schema, d, p)
 			if len(errs) > 0 {
 				walked = errs[0]

@@ -101,6 +101,7 @@ func TestConfigurationService(t *testing.T) {
 		{"", "/interface[name=ge1]/config/mru", "", configpb.Edit_Load_JSON},
 		{"", "/interface[name=ge0]/config/description", `"zero"`, configpb.Edit_Load_JSON},
 		{ann.id, "/interface[name=*]/config/mru", `{"/interface[name=ge0]/config/mru":1500,"/interface[name=ge1]/config/mru":1600,"/interface[name=ge2]/config/mru":1500}`, configpb.Edit_Load_JSON},
+		{ann.id, "/interface[name=*1]/config/mru", `{"/interface[name=ge1]/config/mru":1600}`, configpb.Edit_Load_JSON},
 		{ann.id, "/interface[name=ge1]", "set /interface[name=ge1]\nset /interface[name=ge1]/config/mru 1600\n", configpb.Edit_Load_COMMANDS},
 	} {
 		got := read(c.id, c.path, c.format)

@@ -42,14 +42,16 @@ VALUE /interface[name=ge0]/config/mru 1500 1600`
 	if _, err := ann.client.Commit(ann.ctx, &configpb.CommitRequest{Id: ann.id}); err != nil {
 		t.Fatal(err)
 	}
-	read, err := ann.client.Read(ann.ctx, &configpb.ReadRequest{Path: "/interface[name=*]", Format: configpb.Edit_Load_COMMANDS, Whole: true})
 	const text = `set /interface[name=ge0]/config/description zero
 set /interface[name=ge0]/config/mru 1600
 annotate /interface[name=ge0] "later"
 deactivate /interface[name=ge0]
 `
-	if err != nil || read.GetText() != text {
-		t.Errorf("%v: it reads\n%swant\n%s", err, read.GetText(), text)
+	for path, want := range map[string]string{"/interface[name=*]": text, "/interface[name=g?0]": text, "/interface[name=*1]": ""} {
+		read, err := ann.client.Read(ann.ctx, &configpb.ReadRequest{Path: path, Format: configpb.Edit_Load_COMMANDS, Whole: true})
+		if err != nil || read.GetText() != want {
+			t.Errorf("%s, %v: it reads\n%swant\n%s", path, err, read.GetText(), want)
+		}
 	}
 	// gNMI sees it as a mark, and can't set it beside that.
 	_, err = b.client.Set(b.ctx(), &gnmi.SetRequest{Update: []*gnmi.Update{{Path: p(t, "/interface[name=ge0]/config/mru"), Val: &gnmi.TypedValue{Value: &gnmi.TypedValue_UintVal{UintVal: 1700}}}}})

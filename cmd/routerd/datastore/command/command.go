@@ -24,7 +24,8 @@
 //   - set of a leaf gives it its one value; set of a leaf-list appends the values;
 //     set of a container or a list entry, without values, makes it.
 //   - replace gives a leaf or a leaf-list exactly the values.
-//   - delete removes what the path matches, wildcards included.
+//   - delete removes what the path matches, wildcards included; with values, those
+//     of leaf-lists, and no others.
 //   - deactivate takes what the path matches out of use and keeps it, activate brings it
 //     back; annotate puts a comment on a node, or takes it away with "".
 package command

@@ -157,21 +157,27 @@ set /filter[name=f]/term[name=t]/match/config/protocol tcp
 set /filter[name=f]/term[name=t]/match/config/protocol udp
 replace /filter[name=f]/term[name=t]/match/config/ttl 1 2-3
 delete /interface[name=*]/config/description
+set /filter[name=f]/term[name=t]/match/config/icmp-type 8 echo-reply 0
+delete /filter[name=f]/term[name=t]/match/config/icmp-type echo-reply 8
+set /prefix-list[name=p]/config/prefix 10.0.0.0/8
+delete /prefix-list/config/prefix 10.0.0.0/8 192.0.2.0/24
 `
 	dev, errs := apply(s, parse(t, s, text)...)
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	const want = `set /filter[name=f]/term[name=t]/match/config/protocol tcp udp
+	const want = `set /filter[name=f]/term[name=t]/match/config/icmp-type 0
+set /filter[name=f]/term[name=t]/match/config/protocol tcp udp
 set /filter[name=f]/term[name=t]/match/config/ttl 1 2-3
 set /interface[name=ge0]/config/mru 1600
 set /interface[name=ge1]
 set /interface[name=ge2]/config/enabled false
+set /prefix-list[name=p]
 `
 	if got := format(t, s, dev); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
-	if list, _ := Parse(s, text); list[0].Line != 4 || list[len(list)-1].Line != 13 {
+	if list, _ := Parse(s, text); list[0].Line != 4 || list[len(list)-1].Line != 17 {
 		t.Errorf("lines %d to %d", list[0].Line, list[len(list)-1].Line)
 	}
 }

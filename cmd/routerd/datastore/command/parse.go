@@ -120,9 +120,15 @@ func parseLine(s *tree.Schema, line string) (op tree.Op, ok bool, err error) {
 		return marks.Annotate(s, op.Path, values[0]), true, nil
 	}
 	if op.Kind == tree.Delete {
-		if len(values) > 0 {
-			return op, false, fmt.Errorf("delete takes a path alone, not the value %q", values[0])
+		if len(values) == 0 {
+			return op, true, nil
 		}
+		for _, n := range s.Nodes(op.Path) {
+			if n.Kind != tree.LeafList {
+				return op, false, fmt.Errorf("%s: delete takes a path alone, not the value %q; values are for leaf-lists", op.Path, values[0])
+			}
+		}
+		op.Value = leafList(values)
 		return op, true, nil
 	}
 	op.Value, err = value(s, op, values)
@@ -147,11 +153,7 @@ func value(s *tree.Schema, op tree.Op, words []string) (*gnmi.TypedValue, error)
 		if len(words) == 0 {
 			return nil, fmt.Errorf("%s: values are missing", op.Path)
 		}
-		list := &gnmi.ScalarArray{}
-		for _, w := range words {
-			list.Element = append(list.Element, ascii(w))
-		}
-		return &gnmi.TypedValue{Value: &gnmi.TypedValue_LeaflistVal{LeaflistVal: list}}, nil
+		return leafList(words), nil
 	case tree.Container, tree.List:
 		switch {
 		case op.Kind == tree.Replace:
@@ -163,6 +165,15 @@ func value(s *tree.Schema, op tree.Op, words []string) (*gnmi.TypedValue, error)
 		}
 	}
 	return &gnmi.TypedValue{Value: &gnmi.TypedValue_JsonIetfVal{JsonIetfVal: []byte("{}")}}, nil
+}
+
+// leafList is the value of a leaf-list.
+func leafList(words []string) *gnmi.TypedValue {
+	array := &gnmi.ScalarArray{}
+	for _, w := range words {
+		array.Element = append(array.Element, ascii(w))
+	}
+	return &gnmi.TypedValue{Value: &gnmi.TypedValue_LeaflistVal{LeaflistVal: array}}
 }
 
 func ascii(s string) *gnmi.TypedValue {

@@ -59,7 +59,7 @@ func Expand(s *tree.Schema, root ygot.GoStruct, pattern tree.Path) ([]tree.Path,
 	var out []tree.Path
 	seen := make(map[string]bool)
 	add := func(p tree.Path) {
-		if id := p.String(); !seen[id] && globs(pattern, p) {
+		if id := p.String(); !seen[id] && Globs(pattern, p) {
 			seen[id] = true
 			out = append(out, slices.Concat(p, rest))
 		}
@@ -84,8 +84,9 @@ func Expand(s *tree.Schema, root ygot.GoStruct, pattern tree.Path) ([]tree.Path,
 	return out, nil
 }
 
-// globs reports whether the keys of p are what the pattern's globs match.
-func globs(pattern, p tree.Path) bool {
+// Globs reports whether the keys of p, which Widen's pattern matches, are what the pattern's globs
+// match.
+func Globs(pattern, p tree.Path) bool {
 	for i, e := range p {
 		if i >= len(pattern) || pattern[i].GetName() == "..." {
 			return true // names of any depth have no globs

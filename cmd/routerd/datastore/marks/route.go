@@ -67,8 +67,16 @@ func prefixOf(n *tree.Node, p tree.Path) tree.Path {
 
 // editPart carries out an operation in an inactive part.
 func editPart(s *tree.Schema, x part, op tree.Op) ([]tree.Op, []*tree.Error) {
-	before := x.rows()
-	d, errs := scratch(s, before)
+	after, errs := rowsAfter(s, x, op)
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return restate(x.text(), x.rows(), after), nil
+}
+
+// rowsAfter are the rows that an operation leaves of an inactive part.
+func rowsAfter(s *tree.Schema, x part, op tree.Op) ([]row, []*tree.Error) {
+	d, errs := scratch(s, x.rows())
 	if len(errs) > 0 {
 		return nil, errs
 	}
@@ -79,20 +87,29 @@ func editPart(s *tree.Schema, x part, op tree.Op) ([]tree.Op, []*tree.Error) {
 	if err != nil {
 		return nil, []*tree.Error{errorAt(tree.Invalid, x.path, "%w", err)}
 	}
-	return restate(x.text(), before, after), nil
+	return after, nil
 }
 
 // deletes takes what a delete's pattern matches out of inactive parts.
 func deletes(s *tree.Schema, list []part, op tree.Op) (ops []tree.Op, errs []*tree.Error) {
 	pattern := s.Canonical(op.Path)
 	for _, x := range list {
-		if covers(pattern, x.path) {
+		if covers(pattern, x.path) && op.Value == nil {
 			ops = append(ops, tree.Op{Kind: tree.Delete, Path: markPath(x.text())})
 			continue
 		}
-		if slices.ContainsFunc(x.rows(), func(r row) bool { return covers(pattern, r.path) }) {
-			more, bad := editPart(s, x, op)
-			ops, errs = append(ops, more...), append(errs, bad...)
+		if !slices.ContainsFunc(x.rows(), func(r row) bool { return covers(pattern, r.path) }) {
+			continue
+		}
+		after, bad := rowsAfter(s, x, op)
+		errs = append(errs, bad...)
+		switch {
+		case len(bad) > 0:
+		case len(after) == 0 && !slices.ContainsFunc(list, func(o part) bool { return len(o.path) > len(x.path) && o.path.HasPrefix(x.path) }):
+			// What has nothing any more can't be inactive.
+			ops = append(ops, tree.Op{Kind: tree.Delete, Path: markPath(x.text())})
+		default:
+			ops = append(ops, restate(x.text(), x.rows(), after)...)
 		}
 	}
 	return ops, errs

@@ -14,7 +14,7 @@ import (
 type OpKind uint8
 
 const (
-	Delete  OpKind = iota // remove what the path matches; wildcards allowed
+	Delete  OpKind = iota // remove what the path matches; wildcards allowed. With a value: those values of leaf-lists
 	Replace               // the node becomes exactly the value
 	Update                // the value is merged into the node
 	Arrange               // the entries of an ordered list take the order that the value gives: a leaf-list of their keys
@@ -34,7 +34,7 @@ func (k OpKind) String() string {
 	return fmt.Sprintf("operation(%d)", uint8(k))
 }
 
-// An Op is one change. Value is nil for a delete.
+// An Op is one change. Value is nil for a delete of whole nodes, which is all that gNMI has.
 type Op struct {
 	Kind  OpKind
 	Path  Path
@@ -80,7 +80,15 @@ func (e *Editor) Apply(op Op) []*Error {
 	e.errs = nil
 	switch op.Kind {
 	case Delete:
-		e.remove(op.Path)
+		if op.Value == nil {
+			e.remove(op.Path)
+			break
+		}
+		v, err := decode(op.Value)
+		if err != nil {
+			return []*Error{{Kind: err.Kind, Path: op.Path.String(), Err: err.Err}}
+		}
+		e.removeValues(op.Path, v.plain())
 	case Replace, Update:
 		v, err := decode(op.Value)
 		if err != nil {
@@ -526,22 +534,27 @@ func (m *merger) leaf(n *Node, at, entry reflect.Value, t *trail, v any) {
 		m.fail(Invalid, t.Path(), "%w", err)
 		return
 	}
-	if old.IsValid() && !old.IsNil() {
+	switch {
+	case old.IsValid() && !old.IsNil():
 		f.Set(appendUnique(old, f))
+	case n.Kind == LeafList && f.Len() > 1:
+		f.Set(appendUnique(reflect.Zero(f.Type()), f))
 	}
 }
 
-// appendUnique appends the values of add that are not in list (row 31 of the
+// appendUnique appends the values of add that are not in list, each once (row 31 of the
 // checklist: an update never removes; RFC 7950, 7.7: the values are unique).
 func appendUnique(list, add reflect.Value) reflect.Value {
 	out := reflect.AppendSlice(reflect.MakeSlice(list.Type(), 0, list.Len()+add.Len()), list)
-	known := make(map[string]struct{}, list.Len())
+	known := make(map[string]struct{}, list.Len()+add.Len())
 	for i := range list.Len() {
 		known[textOf(list.Index(i))] = struct{}{}
 	}
 	for i := range add.Len() {
 		v := add.Index(i)
-		if _, ok := known[textOf(v)]; !ok {
+		id := textOf(v)
+		if _, ok := known[id]; !ok {
+			known[id] = struct{}{}
 			out = reflect.Append(out, v)
 		}
 	}

@@ -47,6 +47,67 @@ func (e *Editor) remove(pattern Path) {
 	}
 }
 
+// removeValues takes the values, an array, out of the leaf-lists that the pattern matches, whose
+// other values keep their order; one that has no others goes. What is absent is no
+// error.
+func (e *Editor) removeValues(pattern Path, values any) {
+	if err := e.schema.Check(pattern); err != nil {
+		e.failure(pattern, err)
+		return
+	}
+	gone := make(map[*Node]map[string]bool)
+	for _, n := range e.schema.Nodes(pattern) {
+		switch {
+		case n.Kind != LeafList:
+			e.fail(Invalid, pattern, "is no leaf-list of which single values could be deleted: delete it without values")
+			return
+		case !n.Config:
+			e.fail(Invalid, pattern, "is state and can't be deleted")
+			return
+		}
+		holder := reflect.New(n.Parent.typ)
+		if err := n.set(holder, values); err != nil {
+			e.fail(Invalid, pattern, "%w", err)
+			return
+		}
+		list := holder.Elem().Field(n.field)
+		gone[n] = make(map[string]bool, list.Len())
+		for i := range list.Len() {
+			gone[n][textOf(list.Index(i))] = true
+		}
+	}
+	var targets []target
+	match(e.schema.Root, e.root, nil, pattern, func(t target) { targets = append(targets, t) })
+	for _, t := range targets {
+		e.removeValuesAt(t, gone[t.node])
+	}
+}
+
+// removeValuesAt takes the values whose text is in gone out of one leaf-list.
+func (e *Editor) removeValuesAt(t target, gone map[string]bool) {
+	holder := t.path[:len(t.path)-1]
+	parent, _, ok := e.ownAt(holder)
+	if !ok {
+		return
+	}
+	f := parent.Elem().Field(t.node.field)
+	// The old slice is perhaps another tree's, too.
+	rest := reflect.MakeSlice(f.Type(), 0, f.Len())
+	for i := range f.Len() {
+		if v := f.Index(i); !gone[textOf(v)] {
+			rest = reflect.Append(rest, v)
+		}
+	}
+	switch rest.Len() {
+	case f.Len():
+		return
+	case 0:
+		rest = reflect.Zero(f.Type()) // RFC 7950, section 7.7: there is no empty leaf-list
+	}
+	e.touch(holder)
+	f.Set(rest)
+}
+
 func (e *Editor) removeTarget(t target) {
 	parent, base, ok := e.ownAt(t.path[:len(t.path)-1])
 	if !ok {

@@ -70,6 +70,106 @@ func marshal(t testing.TB, s *tree.Schema, d *gen.Device) string {
 	return string(b)
 }
 
+// TestDeleteValues takes values out of leaf-lists of every kind of type, whose others keep their
+// order and stay what another tree has in common with it.
+func TestDeleteValues(t *testing.T) {
+	s := schema(t)
+	const have = `{"routerd:interface":[{"name":"ge0","unit":[{"id":"0","family":[{"type":"inet6","router-advertisement":{"config":{"dns-server":["::3","::1","::2"]}}}]}]}],
+ "routerd:filter":[{"name":"f","config":{"family":"inet"},"term":[{"name":"a","match":{"config":{"protocol":["tcp",47,"udp"],"tcp-flags":["syn","!ack"],"loss-priority":["low","high"],"source-prefix-list":["p","q"]}}},
+  {"name":"b","match":{"config":{"protocol":["udp"]}}}]}]}`
+	const match, dns = "/filter[name=f]/term[name=a]/match/config/", "/interface[name=ge0]/unit[id=0]/family[type=inet6]/router-advertisement/config/dns-server"
+	full := marshal(t, s, newTree(t, s, have))
+	for _, tc := range []struct {
+		name, path string
+		values     string   // JSON, or words
+		edit       []string // what the whole tree has instead: old, new; "! " and a part of the error
+	}{
+		{"in the user's order", dns, `["::1"]`, []string{`["::3","::1","::2"]`, `["::3","::2"]`}},
+		{"the first and the last", dns, `["::2","::3"]`, []string{`["::3","::1","::2"]`, `["::1"]`}},
+		{"all of them", dns, `["::1","::2","::3"]`, []string{`"router-advertisement":{"config":{"dns-server":["::3","::1","::2"]}},`, ``}},
+		{"a union's number", match + "protocol", `[47]`, []string{`["tcp",47,"udp"]`, `["tcp","udp"]`}},
+		{"a union's name", match + "protocol", `["tcp"]`, []string{`["tcp",47,"udp"]`, `[47,"udp"]`}},
+		{"a name that another value has as a number", match + "protocol", `["gre"]`, nil},
+		{"an enumeration", match + "loss-priority", `["high"]`, []string{`["low","high"]`, `["low"]`}},
+		{"a string", match + "tcp-flags", `["!ack"]`, []string{`["syn","!ack"]`, `["syn"]`}},
+		{"a reference", match + "source-prefix-list", `["p"]`, []string{`["p","q"]`, `["q"]`}},
+		{"wildcards", "/filter[name=*]/term/match/config/protocol", `["udp"]`, []string{`["tcp",47,"udp"]`, `["tcp",47]`, `"match":{"config":{"protocol":["udp"]}},`, ``}},
+		{"what is absent", match + "protocol", `["icmp"]`, nil},
+		{"of an entry that is absent", "/filter[name=g]/term[name=a]/match/config/protocol", `["udp"]`, nil},
+		{"no values", match + "protocol", `[]`, nil},
+		{"a value that it can't have", match + "loss-priority", `["lowest"]`, []string{"! none of"}},
+		{"no array", match + "loss-priority", `"low"`, []string{"! array"}},
+		{"of a leaf", "/filter[name=f]/config/family", `["inet"]`, []string{"! no leaf-list"}},
+		{"of leaves and others", "/filter[name=f]/config/*", `["inet"]`, []string{"! no leaf-list"}},
+		{"of a container", "/filter[name=f]/config", `["inet"]`, []string{"! no leaf-list"}},
+		{"of state", "/system/state/datastore/left-out", `["x"]`, []string{"! state"}},
+		{"of an unknown node", "/filter[name=f]/nope", `["x"]`, []string{"! no node"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			running, candidate := newTree(t, s, have), &gen.Device{}
+			s.Share(candidate, running, nil)
+			var touched []tree.Path
+			e := s.Editor(candidate, func(p tree.Path) { touched = append(touched, p) }).Spare(running)
+			errs := e.Apply(tree.Op{Kind: tree.Delete, Path: path(t, tc.path), Value: ietf(tc.values)})
+			if got := marshal(t, s, running); got != full {
+				t.Errorf("what is shared has changed:\n%s\nwant\n%s", got, full)
+			}
+			want := full
+			if len(tc.edit) == 1 {
+				if part := strings.TrimPrefix(tc.edit[0], "! "); len(errs) == 0 || !strings.Contains(errs[0].Error(), part) {
+					t.Errorf("errors %v, want one with %q", errs, part)
+				}
+			} else {
+				for i := 0; i < len(tc.edit); i += 2 {
+					if !strings.Contains(want, tc.edit[i]) {
+						t.Fatalf("%s is not in %s", tc.edit[i], want)
+					}
+					want = strings.Replace(want, tc.edit[i], tc.edit[i+1], 1)
+				}
+				if len(errs) > 0 {
+					t.Fatal(errs)
+				}
+			}
+			if got := marshal(t, s, candidate); got != want {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+			if want == full && len(touched) > 0 {
+				t.Errorf("nothing has changed, and %v is touched", touched)
+			}
+			for _, p := range touched {
+				s.Share(running, candidate, p)
+			}
+			if got := marshal(t, s, running); got != want {
+				t.Errorf("touched paths %v don't carry the change:\n%s\nwant\n%s", touched, got, want)
+			}
+		})
+	}
+}
+
+// TestValuesAreUnique sets the same twice (RFC 7950, section 7.7).
+func TestValuesAreUnique(t *testing.T) {
+	s := schema(t)
+	const at = "/filter[name=f]/term[name=a]/match/config"
+	for _, kind := range []tree.OpKind{tree.Update, tree.Replace} {
+		d := newTree(t, s, `{"routerd:filter":[{"name":"f","term":[{"name":"a"}]}]}`)
+		e := s.Editor(d, func(tree.Path) {})
+		for _, op := range []tree.Op{
+			{Kind: kind, Path: path(t, at+"/protocol"), Value: ietf(`["tcp",47,"tcp","udp",47]`)},
+			{Kind: kind, Path: path(t, at), Value: ietf(`{"protocol":["tcp",47,"udp","tcp"],"ttl":[7,"1-3",7]}`)},
+		} {
+			if errs := e.Apply(op); len(errs) > 0 {
+				t.Fatal(errs)
+			}
+			if got := marshal(t, s, d); !strings.Contains(got, `"protocol":["tcp",47,"udp"]`) {
+				t.Errorf("%v of %s: %s", kind, op.Path, got)
+			}
+		}
+		if got := marshal(t, s, d); !strings.Contains(got, `"ttl":[7,"1-3"]`) {
+			t.Errorf("%v: %s", kind, got)
+		}
+	}
+}
+
 func TestEdit(t *testing.T) {
 	s := schema(t)
 	full := marshal(t, s, newTree(t, s, base))
