@@ -534,27 +534,22 @@ func (m *merger) leaf(n *Node, at, entry reflect.Value, t *trail, v any) {
 		m.fail(Invalid, t.Path(), "%w", err)
 		return
 	}
-	switch {
-	case old.IsValid() && !old.IsNil():
+	if old.IsValid() && !old.IsNil() {
 		f.Set(appendUnique(old, f))
-	case n.Kind == LeafList && f.Len() > 1:
-		f.Set(appendUnique(reflect.Zero(f.Type()), f))
 	}
 }
 
-// appendUnique appends the values of add that are not in list, each once (row 31 of the
+// appendUnique appends the values of add that are not in list (row 31 of the
 // checklist: an update never removes; RFC 7950, 7.7: the values are unique).
 func appendUnique(list, add reflect.Value) reflect.Value {
 	out := reflect.AppendSlice(reflect.MakeSlice(list.Type(), 0, list.Len()+add.Len()), list)
-	known := make(map[string]struct{}, list.Len()+add.Len())
+	known := make(map[string]struct{}, list.Len())
 	for i := range list.Len() {
 		known[textOf(list.Index(i))] = struct{}{}
 	}
 	for i := range add.Len() {
 		v := add.Index(i)
-		id := textOf(v)
-		if _, ok := known[id]; !ok {
-			known[id] = struct{}{}
+		if _, ok := known[textOf(v)]; !ok {
 			out = reflect.Append(out, v)
 		}
 	}

@@ -146,30 +146,6 @@ func TestDeleteValues(t *testing.T) {
 	}
 }
 
-// TestValuesAreUnique sets the same twice (RFC 7950, section 7.7).
-func TestValuesAreUnique(t *testing.T) {
-	s := schema(t)
-	const at = "/filter[name=f]/term[name=a]/match/config"
-	for _, kind := range []tree.OpKind{tree.Update, tree.Replace} {
-		d := newTree(t, s, `{"routerd:filter":[{"name":"f","term":[{"name":"a"}]}]}`)
-		e := s.Editor(d, func(tree.Path) {})
-		for _, op := range []tree.Op{
-			{Kind: kind, Path: path(t, at+"/protocol"), Value: ietf(`["tcp",47,"tcp","udp",47]`)},
-			{Kind: kind, Path: path(t, at), Value: ietf(`{"protocol":["tcp",47,"udp","tcp"],"ttl":[7,"1-3",7]}`)},
-		} {
-			if errs := e.Apply(op); len(errs) > 0 {
-				t.Fatal(errs)
-			}
-			if got := marshal(t, s, d); !strings.Contains(got, `"protocol":["tcp",47,"udp"]`) {
-				t.Errorf("%v of %s: %s", kind, op.Path, got)
-			}
-		}
-		if got := marshal(t, s, d); !strings.Contains(got, `"ttl":[7,"1-3"]`) {
-			t.Errorf("%v: %s", kind, got)
-		}
-	}
-}
-
 func TestEdit(t *testing.T) {
 	s := schema(t)
 	full := marshal(t, s, newTree(t, s, base))
