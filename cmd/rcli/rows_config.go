@@ -273,8 +273,12 @@ func runSet(ctx context.Context, o *options, words []string, force bool) error {
 }
 
 func runDelete(ctx context.Context, o *options, paths []string, force bool) error {
-	if inWordsOfModel(paths) || valuesFollow(paths) {
+	switch {
+	case inWordsOfModel(paths):
 		return runWords(ctx, o, "delete", paths, force)
+	case valuesFollow(paths):
+		words := append([]string{"/" + strings.TrimLeft(paths[0], "/")}, paths[1:]...)
+		return runWords(ctx, o, "delete", words, force)
 	}
 	req := &gpb.SetRequest{}
 	for _, a := range paths {
