@@ -17,8 +17,13 @@ const (
 // alone makes the most frequent changes, of a single prefix that has no longer ones
 // below it in its block: its slots have one next hop before and afterwards, so that
 // what becomes of the leaves is known from those beside them. If the prefix has one
-// whole run of leaves to itself, which stays different from its neighbours, one store
-// does it, else nd is the block with the change made. nd is free for use.
+// whole run of leaves to itself one store does it, else nd is the block with the change
+// made. nd is free for use.
+//
+// A run that has come to be like its neighbours stays one of its own: a route that goes
+// often comes again, and what readers have in their caches is the block's line then, and
+// no new block's. A delete has the block written anew, from its prefixes, when it has more
+// than spareLeaves runs for each.
 func (w *writer) alone(ref uint32, nd *node, c *change, base uint) outcome {
 	// First, though it is not needed before the shadow: the cache misses of the two
 	// overlap.
@@ -39,6 +44,9 @@ func (w *writer) alone(ref uint32, nd *node, c *change, base uint) outcome {
 	if moves {
 		w.a.shadow.get(shadow, &nd.set)
 		if value == 0 {
+			if w.a.leaves(ref) > spareLeaves*nd.set.n {
+				return refused
+			}
 			value = nd.set.covering(index)
 		}
 	}
@@ -66,6 +74,10 @@ func (w *writer) alone(ref uint32, nd *node, c *change, base uint) outcome {
 	return rebuilt
 }
 
+// spareLeaves is how many runs of leaves a block may have for each of its prefixes when one
+// is deleted. As many as one more than twice the prefixes may be needed.
+const spareLeaves = 4
+
 // A painting is what giving one next hop to the slots of a prefix, which share one,
 // does to the leaves of a block.
 type painting struct {
@@ -77,7 +89,7 @@ type painting struct {
 	left, right int    // which ones the slots on either side have
 	begins      bool   // a run begins with the first slot, afterwards,
 	ends        bool   // and with the next
-	inRun       bool   // nothing changes but the value of the leaf
+	inRun       bool   // nothing needs to change but the value of the leaf
 }
 
 func (w *writer) paint(ref uint32, starts uint64, index uint, value uint32) painting {
@@ -90,11 +102,13 @@ func (w *writer) paint(ref uint32, starts uint64, index uint, value uint32) pain
 		before = w.a.load(leafPlace(ref, p.left))
 		p.begins = value != before
 	}
-	edge := uint64(1) << first // where runs may begin or cease to
+	edge := upto(p.next-1) &^ upto(first) // where runs may begin or cease to
+	whole := starts&edge == 0
+	edge |= 1 << first
 	if value != before {
-		p.starts = edge
+		p.starts = 1 << first
 	}
-	whole := first == 0 || p.left != p.leaf
+	whole = whole && (first == 0 || p.left != p.leaf)
 	if p.next < 64 {
 		p.right = bits.OnesCount64(starts & after(p.next))
 		edge |= 1 << p.next
@@ -104,7 +118,7 @@ func (w *writer) paint(ref uint32, starts uint64, index uint, value uint32) pain
 		whole = whole && p.right != p.leaf
 	}
 	p.starts |= starts &^ edge
-	p.inRun = whole && p.starts == starts
+	p.inRun = whole && p.starts&^starts == 0
 	return p
 }
 
